@@ -1,0 +1,169 @@
+// The Python module: one def an operation, from addresses and sizes to its argument struct.
+#include <pybind11/pybind11.h>
+
+#include <cstdint>
+#include <string>
+
+#include "cpu/simd.h"
+#include "dispatch.h"
+
+namespace py = pybind11;
+using namespace py::literals;
+using namespace fpd;
+
+namespace {
+
+using Address = std::uintptr_t;
+using Index = std::int64_t;
+const auto no_gil = py::call_guard<py::gil_scoped_release>();
+
+template <typename T>
+T* at(Address address) {
+  return reinterpret_cast<T*>(address);
+}
+
+void bind_graph(py::module_& m) {
+  m.def(
+      "smooth_knn",
+      [](Address weights, Address rho, Address sigma, Address distances, Address global_mean,
+         Index n, Index k, float target_sum, float local_connectivity, int counted,
+         const Target& target) {
+        smooth_knn({at<float>(weights), at<float>(rho), at<float>(sigma), at<float>(distances),
+                    at<float>(global_mean), n, k, {target_sum, local_connectivity, counted}},
+                   target);
+      },
+      no_gil, "Membership strengths, rho and sigma of kNN distances.");
+  m.def(
+      "perplexity",
+      [](Address weights, Address beta, Address distances, Index n, Index k, float target_nats,
+         const Target& target) {
+        perplexity({at<float>(weights), at<float>(beta), at<float>(distances), n, k, target_nats},
+                   target);
+      },
+      no_gil, "Conditional probabilities and precisions of kNN distances.");
+  m.def("symmetrize_scratch", &symmetrize_scratch, "Bytes of scratch that symmetrize takes.");
+  const auto symmetrize_args = [](Address indptr, Address heads, Address tails, Address weights,
+                                  Address scratch, Address graph_indptr, Address graph_indices,
+                                  Address graph_weights, Index n, Index nnz, int operation,
+                                  float mix_ratio) {
+    return SymmetrizeArgs{
+        at<Index>(indptr),
+        at<std::int32_t>(heads),
+        at<std::int32_t>(tails),
+        at<float>(weights),
+        at<void>(scratch),
+        {at<Index>(graph_indptr), at<std::int32_t>(graph_indices), at<float>(graph_weights)},
+        n,
+        nnz,
+        {static_cast<SetOperation>(operation), mix_ratio}};
+  };
+  m.def(
+      "symmetrize_plan",
+      [=](Address indptr, Address scratch, Address graph_indptr, Address graph_indices,
+          Address graph_weights, Index n, Index nnz, int operation, float mix_ratio,
+          const Target& target) {
+        symmetrize_plan(symmetrize_args(indptr, 0, 0, 0, scratch, graph_indptr, graph_indices,
+                                        graph_weights, n, nnz, operation, mix_ratio),
+                        target);
+      },
+      no_gil, "Sorts both directions of a graph and counts the rows of their join.");
+  m.def(
+      "symmetrize_fill",
+      [=](Address indptr, Address heads, Address tails, Address weights, Address scratch, Index n,
+          Index nnz, int operation, float mix_ratio, const Target& target) {
+        symmetrize_fill(symmetrize_args(indptr, heads, tails, weights, scratch, 0, 0, 0, n, nnz,
+                                        operation, mix_ratio),
+                        target);
+      },
+      no_gil, "Writes the edges that symmetrize_plan counted.");
+  m.def(
+      "graph_matmul",
+      [](Address out, Address x, Address scale, Address indptr, Address indices, Address weights,
+         Index n, Index columns, const Target& target) {
+        graph_matmul({at<double>(out), at<double>(x), at<double>(scale), at<Index>(indptr),
+                      at<std::int32_t>(indices), at<float>(weights), n, columns},
+                     target);
+      },
+      no_gil, "Row- and column-scaled sparse product with dense columns.");
+  m.def(
+      "rerank",
+      [](Address indices, Address distances, Address X, Address candidates, Index first_row,
+         Index rows, Index count, Index dim, Index k, int metric, float p, const Target& target) {
+        rerank({at<std::int32_t>(indices), at<float>(distances), at<float>(X),
+                at<std::int32_t>(candidates), first_row, rows, count, dim, k,
+                static_cast<Metric>(metric), p},
+               target);
+      },
+      no_gil, "True distances to candidate neighbours, the k nearest of them in order.");
+}
+
+void bind_training(py::module_& m) {
+  m.def("edge_table_scratch", &edge_table_scratch, "Bytes of scratch that edge_table takes.");
+  m.def(
+      "edge_table",
+      [](Address cumulative, Address guide, Address scratch, Address weights, Index size,
+         int guide_bits, double scale, const Target& target) {
+        edge_table({at<Index>(cumulative), at<Index>(guide), at<void>(scratch), at<float>(weights),
+                    size, guide_bits, scale},
+                   target);
+      },
+      no_gil, "Running sums of quantised weights with their guide table.");
+  m.def(
+      "edge_draw",
+      [](Address heads, Address tails, Address cumulative, Address guide, Index size,
+         int guide_bits, Address edge_heads, Address edge_tails, Index batch, int negatives,
+         Index n, std::uint64_t seed, std::uint64_t step, const Target& target) {
+        edge_draw({at<std::int32_t>(heads), at<std::int32_t>(tails),
+                   {at<Index>(cumulative), at<Index>(guide), size, guide_bits},
+                   at<std::int32_t>(edge_heads), at<std::int32_t>(edge_tails), batch, negatives, n,
+                   seed, step},
+                  target);
+      },
+      no_gil, "Positive edges by weight and uniform negative tails.");
+  m.def(
+      "unique_nodes",
+      [](Address nodes, Address positions, Address ids, Index size) {
+        return cpu::unique_nodes({at<std::int32_t>(nodes), at<std::int32_t>(positions),
+                                  at<std::int32_t>(ids), size});
+      },
+      no_gil, "Distinct ids in order of appearance; returns how many.");
+  m.def(
+      "edge_loss",
+      [](Address loss, Address head_grad, Address tail_grad, Address partials, Address heads,
+         Address tails, Index batch, Index slots, Index dim, float a, float b, float epsilon,
+         float repulsion_strength, const Target& target) {
+        edge_loss({at<float>(loss), at<float>(head_grad), at<float>(tail_grad),
+                   at<double>(partials), at<float>(heads), at<float>(tails), batch, slots, dim,
+                   {{a, b}, epsilon, repulsion_strength}},
+                  target);
+      },
+      no_gil, "Mean cross-entropy of a negative-sampled batch and its gradients.");
+  m.def(
+      "gather_rows",
+      [](Address out, Address table, Address indices, Index m_rows, Index row_bytes,
+         const Target& target) {
+        gather_rows({at<std::uint8_t>(out), at<std::uint8_t>(table), at<std::int32_t>(indices),
+                     m_rows, row_bytes},
+                    target);
+      },
+      no_gil, "Rows of a table picked by index.");
+}
+
+}  // namespace
+
+PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
+  m.doc() = "Native operations of fastparadime; fastparadime.ops is their only caller.";
+  py::class_<Target>(m, "Target")
+      .def(py::init([](const std::string& device, int threads, Address stream) {
+             return Target{device == "cuda" ? Device::cuda : Device::cpu, threads, at<void>(stream)};
+           }),
+           "device"_a, "threads"_a, "stream"_a = 0);
+  m.attr("version") = FPD_VERSION;
+  m.attr("compiler") = FPD_COMPILER;
+  m.attr("simd_level") = cpu::simd_level();
+  m.attr("cuda_version") = FPD_CUDA_VERSION;
+  m.attr("cuda_architectures") = FPD_CUDA_ARCHITECTURES;
+  m.attr("kHeadsPerPartial") = kHeadsPerPartial;
+  bind_graph(m);
+  bind_training(m);
+}

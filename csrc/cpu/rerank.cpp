@@ -1,0 +1,77 @@
+#include "../ops/rerank.h"
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "parallel.h"
+#include "simd.h"
+
+namespace fpd::cpu {
+namespace {
+
+constexpr std::int64_t kRowsPerPiece = 64;
+
+template <typename DistanceType>
+FPD_HD float row_distance(const DistanceType& distance, const float* x, const float* y,
+                          std::int64_t dim) {
+  float sums[kLanes] = {}, norms[kLanes] = {};
+  std::int64_t c = 0;
+  for (; c + kLanes <= dim; c += kLanes) {
+    for (std::int64_t l = 0; l < kLanes; ++l) distance.add(sums[l], norms[l], x[c + l], y[c + l]);
+  }
+  for (std::int64_t l = 0; c + l < dim; ++l) distance.add(sums[l], norms[l], x[c + l], y[c + l]);
+  for (std::int64_t width = kLanes / 2; width > 0; width /= 2) {
+    for (std::int64_t l = 0; l < width; ++l) {
+      distance.merge(sums[l], norms[l], sums[l + width], norms[l + width]);
+    }
+  }
+  return distance.finish(sums[0], norms[0]);
+}
+
+// Distances of one row to its candidates; empty ones are left as they are.
+FPD_MULTIVERSION void row_distances(const RerankArgs& args, std::int64_t row, float* distances) {
+  const float* x = args.X + (args.first_row + row) * args.dim;
+  const std::int32_t* candidates = args.candidates + row * args.count;
+  visit_metric(args.metric, args.p, [&](const auto& distance) FPD_INLINE_LAMBDA {
+    for (std::int64_t j = 0; j < args.count; ++j) {
+      if (candidates[j] < 0) continue;
+      distances[j] = row_distance(distance, x, args.X + candidates[j] * args.dim, args.dim);
+    }
+  });
+}
+
+using Candidate = std::pair<float, std::int32_t>;
+
+// The k nearest of a row's candidates, ascending by (distance, index).
+void write_row(const RerankArgs& args, std::int64_t row, std::vector<Candidate>& found) {
+  std::sort(found.begin(), found.end());
+  found.erase(std::unique(found.begin(), found.end()), found.end());
+  for (std::int64_t j = 0; j < args.k; ++j) {
+    const bool there = j < static_cast<std::int64_t>(found.size());
+    args.distances[row * args.k + j] = there ? found[j].first : INFINITY;
+    args.indices[row * args.k + j] = there ? found[j].second : -1;
+  }
+}
+
+}  // namespace
+
+void rerank(const RerankArgs& args, int threads) {
+  parallel_for(args.rows, kRowsPerPiece, threads, [&](std::int64_t begin, std::int64_t end) {
+    std::vector<float> distances(args.count);
+    std::vector<Candidate> found;
+    found.reserve(args.count);
+    for (std::int64_t row = begin; row < end; ++row) {
+      found.clear();
+      row_distances(args, row, distances.data());
+      for (std::int64_t j = 0; j < args.count; ++j) {
+        const std::int32_t other = args.candidates[row * args.count + j];
+        if (other < 0 || other == args.first_row + row) continue;
+        found.emplace_back(distances[j], other);
+      }
+      write_row(args, row, found);
+    }
+  });
+}
+
+}  // namespace fpd::cpu

@@ -1,0 +1,17 @@
+#include "simd.h"
+
+namespace fpd::cpu {
+
+const char* simd_level() {
+#if defined(__aarch64__)
+  return "neon";
+#elif defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
+  if (__builtin_cpu_supports("x86-64-v4")) return "avx512";
+  if (__builtin_cpu_supports("x86-64-v3")) return "avx2";
+  return "sse2";
+#else
+  return "baseline";
+#endif
+}
+
+}  // namespace fpd::cpu

@@ -1,0 +1,40 @@
+// Loops compiled for several instruction sets, chosen when the module is loaded. A loop over
+// kLanes independent lanes vectorises without reordering any sum, so its result is the same on
+// every instruction set up to fused multiply-adds.
+#pragma once
+
+#include <cstdint>
+
+#if defined(__x86_64__) && defined(__gnu_linux__) && defined(__GNUC__) && !defined(__clang__)
+#define FPD_MULTIVERSION __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#else
+#define FPD_MULTIVERSION
+#endif
+
+// A lambda inside a multiversioned loop is compiled for the loop's instruction set only if inlined.
+#if defined(__GNUC__)
+#define FPD_INLINE_LAMBDA __attribute__((always_inline))
+#else
+#define FPD_INLINE_LAMBDA
+#endif
+
+namespace fpd::cpu {
+
+constexpr std::int64_t kLanes = 16;
+
+constexpr std::int64_t padded(std::int64_t size) { return (size + kLanes - 1) / kLanes * kLanes; }
+
+// The instruction set the multiversioned loops use on this machine.
+const char* simd_level();
+
+// Sum of kLanes partial sums in a fixed order.
+inline float lane_sum(const float* lanes) {
+  float sums[kLanes];
+  for (std::int64_t l = 0; l < kLanes; ++l) sums[l] = lanes[l];
+  for (std::int64_t width = kLanes / 2; width > 0; width /= 2) {
+    for (std::int64_t l = 0; l < width; ++l) sums[l] += sums[l + width];
+  }
+  return sums[0];
+}
+
+}  // namespace fpd::cpu

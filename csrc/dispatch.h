@@ -1,0 +1,59 @@
+// From a target to cpu:: or cuda::, and the only place that knows whether CUDA was built.
+#pragma once
+
+#include <cstddef>
+#include <stdexcept>
+
+#include "ops/edge_loss.h"
+#include "ops/edge_sampler.h"
+#include "ops/gather_rows.h"
+#include "ops/graph_matmul.h"
+#include "ops/perplexity.h"
+#include "ops/rerank.h"
+#include "ops/smooth_knn.h"
+#include "ops/symmetrize.h"
+#include "ops/target.h"
+
+#if FPD_WITH_CUDA
+#define FPD_DISPATCH(op, args, target) \
+  ((target).device == Device::cuda ? cuda::op(args, (target).stream) : cpu::op(args, (target).threads))
+#define FPD_DISPATCH_SIZE(op, target, ...) \
+  ((target).device == Device::cuda ? cuda::op(__VA_ARGS__) : cpu::op(__VA_ARGS__))
+#else
+#define FPD_DISPATCH(op, args, target) (require_cpu(target), cpu::op(args, (target).threads))
+#define FPD_DISPATCH_SIZE(op, target, ...) (require_cpu(target), cpu::op(__VA_ARGS__))
+#endif
+
+namespace fpd {
+
+#if !FPD_WITH_CUDA
+inline void require_cpu(const Target& target) {
+  if (target.device == Device::cuda) {
+    throw std::runtime_error(
+        "this build of fastparadime has no CUDA code: install it with "
+        "-C cmake.define.FASTPARADIME_CUDA=ON where nvcc is on the path, or use device='cpu'");
+  }
+}
+#endif
+
+// clang-format off
+inline void smooth_knn(const SmoothKnnArgs& a, const Target& t) { FPD_DISPATCH(smooth_knn, a, t); }
+inline void perplexity(const PerplexityArgs& a, const Target& t) { FPD_DISPATCH(perplexity, a, t); }
+inline void symmetrize_plan(const SymmetrizeArgs& a, const Target& t) { FPD_DISPATCH(symmetrize_plan, a, t); }
+inline void symmetrize_fill(const SymmetrizeArgs& a, const Target& t) { FPD_DISPATCH(symmetrize_fill, a, t); }
+inline void edge_table(const EdgeTableArgs& a, const Target& t) { FPD_DISPATCH(edge_table, a, t); }
+inline void edge_draw(const EdgeDrawArgs& a, const Target& t) { FPD_DISPATCH(edge_draw, a, t); }
+inline void edge_loss(const EdgeLossArgs& a, const Target& t) { FPD_DISPATCH(edge_loss, a, t); }
+inline void gather_rows(const GatherRowsArgs& a, const Target& t) { FPD_DISPATCH(gather_rows, a, t); }
+inline void graph_matmul(const GraphMatmulArgs& a, const Target& t) { FPD_DISPATCH(graph_matmul, a, t); }
+inline void rerank(const RerankArgs& a, const Target& t) { FPD_DISPATCH(rerank, a, t); }
+// clang-format on
+
+inline std::size_t symmetrize_scratch(std::int64_t n, std::int64_t nnz, const Target& t) {
+  return FPD_DISPATCH_SIZE(symmetrize_scratch, t, n, nnz);
+}
+inline std::size_t edge_table_scratch(std::int64_t size, const Target& t) {
+  return FPD_DISPATCH_SIZE(edge_table_scratch, t, size);
+}
+
+}  // namespace fpd

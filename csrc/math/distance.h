@@ -1,0 +1,96 @@
+// Distances between two rows, one struct a metric: `add` takes one pair of coordinates into the
+// running sums, `merge` joins two pairs of sums, `finish` turns sums into the distance. `norm` is
+// used by Bray-Curtis alone.
+#pragma once
+
+#include "elementary.h"
+
+namespace fpd {
+
+enum class Metric {
+  euclidean = 0,
+  sqeuclidean = 1,
+  inner_product = 2,  // 1 - <x, y>
+  manhattan = 3,
+  chebyshev = 4,
+  minkowski = 5,
+  canberra = 6,
+  braycurtis = 7,
+  jensenshannon = 8,  // of rows that sum to one
+};
+
+FPD_HD float magnitude(float x) { return x < 0.0f ? -x : x; }
+
+FPD_HD float entropy_share(float x, float mean) {
+  return x > 0.0f ? x * log_fast(max_of(x / mean, 1e-30f)) : 0.0f;
+}
+
+template <Metric metric>
+struct Distance {
+  float p;  // exponent of minkowski
+
+  FPD_HD void add(float& sum, float& norm, float x, float y) const {
+    const float difference = x - y;
+    if constexpr (metric == Metric::euclidean || metric == Metric::sqeuclidean) {
+      sum += difference * difference;
+    } else if constexpr (metric == Metric::inner_product) {
+      sum += x * y;
+    } else if constexpr (metric == Metric::manhattan) {
+      sum += magnitude(difference);
+    } else if constexpr (metric == Metric::chebyshev) {
+      sum = max_of(sum, magnitude(difference));
+    } else if constexpr (metric == Metric::minkowski) {
+      sum += difference == 0.0f ? 0.0f : pow_fast(magnitude(difference), p);
+    } else if constexpr (metric == Metric::canberra) {
+      const float scale = magnitude(x) + magnitude(y);
+      sum += scale == 0.0f ? 0.0f : magnitude(difference) / scale;
+    } else if constexpr (metric == Metric::braycurtis) {
+      sum += magnitude(difference);
+      norm += magnitude(x + y);
+    } else {
+      const float mean = 0.5f * (x + y);
+      sum += 0.5f * (entropy_share(x, mean) + entropy_share(y, mean));
+    }
+  }
+
+  FPD_HD void merge(float& sum, float& norm, float other_sum, float other_norm) const {
+    if constexpr (metric == Metric::chebyshev) {
+      sum = max_of(sum, other_sum);
+    } else {
+      sum += other_sum;
+      norm += other_norm;
+    }
+  }
+
+  FPD_HD float finish(float sum, float norm) const {
+    if constexpr (metric == Metric::euclidean || metric == Metric::jensenshannon) {
+      return sqrtf(max_of(sum, 0.0f));
+    } else if constexpr (metric == Metric::inner_product) {
+      return 1.0f - sum;
+    } else if constexpr (metric == Metric::minkowski) {
+      return sum == 0.0f ? 0.0f : pow_fast(sum, 1.0f / p);
+    } else if constexpr (metric == Metric::braycurtis) {
+      return norm == 0.0f ? 0.0f : sum / norm;
+    } else {
+      return sum;
+    }
+  }
+};
+
+// Calls f with the Distance of a metric known only at run time.
+template <typename F>
+FPD_HD void visit_metric(Metric metric, float p, F&& f) {
+  switch (metric) {
+    case Metric::euclidean: return f(Distance<Metric::euclidean>{p});
+    case Metric::sqeuclidean: return f(Distance<Metric::sqeuclidean>{p});
+    case Metric::inner_product: return f(Distance<Metric::inner_product>{p});
+    case Metric::manhattan: return f(Distance<Metric::manhattan>{p});
+    case Metric::chebyshev: return f(Distance<Metric::chebyshev>{p});
+    case Metric::minkowski: return f(Distance<Metric::minkowski>{p});
+    case Metric::canberra: return f(Distance<Metric::canberra>{p});
+    case Metric::braycurtis: return f(Distance<Metric::braycurtis>{p});
+    case Metric::jensenshannon: return f(Distance<Metric::jensenshannon>{p});
+  }
+}
+
+}  // namespace fpd

@@ -1,0 +1,92 @@
+// exp, log and pow as branch-free polynomials, so that CPU loops over them vectorise; the device
+// uses its own functions. Largest errors against float64, over every 97th float of the range:
+// exp_fast 1.2e-7 relative on [-87, 88]; log_fast 1.2e-7 relative (absolute where |log x| < 1).
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+
+#include "host_device.h"
+
+namespace fpd {
+
+FPD_HD std::int32_t bits_of(float x) {
+#if defined(__CUDA_ARCH__)
+  return __float_as_int(x);
+#else
+  std::int32_t bits;
+  std::memcpy(&bits, &x, sizeof bits);
+  return bits;
+#endif
+}
+
+FPD_HD float float_of(std::int32_t bits) {
+#if defined(__CUDA_ARCH__)
+  return __int_as_float(bits);
+#else
+  float x;
+  std::memcpy(&x, &bits, sizeof x);
+  return x;
+#endif
+}
+
+// fmin and fmax keep IEEE's NaN rules, which cost the vectoriser; these are one instruction each.
+FPD_HD float min_of(float x, float y) { return x < y ? x : y; }
+FPD_HD float max_of(float x, float y) { return x > y ? x : y; }
+
+FPD_HD float exp_fast(float x) {
+#if defined(__CUDA_ARCH__)
+  return expf(x);
+#else
+  x = max_of(-87.3f, min_of(x, 88.3f));
+  constexpr float round_to_int = 12582912.0f;  // 1.5 * 2^23: adding it rounds to the nearest integer
+  const float shifted = x * 1.44269504f + round_to_int;
+  const float n = shifted - round_to_int;
+  const float r = (x - n * 0.693359375f) + n * 2.12194440e-4f;
+  float p = 1.9875691500e-4f;
+  p = p * r + 1.3981999507e-3f;
+  p = p * r + 8.3334519073e-3f;
+  p = p * r + 4.1665795894e-2f;
+  p = p * r + 1.6666665459e-1f;
+  p = p * r + 5.0000001201e-1f;
+  p = p * r * r + r + 1.0f;
+  return p * float_of((bits_of(shifted) - bits_of(round_to_int) + 127) << 23);
+#endif
+}
+
+// x must be positive and normal.
+FPD_HD float log_fast(float x) {
+#if defined(__CUDA_ARCH__)
+  return logf(x);
+#else
+  const std::int32_t bits = bits_of(x);
+  // The mantissa is brought to [sqrt(1/2), sqrt(2)), where the polynomial is tightest.
+  const std::int32_t exponent = (bits - 0x3f3504f3) >> 23;
+  const float m = float_of(bits - (exponent << 23)) - 1.0f;
+  const float e = static_cast<float>(exponent);
+  float p = 7.0376836292e-2f;
+  p = p * m - 1.1514610310e-1f;
+  p = p * m + 1.1676998740e-1f;
+  p = p * m - 1.2420140846e-1f;
+  p = p * m + 1.4249322787e-1f;
+  p = p * m - 1.6668057665e-1f;
+  p = p * m + 2.0000714765e-1f;
+  p = p * m - 2.4999993993e-1f;
+  p = p * m + 3.3333331174e-1f;
+  const float square = m * m;
+  const float tail = m * square * p - 2.12194440e-4f * e - 0.5f * square;
+  return (m + tail) + 0.693359375f * e;
+#endif
+}
+
+// x must be positive and normal. The relative error grows with |y log x|, 6e-8 for each unit.
+FPD_HD float pow_fast(float x, float y) {
+#if defined(__CUDA_ARCH__)
+  return powf(x, y);
+#else
+  return exp_fast(y * log_fast(x));
+#endif
+}
+
+}  // namespace fpd

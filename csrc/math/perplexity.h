@@ -1,0 +1,52 @@
+// t-SNE's conditional probabilities exp(-beta d^2) / Z with the precision beta such that their
+// entropy is that of a uniform choice among `perplexity` neighbours (van der Maaten & Hinton 2008).
+#pragma once
+
+#include "elementary.h"
+
+namespace fpd {
+
+// Sums over a row of y = exp(-u), u = beta (d^2 - min d^2).
+struct EntropySums {
+  float y;    // sum of y
+  float uy;   // sum of u y
+  float uuy;  // sum of u^2 y
+
+  FPD_HD float entropy() const { return log_fast(y) + uy / y; }  // in nats
+};
+
+// d^2 - d_min^2 as a product, which keeps the digits of close distances.
+FPD_HD float shifted_square(float d, float smallest) { return (d - smallest) * (d + smallest); }
+
+struct BetaBracket {
+  float beta;
+  float low;
+  float high;
+
+  // `high` stands where ties at the smallest distance leave the entropy without a root: a width
+  // of a thousandth of the root mean square, the share that UMAP bounds sigma by.
+  FPD_HD static BetaBracket start(float mean_square) {
+    const float scale = mean_square > 0.0f ? 1.0f / mean_square : 0.0f;
+    return {scale, 0.0f, 1e6f * scale};
+  }
+
+  // Newton in log beta: d entropy / d log beta is minus the variance of u. True once settled.
+  FPD_HD bool update(const EntropySums& sums, float target_nats) {
+    const float excess = sums.entropy() - target_nats;
+    const float mean = sums.uy / sums.y;
+    const float variance = sums.uuy / sums.y - mean * mean;
+    if (excess > 0.0f) {
+      low = beta;
+    } else {
+      high = beta;
+    }
+    const float step = max_of(-2.0f, min_of(excess / max_of(variance, 1e-12f), 2.0f));
+    float next = beta * exp_fast(step);
+    if (!(next > low && next < high)) next = 0.5f * (low + high);
+    const bool settled = next == beta || (excess < 3e-7f && excess > -3e-7f);
+    beta = next;
+    return settled;
+  }
+};
+
+}  // namespace fpd

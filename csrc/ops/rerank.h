@@ -1,0 +1,32 @@
+// True float32 distances of each row to its candidate neighbours, and the k nearest of them in
+// order. The row itself and repeated candidates are dropped; ties go to the smaller index.
+#pragma once
+
+#include <cstdint>
+
+#include "../math/distance.h"
+
+namespace fpd {
+
+struct RerankArgs {
+  std::int32_t* indices;           // (rows, k) out, -1 where candidates ran out
+  float* distances;                // (rows, k) out, infinite where candidates ran out
+  const float* X;                  // (n, dim)
+  const std::int32_t* candidates;  // (rows, count), negative entries are empty
+  std::int64_t first_row;          // candidates belong to rows first_row ... first_row + rows
+  std::int64_t rows;
+  std::int64_t count;
+  std::int64_t dim;
+  std::int64_t k;
+  Metric metric;
+  float p;  // exponent of minkowski
+};
+
+namespace cpu {
+void rerank(const RerankArgs& args, int threads);
+}
+namespace cuda {
+void rerank(const RerankArgs& args, void* stream);
+}
+
+}  // namespace fpd

@@ -1,0 +1,131 @@
+version: str
+compiler: str
+simd_level: str
+cuda_version: str
+cuda_architectures: str
+kHeadsPerPartial: int  # noqa: N816
+
+class Target:
+    def __init__(self, device: str, threads: int, stream: int = ...) -> None: ...
+
+def smooth_knn(
+    weights: int,
+    rho: int,
+    sigma: int,
+    distances: int,
+    global_mean: int,
+    n: int,
+    k: int,
+    target_sum: float,
+    local_connectivity: float,
+    counted: int,
+    target: Target,
+    /,
+) -> None: ...
+def perplexity(
+    weights: int, beta: int, distances: int, n: int, k: int, target_nats: float, target: Target, /
+) -> None: ...
+def symmetrize_scratch(n: int, nnz: int, target: Target, /) -> int: ...
+def symmetrize_plan(
+    indptr: int,
+    scratch: int,
+    graph_indptr: int,
+    graph_indices: int,
+    graph_weights: int,
+    n: int,
+    nnz: int,
+    operation: int,
+    mix_ratio: float,
+    target: Target,
+    /,
+) -> None: ...
+def symmetrize_fill(
+    indptr: int,
+    heads: int,
+    tails: int,
+    weights: int,
+    scratch: int,
+    n: int,
+    nnz: int,
+    operation: int,
+    mix_ratio: float,
+    target: Target,
+    /,
+) -> None: ...
+def graph_matmul(
+    out: int,
+    x: int,
+    scale: int,
+    indptr: int,
+    indices: int,
+    weights: int,
+    n: int,
+    columns: int,
+    target: Target,
+    /,
+) -> None: ...
+def rerank(
+    indices: int,
+    distances: int,
+    X: int,
+    candidates: int,
+    first_row: int,
+    rows: int,
+    count: int,
+    dim: int,
+    k: int,
+    metric: int,
+    p: float,
+    target: Target,
+    /,
+) -> None: ...
+def edge_table_scratch(size: int, target: Target, /) -> int: ...
+def edge_table(
+    cumulative: int,
+    guide: int,
+    scratch: int,
+    weights: int,
+    size: int,
+    guide_bits: int,
+    scale: float,
+    target: Target,
+    /,
+) -> None: ...
+def edge_draw(
+    heads: int,
+    tails: int,
+    cumulative: int,
+    guide: int,
+    size: int,
+    guide_bits: int,
+    edge_heads: int,
+    edge_tails: int,
+    batch: int,
+    negatives: int,
+    n: int,
+    seed: int,
+    step: int,
+    target: Target,
+    /,
+) -> None: ...
+def unique_nodes(nodes: int, positions: int, ids: int, size: int, /) -> int: ...
+def edge_loss(
+    loss: int,
+    head_grad: int,
+    tail_grad: int,
+    partials: int,
+    heads: int,
+    tails: int,
+    batch: int,
+    slots: int,
+    dim: int,
+    a: float,
+    b: float,
+    epsilon: float,
+    repulsion_strength: float,
+    target: Target,
+    /,
+) -> None: ...
+def gather_rows(
+    out: int, table: int, indices: int, m_rows: int, row_bytes: int, target: Target, /
+) -> None: ...

@@ -1,0 +1,415 @@
+"""Routines: `ParametricDR` holds the parts and calls the stages in order."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from fastparadime import exceptions, models, ops, spectral
+from fastparadime.dataset import Data, Dataset, DerivedData
+from fastparadime.loss import Loss
+from fastparadime.relationdata import RelationData
+from fastparadime.relations import Relations
+from fastparadime.training import TrainingData, TrainingPhase, run_phase
+from fastparadime.types import Device, TensorLike
+from fastparadime.utils import ReprMixin
+from fastparadime.utils.convert import to_numpy, to_torch
+from fastparadime.utils.logging import log
+from fastparadime.utils.seed import derive, draw_seed
+from fastparadime.utils.validate import check_integer, check_option
+
+
+def _named(value: Any, kind: type, key: str, name: str) -> dict[str, Any]:
+    """A mapping of parts, from one part or a mapping of them."""
+    if value is None:
+        return {}
+    parts = dict(value) if isinstance(value, Mapping) else {key: value}
+    for label, part in parts.items():
+        if not isinstance(part, kind):
+            raise TypeError(
+                f"{name} must be {kind.__name__} or a mapping of them, but {label!r} is "
+                f"{type(part).__name__}"
+            )
+    return parts
+
+
+class ParametricDR(ReprMixin):
+    """A parametric dimensionality reduction routine.
+
+    Parameters
+    ----------
+    model : torch.nn.Module, optional
+        Trained in place; a fully connected network if None.
+    in_dim : int, optional
+        Columns of the data, for the default model; taken from the data if None.
+    out_dim : int
+        Columns of the embedding.
+    hidden_dims : sequence of int
+        Widths of the default model's hidden layers, (100, 50) if None.
+    derived_data : mapping of DerivedData, optional
+    global_relations, batch_relations : Relations or mapping of them, optional
+        A single one has the key 'rel'.
+    losses : Loss or mapping of them, optional
+        A single one has the key 'loss'. Phases may bring their own loss instead.
+    training_defaults : TrainingPhase, optional
+        Settings of phases that are added by keyword.
+    training_phases : sequence of TrainingPhase, optional
+    use_cuda : bool
+        The same as ``device="cuda"``.
+    verbose : bool
+        Whether stages and losses are reported.
+    dataset : array, tensor, mapping of them or Dataset, optional
+    device : device, optional
+        Where the model is trained; the CPU if None.
+    seed : int, optional
+        Of the default model's weights and all draws; drawn anew, and reported, if None.
+    progress : bool, optional
+        Whether progress bars are shown; as `verbose` on a terminal if None.
+
+    Attributes
+    ----------
+    seed : int
+    stages : dict of float
+        Seconds of each stage so far.
+    """
+
+    def __init__(
+        self,
+        model: torch.nn.Module | None = None,
+        in_dim: int | None = None,
+        out_dim: int = 2,
+        hidden_dims: Sequence[int] | None = None,
+        derived_data: Mapping[str, DerivedData] | None = None,
+        global_relations: Relations | Mapping[str, Relations] | None = None,
+        batch_relations: Relations | Mapping[str, Relations] | None = None,
+        losses: Loss | Mapping[str, Loss] | None = None,
+        training_defaults: TrainingPhase | None = None,
+        training_phases: Sequence[TrainingPhase] | None = None,
+        use_cuda: bool = False,
+        verbose: bool = False,
+        *,
+        dataset: Data | Dataset | None = None,
+        device: Device | None = None,
+        seed: int | None = None,
+        progress: bool | None = None,
+    ) -> None:
+        self.verbose = verbose
+        self.progress = progress
+        self.seed = draw_seed() if seed is None else check_integer(seed, "seed", minimum=0)
+        self._device = ops.resolve_device("cuda" if use_cuda and device is None else device)
+        self.out_dim = check_integer(out_dim, "out_dim", minimum=1)
+        self.hidden_dims = [100, 50] if hidden_dims is None else list(hidden_dims)
+        self.derived_data = _named(derived_data, DerivedData, "derived", "derived_data")
+        self.global_relations = _named(global_relations, Relations, "rel", "global_relations")
+        self.batch_relations = _named(batch_relations, Relations, "rel", "batch_relations")
+        self.losses = _named(losses, Loss, "loss", "losses")
+        for relation in (*self.global_relations.values(), *self.batch_relations.values()):
+            relation._set_verbosity(verbose)
+        self.global_relation_data: dict[str, RelationData] = {}
+        self.stages: dict[str, float] = {}
+        self.trained = False
+        self._global_relations_computed = False
+        self._dataset: Dataset | None = None
+        self._model = model if model is None else model.to(self._device)
+        if dataset is not None:
+            self.register_dataset(dataset)
+        if model is None and in_dim is not None:
+            self._build_model(in_dim)
+        self.training_defaults = TrainingPhase() if training_defaults is None else training_defaults
+        self.training_phases: list[TrainingPhase] = []
+        for phase in training_phases or ():
+            self.add_training_phase(phase)
+        if verbose and seed is None:
+            log(f"Using seed {self.seed}.")
+
+    @property
+    def dataset(self) -> Dataset:
+        """The registered dataset."""
+        if self._dataset is None:
+            raise exceptions.NoDatasetRegisteredError(
+                "Attempted to access a dataset, but none was registered."
+            )
+        return self._dataset
+
+    @property
+    def model(self) -> torch.nn.Module:
+        """The model; a default one is built as soon as the width of the data is known."""
+        if self._model is None:
+            raise exceptions.NoDatasetRegisteredError(
+                "the default model is built from the data: give in_dim, a dataset or a model"
+            )
+        return self._model
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model is."""
+        return self._device if self._model is None else models.device_of(self._model)
+
+    def __call__(self, X: TensorLike) -> torch.Tensor:
+        return self.embed(X)
+
+    def _build_model(self, in_dim: int) -> None:
+        generator = torch.Generator().manual_seed(derive(self.seed, "model"))
+        model = models.FullyConnectedEmbeddingModel(
+            in_dim, self.out_dim, self.hidden_dims, generator=generator
+        )
+        self._model = model.to(self._device)
+
+    def _call_model(self, method: str, X: TensorLike) -> torch.Tensor:
+        self._check_trained()
+        rows = to_torch(X).to(self.device, models.dtype_of(self.model))
+        call = getattr(self.model, method, None)
+        if not callable(call):
+            raise AttributeError(f"Model has no {method} method.")
+        result: torch.Tensor = call(rows)
+        return result
+
+    def _check_trained(self) -> None:
+        if not self.trained:
+            raise exceptions.NotTrainedError(
+                "DR instance is not trained yet. Call 'train' with appropriate arguments before "
+                "calling the model."
+            )
+
+    def apply(self, X: TensorLike, method: str | None = None) -> torch.Tensor:
+        """The model's output for `X` (n, ...) without gradients, on the CPU, chunk by chunk.
+
+        Parameters
+        ----------
+        X : array or tensor, memory-mapped ones included
+        method : str, optional
+            The model's method; its call if None.
+
+        Raises
+        ------
+        NotTrainedError
+            Before training.
+        """
+        self._check_trained()
+        return models.embed_in_chunks(self.model, X, method)
+
+    def embed(self, X: TensorLike) -> torch.Tensor:
+        """Coordinates of `X` (n, ...) in the embedding, with gradients, on the model's device."""
+        return self._call_model("embed", X)
+
+    def classify(self, X: TensorLike) -> torch.Tensor:
+        """Class scores of `X` (n, ...), with gradients, on the model's device."""
+        return self._call_model("classify", X)
+
+    def save(self, path: str | Path) -> None:
+        """Writes the trained default model to a file that `fastparadime.models.load` reads."""
+        self._check_trained()
+        models.save(self.model, path)
+
+    def set_training_defaults(
+        self, training_phase: TrainingPhase | None = None, **settings: Any
+    ) -> None:
+        """Sets what phases added later start from: a phase, settings by keyword, or both."""
+        base = self.training_defaults if training_phase is None else training_phase
+        self.training_defaults = base.with_settings(**settings)
+
+    def add_training_phase(
+        self, training_phase: TrainingPhase | None = None, **settings: Any
+    ) -> None:
+        """Adds a phase: a complete one, or the defaults with settings by keyword.
+
+        Raises
+        ------
+        KeyError
+            If the phase's loss or batch relations do not exist.
+        UnsupportedConfigurationError
+            If its relations do not fit its sampling.
+        """
+        if training_phase is None:
+            phase = self.training_defaults.with_settings(**settings)
+        elif settings:
+            phase = training_phase.with_settings(**settings)
+        else:
+            phase = training_phase
+        phase.determine_loss(self.losses)
+        phase.loss.check(phase.sampling, self.batch_relations)  # type: ignore[arg-type]
+        if phase.sampling == "negative_edge" and phase.edge_rel_key not in self.global_relations:
+            raise KeyError(
+                f"training phase {phase.name!r} samples edges from global relations "
+                f"{phase.edge_rel_key!r}; there are {sorted(self.global_relations)}"
+            )
+        self.training_phases.append(phase)
+
+    def register_dataset(self, dataset: Data | Dataset) -> None:
+        """Registers a dataset, replacing an earlier one.
+
+        Parameters
+        ----------
+        dataset : array, tensor, mapping of them, or Dataset
+        """
+        if self.verbose:
+            log("Registering dataset.")
+        self._dataset = dataset if isinstance(dataset, Dataset) else Dataset(dataset)
+        self._global_relations_computed = False
+        if self._model is None and "main" in self._dataset.data:
+            self._build_model(self._dataset.data["main"].shape[-1])
+
+    def add_data(self, data: Mapping[str, TensorLike | DerivedData]) -> None:
+        """Adds entries to the dataset, registering one if there is none, and derived entries.
+
+        Raises
+        ------
+        TypeError, ValueError
+            For entries that are neither, or of another length; nothing is added then.
+        """
+        derived = {k: v for k, v in data.items() if isinstance(v, DerivedData)}
+        regular: dict[str, Any] = {k: v for k, v in data.items() if k not in derived}
+        if regular and self._dataset is None:
+            self.register_dataset(regular)
+        elif regular:
+            replaced = [key for key in regular if key in self.dataset.data]
+            self.dataset.add(regular)
+            # Relations of replaced data are out of date.
+            if any(rel.data_key in replaced for rel in self.global_relations.values()):
+                self._global_relations_computed = False
+            self._report_entries(regular, replaced, "dataset")
+        self._report_entries(derived, list(self.derived_data), "derived data")
+        self.derived_data.update(derived)
+
+    def add_to_dataset(self, data: Mapping[str, TensorLike]) -> None:
+        """Adds entries to the registered dataset (paraDime 0.3's name)."""
+        if self._dataset is None:
+            raise exceptions.NoDatasetRegisteredError(
+                "Cannot inject additional data before registering a dataset."
+            )
+        self.add_data(data)
+
+    def _report_entries(self, added: Mapping[str, Any], there: Sequence[str], where: str) -> None:
+        for key in added if self.verbose else ():
+            action = "Overwriting" if key in there else "Adding"
+            log(f"{action} entry '{key}' {'in' if key in there else 'to'} {where}.")
+
+    @contextmanager
+    def _stage(self, name: str) -> Iterator[None]:
+        start = time.perf_counter()
+        yield
+        self.stages[name] = self.stages.get(name, 0.0) + time.perf_counter() - start
+
+    def compute_derived_data(self, only: Literal["rel_based", "other"] | None = None) -> None:
+        """Computes derived entries and adds them to the dataset.
+
+        Parameters
+        ----------
+        only : {None, "rel_based", "other"}
+            Those that need global relations, the others, or all.
+        """
+        check_option(only, (None, "rel_based", "other"), "only")
+        dataset = self.dataset
+        for key, entry in self.derived_data.items():
+            if only is not None and entry.requires_relations != (only == "rel_based"):
+                continue
+            if entry.requires_relations and not self._global_relations_computed:
+                raise exceptions.RelationsNotComputedError(
+                    "Cannot compute relation-based derived entry before computing global "
+                    "relations."
+                )
+            if self.verbose:
+                log(f"Computing derived data entry '{key}'.")
+            sources: dict[str, Any] = {"data": dataset.data, "rels": self.global_relation_data}
+            with self._stage(key):
+                arguments = [sources[kind][name] for kind, name in entry.type_key_tuples]
+                self.add_data({key: entry.func(*arguments, **entry.kwargs)})
+
+    def compute_global_relations(self, force: bool = False) -> None:
+        """Computes the global relations into `global_relation_data`, unless that was done.
+
+        Parameters
+        ----------
+        force : bool
+            Whether to compute them again.
+        """
+        dataset = self.dataset
+        if force or not self._global_relations_computed:
+            for key, relation in self.global_relations.items():
+                if self.verbose:
+                    log(f"Computing global relations '{key}'.")
+                with self._stage(f"relations '{key}'"):
+                    data = dataset.data[relation.data_key].to(self._device)
+                    self.global_relation_data[key] = relation.compute_relations(data)
+        self._global_relations_computed = True
+
+    def _prepare_training(self) -> None:
+        """Called at the start of training, for subclasses to override."""
+
+    def run_training_phase(self, training_phase: TrainingPhase) -> None:
+        """Runs one phase; the dataset and the global relations must be there."""
+        if not self._global_relations_computed:
+            raise exceptions.RelationsNotComputedError(
+                "Cannot run a training phase before computing global relations."
+            )
+        training_phase.determine_loss(self.losses)
+        index = len([key for key in self.stages if key.startswith("phase ")])
+        data = TrainingData(
+            {key: entry.to(self.device) for key, entry in self.dataset.data.items()},
+            self.global_relation_data,
+            self.batch_relations,
+            self.device,
+            derive(self.seed, "phase", index),
+        )
+        with self._stage(f"phase '{training_phase.name}'"):
+            run_phase(
+                self.model, training_phase, data, verbose=self.verbose, progress=self._show_bars()
+            )
+        self.trained = True
+
+    def _show_bars(self) -> bool:
+        import sys
+
+        return self.verbose and sys.stderr.isatty() if self.progress is None else self.progress
+
+    def train(self, data: Data | None = None) -> None:
+        """Computes relations and derived data, then runs all phases in order.
+
+        Parameters
+        ----------
+        data : array, tensor or mapping of them, optional
+            Added to the dataset first.
+
+        Raises
+        ------
+        NoDatasetRegisteredError
+            If there is no data.
+        """
+        if data is not None:
+            self.add_data(data if isinstance(data, Mapping) else {"main": data})
+        elif self._dataset is None:
+            raise exceptions.NoDatasetRegisteredError(
+                "Attempted to start training, but no data was pre-added or passed to 'train'."
+            )
+        self._prepare_training()
+        self.compute_derived_data(only="other")
+        self.compute_global_relations()
+        self.compute_derived_data(only="rel_based")
+        self.model.train()
+        try:
+            for phase in self.training_phases:
+                self.run_training_phase(phase)
+        finally:
+            self.model.eval()  # usable after an interruption too
+
+
+def _pca(X: TensorLike, n_components: int = 2) -> torch.Tensor:
+    """The first principal components of the rows of `X`, float32 (n, n_components)."""
+    from sklearn.decomposition import PCA
+
+    return to_torch(PCA(n_components=n_components).fit_transform(to_numpy(X)))
+
+
+def _spectral(reldata: RelationData, n_components: int = 2, seed: int = 0) -> torch.Tensor:
+    """Standardised spectral positions of the relations, float32 (n, n_components)."""
+    return spectral.spectral_positions(
+        reldata.to_sparse_array().edges, n_components, seed=seed
+    )
+
+
+__all__ = ["Dataset", "DerivedData", "ParametricDR", "TrainingPhase"]

@@ -1,0 +1,29 @@
+"""Errors raised by fastparadime, under paraDime's names."""
+
+
+class NotTrainedError(Exception):
+    """A routine was applied before it was trained."""
+
+
+class RelationsNotComputedError(Exception):
+    """Relation data was asked for before it was computed."""
+
+
+class NoDatasetRegisteredError(Exception):
+    """The dataset was asked for before any data was added."""
+
+
+class LossNotDeterminedError(Exception):
+    """A training phase's loss was asked for before it was determined."""
+
+
+class UnsupportedConfigurationError(Exception):
+    """Parameters or parts that do not work together."""
+
+
+class SpecificationError(Exception):
+    """A specification that cannot be read."""
+
+
+class CUDANotAvailableError(Exception):
+    """CUDA was asked for where the build or the machine has none."""

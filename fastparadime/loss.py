@@ -1,0 +1,385 @@
+"""Losses of training phases, and the functions that compare relations."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import torch
+
+from fastparadime import exceptions
+from fastparadime.relationdata import RelationData
+from fastparadime.relations import DistsFromTo, Relations
+from fastparadime.types import BinaryTensorFun, TensorLike
+from fastparadime.utils.convert import to_torch
+
+Batch = Mapping[str, torch.Tensor]
+Sampling = Literal["standard", "negative_edge"]
+
+
+class Loss(torch.nn.Module):
+    """Base class of losses; subclasses define `forward`.
+
+    Parameters
+    ----------
+    name : str, optional
+        Used in reports.
+    """
+
+    _prefix = "loss"
+
+    def __init__(self, name: str | None = None) -> None:
+        super().__init__()
+        self._name = f"{self._prefix}_{id(self)}" if name is None else name
+        self._accumulated: torch.Tensor | float = 0.0
+        self._checkpoints: list[torch.Tensor | float] = []
+        self.register_forward_hook(self._add_last)
+
+    @property
+    def name(self) -> str:
+        """The name used in reports."""
+        return self._name
+
+    @property
+    def history(self) -> list[float]:
+        """The summed batch losses of each epoch so far."""
+        # Values stay on their device until they are read, so no step waits for the host.
+        self._checkpoints = [float(value) for value in self._checkpoints]
+        return self._checkpoints  # type: ignore[return-value]
+
+    def accumulate(self, value: torch.Tensor) -> None:
+        """Adds a batch's loss to the epoch's sum."""
+        self._accumulated = self._accumulated + value.detach()
+
+    def _add_last(self, _module: torch.nn.Module, _args: Any, output: torch.Tensor) -> None:
+        self.accumulate(output)
+
+    def checkpoint(self) -> None:
+        """Appends the epoch's sum to `history` and starts the next one."""
+        self._checkpoints.append(self._accumulated)
+        self._accumulated = 0.0
+
+    def check(self, sampling: Sampling, batch_relations: Mapping[str, Relations]) -> None:
+        """Raises if the loss does not work with a phase's sampling and batch relations."""
+
+    def forward(
+        self,
+        model: torch.nn.Module,
+        global_relations: Mapping[str, RelationData],
+        batch_relations: Mapping[str, Relations],
+        batch: Batch,
+        device: torch.device,
+    ) -> torch.Tensor:
+        """The loss of a batch, a tensor ().
+
+        Parameters
+        ----------
+        model : torch.nn.Module
+        global_relations : mapping of RelationData
+            Relations of the whole dataset.
+        batch_relations : mapping of Relations
+            Relations to be computed for the batch.
+        batch : mapping of tensors
+            Dataset entries of the batch and 'indices'; under negative-edge sampling also 'row',
+            'col', 'rel' and 'from_to_data'. Entries are built when they are read.
+        device : torch.device
+            Where the model is.
+        """
+        raise NotImplementedError(f"{type(self).__name__} does not define forward")
+
+
+def _method(model: torch.nn.Module, name: str) -> Any:
+    method = getattr(model, name, None)
+    if not callable(method):
+        raise AttributeError(f"Model has no {name} method.")
+    return method
+
+
+class RelationLoss(Loss):
+    """Compares a subset of global relations with relations of the embedded batch.
+
+    Parameters
+    ----------
+    loss_function : callable (global, batch) -> tensor ()
+    global_relation_key, batch_relation_key : str
+        Where to find the relations.
+    embedding_method : str
+        The model's method that embeds the batch.
+    normalize_sub : bool
+        Whether the subset of global relations is divided by its sum (standard sampling only).
+    name : str, optional
+    """
+
+    _prefix = "rel_loss"
+
+    def __init__(
+        self,
+        loss_function: BinaryTensorFun,
+        global_relation_key: str = "rel",
+        batch_relation_key: str = "rel",
+        embedding_method: str = "embed",
+        normalize_sub: bool = True,
+        name: str | None = None,
+    ) -> None:
+        super().__init__(name)
+        self.loss_function = loss_function
+        self.global_relation_key = global_relation_key
+        self.batch_relation_key = batch_relation_key
+        self.embedding_method = embedding_method
+        self.normalize_sub = normalize_sub
+
+    def check(self, sampling: Sampling, batch_relations: Mapping[str, Relations]) -> None:
+        if self.batch_relation_key not in batch_relations:
+            raise KeyError(
+                f"{self.name} needs batch relations {self.batch_relation_key!r}; there are "
+                f"{sorted(batch_relations)}"
+            )
+        from_to = isinstance(batch_relations[self.batch_relation_key], DistsFromTo)
+        if from_to and sampling != "negative_edge":
+            raise exceptions.UnsupportedConfigurationError(
+                "RelationLoss does not support DistsFromTo with 'standard' sampling. Consider "
+                "using 'negative_edge' sampling instead."
+            )
+        if sampling == "negative_edge" and not from_to:
+            relation = type(batch_relations[self.batch_relation_key]).__name__
+            raise exceptions.UnsupportedConfigurationError(
+                f"RelationLoss does not support {relation} with 'negative_edge' sampling. Use "
+                "DistsFromTo as batch relations, or 'standard' sampling."
+            )
+
+    def forward(
+        self,
+        model: torch.nn.Module,
+        global_relations: Mapping[str, RelationData],
+        batch_relations: Mapping[str, Relations],
+        batch: Batch,
+        device: torch.device,
+    ) -> torch.Tensor:
+        relation = batch_relations[self.batch_relation_key]
+        embed = _method(model, self.embedding_method)
+        if isinstance(relation, DistsFromTo):
+            target = batch[self.global_relation_key].to(device)
+            embedded = embed(batch["from_to_data"].to(device))
+        else:
+            target = global_relations[self.global_relation_key].sub(batch["indices"]).to(device)
+            if self.normalize_sub:
+                target = target / target.sum()
+            embedded = embed(batch[relation.data_key].to(device))
+        return self.loss_function(target, relation.compute_relations(embedded).data)
+
+
+class ClassificationLoss(Loss):
+    """Compares predicted class scores with labels.
+
+    Parameters
+    ----------
+    loss_function : callable (scores, labels) -> tensor (), optional
+        Cross-entropy if None.
+    data_key, label_key : str
+        Entries of the batch.
+    classification_method : str
+        The model's method that gives scores.
+    name : str, optional
+    """
+
+    _prefix = "class_loss"
+
+    def __init__(
+        self,
+        loss_function: BinaryTensorFun | None = None,
+        data_key: str = "main",
+        label_key: str = "labels",
+        classification_method: str = "classify",
+        name: str | None = None,
+    ) -> None:
+        super().__init__(name)
+        self.loss_function = loss_function or torch.nn.CrossEntropyLoss()
+        self.data_key = data_key
+        self.label_key = label_key
+        self.classification_method = classification_method
+
+    def forward(
+        self,
+        model: torch.nn.Module,
+        global_relations: Mapping[str, RelationData],
+        batch_relations: Mapping[str, Relations],
+        batch: Batch,
+        device: torch.device,
+    ) -> torch.Tensor:
+        scores = _method(model, self.classification_method)(batch[self.data_key].to(device))
+        loss: torch.Tensor = self.loss_function(scores, batch[self.label_key].to(device))
+        return loss
+
+
+class PositionLoss(Loss):
+    """Compares embedded points with given positions.
+
+    Parameters
+    ----------
+    loss_function : callable (embedded, positions) -> tensor (), optional
+        Mean squared error if None.
+    data_key, position_key : str
+        Entries of the batch.
+    embedding_method : str
+        The model's method that embeds the batch.
+    name : str, optional
+    """
+
+    _prefix = "pos_loss"
+
+    def __init__(
+        self,
+        loss_function: BinaryTensorFun | None = None,
+        data_key: str = "main",
+        position_key: str = "pos",
+        embedding_method: str = "embed",
+        name: str | None = None,
+    ) -> None:
+        super().__init__(name)
+        self.loss_function = loss_function or torch.nn.MSELoss()
+        self.data_key = data_key
+        self.position_key = position_key
+        self.embedding_method = embedding_method
+
+    def forward(
+        self,
+        model: torch.nn.Module,
+        global_relations: Mapping[str, RelationData],
+        batch_relations: Mapping[str, Relations],
+        batch: Batch,
+        device: torch.device,
+    ) -> torch.Tensor:
+        embedded = _method(model, self.embedding_method)(batch[self.data_key].to(device))
+        loss: torch.Tensor = self.loss_function(embedded, batch[self.position_key].to(device))
+        return loss
+
+
+class ReconstructionLoss(Loss):
+    """Compares decoded codes with the data they were encoded from.
+
+    Parameters
+    ----------
+    loss_function : callable (data, reconstruction) -> tensor (), optional
+        Mean squared error if None.
+    data_key : str
+        Entry of the batch.
+    encoding_method, decoding_method : str
+        The model's methods.
+    name : str, optional
+    """
+
+    _prefix = "recon_loss"
+
+    def __init__(
+        self,
+        loss_function: BinaryTensorFun | None = None,
+        data_key: str = "main",
+        encoding_method: str = "encode",
+        decoding_method: str = "decode",
+        name: str | None = None,
+    ) -> None:
+        super().__init__(name)
+        self.loss_function = loss_function or torch.nn.MSELoss()
+        self.data_key = data_key
+        self.encoding_method = encoding_method
+        self.decoding_method = decoding_method
+
+    def forward(
+        self,
+        model: torch.nn.Module,
+        global_relations: Mapping[str, RelationData],
+        batch_relations: Mapping[str, Relations],
+        batch: Batch,
+        device: torch.device,
+    ) -> torch.Tensor:
+        data = batch[self.data_key].to(device)
+        encode, decode = _method(model, self.encoding_method), _method(model, self.decoding_method)
+        return self.loss_function(data, decode(encode(data)))
+
+
+class CompoundLoss(Loss):
+    """A weighted sum of losses.
+
+    Parameters
+    ----------
+    losses : sequence of Loss
+    weights : array (len(losses),), optional
+        Ones if None.
+    name : str, optional
+    """
+
+    _prefix = "comp_loss"
+
+    def __init__(
+        self,
+        losses: Sequence[Loss],
+        weights: TensorLike | Sequence[float] | None = None,
+        name: str | None = None,
+    ) -> None:
+        super().__init__(name)
+        self.losses = list(losses)
+        values = [1.0] * len(self.losses) if weights is None else list(weights)
+        if len(values) != len(self.losses):
+            raise ValueError(
+                f"Size mismatch between losses ({len(self.losses)}) and weights ({len(values)})."
+            )
+        self.weights = to_torch(values).float()
+
+    def checkpoint(self) -> None:
+        super().checkpoint()
+        for loss in self.losses:
+            loss.checkpoint()
+
+    def detailed_history(self) -> torch.Tensor:
+        """The weighted history of each loss, a tensor (losses, epochs)."""
+        return self.weights[:, None] * torch.tensor([loss.history for loss in self.losses])
+
+    def check(self, sampling: Sampling, batch_relations: Mapping[str, Relations]) -> None:
+        for loss in self.losses:
+            loss.check(sampling, batch_relations)
+
+    def forward(
+        self,
+        model: torch.nn.Module,
+        global_relations: Mapping[str, RelationData],
+        batch_relations: Mapping[str, Relations],
+        batch: Batch,
+        device: torch.device,
+    ) -> torch.Tensor:
+        arguments = (model, global_relations, batch_relations, batch, device)
+        terms = [
+            weight * loss(*arguments)
+            for loss, weight in zip(self.losses, self.weights.to(device), strict=True)
+        ]
+        return torch.stack(terms).sum()
+
+
+def kullback_leibler_div(
+    p: torch.Tensor, q: torch.Tensor, epsilon: float = 1.0e-7
+) -> torch.Tensor:
+    """Kullback-Leibler divergence of square relations, divided by the number of points.
+
+    Parameters
+    ----------
+    p, q : tensors (n, n)
+        Probabilities; the diagonal is left out.
+    epsilon : float
+        Added to both within the logarithm.
+    """
+    terms = p * (torch.log(p + epsilon) - torch.log(q + epsilon))
+    return (terms.sum() - terms.diagonal().sum()) / len(p)
+
+
+def cross_entropy_loss(p: torch.Tensor, q: torch.Tensor, epsilon: float = 1.0e-7) -> torch.Tensor:
+    """UMAP's cross-entropy, divided by the length of the first dimension.
+
+    Parameters
+    ----------
+    p, q : tensors of one shape
+        Probabilities.
+    epsilon : float
+        Lower bound of q and 1 - q within the logarithms.
+    """
+    attraction = p * torch.log(torch.clamp(q, min=epsilon, max=1.0))
+    repulsion = (1.0 - p) * torch.log(torch.clamp(1.0 - q, min=epsilon, max=1.0))
+    return -(attraction + repulsion).sum() / len(p)

@@ -1,0 +1,43 @@
+"""The native operations: torch tensors or numpy arrays in, torch tensors out, on their device.
+
+The only package that imports ``_core``. Each operation checks dtype, shape, device and range by
+argument name, allocates the outputs, and hands addresses and the current stream to the core.
+`fastparadime.reference` defines every operation in plain float64.
+"""
+
+from fastparadime.ops._checks import build_info, resolve_device
+from fastparadime.ops.edges import (
+    EdgeBatch,
+    EdgeSampler,
+    gather_rows,
+    negative_edge_cross_entropy,
+    unique_nodes,
+)
+from fastparadime.ops.graph import (
+    METRICS,
+    Edges,
+    SmoothKnn,
+    graph_matmul,
+    perplexity,
+    rerank,
+    smooth_knn,
+    symmetrize,
+)
+
+__all__ = [
+    "METRICS",
+    "EdgeBatch",
+    "EdgeSampler",
+    "Edges",
+    "SmoothKnn",
+    "build_info",
+    "gather_rows",
+    "graph_matmul",
+    "negative_edge_cross_entropy",
+    "perplexity",
+    "rerank",
+    "resolve_device",
+    "smooth_knn",
+    "symmetrize",
+    "unique_nodes",
+]

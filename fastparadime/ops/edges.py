@@ -1,0 +1,279 @@
+"""Operations of a training step: drawing edges, gathering rows, the fused edge loss."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import torch
+
+from fastparadime import _core
+from fastparadime.ops._checks import (
+    MAX_POINTS,
+    as_indices,
+    as_non_negative,
+    check_same_device,
+    on_device,
+    target_of,
+)
+from fastparadime.types import TensorLike
+from fastparadime.utils.convert import to_torch
+from fastparadime.utils.validate import check_integer, check_positive
+
+_GUIDE_SHARE = 8  # edges to one entry of the sampler's guide table
+
+
+class EdgeBatch(NamedTuple):
+    """Drawn edges: ``heads`` int32 (batch,), ``tails`` int32 (batch, 1 + negatives).
+
+    Slot 0 of ``tails`` is the positive edge's, the others are uniform draws from all points.
+    """
+
+    heads: torch.Tensor
+    tails: torch.Tensor
+
+
+class EdgeSampler:
+    """Draws of positive edges by weight, with replacement, and of uniform negative tails.
+
+    Parameters
+    ----------
+    heads, tails : (edges,) integer arrays
+        Ends of the edges, in [0, n).
+    weights : (edges,) array
+        Not negative, at least one positive; an edge is drawn in proportion to its weight.
+    n : int
+        Number of points that negative tails are drawn from, fewer than 2^31.
+    seed : int
+        Key of the Philox generator, in [0, 2^64).
+
+    Notes
+    -----
+    Weights are held as integers of 32 bits below the largest one, so a draw is exact in integer
+    arithmetic: CPU and CUDA draw the same edges from the same seed and step, and the number of
+    edges is bounded by memory alone (9 bytes an edge).
+    """
+
+    def __init__(
+        self, heads: TensorLike, tails: TensorLike, weights: TensorLike, n: int, *, seed: int = 0
+    ) -> None:
+        self.n = check_integer(n, "n", minimum=1, maximum=MAX_POINTS)
+        self.seed = check_integer(seed, "seed", minimum=0, maximum=2**64 - 1)
+        self._heads = as_indices(heads, "heads", 1, self.n)
+        self._tails = as_indices(tails, "tails", 1, self.n)
+        weights = as_non_negative(weights, "weights", 1)
+        check_same_device(heads=self._heads, tails=self._tails, weights=weights)
+        size = len(weights)
+        if not len(self._heads) == len(self._tails) == size:
+            raise ValueError(
+                "heads, tails and weights must have one length, not "
+                f"{len(self._heads)}, {len(self._tails)} and {size}"
+            )
+        largest = float(weights.max()) if size else 0.0
+        if largest <= 0.0:
+            raise ValueError(f"weights must hold a positive value, but has {size} of none")
+        # The sum of all quantised weights stays below 2^62, the rounding included.
+        bits = min(32, 61 - math.ceil(math.log2(size + 1)))
+        self._guide_bits = max(0, int(math.log2(max(1, size // _GUIDE_SHARE))))
+        with on_device(weights):
+            options: dict[str, Any] = {"dtype": torch.int64, "device": weights.device}
+            self._cumulative = torch.empty(size, **options)
+            self._guide = torch.empty(2**self._guide_bits + 1, **options)
+            target = target_of(weights)
+            scratch_size = _core.edge_table_scratch(size, target)
+            scratch = torch.empty(scratch_size, dtype=torch.uint8, device=weights.device)
+            _core.edge_table(
+                self._cumulative.data_ptr(),
+                self._guide.data_ptr(),
+                scratch.data_ptr(),
+                weights.data_ptr(),
+                size,
+                self._guide_bits,
+                2.0**bits / largest,
+                target,
+            )
+
+    def __len__(self) -> int:
+        return len(self._cumulative)
+
+    def draw(self, batch_size: int, negatives: int, step: int) -> EdgeBatch:
+        """The edges of one step: a function of the seed, the step and the arguments alone.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument is not an integer, `batch_size` or `step` is negative.
+        """
+        batch_size = check_integer(batch_size, "batch_size", minimum=0, maximum=2**32 - 1)
+        negatives = check_integer(negatives, "negatives", minimum=0, maximum=2**31 - 2)
+        step = check_integer(step, "step", minimum=0, maximum=2**64 - 1)
+        with on_device(self._heads):
+            heads = self._heads.new_empty(batch_size)
+            tails = self._heads.new_empty((batch_size, 1 + negatives))
+            _core.edge_draw(
+                heads.data_ptr(),
+                tails.data_ptr(),
+                self._cumulative.data_ptr(),
+                self._guide.data_ptr(),
+                len(self),
+                self._guide_bits,
+                self._heads.data_ptr(),
+                self._tails.data_ptr(),
+                batch_size,
+                negatives,
+                self.n,
+                self.seed,
+                step,
+                target_of(self._heads),
+            )
+        return EdgeBatch(heads, tails)
+
+
+def unique_nodes(ids: TensorLike) -> tuple[torch.Tensor, torch.Tensor]:
+    """Distinct ids in order of first appearance, and the place of each id among them.
+
+    On the CPU only: on a device a batch keeps a fixed shape and embeds a repeated point twice.
+
+    Returns
+    -------
+    nodes, positions : int32 tensors (m,) and the shape of `ids`
+    """
+    ids = to_torch(ids)
+    ids = as_indices(ids, "ids", ids.ndim, MAX_POINTS)
+    if ids.device.type != "cpu":
+        raise ValueError(f"ids must be on the CPU, not on {ids.device}")
+    nodes, positions = torch.empty(ids.numel(), dtype=torch.int32), torch.empty_like(ids)
+    m = _core.unique_nodes(nodes.data_ptr(), positions.data_ptr(), ids.data_ptr(), ids.numel())
+    return nodes[:m], positions
+
+
+class _EdgeCrossEntropy(torch.autograd.Function):
+    @staticmethod
+    def forward(  # type: ignore[override]
+        ctx: Any,
+        heads: torch.Tensor,
+        tails: torch.Tensor,
+        curve: tuple[float, float],
+        epsilon: float,
+        repulsion_strength: float,
+    ) -> torch.Tensor:
+        batch, slots, dim = tails.shape
+        heads32, tails32 = heads.float().contiguous(), tails.float().contiguous()
+        with on_device(heads32):
+            loss = heads32.new_empty(())
+            head_grad, tail_grad = torch.empty_like(heads32), torch.empty_like(tails32)
+            count = -(-batch // _core.kHeadsPerPartial)
+            partials = torch.empty(max(1, count), dtype=torch.float64, device=heads32.device)
+            _core.edge_loss(
+                loss.data_ptr(),
+                head_grad.data_ptr(),
+                tail_grad.data_ptr(),
+                partials.data_ptr(),
+                heads32.data_ptr(),
+                tails32.data_ptr(),
+                batch,
+                slots,
+                dim,
+                *curve,
+                epsilon,
+                repulsion_strength,
+                target_of(heads32),
+            )
+        ctx.save_for_backward(head_grad.to(heads.dtype), tail_grad.to(tails.dtype))
+        return loss.to(heads.dtype)
+
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        head_grad, tail_grad = ctx.saved_tensors
+        (scale,) = grad_outputs
+        return head_grad * scale, tail_grad * scale, None, None, None
+
+
+def negative_edge_cross_entropy(
+    heads: torch.Tensor,
+    tails: torch.Tensor,
+    a: float,
+    b: float,
+    *,
+    epsilon: float = 1e-7,
+    repulsion_strength: float = 1.0,
+) -> torch.Tensor:
+    """Mean cross-entropy of a negative-sampled batch, with both gradients in the same pass.
+
+    The mean over all edges of -log q for slot 0 and of -log(1 - q) for the others, with
+    q = 1 / (1 + a d^2b), both likelihoods clamped at `epsilon`.
+
+    Parameters
+    ----------
+    heads : (batch, dim) tensor
+        Embedded heads.
+    tails : (batch, 1 + negatives, dim) tensor
+        Embedded tails, the positive edge's first.
+    a, b : float
+        The curve's parameters, positive; see `fastparadime.transforms.find_ab`.
+    epsilon : float
+        Lower bound of the likelihoods; beyond it the gradient is zero.
+    repulsion_strength : float
+        Weight of the negative edges.
+
+    Returns
+    -------
+    tensor ()
+        Differentiable in `heads` and `tails`; the same bits for any number of threads.
+
+    Raises
+    ------
+    ValueError
+        For shapes that disagree, an empty batch or parameters out of range.
+    """
+    if heads.ndim != 2 or tails.ndim != 3 or tails.shape[::2] != heads.shape:
+        raise ValueError(
+            "heads must have shape (batch, dim) and tails (batch, slots, dim), not "
+            f"{tuple(heads.shape)} and {tuple(tails.shape)}"
+        )
+    if tails.numel() == 0:
+        raise ValueError(f"tails must hold at least one edge, not shape {tuple(tails.shape)}")
+    check_same_device(heads=heads, tails=tails)
+    curve = (check_positive(a, "a"), check_positive(b, "b"))
+    check_positive(epsilon, "epsilon")
+    check_positive(repulsion_strength, "repulsion_strength", zero_ok=True)
+    loss: torch.Tensor = _EdgeCrossEntropy.apply(heads, tails, curve, epsilon, repulsion_strength)
+    return loss
+
+
+def gather_rows(table: TensorLike, indices: TensorLike) -> torch.Tensor:
+    """Rows of a table picked by index, in the table's dtype.
+
+    Parameters
+    ----------
+    table : (n, ...) array
+        Of any dtype.
+    indices : (m,) integer array
+        In [0, n), on the table's device.
+
+    Raises
+    ------
+    ValueError
+        If an index is out of range or the devices differ.
+    """
+    table = to_torch(table).detach().contiguous()
+    indices = as_indices(indices, "indices", 1, len(table) if table.ndim else 0)
+    check_same_device(table=table, indices=indices)
+    return _gather(table, indices)
+
+
+def _gather(table: torch.Tensor, indices: torch.Tensor) -> torch.Tensor:
+    with on_device(table):
+        out = table.new_empty((len(indices), *table.shape[1:]))
+        row_bytes = math.prod(table.shape[1:]) * table.element_size()
+        _core.gather_rows(
+            out.data_ptr(),
+            table.data_ptr(),
+            indices.data_ptr(),
+            len(indices),
+            row_bytes,
+            target_of(table),
+        )
+    return out
+
+

@@ -1,0 +1,338 @@
+"""Operations from neighbours to the symmetrized graph, and products with it."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import torch
+
+from fastparadime import _core
+from fastparadime.ops._checks import (
+    MAX_POINTS,
+    as_floats,
+    as_indices,
+    as_non_negative,
+    check_same_device,
+    on_device,
+    target_of,
+)
+from fastparadime.types import TensorLike
+from fastparadime.utils.convert import to_torch
+from fastparadime.utils.validate import check_option, check_positive
+
+METRICS = (
+    "euclidean",
+    "sqeuclidean",
+    "inner_product",
+    "manhattan",
+    "chebyshev",
+    "minkowski",
+    "canberra",
+    "braycurtis",
+    "jensenshannon",
+)
+_OPERATIONS = ("union", "intersection", "mix", "mean")
+
+
+class SmoothKnn(NamedTuple):
+    """Membership strengths (n, k), nearest offsets (n,) and widths (n,), all float32."""
+
+    weights: torch.Tensor
+    rho: torch.Tensor
+    sigma: torch.Tensor
+
+
+class Edges(NamedTuple):
+    """A sparse graph sorted by head, then tail.
+
+    ``indptr`` int64 (n + 1,), ``heads`` and ``tails`` int32 (edges,), ``weights`` float32 (edges,).
+    """
+
+    indptr: torch.Tensor
+    heads: torch.Tensor
+    tails: torch.Tensor
+    weights: torch.Tensor
+
+
+def smooth_knn(
+    distances: TensorLike,
+    rule: str = "paradime",
+    *,
+    n_neighbors: float | None = None,
+    local_connectivity: float = 1.0,
+) -> SmoothKnn:
+    """Membership strengths exp(-(d - rho) / sigma) of each point's neighbours.
+
+    Parameters
+    ----------
+    distances : (n, k) array
+        Distances to the k other points, not negative; the point itself is not among them.
+    rule : {"paradime", "umap"}
+        ``"paradime"``: rho is the smallest distance and the strengths sum to log2(k).
+        ``"umap"``: neighbours count the point itself, so the target is log2(k + 1), and rho
+        follows `local_connectivity` over the non-zero distances.
+    n_neighbors : float, optional
+        Neighbours as the rule counts them, if the target is to be the log2 of another number.
+    local_connectivity : float
+        UMAP's rule only: the (fractional) rank among non-zero distances that rho is taken at.
+
+    Returns
+    -------
+    SmoothKnn
+        Where no sigma solves the equation (duplicates), sigma is 1e-3 of the mean distance.
+
+    Raises
+    ------
+    ValueError
+        If `distances` is not 2-D, has no columns, or holds negative, NaN or infinite values.
+
+    Notes
+    -----
+    McInnes et al., "UMAP", arXiv 1802.03426, algorithm 3.
+    """
+    check_option(rule, ("paradime", "umap"), "rule")
+    distances = as_non_negative(distances, "distances", 2)
+    n, k = distances.shape
+    if k == 0:
+        raise ValueError(f"distances must have at least one column, not shape {(n, k)}")
+    umap = rule == "umap"
+    counted = k + 1 if umap else k
+    size = counted if n_neighbors is None else check_positive(n_neighbors, "n_neighbors")
+    connectivity = check_positive(local_connectivity, "local_connectivity") if umap else 0.0
+    with on_device(distances):
+        weights = torch.empty_like(distances)
+        rho, sigma = distances.new_empty(n), distances.new_empty(n)
+        mean = (distances.mean(dtype=torch.float64) * (k / counted)).to(torch.float32)
+        _core.smooth_knn(
+            weights.data_ptr(),
+            rho.data_ptr(),
+            sigma.data_ptr(),
+            distances.data_ptr(),
+            mean.data_ptr(),
+            n,
+            k,
+            math.log2(size),
+            connectivity,
+            counted,
+            target_of(distances),
+        )
+    return SmoothKnn(weights, rho, sigma)
+
+
+def perplexity(distances: TensorLike, perplexity: float) -> tuple[torch.Tensor, torch.Tensor]:
+    """t-SNE's conditional probabilities exp(-beta d^2) / Z of each point's neighbours.
+
+    Parameters
+    ----------
+    distances : (n, k) array
+        Distances to the k other points, not negative.
+    perplexity : float
+        In [1, k): the entropy of a row is log2 of it.
+
+    Returns
+    -------
+    weights, beta : float32 tensors (n, k) and (n,)
+        Where ties at the smallest distance leave no solution, the tied neighbours share a row.
+
+    Raises
+    ------
+    ValueError
+        If `distances` is not 2-D or holds negative, NaN or infinite values, or `perplexity` is
+        out of its range.
+    """
+    distances = as_non_negative(distances, "distances", 2)
+    n, k = distances.shape
+    if not 1 <= check_positive(perplexity, "perplexity") < k:
+        raise ValueError(
+            f"perplexity must lie in [1, k), k = {k} neighbours in distances, not {perplexity}"
+        )
+    with on_device(distances):
+        weights, beta = torch.empty_like(distances), distances.new_empty(n)
+        _core.perplexity(
+            weights.data_ptr(),
+            beta.data_ptr(),
+            distances.data_ptr(),
+            n,
+            k,
+            math.log(perplexity),
+            target_of(distances),
+        )
+    return weights, beta
+
+
+def symmetrize(
+    indices: TensorLike,
+    weights: TensorLike,
+    operation: str = "union",
+    *,
+    mix_ratio: float = 1.0,
+    indptr: TensorLike | None = None,
+) -> Edges:
+    """A directed graph joined with its transpose, in time linear in its edges.
+
+    Parameters
+    ----------
+    indices, weights : (n, k) arrays, or (edges,) arrays with `indptr`
+        Neighbours of each point, distinct within a row and in any order, and their weights.
+    operation : {"union", "intersection", "mix", "mean"}
+        union w + w' - w w', intersection w w', their blend by `mix_ratio`, or (w + w') / 2.
+    mix_ratio : float
+        ``"mix"`` only: 1 is the union, 0 the intersection.
+    indptr : (n + 1,) array, optional
+        Row starts, if rows differ in length.
+
+    Returns
+    -------
+    Edges
+        Every edge in both directions; edges of weight zero are left out.
+
+    Raises
+    ------
+    ValueError
+        For shapes that disagree, indices outside [0, n), negative or NaN weights, n >= 2^31.
+    """
+    check_option(operation, _OPERATIONS, "operation")
+    if operation == "mix" and not 0 <= mix_ratio <= 1:
+        raise ValueError(f"mix_ratio must lie in [0, 1], not {mix_ratio}")
+    ratio = {"union": 1.0, "intersection": 0.0}.get(operation, float(mix_ratio))
+    ndim = 2 if indptr is None else 1
+    weights = as_non_negative(weights, "weights", ndim)
+    starts = _row_starts(weights, indptr)
+    n = len(starts) - 1
+    if n >= MAX_POINTS:
+        raise ValueError(f"a graph may have fewer than 2^31 - 1 points, not {n}")
+    indices = as_indices(indices, "indices", ndim, n)
+    if indices.shape != weights.shape:
+        raise ValueError(
+            f"indices and weights must have one shape, not {tuple(indices.shape)} and "
+            f"{tuple(weights.shape)}"
+        )
+    check_same_device(indices=indices, weights=weights, indptr=starts)
+    nnz = indices.numel()
+    code = 1 if operation == "mean" else 0
+    with on_device(weights):
+        target = target_of(weights)
+        size = _core.symmetrize_scratch(n, nnz, target)
+        scratch = torch.empty(size, dtype=torch.uint8, device=weights.device)
+        out = torch.zeros(n + 1, dtype=torch.int64, device=weights.device)
+        graph = (starts.data_ptr(), indices.data_ptr(), weights.data_ptr(), n, nnz)
+        _core.symmetrize_plan(out.data_ptr(), scratch.data_ptr(), *graph, code, ratio, target)
+        edges = int(out[-1])
+        heads = indices.new_empty(edges)
+        tails, joined = torch.empty_like(heads), weights.new_empty(edges)
+        _core.symmetrize_fill(
+            out.data_ptr(),
+            heads.data_ptr(),
+            tails.data_ptr(),
+            joined.data_ptr(),
+            scratch.data_ptr(),
+            n,
+            nnz,
+            code,
+            ratio,
+            target,
+        )
+    return Edges(out, heads, tails, joined)
+
+
+def _row_starts(weights: torch.Tensor, indptr: TensorLike | None) -> torch.Tensor:
+    if indptr is None:
+        n, k = weights.shape
+        return torch.arange(n + 1, dtype=torch.int64, device=weights.device) * k
+    starts = to_torch(indptr).to(torch.int64).contiguous()
+    if starts.ndim != 1 or len(starts) == 0 or int(starts[0]) != 0:
+        raise ValueError("indptr must be 1-D, start with 0 and have n + 1 entries")
+    if bool((starts.diff() < 0).any()) or int(starts[-1]) != len(weights):
+        raise ValueError(f"indptr must ascend to the number of edges, {len(weights)}")
+    return starts
+
+
+def rerank(
+    X: torch.Tensor,
+    candidates: torch.Tensor,
+    k: int,
+    metric: str = "euclidean",
+    *,
+    p: float = 2.0,
+    first_row: int = 0,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """True distances of rows to their candidate neighbours, and the k nearest in order.
+
+    Parameters
+    ----------
+    X : float32 tensor (n, dim)
+    candidates : integer tensor (rows, count)
+        Of rows `first_row`, ... of `X`; negative entries are empty. The row itself and repeated
+        candidates are dropped.
+    metric : str
+        One of `METRICS`; ``"inner_product"`` is 1 - <x, y>.
+    p : float
+        Exponent of ``"minkowski"``.
+
+    Returns
+    -------
+    indices, distances : int32 and float32 tensors (rows, k)
+        Ascending, ties by index; -1 and infinity where the candidates ran out.
+    """
+    check_option(metric, METRICS, "metric")
+    X = as_floats(X, "X", 2)
+    candidates = to_torch(candidates).to(torch.int32).contiguous()
+    check_same_device(X=X, candidates=candidates)
+    rows, count = candidates.shape
+    if not 0 <= first_row <= len(X) - rows:
+        raise ValueError(f"candidates must belong to rows of X, not to {first_row} + {rows} rows")
+    if candidates.numel() and int(candidates.max()) >= len(X):
+        raise ValueError(f"candidates must lie below {len(X)}, but hold {int(candidates.max())}")
+    with on_device(X):
+        indices, distances = candidates.new_empty((rows, k)), X.new_empty((rows, k))
+        _core.rerank(
+            indices.data_ptr(),
+            distances.data_ptr(),
+            X.data_ptr(),
+            candidates.data_ptr(),
+            first_row,
+            rows,
+            count,
+            X.shape[1],
+            k,
+            METRICS.index(metric),
+            p,
+            target_of(X),
+        )
+    return indices, distances
+
+
+def graph_matmul(edges: Edges, scale: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+    """S G S x for a graph G and the diagonal S of `scale`: the normalised Laplacian's product.
+
+    Parameters
+    ----------
+    edges : Edges
+        The graph of n points.
+    scale : float64 tensor (n,)
+    x : float64 tensor (n, columns)
+
+    Returns
+    -------
+    float64 tensor (n, columns)
+    """
+    n, columns = x.shape
+    if len(edges.indptr) != n + 1 or len(scale) != n:
+        raise ValueError(f"edges, scale and x must be of one number of points, not {n} in x")
+    x, scale = x.double().contiguous(), scale.double().contiguous()
+    check_same_device(weights=edges.weights, scale=scale, x=x)
+    with on_device(x):
+        out = torch.empty_like(x)
+        _core.graph_matmul(
+            out.data_ptr(),
+            x.data_ptr(),
+            scale.data_ptr(),
+            edges.indptr.data_ptr(),
+            edges.tails.data_ptr(),
+            edges.weights.data_ptr(),
+            n,
+            columns,
+            target_of(x),
+        )
+    return out

@@ -1,0 +1,204 @@
+"""Every native operation in plain float64 numpy: the definition, and the oracle of the tests.
+
+Slow by design. Nothing in the package imports this module.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+_SIGMA_SHARE = 1e-3
+_BISECTIONS = 200
+
+
+def _rho(row: Floats, local_connectivity: float) -> float:
+    nonzero = np.sort(row[row > 0])
+    if len(nonzero) == 0:
+        return 0.0
+    if len(nonzero) < local_connectivity:
+        return float(nonzero[-1])
+    rank = int(local_connectivity)
+    fraction = local_connectivity - rank
+    below = nonzero[rank - 1] if rank > 0 else 0.0
+    if fraction <= 1e-5:
+        return float(below)
+    return float(below + fraction * (nonzero[rank] - below))
+
+
+def smooth_knn(
+    distances: Floats,
+    rule: str = "paradime",
+    n_neighbors: float | None = None,
+    local_connectivity: float = 1.0,
+) -> tuple[Floats, Floats, Floats]:
+    """Weights (n, k), rho (n,) and sigma (n,): sum_j exp(-(d_j - rho)+ / sigma) = log2(size)."""
+    distances = np.asarray(distances, dtype=np.float64)
+    n, k = distances.shape
+    counted = k + 1 if rule == "umap" else k
+    target = np.log2(counted if n_neighbors is None else n_neighbors)
+    weights, rho, sigma = np.empty((n, k)), np.empty(n), np.empty(n)
+    for i, row in enumerate(distances):
+        rho[i] = _rho(row, local_connectivity) if rule == "umap" else row.min()
+        offsets = np.maximum(row - rho[i], 0)
+        mean = row.sum() / counted if rho[i] > 0 else distances.sum() / (n * counted)
+        low, high = 0.0, 1.0
+        if (offsets == 0).sum() < target:
+            while np.exp(-offsets / high).sum() < target:
+                high *= 2
+            for _ in range(_BISECTIONS):
+                middle = (low + high) / 2
+                if np.exp(-offsets / middle).sum() < target:
+                    low = middle
+                else:
+                    high = middle
+            sigma[i] = max(high, _SIGMA_SHARE * mean)
+        else:
+            sigma[i] = _SIGMA_SHARE * mean
+        weights[i] = np.exp(-offsets / sigma[i]) if sigma[i] > 0 else 1.0
+    return weights, rho, sigma
+
+
+def perplexity(distances: Floats, perplexity: float) -> tuple[Floats, Floats]:
+    """Weights (n, k) with rows summing to one, and beta (n,): entropy = log2(perplexity)."""
+    distances = np.asarray(distances, dtype=np.float64)
+    weights, beta = np.empty_like(distances), np.empty(len(distances))
+    for i, row in enumerate(distances):
+        squares = row**2 - row.min() ** 2
+        mean = squares.mean()
+        low, high = 0.0, 1e6 / mean if mean > 0 else 0.0
+        for _ in range(_BISECTIONS):
+            middle = (low + high) / 2
+            y = np.exp(-middle * squares)
+            p = y / y.sum()
+            if -(p[p > 0] * np.log2(p[p > 0])).sum() > np.log2(perplexity):
+                low = middle
+            else:
+                high = middle
+        beta[i] = high
+        y = np.exp(-high * squares)
+        weights[i] = y / y.sum()
+    return weights, beta
+
+
+def symmetrize(
+    n: int, heads: Ints, tails: Ints, weights: Floats, operation: str, mix_ratio: float = 1.0
+) -> tuple[Ints, Ints, Floats]:
+    """Heads, tails and weights of the joined graph, sorted by head, then tail."""
+    dense = np.zeros((n, n))
+    dense[heads, tails] = weights
+    product = dense * dense.T
+    union = dense + dense.T - product
+    ratio = {"union": 1.0, "intersection": 0.0}.get(operation, mix_ratio)
+    mean = (dense + dense.T) / 2
+    joined = mean if operation == "mean" else ratio * union + (1 - ratio) * product
+    out_heads, out_tails = np.nonzero(joined)
+    return out_heads, out_tails, joined[out_heads, out_tails]
+
+
+def philox(seed: int, step: int, lane: int, block: int) -> tuple[int, int]:
+    """The two 64-bit words of Philox4x32-10 for counter (lane, block, step) and key seed."""
+    mask = 0xFFFFFFFF
+    c = [lane & mask, block & mask, step & mask, step >> 32]
+    k = [seed & mask, seed >> 32]
+    for _ in range(10):
+        p0, p1 = 0xD2511F53 * c[0], 0xCD9E8D57 * c[2]
+        c = [(p1 >> 32) ^ c[1] ^ k[0], p1 & mask, (p0 >> 32) ^ c[3] ^ k[1], p0 & mask]
+        k = [(k[0] + 0x9E3779B9) & mask, (k[1] + 0xBB67AE85) & mask]
+    return (c[1] << 32) | c[0], (c[3] << 32) | c[2]
+
+
+def draw_edges(
+    heads: Ints,
+    tails: Ints,
+    weights: npt.NDArray[np.float32],
+    n: int,
+    batch_size: int,
+    negatives: int,
+    seed: int,
+    step: int,
+) -> tuple[Ints, Ints]:
+    """The sampler's draws (batch,) and (batch, 1 + negatives), by search of the running sum."""
+    bits = min(32, 61 - int(np.ceil(np.log2(len(weights) + 1))))
+    scale = 2.0**bits / float(weights.max())
+    quantised = (weights.astype(np.float64) * scale + 0.5).astype(np.int64)
+    quantised[(weights > 0) & (quantised == 0)] = 1
+    cumulative = np.cumsum(quantised)
+    out_heads = np.empty(batch_size, dtype=np.int64)
+    out_tails = np.empty((batch_size, 1 + negatives), dtype=np.int64)
+    for lane in range(batch_size):
+        words = [w for block in range(negatives // 2 + 1) for w in philox(seed, step, lane, block)]
+        edge = np.searchsorted(cumulative, (words[0] * int(cumulative[-1])) >> 64, side="right")
+        out_heads[lane] = heads[edge]
+        out_tails[lane] = [tails[edge]] + [(w * n) >> 64 for w in words[1 : 1 + negatives]]
+    return out_heads, out_tails
+
+
+def negative_edge_cross_entropy(
+    heads: Floats,
+    tails: Floats,
+    a: float,
+    b: float,
+    epsilon: float = 1e-7,
+    repulsion_strength: float = 1.0,
+) -> tuple[float, Floats, Floats]:
+    """Mean loss and its gradients in heads (batch, dim) and tails (batch, slots, dim)."""
+    heads, tails = np.asarray(heads, dtype=np.float64), np.asarray(tails, dtype=np.float64)
+    difference = heads[:, None] - tails
+    d2 = np.maximum((difference**2).sum(axis=2), np.finfo(np.float32).tiny)
+    power = a * d2**b
+    likelihood = power / (1 + power)
+    likelihood[:, 0] = 1 / (1 + power[:, 0])
+    scale = np.full(d2.shape, repulsion_strength)
+    scale[:, 0] = 1.0
+    # d(-log q)/d d2 = b q a d2^(b - 1) and d(-log(1 - q))/d d2 = -b q / d2
+    slope = -b / d2 / (1 + power)
+    slope[:, 0] *= -power[:, 0]
+    slope = np.where(likelihood < epsilon, 0.0, slope) * scale / d2.size
+    loss = (-np.log(np.maximum(likelihood, epsilon)) * scale).mean()
+    gradient = 2 * slope[..., None] * difference
+    return float(loss), gradient.sum(axis=1), -gradient
+
+
+def gather_rows(table: npt.NDArray[np.generic], indices: Ints) -> npt.NDArray[np.generic]:
+    """Rows of a table picked by index."""
+    return np.stack([table[i] for i in indices]) if len(indices) else table[:0]
+
+
+def rerank(
+    X: Floats, candidates: Ints, k: int, metric: str, p: float = 2.0, first_row: int = 0
+) -> tuple[Ints, Floats]:
+    """The k nearest candidates of each row and their distances, padded with -1 and infinity."""
+    X = np.asarray(X, dtype=np.float64)
+    indices = np.full((len(candidates), k), -1)
+    distances = np.full((len(candidates), k), np.inf)
+    for i, row in enumerate(candidates):
+        others = np.unique(row[(row >= 0) & (row != first_row + i)])
+        found = sorted((_distance(X[first_row + i], X[j], metric, p), j) for j in others)[:k]
+        for slot, (distance, j) in enumerate(found):
+            indices[i, slot], distances[i, slot] = j, distance
+    return indices, distances
+
+
+def _distance(x: Floats, y: Floats, metric: str, p: float) -> float:
+    from scipy.spatial import distance
+
+    if metric == "inner_product":
+        return float(1 - x @ y)
+    if metric == "minkowski":
+        return float(distance.minkowski(x, y, p))
+    names = {"manhattan": "cityblock"}
+    function = getattr(distance, names.get(metric, metric))
+    return float(function(x, y)) if np.any(x != y) else 0.0
+
+
+def graph_matmul(
+    n: int, heads: Ints, tails: Ints, weights: Floats, scale: Floats, x: Floats
+) -> Floats:
+    """S G S x with S = diag(scale)."""
+    dense = np.zeros((n, n))
+    dense[heads, tails] = weights
+    return scale[:, None] * (dense @ (scale[:, None] * x))

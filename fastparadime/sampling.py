@@ -1,0 +1,125 @@
+"""Batches of a training phase: lazy mappings, so what a loss does not read is never built."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+import torch
+
+from fastparadime import ops
+from fastparadime.ops import EdgeBatch, EdgeSampler
+
+Entries = Mapping[str, torch.Tensor]
+# paraDime 1.1 names the main entry 'main' and 0.3 names it 'data': one answers for the other.
+_OTHER_NAME = {"main": "data", "data": "main"}
+
+
+class DataEntries(dict[str, torch.Tensor]):
+    """Dataset entries, where 'main' and 'data' stand for one another."""
+
+    def __missing__(self, key: str) -> torch.Tensor:
+        other = _OTHER_NAME.get(key)
+        if other is None or other not in self.keys():  # noqa: SIM118
+            raise KeyError(f"there is no data entry {key!r}; there are {sorted(self)}")
+        return self[other]
+
+    def __contains__(self, key: object) -> bool:
+        return super().__contains__(key) or super().__contains__(_OTHER_NAME.get(str(key), key))
+
+
+class Batch(Mapping[str, torch.Tensor]):
+    """A batch whose entries are built when they are first read."""
+
+    def __init__(self, builders: Mapping[str, Callable[[], torch.Tensor]]) -> None:
+        self._builders = builders
+        self._built: dict[str, torch.Tensor] = {}
+
+    def __getitem__(self, key: str) -> torch.Tensor:
+        if key not in self._builders:
+            key = _OTHER_NAME.get(key, key)
+        if key not in self._builders:
+            raise KeyError(f"the batch has no entry {key!r}; it has {sorted(self._builders)}")
+        if key not in self._built:
+            self._built[key] = self._builders[key]()
+        return self._built[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._builders)
+
+    def __len__(self) -> int:
+        return len(self._builders)
+
+
+def _rows(entry: torch.Tensor, indices: torch.Tensor) -> Callable[[], torch.Tensor]:
+    return lambda: ops.gather_rows(entry, indices.to(entry.device))
+
+
+def item_batches(entries: Entries, batch_size: int, seed: int) -> Iterator[Batch]:
+    """One epoch of batches of items, each item once, in an order drawn from the seed."""
+    n = len(next(iter(entries.values())))
+    generator = torch.Generator().manual_seed(seed)
+    order = torch.randperm(n, generator=generator)
+    for indices in order.split(batch_size):
+        builders = {key: _rows(entry, indices) for key, entry in entries.items()}
+        yield Batch({**builders, "indices": lambda indices=indices: indices})
+
+
+@dataclass
+class NegativeEdgeBatches:
+    """Batches of positive edges with their negative ones.
+
+    Parameters
+    ----------
+    entries : mapping of tensors (n, ...)
+    sampler : EdgeSampler
+    batch_size, negatives : int
+        Positive edges of a batch and negative edges to each.
+    data_key : str
+        The entry that 'from_to_data' is taken from.
+    """
+
+    entries: Entries
+    sampler: EdgeSampler
+    batch_size: int
+    negatives: int
+    data_key: str = "main"
+
+    def draw(self, step: int) -> EdgeBatch:
+        """The edges of a step."""
+        return self.sampler.draw(self.batch_size, self.negatives, step)
+
+    def batch(self, step: int) -> Batch:
+        """The batch of a step as paraDime gives it to a loss.
+
+        'row' and 'col' int64 (edges,) are the ends of its batch_size x (1 + negatives) edges,
+        'rel' float32 (edges,) is 1 for a positive one, 'from_to_data' (2, edges, ...) holds the
+        rows of both ends, 'indices' the distinct points in ascending order; every other entry
+        has the rows of 'indices'.
+        """
+        drawn = self.draw(step)
+        row = drawn.heads.long().repeat_interleave(1 + self.negatives)
+        col = drawn.tails.flatten().long()
+        indices = torch.cat((row, col)).unique()
+        data = self.entries[self.data_key]
+
+        def rel() -> torch.Tensor:
+            positive = torch.zeros(drawn.tails.shape, device=row.device)
+            positive[:, 0] = 1.0
+            return positive.flatten()
+
+        def from_to_data() -> torch.Tensor:
+            both = _rows(data, torch.cat((row, col)))()
+            return both.view(2, len(row), *both.shape[1:])
+
+        builders = {key: _rows(entry, indices) for key, entry in self.entries.items()}
+        return Batch(
+            {
+                **builders,
+                "indices": lambda: indices,
+                "row": lambda: row,
+                "col": lambda: col,
+                "rel": rel,
+                "from_to_data": from_to_data,
+            }
+        )

@@ -1,0 +1,145 @@
+"""Conversion between arrays and tensors, and between indices of square and triangular forms."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from fastparadime.types import Array, TensorLike
+
+
+def to_numpy(X: TensorLike | Sequence[Any]) -> Array:
+    """The array of a tensor, array or (nested) list.
+
+    Parameters
+    ----------
+    X : tensor, array, list or tuple
+        Tensors may live on any device and may require gradients.
+
+    Returns
+    -------
+    array
+        Of the same shape and dtype; arrays are returned as they are, and the memory of CPU tensors
+        is shared.
+
+    Raises
+    ------
+    TypeError
+        For any other type.
+    """
+    if isinstance(X, torch.Tensor):
+        array: Array = X.detach().cpu().numpy()
+        return array
+    if isinstance(X, np.ndarray):
+        return X
+    if isinstance(X, (list, tuple)):
+        return np.array(X)
+    raise TypeError(_not_convertible(X))
+
+
+def to_torch(X: TensorLike | Sequence[Any]) -> torch.Tensor:
+    """The tensor of an array or (nested) list.
+
+    Parameters
+    ----------
+    X : tensor, array, list or tuple
+
+    Returns
+    -------
+    tensor
+        Tensors are returned as they are. Floats become float32 and integers int64, as class
+        labels are expected to be; bool and complex stay. Arrays that have such a dtype share their
+        memory with the tensor, read-only and memory-mapped ones too: do not write into those.
+
+    Raises
+    ------
+    TypeError
+        For any other type, or values that are not numbers.
+    ValueError
+        For integers beyond int64.
+    """
+    if isinstance(X, torch.Tensor):
+        return X
+    if not isinstance(X, (np.ndarray, list, tuple)):
+        raise TypeError(_not_convertible(X))
+    array = np.asarray(X)
+    if array.dtype.kind == "f":
+        array = array.astype(np.float32, copy=False)
+    elif array.dtype.kind in "iu":
+        if array.dtype == np.uint64 and array.size and array.max() > np.iinfo(np.int64).max:
+            raise ValueError(f"integers must fit into int64, but the largest is {array.max()}")
+        array = array.astype(np.int64, copy=False)
+    elif array.dtype.kind not in "bc":
+        raise TypeError(f"an array of dtype {array.dtype} holds no numbers for a tensor")
+    if any(stride < 0 or stride % array.itemsize for stride in array.strides):
+        array = array.copy()  # torch has no such strides
+    return torch.from_numpy(array if array.flags.writeable else _writable_view(array))
+
+
+class _Memory:
+    """The memory of an array, told to be writable."""
+
+    def __init__(self, array: Array) -> None:
+        interface = array.__array_interface__
+        self.owner = array
+        self.__array_interface__ = {**interface, "data": (interface["data"][0], False)}
+
+
+def _writable_view(array: Array) -> Array:
+    # torch has no read-only tensors and warns of them; a copy could be many gigabytes.
+    return np.asarray(_Memory(array)) if array.size else array.copy()
+
+
+def _not_convertible(X: object) -> str:
+    return f"expected a tensor, numpy array or list, not {type(X).__name__}"
+
+
+def rowcol_to_triu_index(i: int, j: int, dim: int) -> int:
+    """Where an entry of a symmetric matrix is in the list of its values above the diagonal.
+
+    Parameters
+    ----------
+    i, j : int
+        Row and column, in either order.
+    dim : int
+        Rows of the square matrix.
+
+    Raises
+    ------
+    ValueError
+        For an entry of the diagonal, or outside the matrix.
+    """
+    i, j = (i, j) if i <= j else (j, i)
+    if not 0 <= i <= j < dim:
+        raise ValueError(f"row and column must lie in [0, {dim}), not ({i}, {j})")
+    if i == j:
+        raise ValueError(f"({i}, {j}) is on the diagonal, which the triangular form leaves out")
+    return i * (2 * dim - i - 1) // 2 + j - i - 1
+
+
+def triu_to_square_dim(len_triu: int) -> int:
+    """Rows of the square matrix that has so many values above its diagonal.
+
+    Parameters
+    ----------
+    len_triu : int
+        dim * (dim - 1) / 2 for some dim.
+
+    Raises
+    ------
+    ValueError
+        If no square matrix has that many.
+    """
+    if len_triu < 0:
+        raise ValueError(f"len_triu must not be negative, but is {len_triu}")
+    dim = (1 + math.isqrt(1 + 8 * len_triu)) // 2
+    if dim * (dim - 1) // 2 != len_triu:
+        raise ValueError(
+            f"{len_triu} values are not the triangle of a square matrix: {dim} rows have "
+            f"{dim * (dim - 1) // 2} and {dim + 1} rows have {dim * (dim + 1) // 2}"
+        )
+    return dim

@@ -1,0 +1,198 @@
+"""The checks of arguments that the whole package shares."""
+
+from __future__ import annotations
+
+import math
+import numbers
+import sys
+from collections.abc import Iterable
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+
+from fastparadime.types import Array, TensorLike
+
+_T = TypeVar("_T")
+
+_CHUNK_BYTES = 8 * 2**20  # of rows checked at a time
+_ACCEPTED = "accepted are bool, integer and floating-point values"
+
+
+def check_data(X: Any, name: str = "X", *, min_rows: int = 2) -> TensorLike:
+    """The data table of an argument, checked.
+
+    Parameters
+    ----------
+    X : (n, d) tensor, array, nested list or data frame
+        Finite bool, integer or floating-point values; memory-mapped arrays are read in chunks.
+    name : str
+        What errors call it.
+    min_rows : int
+        The fewest rows that are accepted.
+
+    Returns
+    -------
+    tensor or array
+        Tensors and arrays as they are; lists and data frames as arrays.
+
+    Raises
+    ------
+    TypeError
+        For sparse matrices and dtypes other than those above.
+    ValueError
+        For other shapes, and for values that are NaN, infinite or beyond float32, naming the first
+        such row.
+    """
+    table = _as_table(X, name)
+    _check_dtype(table, name)
+    _check_shape(table, name, min_rows)
+    _check_finite(table, name)
+    return table
+
+
+def _as_table(X: Any, name: str) -> TensorLike:
+    scipy_sparse = sys.modules.get("scipy.sparse")
+    sparse_tensor = isinstance(X, torch.Tensor) and X.layout != torch.strided
+    if sparse_tensor or (scipy_sparse is not None and scipy_sparse.issparse(X)):
+        dense = "to_dense" if sparse_tensor else "toarray"
+        raise TypeError(
+            f"{name} is sparse: make it dense with .{dense}(), or reduce its columns first with "
+            "sklearn.decomposition.TruncatedSVD"
+        )
+    if isinstance(X, np.ma.MaskedArray):
+        raise TypeError(f"{name} is a masked array: replace the masked values, e.g. by .filled(0)")
+    if isinstance(X, (np.ndarray, torch.Tensor)):
+        return X
+    if hasattr(X, "to_numpy"):  # data frames
+        return np.asarray(X.to_numpy())
+    if not isinstance(X, (list, tuple)):
+        raise TypeError(
+            f"{name} must be a tensor, numpy array or list of rows, not {type(X).__name__}"
+        )
+    try:
+        return np.asarray(X)
+    except ValueError:
+        raise ValueError(f"{name} must be a table, but its rows differ in length") from None
+
+
+def _check_dtype(table: TensorLike, name: str) -> None:
+    if isinstance(table, torch.Tensor):
+        known = not (table.is_complex() or table.is_quantized)
+    else:
+        known = table.dtype.kind in "biuf"
+    if not known:
+        hint = " (convert it with .astype(float))" if str(table.dtype) == "object" else ""
+        raise TypeError(f"{name} has dtype {table.dtype}{hint}, but {_ACCEPTED}")
+
+
+def _check_shape(table: TensorLike, name: str, min_rows: int) -> None:
+    shape = tuple(table.shape)
+    if len(shape) != 2:
+        hint = "reshape((len(X), -1)) makes one row of each item"
+        if len(shape) == 1:
+            hint = "reshape(-1, 1) makes it one column, reshape(1, -1) one row"
+        advice = f": {hint}" if shape else ""
+        raise ValueError(
+            f"{name} must have two dimensions, rows and columns, but has shape {shape}{advice}"
+        )
+    if shape[0] < min_rows:
+        state = "is empty" if shape[0] == 0 else f"has shape {shape}"
+        unit = "row" if min_rows == 1 else "rows"
+        raise ValueError(f"{name} must have at least {min_rows} {unit}, but {state}")
+    if shape[1] == 0:
+        raise ValueError(f"{name} must have at least 1 column, but has shape {shape}")
+
+
+def _check_finite(table: TensorLike, name: str) -> None:
+    floating = table.is_floating_point() if _is_tensor(table) else table.dtype.kind == "f"
+    if not floating:
+        return
+    rows = max(1, _CHUNK_BYTES // (table.shape[1] * table.dtype.itemsize))
+    for start in range(0, len(table), rows):
+        chunk = table[start : start + rows]
+        bad = _first_bad_row(chunk)
+        if bad is not None:
+            values = np.asarray(chunk[bad].tolist())
+            with np.errstate(over="ignore"):
+                column = int(np.argmin(np.isfinite(values.astype(np.float32))))
+            raise ValueError(
+                f"{name} must hold finite float32 values, but row {start + bad} has "
+                f"{values[column]} in column {column}: remove or replace such rows"
+            )
+
+
+def _is_tensor(table: TensorLike) -> bool:
+    return isinstance(table, torch.Tensor)
+
+
+def _first_bad_row(chunk: TensorLike) -> int | None:
+    # All work is done in float32, so larger values count as infinite. A finite sum proves that all
+    # are finite; sums that overflow are looked at more closely.
+    if isinstance(chunk, torch.Tensor):
+        values = chunk.detach().to(torch.float32)
+        if bool(torch.isfinite(values.sum())):
+            return None
+        finite = torch.isfinite(values).all(dim=1).cpu().numpy()
+    else:
+        with np.errstate(over="ignore", invalid="ignore"):
+            floats: Array = chunk.astype(np.float32, copy=False)
+            if np.isfinite(floats.sum()):
+                return None
+        finite = np.isfinite(floats).all(axis=1)
+    return None if finite.all() else int(np.argmin(finite))
+
+
+def check_option(value: _T, allowed: Iterable[Any], name: str) -> _T:
+    """The value, if it is one of those allowed.
+
+    Raises
+    ------
+    ValueError
+        If it is not, listing those that are.
+    """
+    options = list(allowed)
+    for option in options:
+        if isinstance(value, type(option)) and value == option:
+            return value
+    known = ", ".join(repr(option) for option in options)
+    raise ValueError(f"{name} must be one of {known}, not {value!r}")
+
+
+def check_integer(value: Any, name: str, *, minimum: int, maximum: int | None = None) -> int:
+    """The value as an int, if it is a whole number in [minimum, maximum].
+
+    Raises
+    ------
+    TypeError
+        If it is no number, or a bool.
+    ValueError
+        If it is not whole, or outside the range.
+    """
+    bounds = f">= {minimum}" if maximum is None else f"in [{minimum}, {maximum}]"
+    wanted = f"{name} must be an integer {bounds}"
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Real):
+        raise TypeError(f"{wanted}, not {value!r}")
+    whole = math.isfinite(value) and value == int(value)
+    if not whole or value < minimum or (maximum is not None and value > maximum):
+        raise ValueError(f"{wanted}, not {value}")
+    return int(value)
+
+
+def check_positive(value: Any, name: str, *, zero_ok: bool = False) -> float:
+    """The value as a float, if it is finite and positive, or zero where that is accepted.
+
+    Raises
+    ------
+    TypeError
+        If it is no number, or a bool.
+    ValueError
+        If it is negative, zero where that is not accepted, infinite or NaN.
+    """
+    wanted = f"{name} must be a finite number {'>= 0' if zero_ok else '> 0'}"
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Real):
+        raise TypeError(f"{wanted}, not {value!r}")
+    number = float(value)
+    if not math.isfinite(number) or number < 0 or (number == 0 and not zero_ok):
+        raise ValueError(f"{wanted}, not {value}")
+    return number
