@@ -28,8 +28,14 @@ void bind_graph(py::module_& m) {
       [](Address weights, Address rho, Address sigma, Address distances, Address global_mean,
          Index n, Index k, float target_sum, float local_connectivity, int counted,
          const Target& target) {
-        smooth_knn({at<float>(weights), at<float>(rho), at<float>(sigma), at<float>(distances),
-                    at<float>(global_mean), n, k, {target_sum, local_connectivity, counted}},
+        smooth_knn({at<float>(weights),
+                    at<float>(rho),
+                    at<float>(sigma),
+                    at<float>(distances),
+                    at<float>(global_mean),
+                    n,
+                    k,
+                    {target_sum, local_connectivity, counted}},
                    target);
       },
       no_gil, "Membership strengths, rho and sigma of kNN distances.");
@@ -113,18 +119,24 @@ void bind_training(py::module_& m) {
       [](Address heads, Address tails, Address cumulative, Address guide, Index size,
          int guide_bits, Address edge_heads, Address edge_tails, Index batch, int negatives,
          Index n, std::uint64_t seed, std::uint64_t step, const Target& target) {
-        edge_draw({at<std::int32_t>(heads), at<std::int32_t>(tails),
+        edge_draw({at<std::int32_t>(heads),
+                   at<std::int32_t>(tails),
                    {at<Index>(cumulative), at<Index>(guide), size, guide_bits},
-                   at<std::int32_t>(edge_heads), at<std::int32_t>(edge_tails), batch, negatives, n,
-                   seed, step},
+                   at<std::int32_t>(edge_heads),
+                   at<std::int32_t>(edge_tails),
+                   batch,
+                   negatives,
+                   n,
+                   seed,
+                   step},
                   target);
       },
       no_gil, "Positive edges by weight and uniform negative tails.");
   m.def(
       "unique_nodes",
       [](Address nodes, Address positions, Address ids, Index size) {
-        return cpu::unique_nodes({at<std::int32_t>(nodes), at<std::int32_t>(positions),
-                                  at<std::int32_t>(ids), size});
+        return cpu::unique_nodes(
+            {at<std::int32_t>(nodes), at<std::int32_t>(positions), at<std::int32_t>(ids), size});
       },
       no_gil, "Distinct ids in order of appearance; returns how many.");
   m.def(
@@ -132,8 +144,15 @@ void bind_training(py::module_& m) {
       [](Address loss, Address head_grad, Address tail_grad, Address partials, Address heads,
          Address tails, Index batch, Index slots, Index dim, float a, float b, float epsilon,
          float repulsion_strength, const Target& target) {
-        edge_loss({at<float>(loss), at<float>(head_grad), at<float>(tail_grad),
-                   at<double>(partials), at<float>(heads), at<float>(tails), batch, slots, dim,
+        edge_loss({at<float>(loss),
+                   at<float>(head_grad),
+                   at<float>(tail_grad),
+                   at<double>(partials),
+                   at<float>(heads),
+                   at<float>(tails),
+                   batch,
+                   slots,
+                   dim,
                    {{a, b}, epsilon, repulsion_strength}},
                   target);
       },
@@ -155,7 +174,8 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
   m.doc() = "Native operations of fastparadime; fastparadime.ops is their only caller.";
   py::class_<Target>(m, "Target")
       .def(py::init([](const std::string& device, int threads, Address stream) {
-             return Target{device == "cuda" ? Device::cuda : Device::cpu, threads, at<void>(stream)};
+             return Target{device == "cuda" ? Device::cuda : Device::cpu, threads,
+                           at<void>(stream)};
            }),
            "device"_a, "threads"_a, "stream"_a = 0);
   m.attr("version") = FPD_VERSION;

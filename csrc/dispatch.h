@@ -15,8 +15,9 @@
 #include "ops/target.h"
 
 #if FPD_WITH_CUDA
-#define FPD_DISPATCH(op, args, target) \
-  ((target).device == Device::cuda ? cuda::op(args, (target).stream) : cpu::op(args, (target).threads))
+#define FPD_DISPATCH(op, args, target)                               \
+  ((target).device == Device::cuda ? cuda::op(args, (target).stream) \
+                                   : cpu::op(args, (target).threads))
 #define FPD_DISPATCH_SIZE(op, target, ...) \
   ((target).device == Device::cuda ? cuda::op(__VA_ARGS__) : cpu::op(__VA_ARGS__))
 #else

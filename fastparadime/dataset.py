@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 import torch
 
+from fastparadime import spectral
+from fastparadime.relationdata import RelationData
 from fastparadime.sampling import DataEntries
 from fastparadime.types import TensorLike, TypeKeyTuples
 from fastparadime.utils import ReprMixin
-from fastparadime.utils.convert import to_torch
+from fastparadime.utils.convert import to_numpy, to_torch
 from fastparadime.utils.validate import check_data, check_option
 
 Data = TensorLike | Mapping[str, TensorLike]
@@ -95,3 +97,15 @@ class Dataset(torch.utils.data.Dataset[dict[str, torch.Tensor]], ReprMixin):
 
     def __getitem__(self, index: Any) -> dict[str, torch.Tensor]:
         return {key: value[index] for key, value in self.data.items()}
+
+
+def pca_positions(X: TensorLike, n_components: int = 2) -> torch.Tensor:
+    """The first principal components of the rows of `X`, float32 (n, n_components)."""
+    from sklearn.decomposition import PCA
+
+    return to_torch(PCA(n_components=n_components).fit_transform(to_numpy(X)))
+
+
+def spectral_positions(reldata: RelationData, n_components: int = 2) -> torch.Tensor:
+    """Standardised spectral positions of the relations, float32 (n, n_components)."""
+    return spectral.spectral_positions(reldata.to_sparse_array().edges, n_components)

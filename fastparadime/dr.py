@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
 
-from fastparadime import exceptions, models, ops, spectral
+from fastparadime import exceptions, models, ops
 from fastparadime.dataset import Data, Dataset, DerivedData
 from fastparadime.loss import Loss
 from fastparadime.relationdata import RelationData
 from fastparadime.relations import Relations
-from fastparadime.training import TrainingData, TrainingPhase, run_phase
+from fastparadime.training import TrainingData, TrainingPhase, check_phase, run_phase
 from fastparadime.types import Device, TensorLike
 from fastparadime.utils import ReprMixin
-from fastparadime.utils.convert import to_numpy, to_torch
+from fastparadime.utils.convert import to_torch
 from fastparadime.utils.logging import log
 from fastparadime.utils.seed import derive, draw_seed
-from fastparadime.utils.validate import check_integer, check_option
+from fastparadime.utils.stages import shows_bars, timed
+from fastparadime.utils.validate import check_data, check_integer, check_option
 
 
 def _named(value: Any, kind: type, key: str, name: str) -> dict[str, Any]:
@@ -162,6 +161,7 @@ class ParametricDR(ReprMixin):
 
     def _call_model(self, method: str, X: TensorLike) -> torch.Tensor:
         self._check_trained()
+        models.check_width(self.model, X)
         rows = to_torch(X).to(self.device, models.dtype_of(self.model))
         call = getattr(self.model, method, None)
         if not callable(call):
@@ -232,12 +232,7 @@ class ParametricDR(ReprMixin):
         else:
             phase = training_phase
         phase.determine_loss(self.losses)
-        phase.loss.check(phase.sampling, self.batch_relations)  # type: ignore[arg-type]
-        if phase.sampling == "negative_edge" and phase.edge_rel_key not in self.global_relations:
-            raise KeyError(
-                f"training phase {phase.name!r} samples edges from global relations "
-                f"{phase.edge_rel_key!r}; there are {sorted(self.global_relations)}"
-            )
+        check_phase(phase, (), self.global_relations, self.batch_relations)
         self.training_phases.append(phase)
 
     def register_dataset(self, dataset: Data | Dataset) -> None:
@@ -249,10 +244,13 @@ class ParametricDR(ReprMixin):
         """
         if self.verbose:
             log("Registering dataset.")
-        self._dataset = dataset if isinstance(dataset, Dataset) else Dataset(dataset)
+        dataset = dataset if isinstance(dataset, Dataset) else Dataset(dataset)
+        if "main" in dataset.data and self._model is None:
+            self._build_model(check_data(dataset.data["main"], "entry 'main'").shape[1])
+        elif "main" in dataset.data:
+            models.check_width(self.model, dataset.data["main"])
+        self._dataset = dataset
         self._global_relations_computed = False
-        if self._model is None and "main" in self._dataset.data:
-            self._build_model(self._dataset.data["main"].shape[-1])
 
     def add_data(self, data: Mapping[str, TensorLike | DerivedData]) -> None:
         """Adds entries to the dataset, registering one if there is none, and derived entries.
@@ -289,12 +287,6 @@ class ParametricDR(ReprMixin):
             action = "Overwriting" if key in there else "Adding"
             log(f"{action} entry '{key}' {'in' if key in there else 'to'} {where}.")
 
-    @contextmanager
-    def _stage(self, name: str) -> Iterator[None]:
-        start = time.perf_counter()
-        yield
-        self.stages[name] = self.stages.get(name, 0.0) + time.perf_counter() - start
-
     def compute_derived_data(self, only: Literal["rel_based", "other"] | None = None) -> None:
         """Computes derived entries and adds them to the dataset.
 
@@ -310,13 +302,12 @@ class ParametricDR(ReprMixin):
                 continue
             if entry.requires_relations and not self._global_relations_computed:
                 raise exceptions.RelationsNotComputedError(
-                    "Cannot compute relation-based derived entry before computing global "
-                    "relations."
+                    "Cannot compute relation-based derived entry before computing global relations."
                 )
             if self.verbose:
                 log(f"Computing derived data entry '{key}'.")
             sources: dict[str, Any] = {"data": dataset.data, "rels": self.global_relation_data}
-            with self._stage(key):
+            with timed(self.stages, key):
                 arguments = [sources[kind][name] for kind, name in entry.type_key_tuples]
                 self.add_data({key: entry.func(*arguments, **entry.kwargs)})
 
@@ -333,7 +324,7 @@ class ParametricDR(ReprMixin):
             for key, relation in self.global_relations.items():
                 if self.verbose:
                     log(f"Computing global relations '{key}'.")
-                with self._stage(f"relations '{key}'"):
+                with timed(self.stages, f"relations '{key}'"):
                     data = dataset.data[relation.data_key].to(self._device)
                     self.global_relation_data[key] = relation.compute_relations(data)
         self._global_relations_computed = True
@@ -348,24 +339,24 @@ class ParametricDR(ReprMixin):
                 "Cannot run a training phase before computing global relations."
             )
         training_phase.determine_loss(self.losses)
+        relations = self.global_relation_data
+        check_phase(training_phase, self.dataset.data, relations, self.batch_relations)
         index = len([key for key in self.stages if key.startswith("phase ")])
         data = TrainingData(
             {key: entry.to(self.device) for key, entry in self.dataset.data.items()},
-            self.global_relation_data,
+            relations,
             self.batch_relations,
             self.device,
             derive(self.seed, "phase", index),
         )
-        with self._stage(f"phase '{training_phase.name}'"):
-            run_phase(
-                self.model, training_phase, data, verbose=self.verbose, progress=self._show_bars()
-            )
+        bars = shows_bars(self.progress, verbose=self.verbose)
+        try:
+            with timed(self.stages, f"phase '{training_phase.name}'"):
+                run_phase(self.model, training_phase, data, verbose=self.verbose, progress=bars)
+        except KeyboardInterrupt:
+            self.trained = True  # by the steps so far
+            raise
         self.trained = True
-
-    def _show_bars(self) -> bool:
-        import sys
-
-        return self.verbose and sys.stderr.isatty() if self.progress is None else self.progress
 
     def train(self, data: Data | None = None) -> None:
         """Computes relations and derived data, then runs all phases in order.
@@ -387,6 +378,9 @@ class ParametricDR(ReprMixin):
                 "Attempted to start training, but no data was pre-added or passed to 'train'."
             )
         self._prepare_training()
+        entries = {*self.dataset.data.names(), *self.derived_data}
+        for phase in self.training_phases:
+            check_phase(phase, entries, self.global_relations, self.batch_relations)
         self.compute_derived_data(only="other")
         self.compute_global_relations()
         self.compute_derived_data(only="rel_based")
@@ -398,18 +392,4 @@ class ParametricDR(ReprMixin):
             self.model.eval()  # usable after an interruption too
 
 
-def _pca(X: TensorLike, n_components: int = 2) -> torch.Tensor:
-    """The first principal components of the rows of `X`, float32 (n, n_components)."""
-    from sklearn.decomposition import PCA
-
-    return to_torch(PCA(n_components=n_components).fit_transform(to_numpy(X)))
-
-
-def _spectral(reldata: RelationData, n_components: int = 2, seed: int = 0) -> torch.Tensor:
-    """Standardised spectral positions of the relations, float32 (n, n_components)."""
-    return spectral.spectral_positions(
-        reldata.to_sparse_array().edges, n_components, seed=seed
-    )
-
-
-__all__ = ["Dataset", "DerivedData", "ParametricDR", "TrainingPhase"]
+__all__ = ["Data", "Dataset", "DerivedData", "ParametricDR", "TrainingPhase"]

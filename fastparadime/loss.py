@@ -354,9 +354,7 @@ class CompoundLoss(Loss):
         return torch.stack(terms).sum()
 
 
-def kullback_leibler_div(
-    p: torch.Tensor, q: torch.Tensor, epsilon: float = 1.0e-7
-) -> torch.Tensor:
+def kullback_leibler_div(p: torch.Tensor, q: torch.Tensor, epsilon: float = 1.0e-7) -> torch.Tensor:
     """Kullback-Leibler divergence of square relations, divided by the number of points.
 
     Parameters

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 from collections.abc import Sequence
@@ -64,8 +65,7 @@ class FullyConnectedEmbeddingModel(Model):
         self.hidden_dims = [check_integer(h, "hidden_dims", minimum=1) for h in hidden_dims]
         dims = [self.in_dim, *self.hidden_dims, self.out_dim]
         self.layers = torch.nn.ModuleList(
-            _linear(narrow, wide, generator)
-            for narrow, wide in zip(dims[:-1], dims[1:], strict=True)
+            _linear(narrow, wide, generator) for narrow, wide in itertools.pairwise(dims)
         )
 
     def forward(self, X: torch.Tensor) -> torch.Tensor:
@@ -101,6 +101,18 @@ def dtype_of(model: torch.nn.Module) -> torch.dtype:
     return next((p.dtype for p in model.parameters()), torch.float32)
 
 
+def check_width(model: torch.nn.Module, X: TensorLike) -> None:
+    """Raises if the rows of `X` are not of the width that the model says it takes.
+
+    Known for models with an attribute `in_dim`, and for a Sequential that starts with a Linear.
+    """
+    width = getattr(model, "in_dim", None)
+    if isinstance(model, torch.nn.Sequential) and len(model):
+        width = getattr(model[0], "in_features", width)
+    if isinstance(width, int) and X.ndim == 2 and X.shape[1] != width:
+        raise ValueError(f"X has {X.shape[1]} columns, but the model takes {width}")
+
+
 @torch.no_grad()
 def embed_in_chunks(
     model: torch.nn.Module,
@@ -131,9 +143,7 @@ def embed_in_chunks(
     call = model if method is None else getattr(model, method, None)
     if not callable(call):
         raise AttributeError(f"Model has no {method} method.")
-    width = getattr(model, "in_dim", None)
-    if isinstance(width, int) and X.ndim == 2 and X.shape[1] != width:
-        raise ValueError(f"X has {X.shape[1]} columns, but the model takes {width}")
+    check_width(model, X)
     rows = max(1, _CHUNK_BYTES // max(1, 4 * math.prod(X.shape[1:])))
     out: torch.Tensor | None = None
     for start in range(0, len(X), rows):
@@ -145,7 +155,7 @@ def embed_in_chunks(
     return torch.empty((0, getattr(model, "out_dim", 0))) if out is None else out
 
 
-def save(model: FullyConnectedEmbeddingModel, path: str | Path) -> None:
+def save(model: torch.nn.Module, path: str | Path) -> None:
     """Writes a model's weights and dimensions as one safetensors file.
 
     Raises

@@ -210,9 +210,7 @@ def _faiss_metric(faiss: ModuleType, metric: str) -> Any:
     }[metric]
 
 
-def _faiss_knn(
-    faiss: ModuleType, X: torch.Tensor, k: int, metric: str, p: float
-) -> NeighborGraph:
+def _faiss_knn(faiss: ModuleType, X: torch.Tensor, k: int, metric: str, p: float) -> NeighborGraph:
     n, d = X.shape
     table = to_numpy(X)
     approximate = float(n) * n * d > _EXACT_COST and metric in ("euclidean", "sqeuclidean")

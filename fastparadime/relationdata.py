@@ -79,7 +79,8 @@ class RelationData(ReprMixin):
     def to_triangular_tensor(self) -> TriangularRelationTensor:
         """The values above the diagonal, row by row, as a tensor."""
         square = self._square()
-        row, column = torch.triu_indices(*square.shape, offset=1, device=square.device)
+        n = len(square)
+        row, column = torch.triu_indices(n, n, offset=1, device=square.device)
         return TriangularRelationTensor(square[row, column])
 
     def to_sparse_array(self) -> SparseRelationArray:
@@ -296,7 +297,7 @@ class NeighborRelationTuple(RelationData):
     ) -> None:
         if sort not in (None, "ascending", "descending"):
             raise ValueError(f"sort must be None, 'ascending' or 'descending', not {sort!r}")
-        self.data = relations
+        self.indices, self._values = _neighbor_parts(relations)
         if sort is not None:
             order = self.values.argsort(dim=1, descending=sort == "descending", stable=True)
             self.indices = self.indices.gather(1, order)
@@ -309,17 +310,7 @@ class NeighborRelationTuple(RelationData):
 
     @data.setter
     def data(self, relations: tuple[TensorLike, TensorLike]) -> None:
-        if not isinstance(relations, tuple) or len(relations) != 2:
-            raise ValueError(f"expected a tuple (indices, values), not {type(relations).__name__}")
-        indices, values = (to_torch(part) for part in relations)
-        if indices.ndim != 2 or indices.shape != values.shape:
-            raise ValueError(
-                "indices and values must have one shape (n, k), not "
-                f"{tuple(indices.shape)} and {tuple(values.shape)}"
-            )
-        if indices.numel() and not 0 <= int(indices.min()) <= int(indices.max()) < len(indices):
-            raise ValueError(f"indices must lie in [0, {len(indices)})")
-        self.indices, self._values = indices, values
+        self.indices, self._values = _neighbor_parts(relations)
 
     @property
     def values(self) -> torch.Tensor:
@@ -359,6 +350,20 @@ class NeighborRelationTuple(RelationData):
 
     def to_neighbor_tuple(self) -> NeighborRelationTuple:
         return self
+
+
+def _neighbor_parts(relations: Any) -> tuple[torch.Tensor, torch.Tensor]:
+    if not isinstance(relations, tuple) or len(relations) != 2:
+        raise ValueError(f"expected a tuple (indices, values), not {type(relations).__name__}")
+    indices, values = (to_torch(part) for part in relations)
+    if indices.ndim != 2 or indices.shape != values.shape:
+        raise ValueError(
+            "indices and values must have one shape (n, k), not "
+            f"{tuple(indices.shape)} and {tuple(values.shape)}"
+        )
+    if indices.numel() and not 0 <= int(indices.min()) <= int(indices.max()) < len(indices):
+        raise ValueError(f"indices must lie in [0, {len(indices)})")
+    return indices, values
 
 
 def relation_factory(relations: Rels, force_flat: bool = False) -> RelationData:

@@ -172,14 +172,12 @@ class NeighborBasedPDist(Relations):
         self.verbose = verbose
 
     def _neighbors_of(self, n: int) -> int:
-        perplexity = max(
-            (tf.perplexity for tf in self.transform if _is(tf, "PerplexityBasedRescale")),
-            default=0.0,
-        )
-        connectivity = max(
-            (tf.n_neighbors for tf in self.transform if _is(tf, "ConnectivityBasedRescale")),
-            default=0.0,
-        )
+        perplexity = connectivity = 0.0
+        for tf in self.transform:
+            if isinstance(tf, transforms.PerplexityBasedRescale):
+                perplexity = max(perplexity, tf.perplexity)
+            elif isinstance(tf, transforms.ConnectivityBasedRescale):
+                connectivity = max(connectivity, tf.n_neighbors)
         needed = max(3 * perplexity, connectivity)
         if self.n_neighbors is None:
             wanted = int(needed) or max(1, int(0.05 * n))
@@ -211,10 +209,6 @@ class NeighborBasedPDist(Relations):
             log(f"Found {k} neighbors of {len(X)} points with {graph.engine}.")
         self.relations = self._transform(NeighborRelationTuple((graph.indices, graph.distances)))
         return self.relations
-
-
-def _is(transform: transforms.RelationTransform, name: str) -> Any:
-    return isinstance(transform, getattr(transforms, name))
 
 
 class DifferentiablePDist(Relations):
@@ -260,7 +254,8 @@ class DifferentiablePDist(Relations):
 
 def euclidean_rows(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
     """Euclidean distance of each row of `x` (m, d) to the same row of `y`."""
-    return torch.linalg.vector_norm(x - y, dim=1)
+    distances: torch.Tensor = torch.linalg.vector_norm(x - y, dim=1)
+    return distances
 
 
 class DistsFromTo(Relations):

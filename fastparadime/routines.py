@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 import torch
 
+from fastparadime import dataset as datasets
 from fastparadime import dr, loss, relations, transforms
 from fastparadime.types import Device
 from fastparadime.utils.validate import check_option
@@ -136,7 +137,7 @@ def _initial_positions(
     if initialization is None:
         return {}
     if initialization == "pca":
-        entry = dr.DerivedData(dr._pca, [("data", data_key)], n_components=out_dim)
+        entry = dr.DerivedData(datasets.pca_positions, [("data", data_key)], n_components=out_dim)
     else:
-        entry = dr.DerivedData(dr._spectral, [("rels", "rel")], n_components=out_dim)
+        entry = dr.DerivedData(datasets.spectral_positions, [("rels", "rel")], n_components=out_dim)
     return {initialization: entry}

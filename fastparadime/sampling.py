@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -20,12 +21,16 @@ class DataEntries(dict[str, torch.Tensor]):
 
     def __missing__(self, key: str) -> torch.Tensor:
         other = _OTHER_NAME.get(key)
-        if other is None or other not in self.keys():  # noqa: SIM118
+        if other is None or other not in self.keys():
             raise KeyError(f"there is no data entry {key!r}; there are {sorted(self)}")
         return self[other]
 
     def __contains__(self, key: object) -> bool:
         return super().__contains__(key) or super().__contains__(_OTHER_NAME.get(str(key), key))
+
+    def names(self) -> set[str]:
+        """Every key that is answered, other names included."""
+        return {*self, *(other for key, other in _OTHER_NAME.items() if key in self)}
 
 
 class Batch(Mapping[str, torch.Tensor]):
@@ -62,7 +67,11 @@ def item_batches(entries: Entries, batch_size: int, seed: int) -> Iterator[Batch
     order = torch.randperm(n, generator=generator)
     for indices in order.split(batch_size):
         builders = {key: _rows(entry, indices) for key, entry in entries.items()}
-        yield Batch({**builders, "indices": lambda indices=indices: indices})
+        yield Batch({**builders, "indices": functools.partial(_same, indices)})
+
+
+def _same(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor
 
 
 @dataclass

@@ -53,9 +53,7 @@ def spectral_positions(edges: Edges, out_dim: int = 2, *, seed: int = 0) -> torc
     else:
         order = np.argsort(labels, kind="stable")
         members = np.split(order, np.cumsum(np.bincount(labels))[:-1])
-        parts = [
-            _component_positions(_subgraph(graph, rows), out_dim, seed) for rows in members
-        ]
+        parts = [_component_positions(_subgraph(graph, rows), out_dim, seed) for rows in members]
         positions = np.empty((n, out_dim))
         for rows, part, centre in zip(members, parts, _centres(members, out_dim), strict=True):
             # Standardised parts span about +-2: a radius of sqrt(size) keeps their density even.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -173,6 +173,57 @@ class TrainingPhase(ReprMixin):
             self.loss = losses.CompoundLoss(chosen, self.loss_weights, name=self.name)
 
 
+def check_phase(
+    phase: TrainingPhase,
+    entries: Collection[str],
+    global_relations: Collection[str],
+    batch_relations: Mapping[str, Relations],
+) -> None:
+    """Raises if a phase needs data or relations that are not among those there will be.
+
+    Parameters
+    ----------
+    phase : TrainingPhase
+        With its loss determined.
+    entries : collection of str
+        Dataset entries; empty if they are not known yet.
+    global_relations : collection of str
+    batch_relations : mapping of Relations
+
+    Raises
+    ------
+    KeyError
+        Naming what is missing and what there is.
+    UnsupportedConfigurationError
+        If relations do not fit the sampling.
+    """
+    needed = {"edge_rel_key": phase.edge_rel_key} if phase.sampling == "negative_edge" else {}
+    keys: dict[str, str] = {}
+    for loss in phase.loss.losses if isinstance(phase.loss, losses.CompoundLoss) else [phase.loss]:
+        loss.check(phase.sampling, batch_relations)  # type: ignore[arg-type]
+        if isinstance(loss, losses.RelationLoss):
+            keys["data_key"] = batch_relations[loss.batch_relation_key].data_key
+            if phase.sampling == "standard":
+                needed["global_relation_key"] = loss.global_relation_key
+        elif isinstance(
+            loss, (losses.ClassificationLoss, losses.PositionLoss, losses.ReconstructionLoss)
+        ):
+            names = ("data_key", "position_key", "label_key")
+            keys.update({n: getattr(loss, n) for n in names if hasattr(loss, n)})
+    for name, key in needed.items():
+        if key not in global_relations:
+            raise KeyError(
+                f"training phase {phase.name!r} needs global relations {key!r} ({name}); there "
+                f"are {sorted(global_relations)}"
+            )
+    for name, key in keys.items():
+        if entries and key not in entries:
+            raise KeyError(
+                f"training phase {phase.name!r} needs data entry {key!r} ({name}); there are "
+                f"{sorted(entries)}"
+            )
+
+
 @dataclass(frozen=True)
 class TrainingData:
     """What a phase trains on: dataset entries, relations, and where the model is."""
@@ -200,9 +251,11 @@ class _FusedEdgeStep:
         if data.device.type == "cpu":
             # Shapes may vary here, so a point drawn twice is embedded once.
             nodes, positions = ops.unique_nodes(ids)
-            rows = self.embed(ops.gather_rows(data, nodes).to(self.dtype))[positions]
+            rows = self.embed(ops.gather_drawn(data, nodes).to(self.dtype)).index_select(
+                0, positions
+            )
         else:
-            rows = self.embed(ops.gather_rows(data, ids).to(self.dtype))
+            rows = self.embed(ops.gather_drawn(data, ids).to(self.dtype))
         head_rows, tail_rows = rows.split((len(heads), tails.numel()))
         return ops.negative_edge_cross_entropy(
             head_rows, tail_rows.view(*tails.shape, -1), *self.curve
@@ -231,11 +284,6 @@ def fused_curve(
 
 
 def _edge_batches(phase: TrainingPhase, data: TrainingData, seed: int) -> NegativeEdgeBatches:
-    if phase.edge_rel_key not in data.global_relations:
-        raise KeyError(
-            f"training phase {phase.name!r} samples edges from global relations "
-            f"{phase.edge_rel_key!r}; there are {sorted(data.global_relations)}"
-        )
     edges = data.global_relations[phase.edge_rel_key].to_sparse_array().edges
     heads, tails, weights = (part.to(data.device) for part in edges[1:])
     n = len(edges.indptr) - 1
@@ -331,4 +379,11 @@ def run_phase(
                     log(f"Loss after epoch {epoch}: {phase.loss.history[-1]}")
 
 
-__all__ = ["Batch", "TrainingData", "TrainingPhase", "fused_curve", "run_phase"]
+__all__ = [
+    "Batch",
+    "TrainingData",
+    "TrainingPhase",
+    "check_phase",
+    "fused_curve",
+    "run_phase",
+]

@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     import scipy.sparse
 
 Array: TypeAlias = npt.NDArray[Any]
-TensorLike: TypeAlias = Union[Array, torch.Tensor]
+TensorLike: TypeAlias = Array | torch.Tensor
 Rels: TypeAlias = Union[
     Array, torch.Tensor, "scipy.sparse.spmatrix", "scipy.sparse.sparray", tuple[Array, Array]
 ]
 TypeKeyTuples: TypeAlias = list[tuple[Literal["data", "rels"], str]]
 BinaryTensorFun: TypeAlias = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
-IndexList: TypeAlias = Union[list[int], npt.NDArray[np.integer[Any]], torch.Tensor]
-Device: TypeAlias = Union[str, torch.device]
+IndexList: TypeAlias = list[int] | npt.NDArray[np.integer[Any]] | torch.Tensor
+Device: TypeAlias = str | torch.device

@@ -25,13 +25,11 @@ FPD_MULTIVERSION void loss_of_partials(const EdgeLossArgs& args, std::int64_t be
 
 void edge_loss(const EdgeLossArgs& args, int threads) {
   const std::int64_t partials = (args.batch + kHeadsPerPartial - 1) / kHeadsPerPartial;
-  parallel_for(partials, kPartialsPerPiece, threads, [&](std::int64_t begin, std::int64_t end) {
-    loss_of_partials(args, begin, end);
-  });
+  parallel_for(partials, kPartialsPerPiece, threads,
+               [&](std::int64_t begin, std::int64_t end) { loss_of_partials(args, begin, end); });
   double loss = 0.0;
   for (std::int64_t partial = 0; partial < partials; ++partial) loss += args.partials[partial];
-  const double edges = static_cast<double>(args.batch) * static_cast<double>(args.slots);
-  *args.loss = args.batch == 0 ? 0.0f : static_cast<float>(loss / edges);
+  *args.loss = mean_loss(args, loss);
 }
 
 }  // namespace fpd::cpu

@@ -8,8 +8,9 @@
 namespace fpd::cpu {
 
 void gather_rows(const GatherRowsArgs& args, int threads) {
-  constexpr std::int64_t bytes_per_piece = 1 << 21;  // what repays the start of a thread
-  const std::int64_t grain = std::max<std::int64_t>(1, bytes_per_piece / std::max<std::int64_t>(1, args.row_bytes));
+  constexpr std::int64_t bytes_per_piece = 1 << 18;  // what repays the waking of a thread
+  const std::int64_t grain =
+      std::max<std::int64_t>(1, bytes_per_piece / std::max<std::int64_t>(1, args.row_bytes));
   parallel_for(args.m, grain, threads, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t i = begin; i < end; ++i) {
       const std::int64_t row = args.indices[i];

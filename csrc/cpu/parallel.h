@@ -1,36 +1,42 @@
-// The only threading in the tree. Threads live for one call: nothing starts at import, nothing
-// survives a fork, and nothing spins beside the caller's own thread pool.
+// The only threading in the tree, with parallel.cpp. No thread starts before the first call that
+// wants one, waiting threads sleep instead of spinning beside the caller's own thread pool, and a
+// forked child starts its own.
 #pragma once
 
 #include <algorithm>
 #include <atomic>
 #include <cstdint>
-#include <system_error>
-#include <thread>
-#include <vector>
 
 namespace fpd::cpu {
+
+// Runs work(context) here and on up to `helpers` other threads, and returns when all are done.
+// Helpers may come late or never, so the work must be complete once one of the calls returns.
+void run_with_helpers(std::int64_t helpers, void (*work)(void*), void* context);
 
 // Calls body(begin, end) over pieces of [0, n) of at most `grain`. Which thread takes a piece is
 // left open, so a body writes only what belongs to its own piece, and must not throw.
 template <typename Body>
 void parallel_for(std::int64_t n, std::int64_t grain, int threads, const Body& body) {
-  const std::int64_t pieces = (n + grain - 1) / grain;
-  std::atomic<std::int64_t> next{0};
-  const auto work = [&] {
-    for (std::int64_t piece = next++; piece < pieces; piece = next++) {
-      body(piece * grain, std::min(n, (piece + 1) * grain));
+  struct Job {
+    std::int64_t n;
+    std::int64_t grain;
+    std::int64_t pieces;
+    const Body* body;
+    std::atomic<std::int64_t> next;
+  };
+  Job job{n, grain, (n + grain - 1) / grain, &body, {0}};
+  const auto work = [](void* context) {
+    Job& own = *static_cast<Job*>(context);
+    for (std::int64_t piece = own.next++; piece < own.pieces; piece = own.next++) {
+      (*own.body)(piece* own.grain, std::min(own.n, (piece + 1) * own.grain));
     }
   };
-  std::vector<std::thread> helpers;
-  const std::int64_t wanted = std::min<std::int64_t>(threads, pieces) - 1;
-  try {
-    for (std::int64_t i = 0; i < wanted; ++i) helpers.emplace_back(work);
-  } catch (const std::system_error&) {
-    // The system has no more threads to give: those at hand do the work.
+  const std::int64_t helpers = std::min<std::int64_t>(threads, job.pieces) - 1;
+  if (helpers > 0) {
+    run_with_helpers(helpers, work, &job);
+  } else {
+    work(&job);
   }
-  work();
-  for (std::thread& helper : helpers) helper.join();
 }
 
 }  // namespace fpd::cpu

@@ -9,7 +9,6 @@
 namespace fpd::cpu {
 namespace {
 
-constexpr int kMaxSteps = 64;
 constexpr std::int64_t kRowsPerPiece = 1024;
 
 FPD_HD EntropySums entropy_sums(const float* squares, std::int64_t k, float beta) {
@@ -18,10 +17,7 @@ FPD_HD EntropySums entropy_sums(const float* squares, std::int64_t k, float beta
     const int live = static_cast<int>(std::min(k - block, kLanes));
     for (int l = 0; l < static_cast<int>(kLanes); ++l) {
       const float u = squares[block + l] * beta;
-      const float strength = l < live ? exp_fast(-u) : 0.0f;
-      y[l] += strength;
-      uy[l] += u * strength;
-      uuy[l] += u * u * strength;
+      EntropySums::add(y[l], uy[l], uuy[l], u, l < live ? exp_fast(-u) : 0.0f);
     }
   }
   return {lane_sum(y), lane_sum(uy), lane_sum(uuy)};
@@ -31,8 +27,8 @@ FPD_HD EntropySums entropy_sums(const float* squares, std::int64_t k, float beta
 FPD_HD float beta_of_row(const PerplexityArgs& args, const float* squares, float mean_square,
                          std::int64_t ties) {
   BetaBracket bracket = BetaBracket::start(mean_square);
-  if (log_fast(static_cast<float>(ties)) >= args.target_nats) return bracket.high;
-  for (int step = 0; step < kMaxSteps; ++step) {
+  if (!BetaBracket::has_root(static_cast<float>(ties), args.target_nats)) return bracket.high;
+  for (int step = 0; step < BetaBracket::kMaxSteps; ++step) {
     const EntropySums sums = entropy_sums(squares, args.k, bracket.beta);
     if (bracket.update(sums, args.target_nats)) break;
   }
@@ -50,7 +46,7 @@ FPD_MULTIVERSION void perplexity_rows(const PerplexityArgs& args, std::int64_t b
       largest = max_of(largest, distances[j]);
     }
     // Distances relative to the largest: their squares cannot overflow.
-    const float scale = largest > 0.0f ? 1.0f / largest : 0.0f;
+    const float scale = reciprocal_or_zero(largest);
     float mean_square = 0.0f;
     std::int64_t ties = 0;
     for (std::int64_t j = 0; j < args.k; ++j) {

@@ -9,7 +9,6 @@
 namespace fpd::cpu {
 namespace {
 
-constexpr int kMaxSteps = 64;
 constexpr std::int64_t kBlocksPerPiece = 128;
 
 // kLanes rows at a time, one in each lane: their searches hide each other's latency.
@@ -34,34 +33,27 @@ FPD_HD void load_row(const SmoothKnnArgs& args, const float* distances, std::int
                      float* offsets, Lanes& lanes) {
   const float k = static_cast<float>(args.k);
   const float rho = rho_of(args, distances);
-  float mean = 0.0f, mean_offset = 0.0f, at_rho = 0.0f;
+  RowSummary row{};
   for (std::int64_t j = 0; j < args.k; ++j) {
-    const float offset = max_of(distances[j] - rho, 0.0f);
+    const float offset = offset_from(rho, distances[j]);
     offsets[j * kLanes + l] = offset;
-    at_rho += offset == 0.0f ? 1.0f : 0.0f;
-    mean += distances[j] / k;  // divided first: a sum of huge distances would overflow
-    mean_offset += offset / k;
+    row.add(distances[j], offset, k);
   }
-  const float row_mean = mean * (k / static_cast<float>(args.rule.counted));
-  const bool open = has_root(at_rho, mean_offset, args.rule.target);
+  const SigmaSearch search = SigmaSearch::start(args.rule, row, rho, k, *args.global_mean);
   lanes.rho[l] = rho;
-  lanes.largest[l] = largest_inverse(smallest_sigma(rho, row_mean, *args.global_mean));
-  lanes.inverse[l] = open ? SigmaBracket::start(k, mean_offset, args.rule.target).inverse
-                          : lanes.largest[l];
-  lanes.settled[l] = open ? 0.0f : 1.0f;
+  lanes.largest[l] = search.largest;
+  lanes.inverse[l] = search.bracket.inverse;
+  lanes.settled[l] = search.open ? 0.0f : 1.0f;
 }
 
 FPD_HD void search(const SmoothKnnArgs& args, const float* offsets, Lanes& lanes) {
   float low[kLanes] = {}, high[kLanes];
   for (std::int64_t l = 0; l < kLanes; ++l) high[l] = INFINITY;
-  for (int step = 0; step < kMaxSteps; ++step) {
+  for (int step = 0; step < SigmaBracket::kMaxSteps; ++step) {
     float sums[kLanes] = {}, moments[kLanes] = {};
     for (std::int64_t j = 0; j < args.k; ++j) {
       for (std::int64_t l = 0; l < kLanes; ++l) {
-        const float scaled = offsets[j * kLanes + l] * lanes.inverse[l];
-        const float strength = exp_fast(-scaled);
-        sums[l] += strength;
-        moments[l] += scaled * strength;
+        SigmaBracket::add(sums[l], moments[l], offsets[j * kLanes + l] * lanes.inverse[l]);
       }
     }
     float settled = 0.0f;
@@ -81,8 +73,8 @@ FPD_HD void search(const SmoothKnnArgs& args, const float* offsets, Lanes& lanes
   }
 }
 
-FPD_MULTIVERSION void smooth_block(const SmoothKnnArgs& args, std::int64_t first,
-                                   std::int64_t rows, float* offsets) {
+FPD_MULTIVERSION void smooth_block(const SmoothKnnArgs& args, std::int64_t first, std::int64_t rows,
+                                   float* offsets) {
   Lanes lanes;
   for (std::int64_t l = 0; l < kLanes; ++l) {
     const std::int64_t row = first + std::min(l, rows - 1);  // spare lanes repeat the last row
@@ -98,7 +90,7 @@ FPD_MULTIVERSION void smooth_block(const SmoothKnnArgs& args, std::int64_t first
   for (std::int64_t l = 0; l < rows; ++l) {
     const float inverse = lanes.inverse[l];
     args.rho[first + l] = lanes.rho[l];
-    args.sigma[first + l] = inverse > 0.0f ? 1.0f / inverse : 0.0f;
+    args.sigma[first + l] = reciprocal_or_zero(inverse);
     for (std::int64_t j = 0; j < args.k; ++j) {
       args.weights[(first + l) * args.k + j] = offsets[j * kLanes + l];
     }

@@ -77,9 +77,9 @@ struct Distance {
   }
 };
 
-// Calls f with the Distance of a metric known only at run time.
+// Calls f, on the host, with the Distance of a metric known only at run time.
 template <typename F>
-FPD_HD void visit_metric(Metric metric, float p, F&& f) {
+FPD_INLINE void visit_metric(Metric metric, float p, F&& f) {
   switch (metric) {
     case Metric::euclidean: return f(Distance<Metric::euclidean>{p});
     case Metric::sqeuclidean: return f(Distance<Metric::sqeuclidean>{p});

@@ -35,12 +35,15 @@ FPD_HD float float_of(std::int32_t bits) {
 FPD_HD float min_of(float x, float y) { return x < y ? x : y; }
 FPD_HD float max_of(float x, float y) { return x > y ? x : y; }
 
+FPD_HD float reciprocal_or_zero(float x) { return x > 0.0f ? 1.0f / x : 0.0f; }
+
 FPD_HD float exp_fast(float x) {
 #if defined(__CUDA_ARCH__)
   return expf(x);
 #else
   x = max_of(-87.3f, min_of(x, 88.3f));
-  constexpr float round_to_int = 12582912.0f;  // 1.5 * 2^23: adding it rounds to the nearest integer
+  constexpr float round_to_int =
+      12582912.0f;  // 1.5 * 2^23: adding it rounds to the nearest integer
   const float shifted = x * 1.44269504f + round_to_int;
   const float n = shifted - round_to_int;
   const float r = (x - n * 0.693359375f) + n * 2.12194440e-4f;

@@ -14,8 +14,9 @@ struct Symmetrizer {
   FPD_HD float operator()(float w, float w_t) const {
     const float product = w * w_t;
     const float sum = w + w_t;
-    return operation == SetOperation::mean ? 0.5f * sum
-                                           : mix_ratio * (sum - product) + (1.0f - mix_ratio) * product;
+    return operation == SetOperation::mean
+               ? 0.5f * sum
+               : mix_ratio * (sum - product) + (1.0f - mix_ratio) * product;
   }
 };
 

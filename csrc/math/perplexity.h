@@ -13,12 +13,21 @@ struct EntropySums {
   float uuy;  // sum of u^2 y
 
   FPD_HD float entropy() const { return log_fast(y) + uy / y; }  // in nats
+
+  // By reference, for loops that keep each sum in lanes of its own.
+  FPD_HD static void add(float& y, float& uy, float& uuy, float u, float strength) {
+    y += strength;
+    uy += u * strength;
+    uuy += u * u * strength;
+  }
 };
 
 // d^2 - d_min^2 as a product, which keeps the digits of close distances.
 FPD_HD float shifted_square(float d, float smallest) { return (d - smallest) * (d + smallest); }
 
 struct BetaBracket {
+  static constexpr int kMaxSteps = 64;
+
   float beta;
   float low;
   float high;
@@ -26,8 +35,13 @@ struct BetaBracket {
   // `high` stands where ties at the smallest distance leave the entropy without a root: a width
   // of a thousandth of the root mean square, the share that UMAP bounds sigma by.
   FPD_HD static BetaBracket start(float mean_square) {
-    const float scale = mean_square > 0.0f ? 1.0f / mean_square : 0.0f;
+    const float scale = reciprocal_or_zero(mean_square);
     return {scale, 0.0f, 1e6f * scale};
+  }
+
+  // `ties` neighbours at the smallest distance keep the entropy at or above their log.
+  FPD_HD static bool has_root(float ties, float target_nats) {
+    return log_fast(ties) < target_nats;
   }
 
   // Newton in log beta: d entropy / d log beta is minus the variance of u. True once settled.

@@ -33,12 +33,16 @@ FPD_HD PhiloxBits philox(std::uint64_t seed, std::uint64_t step, std::uint32_t l
   return {(static_cast<std::uint64_t>(c1) << 32) | c0, (static_cast<std::uint64_t>(c3) << 32) | c2};
 }
 
+#if !defined(__CUDA_ARCH__)
+__extension__ typedef unsigned __int128 Uint128;  // no part of ISO C++
+#endif
+
 // The upper half of a 64 x 64 bit product: maps 64 random bits to [0, n) without a division.
 FPD_HD std::uint64_t multiply_high(std::uint64_t x, std::uint64_t n) {
 #if defined(__CUDA_ARCH__)
   return __umul64hi(x, n);
 #else
-  return static_cast<std::uint64_t>((static_cast<unsigned __int128>(x) * n) >> 64);
+  return static_cast<std::uint64_t>((static_cast<Uint128>(x) * n) >> 64);
 #endif
 }
 

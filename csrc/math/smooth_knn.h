@@ -18,7 +18,8 @@ struct SmoothKnnRule {
 // UMAP's lower bound of sigma as a share of the mean distance.
 constexpr float kMinimumSigmaShare = 1e-3f;
 
-// offset = max(d - rho, 0)
+FPD_HD float offset_from(float rho, float distance) { return max_of(distance - rho, 0.0f); }
+
 FPD_HD float membership_strength(float offset, float inverse_sigma) {
   return exp_fast(-offset * inverse_sigma);
 }
@@ -26,6 +27,8 @@ FPD_HD float membership_strength(float offset, float inverse_sigma) {
 // Search for s = 1 / sigma with sum_j exp(-x_j s) = target. In log space the sum is convex and
 // falls with s, so Newton's steps from the left never pass the root; the bracket guards rounding.
 struct SigmaBracket {
+  static constexpr int kMaxSteps = 64;
+
   float inverse;  // the s to evaluate next
   float low;
   float high;
@@ -33,6 +36,13 @@ struct SigmaBracket {
   // mean_offset is the mean of x: the first value is Newton's step from s = 0.
   FPD_HD static SigmaBracket start(float k, float mean_offset, float target) {
     return {log_fast(max_of(k / target, 1.0f + 1e-6f)) / mean_offset, 0.0f, INFINITY};
+  }
+
+  // One neighbour's terms of the two sums that `update` takes, scaled = x_j s.
+  FPD_HD static void add(float& sum, float& moment, float scaled) {
+    const float strength = exp_fast(-scaled);
+    sum += strength;
+    moment += scaled * strength;
   }
 
   // sum = sum_j exp(-x_j s), moment = sum_j x_j s exp(-x_j s); true once s is settled. Written in
@@ -57,13 +67,36 @@ FPD_HD float smallest_sigma(float rho, float row_mean, float global_mean) {
   return kMinimumSigmaShare * (rho > 0.0f ? row_mean : global_mean);
 }
 
-// 1 / sigma for a least sigma, 0 where all distances are 0 and every strength is 1.
-FPD_HD float largest_inverse(float smallest) { return smallest > 0.0f ? 1.0f / smallest : 0.0f; }
+// What the search needs to know of a row's k distances.
+struct RowSummary {
+  float mean;
+  float mean_offset;
+  float at_rho;  // how many distances count 1
 
-// Without a root: as many neighbours lie at rho as the sum asks for, or all of them do.
-FPD_HD bool has_root(float at_rho, float mean_offset, float target) {
-  return (at_rho < target) & (mean_offset > 0.0f);
-}
+  FPD_HD void add(float distance, float offset, float k) {
+    mean += distance / k;  // divided first: a sum of huge distances would overflow
+    mean_offset += offset / k;
+    at_rho += offset == 0.0f ? 1.0f : 0.0f;
+  }
+};
+
+// Where a row's search for 1 / sigma starts and where it is cut off.
+struct SigmaSearch {
+  SigmaBracket bracket;
+  float largest;  // bound of 1 / sigma, 0 where all distances are 0 and every strength is 1
+  bool open;      // false: there is no root, and 1 / sigma is `largest`
+
+  FPD_HD static SigmaSearch start(const SmoothKnnRule& rule, const RowSummary& row, float rho,
+                                  float k, float global_mean) {
+    const float row_mean = row.mean * (k / static_cast<float>(rule.counted));
+    const float largest = reciprocal_or_zero(smallest_sigma(rho, row_mean, global_mean));
+    // Without a root: as many neighbours lie at rho as the sum asks for, or all of them do.
+    const bool open = (row.at_rho < rule.target) & (row.mean_offset > 0.0f);
+    SigmaBracket bracket = SigmaBracket::start(k, row.mean_offset, rule.target);
+    bracket.inverse = open ? bracket.inverse : largest;
+    return {bracket, largest, open};
+  }
+};
 
 // The distance at a 1-based rank among the non-zero distances of a row in any order.
 FPD_HD float nonzero_at_rank(const float* distances, std::int64_t k, int rank) {

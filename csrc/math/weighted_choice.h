@@ -11,7 +11,12 @@ namespace fpd {
 
 // `scale` brings the largest weight to at most 2^32; a positive weight never becomes zero.
 FPD_HD std::int64_t quantised_weight(float weight, double scale) {
-  const std::int64_t quantised = static_cast<std::int64_t>(weight * scale + 0.5);
+#if defined(__CUDA_ARCH__)
+  const double scaled = __dmul_rn(weight, scale);  // fused with the addition, it would round once
+#else
+  const double scaled = weight * scale;
+#endif
+  const std::int64_t quantised = static_cast<std::int64_t>(scaled + 0.5);
   return weight > 0.0f && quantised == 0 ? 1 : quantised;
 }
 

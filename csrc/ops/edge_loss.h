@@ -12,10 +12,10 @@ namespace fpd {
 constexpr std::int64_t kHeadsPerPartial = 64;
 
 struct EdgeLossArgs {
-  float* loss;       // (1,) out
-  float* head_grad;  // (batch, dim) out
-  float* tail_grad;  // (batch, slots, dim) out
-  double* partials;  // (ceil(batch / kHeadsPerPartial),) scratch
+  float* loss;         // (1,) out
+  float* head_grad;    // (batch, dim) out
+  float* tail_grad;    // (batch, slots, dim) out
+  double* partials;    // (ceil(batch / kHeadsPerPartial),) scratch
   const float* heads;  // (batch, dim)
   const float* tails;  // (batch, slots, dim), slot 0 is the positive edge
   std::int64_t batch;
@@ -49,6 +49,11 @@ FPD_HD double edge_loss_head(const EdgeLossArgs& args, std::int64_t head_index) 
     }
   }
   return loss;
+}
+
+FPD_HD float mean_loss(const EdgeLossArgs& args, double summed_loss) {
+  const double edges = static_cast<double>(args.batch) * static_cast<double>(args.slots);
+  return args.batch == 0 ? 0.0f : static_cast<float>(summed_loss / edges);
 }
 
 namespace cpu {

@@ -83,7 +83,9 @@ def as_non_negative(value: TensorLike, name: str, ndim: int) -> torch.Tensor:
     if tensor.numel():
         low, high = (float(v) for v in torch.aminmax(tensor))
         if not (low >= 0 and high < math.inf):
-            raise ValueError(f"{name} must be finite and not negative, but holds {_first_bad(tensor)}")
+            raise ValueError(
+                f"{name} must be finite and not negative, but holds {_first_bad(tensor)}"
+            )
     return tensor
 
 
@@ -112,5 +114,3 @@ def check_same_device(**tensors: torch.Tensor) -> None:
     if len(devices) > 1:
         where = ", ".join(f"{name} on {t.device}" for name, t in tensors.items())
         raise ValueError(f"arguments must be on one device, not {where}")
-
-

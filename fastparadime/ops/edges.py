@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple, cast
 
 import torch
 
@@ -149,7 +150,7 @@ def unique_nodes(ids: TensorLike) -> tuple[torch.Tensor, torch.Tensor]:
 
 class _EdgeCrossEntropy(torch.autograd.Function):
     @staticmethod
-    def forward(  # type: ignore[override]
+    def forward(
         ctx: Any,
         heads: torch.Tensor,
         tails: torch.Tensor,
@@ -237,8 +238,8 @@ def negative_edge_cross_entropy(
     curve = (check_positive(a, "a"), check_positive(b, "b"))
     check_positive(epsilon, "epsilon")
     check_positive(repulsion_strength, "repulsion_strength", zero_ok=True)
-    loss: torch.Tensor = _EdgeCrossEntropy.apply(heads, tails, curve, epsilon, repulsion_strength)
-    return loss
+    apply = cast(Callable[..., torch.Tensor], _EdgeCrossEntropy.apply)
+    return apply(heads, tails, curve, epsilon, repulsion_strength)
 
 
 def gather_rows(table: TensorLike, indices: TensorLike) -> torch.Tensor:
@@ -259,10 +260,17 @@ def gather_rows(table: TensorLike, indices: TensorLike) -> torch.Tensor:
     table = to_torch(table).detach().contiguous()
     indices = as_indices(indices, "indices", 1, len(table) if table.ndim else 0)
     check_same_device(table=table, indices=indices)
-    return _gather(table, indices)
+    return gather_drawn(table, indices)
 
 
-def _gather(table: torch.Tensor, indices: torch.Tensor) -> torch.Tensor:
+def gather_drawn(table: torch.Tensor, indices: torch.Tensor) -> torch.Tensor:
+    """`gather_rows` for indices that come from an operation, without checking them.
+
+    Parameters
+    ----------
+    table : contiguous tensor (n, ...)
+    indices : contiguous int32 tensor (m,)
+    """
     with on_device(table):
         out = table.new_empty((len(indices), *table.shape[1:]))
         row_bytes = math.prod(table.shape[1:]) * table.element_size()
@@ -275,5 +283,3 @@ def _gather(table: torch.Tensor, indices: torch.Tensor) -> torch.Tensor:
             target_of(table),
         )
     return out
-
-

@@ -28,7 +28,7 @@ def _indented(value: Any) -> str:
         return f"{type(value).__name__}(shape={tuple(value.shape)}, dtype={value.dtype})"
     if isinstance(value, dict) and value:
         entries = "".join(f"  {key!r}: {_indented(entry)},\n" for key, entry in value.items())
-        return "{\n" + entries.replace("\n", "\n  ") + "}"
+        return ("{\n" + entries + "}").replace("\n", "\n  ")
     return repr(value).replace("\n", "\n  ")
 
 

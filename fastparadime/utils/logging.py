@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from pathlib import Path
+from typing import Any
 
 LOGGER_NAME = "fastparadime"
 
@@ -17,13 +18,13 @@ class _StdoutHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         try:
             line = self.format(record)
-            bars = getattr(sys.modules.get("tqdm.std"), "tqdm", None)
-            if getattr(bars, "_instances", None):
+            bars: Any = getattr(sys.modules.get("tqdm.std"), "tqdm", None)
+            if bars is not None and getattr(bars, "_instances", None):
                 bars.write(line, file=sys.stdout)  # above the bars, not through them
             else:
                 sys.stdout.write(line + "\n")
                 sys.stdout.flush()
-        except Exception:
+        except (OSError, ValueError):  # stdout gone, or unable to write the text
             self.handleError(record)
 
 

@@ -88,6 +88,8 @@ def _check_dtype(table: TensorLike, name: str) -> None:
 
 def _check_shape(table: TensorLike, name: str, min_rows: int) -> None:
     shape = tuple(table.shape)
+    if shape[:1] == (0,):
+        raise ValueError(f"{name} is empty (shape {shape})")
     if len(shape) != 2:
         hint = "reshape((len(X), -1)) makes one row of each item"
         if len(shape) == 1:
@@ -97,15 +99,16 @@ def _check_shape(table: TensorLike, name: str, min_rows: int) -> None:
             f"{name} must have two dimensions, rows and columns, but has shape {shape}{advice}"
         )
     if shape[0] < min_rows:
-        state = "is empty" if shape[0] == 0 else f"has shape {shape}"
-        unit = "row" if min_rows == 1 else "rows"
-        raise ValueError(f"{name} must have at least {min_rows} {unit}, but {state}")
+        raise ValueError(f"{name} must have at least {min_rows} rows, but has shape {shape}")
     if shape[1] == 0:
         raise ValueError(f"{name} must have at least 1 column, but has shape {shape}")
 
 
 def _check_finite(table: TensorLike, name: str) -> None:
-    floating = table.is_floating_point() if _is_tensor(table) else table.dtype.kind == "f"
+    if isinstance(table, torch.Tensor):
+        floating = table.is_floating_point()
+    else:
+        floating = table.dtype.kind == "f"
     if not floating:
         return
     rows = max(1, _CHUNK_BYTES // (table.shape[1] * table.dtype.itemsize))
@@ -122,10 +125,6 @@ def _check_finite(table: TensorLike, name: str) -> None:
             )
 
 
-def _is_tensor(table: TensorLike) -> bool:
-    return isinstance(table, torch.Tensor)
-
-
 def _first_bad_row(chunk: TensorLike) -> int | None:
     # All work is done in float32, so larger values count as infinite. A finite sum proves that all
     # are finite; sums that overflow are looked at more closely.
@@ -133,13 +132,13 @@ def _first_bad_row(chunk: TensorLike) -> int | None:
         values = chunk.detach().to(torch.float32)
         if bool(torch.isfinite(values.sum())):
             return None
-        finite = torch.isfinite(values).all(dim=1).cpu().numpy()
+        finite: Array = torch.isfinite(values).all(dim=1).cpu().numpy()
     else:
         with np.errstate(over="ignore", invalid="ignore"):
             floats: Array = chunk.astype(np.float32, copy=False)
             if np.isfinite(floats.sum()):
                 return None
-        finite = np.isfinite(floats).all(axis=1)
+        finite = np.asarray(np.isfinite(floats).all(axis=1))
     return None if finite.all() else int(np.argmin(finite))
 
 
@@ -159,6 +158,10 @@ def check_option(value: _T, allowed: Iterable[Any], name: str) -> _T:
     raise ValueError(f"{name} must be one of {known}, not {value!r}")
 
 
+def _is_number(value: Any) -> bool:
+    return isinstance(value, numbers.Real) and not isinstance(value, (bool, np.bool_))
+
+
 def check_integer(value: Any, name: str, *, minimum: int, maximum: int | None = None) -> int:
     """The value as an int, if it is a whole number in [minimum, maximum].
 
@@ -171,12 +174,14 @@ def check_integer(value: Any, name: str, *, minimum: int, maximum: int | None = 
     """
     bounds = f">= {minimum}" if maximum is None else f"in [{minimum}, {maximum}]"
     wanted = f"{name} must be an integer {bounds}"
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Real):
+    if not _is_number(value):
         raise TypeError(f"{wanted}, not {value!r}")
-    whole = math.isfinite(value) and value == int(value)
-    if not whole or value < minimum or (maximum is not None and value > maximum):
+    number = int(value) if math.isfinite(value) else None
+    if number is None or number != value or number < minimum:
         raise ValueError(f"{wanted}, not {value}")
-    return int(value)
+    if maximum is not None and number > maximum:
+        raise ValueError(f"{wanted}, not {value}")
+    return number
 
 
 def check_positive(value: Any, name: str, *, zero_ok: bool = False) -> float:
@@ -190,7 +195,7 @@ def check_positive(value: Any, name: str, *, zero_ok: bool = False) -> float:
         If it is negative, zero where that is not accepted, infinite or NaN.
     """
     wanted = f"{name} must be a finite number {'>= 0' if zero_ok else '> 0'}"
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Real):
+    if not _is_number(value):
         raise TypeError(f"{wanted}, not {value!r}")
     number = float(value)
     if not math.isfinite(number) or number < 0 or (number == 0 and not zero_ok):

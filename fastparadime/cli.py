@@ -1,0 +1,214 @@
+"""The command line: ``fastparadime demo | embed | apply | info``.
+
+Everything heavy is imported inside the commands, so that ``--help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from fastparadime import cli_support as support
+
+if TYPE_CHECKING:
+    import torch
+
+    from fastparadime.routines import ParametricUMAP
+    from fastparadime.types import Array
+
+_BATCH = 500
+# Shared by demo and embed.
+_SETTINGS: dict[str, Any] = {
+    "hidden_dims": [100, 100, 100],
+    "batch_size": _BATCH,
+    "negative_sampling_rate": 5,
+    "learning_rate": 0.01,
+    "init_batch_size": 500,
+    "init_epochs": 10,
+    "init_learning_rate": 0.01,
+}
+
+
+@click.group(cls=support.Commands, no_args_is_help=False, invoke_without_command=True)
+@click.version_option(package_name="fastparadime", message="%(prog)s %(version)s")
+@click.pass_context
+def main(ctx: click.Context) -> None:
+    """Parametric dimensionality reduction at native speed."""
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
+
+
+_seed_option = click.option(
+    "--seed",
+    type=click.IntRange(0, 2**63 - 1),
+    help="For the same result again; drawn and reported if not given.",
+)
+_device_option = click.option(
+    "--device", default="cpu", show_default=True, help="cpu, cuda or cuda:N."
+)
+_plot_option = click.option("--plot", metavar="MAP.png", help="Draw the embedding too.")
+_labels_option = click.option(
+    "--labels", metavar="Y.npy", help="Labels that colour the plot; any format that X may have."
+)
+_output_option = click.option(
+    "-o", "--output", required=True, metavar="Y.npy", help="Where the embedding goes."
+)
+
+
+@main.command()
+@click.option("--output-dir", default=".", show_default=True, help="Where the files go.")
+@_seed_option
+@_device_option
+def demo(output_dir: str, seed: int | None, device: str) -> None:
+    """Embed scikit-learn's handwritten digits and draw the map."""
+    files = [Path(output_dir) / name for name in ("digits_embedding.npy", "digits_map.png")]
+    support.check_outputs(files, [])
+    support.check_device(device)
+    report = support.Report()
+    with report.stage("read"):
+        from sklearn.datasets import load_digits
+
+        images, digits = load_digits(return_X_y=True)
+        images = (images / 16).astype("float32")
+    routine = _build_routine(
+        len(images),
+        n_neighbors=15,
+        min_dist=0.1,
+        epochs=60,
+        device=device,
+        seed=seed,
+        progress=sys.stderr.isatty(),
+    )
+    coords = _train(routine, images, report)
+    title = f"Handwritten digits: {len(images):,} images, parametric UMAP"
+    support.write_results(report, coords, files[0], files[1], digits, title)
+    _summarise(report, images, routine, files)
+
+
+@main.command()
+@click.argument("x", metavar="X")
+@_output_option
+@_labels_option
+@_plot_option
+@click.option("--method", type=click.Choice(["parametric-umap"]), default="parametric-umap")
+@click.option("--n-neighbors", type=click.IntRange(1), default=15, show_default=True)
+@click.option("--n-components", type=click.IntRange(1), default=2, show_default=True)
+@click.option("--min-dist", type=float, default=0.1, show_default=True, help="In [0, 1].")
+@click.option("--metric", default="euclidean", show_default=True)
+@click.option("--epochs", type=click.IntRange(1), default=60, show_default=True)
+@_device_option
+@_seed_option
+@click.option("--save", metavar="MODEL", help="Save the model, for the apply command.")
+@click.option("--quiet", is_flag=True, help="No progress bars.")
+def embed(
+    x: str,
+    output: str,
+    labels: str | None,
+    plot: str | None,
+    method: str,
+    n_neighbors: int,
+    n_components: int,
+    save: str | None,
+    quiet: bool,
+    **options: Any,
+) -> None:
+    """Train a model on the rows of X and write their embedding.
+
+    X is a .npy, .npz (file.npz:NAME where it holds several arrays), .csv or .parquet file.
+    """
+    files = [Path(name) for name in (output, plot, save) if name]
+    support.check_outputs(files, [x, labels], output=output, plot=plot)
+    support.check_plot(plot, n_components)
+    support.check_options(options["min_dist"], options["metric"])
+    support.check_device(options["device"])
+    report = support.Report()
+    with report.stage("read"):
+        data, classes = support.read(x, labels, min_rows=2)
+    support.check_neighbors(n_neighbors, len(data))
+    routine = _build_routine(
+        len(data),
+        n_neighbors=n_neighbors,
+        out_dim=n_components,
+        progress=not quiet and sys.stderr.isatty(),
+        **options,
+    )
+    coords = _train(routine, data, report)
+    support.write_results(report, coords, Path(output), Path(plot) if plot else None, classes)
+    if save:
+        with report.stage("save"), support.replacing(Path(save)) as part:
+            routine.save(part)
+    _summarise(report, data, routine, files, method=method)
+
+
+@main.command()
+@click.argument("model")
+@click.argument("x", metavar="X")
+@_output_option
+@_device_option
+@_plot_option
+@_labels_option
+def apply(
+    model: str, x: str, output: str, device: str, plot: str | None, labels: str | None
+) -> None:
+    """Embed the rows of X with a saved MODEL."""
+    files = [Path(name) for name in (output, plot) if name]
+    support.check_outputs(files, [x, labels, model], output=output, plot=plot)
+    support.check_device(device)
+    from fastparadime import models
+
+    report = support.Report()
+    with report.stage("read"):
+        network = models.load(model)
+        data, classes = support.read(x, labels, min_rows=1)
+    if data.shape[1] != network.in_dim:
+        raise ValueError(
+            f"{x} has {data.shape[1]} columns, but the model of {model} takes {network.in_dim}"
+        )
+    support.check_plot(plot, network.out_dim)
+    with report.stage("apply"):
+        coords = models.embed_in_chunks(network, data, device=device)
+    support.write_results(report, coords, Path(output), Path(plot) if plot else None, classes)
+    size = f"{len(data):,} x {data.shape[1]:,} -> {network.out_dim}"
+    report.show({"data": size, "model": model, "device": device}, files)
+
+
+@main.command()
+def info() -> None:
+    """Show versions, instruction set, threads, devices and faiss."""
+    import fastparadime
+
+    fastparadime.show_config()
+
+
+def _build_routine(rows: int, **options: Any) -> ParametricUMAP:
+    from fastparadime import routines
+
+    # Ten batches an epoch settle a few thousand rows; larger data sees more of its edges.
+    batches = min(max(10, rows // _BATCH), 100)
+    return routines.ParametricUMAP(**_SETTINGS, batches_per_epoch=batches, **options)
+
+
+def _train(routine: ParametricUMAP, data: Array, report: support.Report) -> torch.Tensor:
+    routine.train(data)
+    report.stages.update(routine.stages)
+    with report.stage("apply"):
+        return routine.apply(data)
+
+
+def _summarise(
+    report: support.Report,
+    data: Array,
+    routine: ParametricUMAP,
+    files: list[Path],
+    method: str = "parametric-umap",
+) -> None:
+    facts = {
+        "data": f"{len(data):,} x {data.shape[1]:,} -> {routine.out_dim}",
+        "method": method,
+        "seed": routine.seed,
+        "device": routine.device,
+    }
+    report.show(facts, files)

@@ -1,0 +1,94 @@
+"""Transforms of relations as a matrix: its transpose, sums and diagonal."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from fastparadime import ops
+from fastparadime import relationdata as rd
+from fastparadime.relationdata import RelationData
+from fastparadime.transforms.base import RelationTransform
+from fastparadime.utils.convert import to_numpy, to_torch
+
+
+class Symmetrize(RelationTransform):
+    """Joins relations M with their transpose.
+
+    Parameters
+    ----------
+    subtract_product : bool
+        False: (M + M^T) / 2. True: M + M^T - M * M^T, the fuzzy union that UMAP uses.
+    """
+
+    def __init__(self, subtract_product: bool = False) -> None:
+        super().__init__()
+        self.subtract_product = subtract_product
+
+    def transform(self, reldata: RelationData) -> RelationData:
+        operation = "union" if self.subtract_product else "mean"
+        if isinstance(reldata, (rd.TriangularRelationArray, rd.TriangularRelationTensor)):
+            return reldata
+        if isinstance(reldata, rd.NeighborRelationTuple):
+            edges = ops.symmetrize(reldata.indices, reldata.values, operation)
+            return rd.SparseRelationArray(edges)
+        if isinstance(reldata, rd.SparseRelationArray):
+            graph = reldata.edges
+            edges = ops.symmetrize(graph.tails, graph.weights, operation, indptr=graph.indptr)
+            return rd.SparseRelationArray(edges)
+        m = _square_values(reldata)
+        joined = m + m.T - m * m.T if self.subtract_product else 0.5 * (m + m.T)
+        return reldata.with_values(joined)
+
+
+def _square_values(reldata: RelationData) -> Any:
+    if not isinstance(reldata, (rd.SquareRelationArray, rd.SquareRelationTensor)):
+        raise TypeError(f"expected relations between points, not {type(reldata).__name__}")
+    return reldata.values
+
+
+class NormalizeRows(RelationTransform):
+    """Divides the relations of each point by their sum."""
+
+    def transform(self, reldata: RelationData) -> RelationData:
+        if isinstance(reldata, rd.TriangularRelationArray):
+            reldata = reldata.to_square_array()
+        elif isinstance(reldata, rd.TriangularRelationTensor):
+            reldata = reldata.to_square_tensor()
+        if isinstance(reldata, rd.SparseRelationArray):
+            heads, weights = reldata.edges.heads.long(), reldata.values
+            sums = weights.new_zeros(len(reldata.edges.indptr) - 1).index_add(0, heads, weights)
+            return reldata.with_values(weights / sums[heads])
+        if isinstance(reldata, rd.NeighborRelationTuple):
+            values: Any = reldata.values
+        else:
+            values = _square_values(reldata)
+        return reldata.with_values(values / values.sum(1)[:, None])
+
+
+class Normalize(RelationTransform):
+    """Divides all relations by their sum, each pair counted in both directions."""
+
+    def transform(self, reldata: RelationData) -> RelationData:
+        triangular = isinstance(reldata, (rd.TriangularRelationArray, rd.TriangularRelationTensor))
+        values = reldata.values
+        return reldata.with_values(values / ((2 if triangular else 1) * values.sum()))
+
+
+class ZeroDiagonal(RelationTransform):
+    """Sets all relations of points to themselves to zero."""
+
+    def transform(self, reldata: RelationData) -> RelationData:
+        if isinstance(reldata, (rd.TriangularRelationArray, rd.TriangularRelationTensor)):
+            return reldata
+        if isinstance(reldata, rd.NeighborRelationTuple):
+            return reldata.without_self()
+        if isinstance(reldata, rd.SparseRelationArray):
+            own = reldata.edges.heads == reldata.edges.tails
+            return reldata.with_values(reldata.values.masked_fill(own, 0.0))
+        values = _square_values(reldata)
+        off_diagonal = 1 - torch.eye(len(values), device=to_torch(values).device)
+        factor = to_numpy(off_diagonal) if isinstance(values, np.ndarray) else off_diagonal
+        return reldata.with_values(values * factor)

@@ -1,0 +1,119 @@
+"""Colours of points: the palette, the colour map, and which label gets which."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fastparadime.types import Array, TensorLike
+from fastparadime.utils.convert import to_numpy
+
+if TYPE_CHECKING:
+    from matplotlib.colors import ListedColormap
+
+# Okabe and Ito's eight, two of Tol's, then those that stay farthest from all before them in normal
+# vision, deuteranopia and protanopia.
+_PALETTE = {
+    "blue": "#0072b2", "orange": "#e69f00", "green": "#009e73", "vermillion": "#d55e00",
+    "sky": "#56b4e9", "pink": "#cc79a7", "yellow": "#f0e442", "black": "#000000",
+    "indigo": "#332288", "wine": "#882255", "sand": "#ddcc77", "mint": "#a8e0b0",
+    "forest": "#117733", "olive": "#999933", "salmon": "#f4a582", "slate": "#566573",
+    "cyan": "#88ccee", "purple": "#aa4499", "lilac": "#d9a8d8", "teal": "#0b4f4a",
+}  # fmt: skip
+_MISSING = (0.75, 0.75, 0.75)  # of points whose continuous label is NaN
+_MAX_FLOAT_CLASSES = 20  # more distinct floats than this are a continuous scale
+_MAX_CLASSES = 3 * len(_PALETTE)  # each colour, darker, lighter; more integers are a scale too
+
+
+@dataclass
+class Coloring:
+    """Colours of points: rows of `table` by `codes`, and what explains them."""
+
+    table: Array  # float (colours, 3)
+    codes: Array  # int (n,)
+    entries: list[tuple[str, Array]] = field(default_factory=list)  # of the legend
+    limits: tuple[float, float] | None = None  # of the colour bar
+
+
+def get_color_palette() -> dict[str, str]:
+    """Names and hex values of the categorical colours, distinct for colour-blind readers too."""
+    return dict(_PALETTE)
+
+
+def get_colormap() -> ListedColormap:
+    """The colour map of continuous labels: viridis without the end that fades on white."""
+    from matplotlib import colormaps
+    from matplotlib.colors import ListedColormap
+
+    return ListedColormap(colormaps["viridis"](np.linspace(0.0, 0.93, 256)), name="fastparadime")
+
+
+def coloring_of(
+    labels: TensorLike | Sequence[Any] | None,
+    n: int,
+    colormap: Sequence[Any] | None = None,
+    labels_to_index: Mapping[Any, int] | None = None,
+) -> Coloring:
+    from matplotlib.colors import to_rgb, to_rgba_array
+
+    given = None if colormap is None else to_rgba_array(list(colormap))[:, :3]
+    if labels is None:
+        first = to_rgb(_PALETTE["blue"]) if given is None else given[0]
+        return Coloring(np.array([first]), np.zeros(n, np.intp))
+    values = _check_labels(labels, n)
+    classes, codes = np.unique(values, return_inverse=True)
+    most = {"f": _MAX_FLOAT_CLASSES, "i": _MAX_CLASSES, "u": _MAX_CLASSES}.get(values.dtype.kind, n)
+    if labels_to_index is None and len(classes) > most:
+        return _continuous(values, given)
+    table = _class_colors(len(classes)) if given is None else given
+    if labels_to_index is None:
+        indices = np.arange(len(classes))
+    else:
+        if given is None:
+            table = _class_colors(1 + max(labels_to_index.values(), default=0))
+        indices = _look_up(classes, labels_to_index)
+    if indices.max() >= len(table) or indices.min() < 0:
+        raise ValueError(f"colormap has {len(table)} colours, but the labels need more")
+    colors = table[indices]
+    return Coloring(colors, codes, [(str(c), rgb) for c, rgb in zip(classes, colors, strict=True)])
+
+
+def _check_labels(labels: TensorLike | Sequence[Any], n: int) -> Array:
+    values = to_numpy(labels) if hasattr(labels, "detach") else np.asarray(labels)
+    if values.shape not in ((n,), (n, 1)):
+        raise ValueError(
+            f"labels must have one value for each of the {n} points, but have shape {values.shape}"
+        )
+    # Objects of several types have no order, but their names do.
+    return values.ravel().astype(str) if values.dtype.kind == "O" else values.ravel()
+
+
+def _look_up(classes: Array, labels_to_index: Mapping[Any, int]) -> Array:
+    missing = [label for label in classes.tolist() if label not in labels_to_index]
+    if missing:
+        raise ValueError(f"labels_to_index has no entry for the label {missing[0]!r}")
+    return np.array([labels_to_index[label] for label in classes.tolist()], dtype=np.intp)
+
+
+def _class_colors(count: int) -> Array:
+    from matplotlib.colors import to_rgba_array
+
+    base = to_rgba_array(list(_PALETTE.values()))[:, :3]
+    rounds = np.concatenate([base, 0.1 + 0.5 * base, 0.5 + 0.5 * base])
+    return np.resize(rounds, (max(count, 1), 3))
+
+
+def _continuous(values: Array, given: Array | None) -> Coloring:
+    from matplotlib.colors import LinearSegmentedColormap
+
+    cmap = get_colormap() if given is None else LinearSegmentedColormap.from_list("given", given)
+    known = np.isfinite(values)
+    low, high = (
+        float(f(values[known], initial=np.inf * s)) for f, s in ((np.min, 1), (np.max, -1))
+    )
+    position = (np.where(known, values, low) - low) / ((high - low) or 1.0)
+    codes = np.where(known, np.minimum(position * 256, 255), 256).astype(np.intp)
+    return Coloring(np.vstack([cmap(np.arange(256))[:, :3], _MISSING]), codes, limits=(low, high))

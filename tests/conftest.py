@@ -1,0 +1,95 @@
+"""Devices, data and reference arrays that the tests share."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import torch
+
+from fastparadime import ops
+
+_REPOSITORY = Path(__file__).resolve().parent.parent
+_SHARED = _REPOSITORY.parent / "shared"
+
+
+def _missing_cuda() -> str | None:
+    if not torch.cuda.is_available():
+        return "torch sees no CUDA device"
+    if not ops.build_info()["cuda_version"]:
+        return "this build of fastparadime has no CUDA code"
+    return None
+
+
+@pytest.fixture(params=["cpu", pytest.param("cuda", marks=pytest.mark.cuda)])
+def device(request: pytest.FixtureRequest) -> torch.device:
+    """The CPU, and a CUDA device where there is one."""
+    name: str = request.param
+    reason = _missing_cuda() if name == "cuda" else None
+    if reason is not None:
+        pytest.skip(reason)
+    return torch.device(name)
+
+
+def _find(variable: str, default: Path, what: str) -> Path:
+    path = Path(os.environ.get(variable) or default)
+    if not path.exists():
+        pytest.skip(f"{what} not found at {path}: set {variable} to where they are")
+    return path
+
+
+@pytest.fixture(scope="session")
+def reference_folder() -> Path:
+    """The folder of stored outputs of paraDime and umap-learn."""
+    return _find("FASTPARADIME_REFERENCE", _SHARED / "reference", "reference arrays")
+
+
+@pytest.fixture(scope="session")
+def mnist() -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
+    """MNIST's images float32 (n, 784) in [0, 1] and labels."""
+    path = _find("FASTPARADIME_MNIST", _SHARED / "data" / "mnist.npz", "MNIST images")
+    with np.load(path) as stored:
+        images, labels = stored["images"], stored["labels"]
+    flat = images.reshape(len(images), -1).astype(np.float32)
+    flat /= 255.0
+    return flat, labels.astype(np.int64)
+
+
+@pytest.fixture(scope="session")
+def digits() -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
+    """scikit-learn's digits: images float32 (1797, 64) in [0, 1] and labels."""
+    from sklearn.datasets import load_digits
+
+    images, labels = load_digits(return_X_y=True)
+    return (images / 16).astype(np.float32), labels.astype(np.int64)
+
+
+@pytest.fixture
+def set_threads() -> Iterator[Callable[[int], None]]:
+    """Sets torch's number of threads, which is restored after the test."""
+    before = torch.get_num_threads()
+    yield torch.set_num_threads
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def assert_same_bits(
+    set_threads: Callable[[int], None],
+) -> Callable[[Callable[[], Any]], None]:
+    """Asserts that a function returns the same tensors with 1, 2 and 3 threads."""
+
+    def check(function: Callable[[], Any]) -> None:
+        results = []
+        for threads in (1, 2, 3):
+            set_threads(threads)
+            result = function()
+            tensors = (result,) if isinstance(result, torch.Tensor) else tuple(result)
+            results.append([tensor.detach().numpy().tobytes() for tensor in tensors])
+        assert results[0] == results[1] == results[2]
+
+    return check

@@ -1,0 +1,190 @@
+"""The layout: who imports whom, how long things are, and what stays out of the native core."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = ROOT / "fastparadime"
+CSRC = ROOT / "csrc"
+
+# From the top: a module may import from the rows below its own, and from its own package.
+LAYERS = (
+    {"cli", "cli_support", "estimators"},
+    {"routines"},
+    {"dr"},
+    {"dataset", "training"},
+    {"loss", "sampling", "models"},
+    {"relations"},
+    {"transforms", "neighbors", "spectral"},
+    {"relationdata", "ops"},
+    {"utils"},
+    {"types", "exceptions"},
+)
+LEVEL = {name: -depth for depth, row in enumerate(LAYERS) for name in row}
+# Outside the rows: what shows the configuration, the package's face, the oracle, YAML routines.
+SPECIAL = {"config", "__init__", "reference", "spec"}
+# Within a row, these may build on one another.
+SAME_ROW = {
+    ("cli", "cli_support"), ("estimators", "cli_support"), ("relationdata", "ops"),
+    ("training", "dataset"),
+}  # fmt: skip
+
+
+def sources(folder: str, *patterns: str) -> list[Path]:
+    found = [path for pattern in patterns for path in (ROOT / folder).rglob(pattern)]
+    return sorted(path for path in found if "__pycache__" not in path.parts)
+
+
+def part_of(path: Path) -> str:
+    """The module or package directly within fastparadime that a file belongs to."""
+    first = path.relative_to(PACKAGE).parts[0]
+    return first.removesuffix(".py")
+
+
+def imported_parts(path: Path) -> set[str]:
+    """The parts of fastparadime that a file imports, wherever in the file, as '_core' or 'ops'."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import in line {node.lineno}"
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    within = [name.split(".") for name in names if name.split(".")[0] == "fastparadime"]
+    return {name[1] if len(name) > 1 else "__init__" for name in within}
+
+
+MODULES = sources("fastparadime", "*.py")
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_go_one_way(path: Path) -> None:
+    part = part_of(path)
+    imports = imported_parts(path) - {part}
+    if part == "ops":
+        imports -= {"_core"}
+    assert "_core" not in imports, "only fastparadime.ops imports _core"
+    assert "reference" not in imports, "reference is the oracle of the tests"
+    if part in SPECIAL:
+        allowed = {"config": {"ops", "neighbors"}, "__init__": {"config"}}
+        assert imports <= allowed.get(part, set(LEVEL)), f"{part} imports {sorted(imports)}"
+        return
+    assert part in LEVEL, f"{part} has no place among the layers"
+    for name in sorted(imports - {"__init__"}):
+        below = LEVEL[name] < LEVEL[part] or (part, name) in SAME_ROW
+        assert below or (part.startswith("cli") and name == "config"), f"{part} imports {name}"
+
+
+def test_layers_are_real_modules() -> None:
+    present = {part_of(path) for path in MODULES}
+    assert present - SPECIAL <= set(LEVEL)
+    required = set(LEVEL) - {"estimators"}
+    assert required <= present
+
+
+LIMITED = [
+    *sources("csrc", "*.h", "*.cpp", "*.cu", "*.cuh"),
+    *sources("fastparadime", "*.py", "*.pyi"),
+    *sources("tests", "*.py"),
+    *sources("bench", "*.py"),
+]
+
+
+def test_files_are_at_most_400_lines() -> None:
+    counts = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in LIMITED}
+    assert len(counts) > 50
+    assert {str(path.relative_to(ROOT)): n for path, n in counts.items() if n > 400} == {}
+
+
+def code_lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """Lines from the signature to the end, the docstring left out."""
+    lines = function.end_lineno - function.lineno + 1
+    first = function.body[0]
+    if ast.get_docstring(function) is not None:
+        lines -= first.end_lineno - first.lineno + 1
+    return lines
+
+
+def test_functions_are_at_most_60_lines() -> None:
+    long = {}
+    for path in MODULES:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and code_lines(node) > 60:
+                long[f"{path.relative_to(ROOT)}:{node.name}"] = code_lines(node)
+    assert long == {}
+
+
+NATIVE = sources("csrc", "*.h", "*.cpp", "*.cu", "*.cuh")
+
+
+def includes(path: Path) -> list[str]:
+    text = path.read_text(encoding="utf-8")
+    return re.findall(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]', text, flags=re.MULTILINE)
+
+
+def without_comments(path: Path) -> str:
+    text = re.sub(r"/\*.*?\*/", "", path.read_text(encoding="utf-8"), flags=re.DOTALL)
+    return re.sub(r"//[^\n]*", "", text)
+
+
+@pytest.mark.parametrize("path", NATIVE, ids=lambda path: str(path.relative_to(CSRC)))
+def test_native_includes(path: Path) -> None:
+    folder = path.relative_to(CSRC).parts[0]
+    names = includes(path)
+    assert not [name for name in names if re.match(r"(torch|ATen|c10)/", name)]
+    if path.name != "bindings.cpp":
+        assert not [name for name in names if name.startswith("pybind11")]
+    allowed = {
+        "math": {"math"},
+        "ops": {"math", "ops"},
+        "cpu": {"math", "ops", "cpu"},
+        "cuda": {"math", "ops", "cuda"},
+        "dispatch.h": {"ops"},
+        "bindings.cpp": {"ops", "dispatch.h"},
+    }[folder]
+    local = {name.split("/")[0] for name in names if (CSRC / name).exists()}
+    assert local <= allowed, f"{path.name} includes from {sorted(local - allowed)}"
+
+
+def test_threads_are_started_in_one_place() -> None:
+    starters = re.compile(r"std::(thread|jthread|async)\b|pthread_create|#\s*pragma\s+omp")
+    found = {path.name for path in NATIVE if starters.search(without_comments(path))}
+    assert found <= {"parallel.h", "parallel.cpp"}
+    assert found
+
+
+def test_cuda_is_switched_in_one_place() -> None:
+    condition = re.compile(r"^\s*#\s*(if|ifdef|ifndef|elif)\b.*FPD_WITH_CUDA", re.MULTILINE)
+    found = {path.name for path in NATIVE if condition.search(without_comments(path))}
+    assert found <= {"dispatch.h"}
+
+
+OPERATIONS = [path.stem for path in sorted((CSRC / "ops").glob("*.h")) if path.stem != "target"]
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_every_operation_is_complete(name: str) -> None:
+    parts = (
+        CSRC / "cpu" / f"{name}.cpp",
+        CSRC / "cuda" / f"{name}.cu",
+        ROOT / "tests" / "ops" / f"test_{name}.py",
+    )
+    assert [str(path.relative_to(ROOT)) for path in parts if not path.is_file()] == []
+
+
+def test_python_without_wildcards_or_mutable_defaults() -> None:
+    found = []
+    for path in MODULES:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and any(a.name == "*" for a in node.names):
+                found.append(f"{path.name}:{node.lineno} imports *")
+            if isinstance(node, (ast.FunctionDef, ast.Lambda)):
+                defaults = [*node.args.defaults, *filter(None, node.args.kw_defaults)]
+                if any(isinstance(value, (ast.List, ast.Dict, ast.Set)) for value in defaults):
+                    found.append(f"{path.name}:{node.lineno} has a mutable default")
+    assert found == []
