@@ -25,7 +25,12 @@ target_sources(_core PRIVATE
   csrc/cuda/rerank.cu
   csrc/cuda/smooth_knn.cu
   csrc/cuda/symmetrize.cu)
-set_target_properties(_core PROPERTIES CUDA_STANDARD 17 CUDA_RUNTIME_LIBRARY Static)
+# The target is older than the list of architectures, so it has not taken it over by itself.
+set_target_properties(_core PROPERTIES
+  CUDA_STANDARD 17
+  CUDA_STANDARD_REQUIRED ON
+  CUDA_RUNTIME_LIBRARY Static
+  CUDA_ARCHITECTURES "${CMAKE_CUDA_ARCHITECTURES}")
 target_compile_options(_core PRIVATE $<$<COMPILE_LANGUAGE:CUDA>:-O3 --expt-extended-lambda>)
 if(FASTPARADIME_WERROR)
   target_compile_options(_core PRIVATE $<$<COMPILE_LANGUAGE:CUDA>:-Werror=all-warnings>)

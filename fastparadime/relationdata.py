@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
-from typing_extensions import Self
 
 from fastparadime.ops import Edges
 from fastparadime.types import Array, IndexList, Rels, TensorLike
@@ -21,6 +20,7 @@ from fastparadime.utils.convert import to_numpy, to_torch, triu_to_square_dim
 
 if TYPE_CHECKING:
     import scipy.sparse
+    from typing_extensions import Self
 
 
 class RelationData(ReprMixin):

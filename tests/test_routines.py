@@ -140,6 +140,8 @@ def test_parametric_umap_on_digits(
         out_dim=out_dim,
         initialization=initialization,
         epochs=10,
+        init_epochs=10,
+        init_learning_rate=0.01,
         batch_size=100,
         batches_per_epoch=8,
         seed=0,
@@ -151,8 +153,9 @@ def test_parametric_umap_on_digits(
     reduced = routine.apply(X)
     assert reduced.shape == (500, out_dim)
     assert torch.isfinite(reduced).all()
-    # Chance is 0.1. From random weights, or on a line, so short a run separates less.
-    assert accuracy(reduced, labels) > (0.3 if out_dim == 1 or initialization is None else 0.6)
+    # Chance is 0.1 and PCA reaches 0.35, 0.63, 0.73 and 0.94 in 1, 2, 3 and 10 dimensions. So
+    # short a run has to keep the digits apart nearly as well.
+    assert accuracy(reduced, labels) > {1: 0.25, 2: 0.5, 3: 0.6, 10: 0.8}[out_dim]
 
 
 def cloud(n: int, dim: int = 5, seed: int = 0) -> np.ndarray:

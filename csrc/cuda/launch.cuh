@@ -15,7 +15,7 @@ constexpr std::size_t kScratchAlignment = 256;  // of arrays in one scratch buff
 
 inline cudaStream_t as_stream(void* stream) { return static_cast<cudaStream_t>(stream); }
 
-// Blocks for a number of items, at least one of them.
+// Blocks for a number of items, which must not be 0.
 inline unsigned blocks_for(std::int64_t items, std::int64_t items_per_block) {
   const std::int64_t blocks = (items + items_per_block - 1) / items_per_block;
   return static_cast<unsigned>(std::min(blocks, kMaxBlocks));

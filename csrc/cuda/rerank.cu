@@ -1,3 +1,6 @@
+#include <string>
+#include <type_traits>
+
 #include "../ops/rerank.h"
 #include "launch.cuh"
 
