@@ -12,6 +12,7 @@ import torch
 
 from fastparadime import exceptions, models, ops
 from fastparadime import loss as losses
+from fastparadime.optim import make_optimizer
 from fastparadime.relationdata import RelationData
 from fastparadime.relations import DistsFromTo, Relations, euclidean_rows
 from fastparadime.sampling import Batch, Entries, NegativeEdgeBatches, item_batches
@@ -331,13 +332,6 @@ def _step_losses(
         yield value
 
 
-def _optimizer(model: torch.nn.Module, phase: TrainingPhase) -> torch.optim.Optimizer:
-    options = dict(phase.kwargs)
-    if phase.optimizer in (torch.optim.Adam, torch.optim.AdamW) and not options:
-        options["fused"] = True  # one pass over the parameters, the same update
-    return phase.optimizer(model.parameters(), lr=phase.learning_rate, **options)  # type: ignore[call-arg]
-
-
 def run_phase(
     model: torch.nn.Module,
     phase: TrainingPhase,
@@ -362,7 +356,7 @@ def run_phase(
 
     n = len(next(iter(data.entries.values())))
     per_epoch = _batches_per_epoch(phase, n)
-    optimizer = _optimizer(model, phase)
+    optimizer = make_optimizer(phase.optimizer, model, phase.learning_rate, **phase.kwargs)
     if verbose:
         log(f"Beginning training phase '{phase.name}'.")
     total = phase.epochs * per_epoch

@@ -29,7 +29,9 @@ def assert_weights_equal_reference(weights: torch.Tensor, expected: npt.ArrayLik
     np.testing.assert_allclose(weights.cpu(), expected, rtol=1e-5, atol=4e-6)
 
 
-@pytest.mark.parametrize("share", [0.2, 0.5, 0.9])
+# No whole perplexity: near ties leave the entropy flat at the log of their number, and beta there
+# is as uncertain as 3e-7 over that slope.
+@pytest.mark.parametrize("share", [0.23, 0.47, 0.91])
 @pytest.mark.parametrize(("n", "k"), SHAPES)
 def test_equals_reference(n: int, k: int, share: float, device: torch.device) -> None:
     distances, perplexity = random_distances(n, k), 1 + share * (k - 1)
