@@ -122,6 +122,8 @@ def knn(X: TensorLike, k: int, metric: Metric = "euclidean", *, p: float = 2.0) 
     table = to_torch(X).to(torch.float32).contiguous()
     if metric in ("cosine", "correlation"):
         return _angular_knn(table, k, metric)
+    if metric == "jensenshannon":
+        table = _distributions(table)
     faiss = find_faiss()
     if table.device.type == "cuda" or faiss is None:
         return _torch_knn(table, k, metric, p)
@@ -135,6 +137,17 @@ def _angular_knn(X: torch.Tensor, k: int, metric: str) -> NeighborGraph:
     unit = torch.nn.functional.normalize(X, dim=1)
     graph = knn(unit, k)
     return NeighborGraph(graph.indices, graph.distances.square() / 2, graph.engine)
+
+
+def _distributions(X: torch.Tensor) -> torch.Tensor:
+    sums = X.sum(dim=1, keepdim=True)
+    bad = ((X < 0).any(dim=1) | (sums[:, 0] <= 0)).nonzero()
+    if len(bad):
+        raise ValueError(
+            f"X must hold rows of non-negative values with a positive sum for 'jensenshannon', "
+            f"but row {int(bad[0])} does not"
+        )
+    return X / sums
 
 
 def _scipy_knn(X: np.ndarray[Any, Any], k: int, metric: Metric) -> NeighborGraph:

@@ -46,7 +46,11 @@ def smooth_knn(
         offsets = np.maximum(row - rho[i], 0)
         mean = row.sum() / counted if rho[i] > 0 else distances.sum() / (n * counted)
         low, high = 0.0, 1.0
-        if (offsets == 0).sum() < target:
+        if (offsets == 0).sum() >= target:
+            sigma[i] = _SIGMA_SHARE * mean
+        elif target >= k:
+            sigma[i] = np.inf  # beyond what any width gives
+        else:
             while np.exp(-offsets / high).sum() < target:
                 high *= 2
             for _ in range(_BISECTIONS):
@@ -56,8 +60,6 @@ def smooth_knn(
                 else:
                     high = middle
             sigma[i] = max(high, _SIGMA_SHARE * mean)
-        else:
-            sigma[i] = _SIGMA_SHARE * mean
         weights[i] = np.exp(-offsets / sigma[i]) if sigma[i] > 0 else 1.0
     return weights, rho, sigma
 
@@ -124,7 +126,7 @@ def draw_edges(
     """The sampler's draws (batch,) and (batch, 1 + negatives), by search of the running sum."""
     bits = min(32, 61 - int(np.ceil(np.log2(len(weights) + 1))))
     scale = 2.0**bits / float(weights.max())
-    quantised = (weights.astype(np.float64) * scale + 0.5).astype(np.int64)
+    quantised = (weights.astype(np.float64) * scale).astype(np.int64)
     quantised[(weights > 0) & (quantised == 0)] = 1
     cumulative = np.cumsum(quantised)
     out_heads = np.empty(batch_size, dtype=np.int64)

@@ -186,9 +186,7 @@ def test_derived_data_goes_in_with_add_data() -> None:
     routine.add_data({"norm": dr.DerivedData(lambda x: x.norm(dim=1)), "ones": np.ones(N)})
     assert "norm" not in routine.dataset.data
     routine.train()
-    torch.testing.assert_close(
-        routine.dataset.data["norm"], torch.from_numpy(table()).norm(dim=1)
-    )
+    torch.testing.assert_close(routine.dataset.data["norm"], torch.from_numpy(table()).norm(dim=1))
     assert routine.dataset.data["ones"].tolist() == [1.0] * N
 
 

@@ -153,9 +153,9 @@ def test_parametric_umap_on_digits(
     reduced = routine.apply(X)
     assert reduced.shape == (500, out_dim)
     assert torch.isfinite(reduced).all()
-    # Chance is 0.1 and PCA reaches 0.35, 0.63, 0.73 and 0.94 in 1, 2, 3 and 10 dimensions. So
-    # short a run has to keep the digits apart nearly as well.
-    assert accuracy(reduced, labels) > {1: 0.25, 2: 0.5, 3: 0.6, 10: 0.8}[out_dim]
+    # Chance is 0.1, and PCA reaches 0.33, 0.68, 0.78 and 0.93. Over seeds and initialisations so
+    # short a run stays above 0.20, 0.52, 0.71 and 0.86.
+    assert accuracy(reduced, labels) > {1: 0.17, 2: 0.45, 3: 0.65, 10: 0.8}[out_dim]
 
 
 def cloud(n: int, dim: int = 5, seed: int = 0) -> np.ndarray:

@@ -33,11 +33,12 @@ FPD_HD void load_row(const SmoothKnnArgs& args, const float* distances, std::int
                      float* offsets, Lanes& lanes) {
   const float k = static_cast<float>(args.k);
   const float rho = rho_of(args, distances);
+  const float share = 1.0f / k;
   RowSummary row{};
   for (std::int64_t j = 0; j < args.k; ++j) {
     const float offset = offset_from(rho, distances[j]);
     offsets[j * kLanes + l] = offset;
-    row.add(distances[j], offset, k);
+    row.add(distances[j], offset, share);
   }
   const SigmaSearch search = SigmaSearch::start(args.rule, row, rho, k, *args.global_mean);
   lanes.rho[l] = rho;

@@ -22,9 +22,10 @@ __device__ float rho_of(const SmoothKnnRule& rule, const float* distances, std::
 }
 
 __device__ RowSummary summary_of(const Row& row) {
+  const float share = 1.0f / static_cast<float>(row.k);
   RowSummary part{};
   for (std::int64_t j = group_lane(); j < row.k; j += kGroupSize) {
-    part.add(row.distances[j], row.offset(j), static_cast<float>(row.k));
+    part.add(row.distances[j], row.offset(j), share);
   }
   return {group_sum(part.mean), group_sum(part.mean_offset), group_sum(part.at_rho)};
 }

@@ -21,8 +21,15 @@ enum class Metric {
 
 FPD_HD float magnitude(float x) { return x < 0.0f ? -x : x; }
 
-FPD_HD float entropy_share(float x, float mean) {
-  return x > 0.0f ? x * log_fast(max_of(x / mean, 1e-30f)) : 0.0f;
+// (1 + t) log(1 + t) + (1 - t) log(1 - t) for |t| <= 1, the divergence of x and y from their mean m
+// by m, with t = (x - y) / (x + y). The series keeps the digits of close values.
+FPD_HD float divergence_of_ratio(float t) {
+  const float t2 = t * t;
+  if (t2 < 0.0625f) {
+    return t2 * (1.0f + t2 * (1.0f / 6 + t2 * (1.0f / 15 + t2 * (1.0f / 28 + t2 * (1.0f / 45)))));
+  }
+  const float above = 1.0f + magnitude(t), below = 1.0f - magnitude(t);
+  return above * log_fast(above) + (below > 0.0f ? below * log_fast(below) : 0.0f);
 }
 
 template <Metric metric>
@@ -48,8 +55,8 @@ struct Distance {
       sum += magnitude(difference);
       norm += magnitude(x + y);
     } else {
-      const float mean = 0.5f * (x + y);
-      sum += 0.5f * (entropy_share(x, mean) + entropy_share(y, mean));
+      const float total = x + y;
+      sum += total > 0.0f ? 0.25f * total * divergence_of_ratio(difference / total) : 0.0f;
     }
   }
 

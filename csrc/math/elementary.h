@@ -66,7 +66,7 @@ FPD_HD float log_fast(float x) {
   const std::int32_t bits = bits_of(x);
   // The mantissa is brought to [sqrt(1/2), sqrt(2)), where the polynomial is tightest.
   const std::int32_t exponent = (bits - 0x3f3504f3) >> 23;
-  const float m = float_of(bits - (exponent << 23)) - 1.0f;
+  const float m = float_of(bits - exponent * (1 << 23)) - 1.0f;
   const float e = static_cast<float>(exponent);
   float p = 7.0376836292e-2f;
   p = p * m - 1.1514610310e-1f;

@@ -55,9 +55,11 @@ struct BetaBracket {
       high = beta;
     }
     const float step = max_of(-2.0f, min_of(excess / max_of(variance, 1e-12f), 2.0f));
-    float next = beta * exp_fast(step);
-    if (!(next > low && next < high)) next = 0.5f * (low + high);
-    const bool settled = next == beta || (excess < 3e-7f && excess > -3e-7f);
+    const float newton = beta * exp_fast(step);
+    // A settled beta stays: it is an end of the bracket, whose middle may lie far off.
+    if (newton == beta || (excess < 3e-7f && excess > -3e-7f)) return true;
+    const float next = newton > low && newton < high ? newton : 0.5f * (low + high);
+    const bool settled = next == beta;
     beta = next;
     return settled;
   }

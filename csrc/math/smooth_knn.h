@@ -73,10 +73,10 @@ struct RowSummary {
   float mean_offset;
   float at_rho;  // how many distances count 1
 
-  FPD_HD void add(float distance, float offset, float k) {
-    mean += distance / k;  // divided first: a sum of huge distances would overflow
-    mean_offset += offset / k;
+  FPD_HD void add(float distance, float offset, float share) {
     at_rho += offset == 0.0f ? 1.0f : 0.0f;
+    mean += distance * share;  // scaled first: a sum of huge distances would overflow
+    mean_offset += offset * share;
   }
 };
 
@@ -92,9 +92,8 @@ struct SigmaSearch {
     const float largest = reciprocal_or_zero(smallest_sigma(rho, row_mean, global_mean));
     // Without a root: as many neighbours lie at rho as the sum asks for, or all of them do.
     const bool open = (row.at_rho < rule.target) & (row.mean_offset > 0.0f);
-    SigmaBracket bracket = SigmaBracket::start(k, row.mean_offset, rule.target);
-    bracket.inverse = open ? bracket.inverse : largest;
-    return {bracket, largest, open};
+    if (!open) return {{largest, 0.0f, INFINITY}, largest, open};
+    return {SigmaBracket::start(k, row.mean_offset, rule.target), largest, open};
   }
 };
 

@@ -9,14 +9,10 @@
 
 namespace fpd {
 
-// `scale` brings the largest weight to at most 2^32; a positive weight never becomes zero.
+// `scale` brings the largest weight to at most 2^32; a positive weight never becomes zero. Cut, not
+// rounded: a product followed by a sum may be fused on one device and not on another.
 FPD_HD std::int64_t quantised_weight(float weight, double scale) {
-#if defined(__CUDA_ARCH__)
-  const double scaled = __dmul_rn(weight, scale);  // fused with the addition, it would round once
-#else
-  const double scaled = weight * scale;
-#endif
-  const std::int64_t quantised = static_cast<std::int64_t>(scaled + 0.5);
+  const std::int64_t quantised = static_cast<std::int64_t>(weight * scale);
   return weight > 0.0f && quantised == 0 ? 1 : quantised;
 }
 

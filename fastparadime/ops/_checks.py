@@ -95,7 +95,9 @@ def _first_bad(tensor: torch.Tensor) -> str:
     return f"{float(tensor.flatten()[bad])} at {position}"
 
 
-def as_indices(value: TensorLike, name: str, ndim: int, limit: int) -> torch.Tensor:
+def as_indices(
+    value: TensorLike, name: str, ndim: int, limit: int, *, negative_ok: bool = False
+) -> torch.Tensor:
     tensor = to_torch(value)
     if tensor.is_floating_point() or tensor.is_complex() or tensor.dtype == torch.bool:
         raise TypeError(f"{name} must hold integers, not {tensor.dtype}")
@@ -103,9 +105,13 @@ def as_indices(value: TensorLike, name: str, ndim: int, limit: int) -> torch.Ten
         raise ValueError(f"{name} must have {ndim} dimensions, not shape {tuple(tensor.shape)}")
     if tensor.numel():
         low, high = (int(v) for v in torch.aminmax(tensor))
-        if low < 0 or high >= limit:
-            bad = low if low < 0 else high
-            raise ValueError(f"{name} must lie in [0, {limit}), but holds {bad}")
+        if high >= limit or (low < 0 and not negative_ok):
+            accepted = f"below {limit}" if negative_ok else f"in [0, {limit})"
+            raise ValueError(
+                f"{name} must lie {accepted}, but holds {high if high >= limit else low}"
+            )
+        if low < -1:
+            tensor = tensor.clamp_min(-1)
     return tensor.to(torch.int32).contiguous()
 
 

@@ -18,7 +18,7 @@ from fastparadime.ops._checks import (
     target_of,
 )
 from fastparadime.types import TensorLike
-from fastparadime.utils.convert import to_torch
+from fastparadime.utils.convert import share, to_torch
 from fastparadime.utils.validate import check_integer, check_positive
 
 _GUIDE_SHARE = 8  # edges to one entry of the sampler's guide table
@@ -72,8 +72,8 @@ class EdgeSampler:
             )
         largest = float(weights.max()) if size else 0.0
         if largest <= 0.0:
-            raise ValueError(f"weights must hold a positive value, but has {size} of none")
-        # The sum of all quantised weights stays below 2^62, the rounding included.
+            raise ValueError(f"weights must hold a positive value, but none of {size} is")
+        # The sum of all quantised weights stays below 2^62.
         bits = min(32, 61 - math.ceil(math.log2(size + 1)))
         self._guide_bits = max(0, int(math.log2(max(1, size // _GUIDE_SHARE))))
         with on_device(weights):
@@ -257,7 +257,7 @@ def gather_rows(table: TensorLike, indices: TensorLike) -> torch.Tensor:
     ValueError
         If an index is out of range or the devices differ.
     """
-    table = to_torch(table).detach().contiguous()
+    table = share(table).detach().contiguous()
     indices = as_indices(indices, "indices", 1, len(table) if table.ndim else 0)
     check_same_device(table=table, indices=indices)
     return gather_drawn(table, indices)

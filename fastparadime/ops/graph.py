@@ -19,7 +19,7 @@ from fastparadime.ops._checks import (
 )
 from fastparadime.types import TensorLike
 from fastparadime.utils.convert import to_torch
-from fastparadime.utils.validate import check_option, check_positive
+from fastparadime.utils.validate import check_integer, check_option, check_positive
 
 METRICS = (
     "euclidean",
@@ -80,7 +80,8 @@ def smooth_knn(
     Returns
     -------
     SmoothKnn
-        Where no sigma solves the equation (duplicates), sigma is 1e-3 of the mean distance.
+        Where no sigma solves the equation (duplicates), sigma is 1e-3 of the mean distance; where
+        even an infinite one falls short of the target, all strengths are 1.
 
     Raises
     ------
@@ -276,14 +277,14 @@ def rerank(
         Ascending, ties by index; -1 and infinity where the candidates ran out.
     """
     check_option(metric, METRICS, "metric")
+    k = check_integer(k, "k", minimum=1)
+    p = check_positive(p, "p")
     X = as_floats(X, "X", 2)
-    candidates = to_torch(candidates).to(torch.int32).contiguous()
+    candidates = as_indices(candidates, "candidates", 2, len(X), negative_ok=True)
     check_same_device(X=X, candidates=candidates)
     rows, count = candidates.shape
     if not 0 <= first_row <= len(X) - rows:
         raise ValueError(f"candidates must belong to rows of X, not to {first_row} + {rows} rows")
-    if candidates.numel() and int(candidates.max()) >= len(X):
-        raise ValueError(f"candidates must lie below {len(X)}, but hold {int(candidates.max())}")
     with on_device(X):
         indices, distances = candidates.new_empty((rows, k)), X.new_empty((rows, k))
         _core.rerank(
@@ -317,6 +318,8 @@ def graph_matmul(edges: Edges, scale: torch.Tensor, x: torch.Tensor) -> torch.Te
     -------
     float64 tensor (n, columns)
     """
+    if x.ndim != 2:
+        raise ValueError(f"x must have 2 dimensions, not shape {tuple(x.shape)}")
     n, columns = x.shape
     if len(edges.indptr) != n + 1 or len(scale) != n:
         raise ValueError(f"edges, scale and x must be of one number of points, not {n} in x")

@@ -75,9 +75,17 @@ def to_torch(X: TensorLike | Sequence[Any]) -> torch.Tensor:
         array = array.astype(np.int64, copy=False)
     elif array.dtype.kind not in "bc":
         raise TypeError(f"an array of dtype {array.dtype} holds no numbers for a tensor")
-    if any(stride < 0 or stride % array.itemsize for stride in array.strides):
-        array = array.copy()  # torch has no such strides
-    return torch.from_numpy(array if array.flags.writeable else _writable_view(array))
+    return share(array)
+
+
+def share(X: TensorLike | Sequence[Any]) -> torch.Tensor:
+    """The tensor over an array's memory, in the array's own dtype; tensors as they are."""
+    if isinstance(X, torch.Tensor):
+        return X
+    X = to_numpy(X)
+    if any(stride < 0 or stride % X.itemsize for stride in X.strides):
+        X = X.copy()  # torch has no such strides
+    return torch.from_numpy(X if X.flags.writeable else _writable_view(X))
 
 
 class _Memory:

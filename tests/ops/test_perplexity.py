@@ -103,13 +103,11 @@ def test_empty(device: torch.device) -> None:
         lambda d: d.double(),
         lambda d: d.T.contiguous().T,
         lambda d: torch.stack((d, d), 2)[:, :, 0],
-        lambda d: d.clone().requires_grad_(),  # noqa: FBT003
+        lambda d: d.clone().requires_grad_(),
     ],
     ids=["float64", "transposed", "strided", "requires_grad"],
 )
-def test_any_layout(
-    change: Callable[[torch.Tensor], torch.Tensor], device: torch.device
-) -> None:
+def test_any_layout(change: Callable[[torch.Tensor], torch.Tensor], device: torch.device) -> None:
     distances = torch.from_numpy(random_distances(40, 7)).to(device)
     expected = ops.perplexity(distances, 3)
     result = ops.perplexity(change(distances), 3)
@@ -152,8 +150,6 @@ def test_threads_do_not_matter(
         (np.ones((2, 3)), "2", TypeError, "perplexity"),
     ],
 )
-def test_bad_input(
-    distances: Any, perplexity: Any, error: type[Exception], message: str
-) -> None:
+def test_bad_input(distances: Any, perplexity: Any, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         ops.perplexity(distances, perplexity)

@@ -72,9 +72,7 @@ def test_local_connectivity(connectivity: float, device: torch.device) -> None:
 @pytest.mark.parametrize("n_neighbors", [1, 4, 5.5, 30])
 def test_n_neighbors(n_neighbors: float, rule: str, device: torch.device) -> None:
     distances = random_distances(30, 8)
-    result = ops.smooth_knn(
-        torch.from_numpy(distances).to(device), rule, n_neighbors=n_neighbors
-    )
+    result = ops.smooth_knn(torch.from_numpy(distances).to(device), rule, n_neighbors=n_neighbors)
     assert_equals_reference(result, distances, rule, n_neighbors=n_neighbors)
 
 
@@ -139,13 +137,11 @@ def test_empty(device: torch.device) -> None:
         lambda d: d.double(),
         lambda d: d.T.contiguous().T,
         lambda d: torch.stack((d, d), 2)[:, :, 0],
-        lambda d: d.clone().requires_grad_(),  # noqa: FBT003
+        lambda d: d.clone().requires_grad_(),
     ],
     ids=["float64", "transposed", "strided", "requires_grad"],
 )
-def test_any_layout(
-    change: Callable[[torch.Tensor], torch.Tensor], device: torch.device
-) -> None:
+def test_any_layout(change: Callable[[torch.Tensor], torch.Tensor], device: torch.device) -> None:
     distances = torch.from_numpy(random_distances(40, 7)).to(device)
     expected = ops.smooth_knn(distances)
     result = ops.smooth_knn(change(distances))

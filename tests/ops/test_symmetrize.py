@@ -90,7 +90,9 @@ def test_ragged_rows(n: int, operation: str, mix_ratio: float, device: torch.dev
 @pytest.mark.parametrize("n", [2047, 2048, 2049, 4096, 6001])
 def test_around_the_bucket_width(n: int, device: torch.device) -> None:
     indices, weights = random_graph(n, 4)
-    edges = ops.symmetrize(torch.from_numpy(indices).to(device), torch.from_numpy(weights).to(device))
+    edges = ops.symmetrize(
+        torch.from_numpy(indices).to(device), torch.from_numpy(weights).to(device)
+    )
     matrix = scipy.sparse.csr_array(
         (weights.ravel().astype(np.float64), indices.ravel(), np.arange(n + 1) * 4), shape=(n, n)
     )
@@ -102,8 +104,24 @@ def test_around_the_bucket_width(n: int, device: torch.device) -> None:
     np.testing.assert_allclose(edges.weights.cpu(), expected.data, rtol=1e-6)
 
 
+# From 2^21 points on, buckets grow wider instead of more.
+def test_wider_buckets(device: torch.device) -> None:
+    n = 2**21 + 3
+    points = torch.arange(n, device=device)
+    weights = torch.rand(n, generator=torch.Generator().manual_seed(0)).to(device) + 0.5
+    edges = ops.symmetrize(((points + 1) % n)[:, None], weights[:, None], "mean")
+    assert_sorted_csr(edges, n)
+    tails, halves = edges.tails.view(n, 2), edges.weights.view(n, 2)
+    assert torch.equal(tails[1:-1, 0].long(), points[:-2])
+    assert torch.equal(tails[1:-1, 1].long(), points[2:])
+    assert torch.equal(halves[1:-1, 0], weights[:-2] / 2)
+    assert torch.equal(halves[1:-1, 1], weights[1:-1] / 2)
+    assert tails[0].tolist() == [1, n - 1]
+    assert tails[-1].tolist() == [0, n - 2]
+
+
 @pytest.mark.parametrize("inwards", [True, False])
-def test_star(inwards: bool, device: torch.device) -> None:  # noqa: FBT001
+def test_star(inwards: bool, device: torch.device) -> None:
     n, hub = 5000, 2100
     others = np.delete(np.arange(n), hub)
     lengths = np.ones(n, dtype=np.int64) if inwards else np.zeros(n, dtype=np.int64)

@@ -1,0 +1,403 @@
+"""Bad input, one line after another: the error's type, the argument it names, nothing changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.sparse
+import torch
+
+from fastparadime import (
+    dr,
+    exceptions,
+    loss,
+    models,
+    neighbors,
+    ops,
+    relations,
+    routines,
+    training,
+    transforms,
+)  # fmt: skip
+
+N, DIM = 40, 5
+Error = type[BaseException] | tuple[type[BaseException], ...]
+
+
+def table() -> np.ndarray:
+    return np.random.default_rng(0).standard_normal((N, DIM)).astype(np.float32)
+
+
+def with_value(value: float, row: int) -> np.ndarray:
+    X = table()
+    X[row, 2] = value
+    return X
+
+
+BAD_TABLES: dict[str, tuple[Callable[[], Any], Error, str]] = {
+    "empty": (lambda: np.empty((0, DIM), np.float32), ValueError, "empty"),
+    "no columns": (lambda: np.empty((N, 0), np.float32), ValueError, "column"),
+    "one row": (lambda: table()[:1], ValueError, "2 rows"),
+    "1-D": (lambda: table()[:, 0], ValueError, r"two dimensions.*\(40,\)"),
+    "object": (lambda: table().astype(object), TypeError, "object"),
+    "complex": (lambda: table().astype(complex), TypeError, "complex"),
+    "complex tensor": (lambda: torch.from_numpy(table()) * 1j, TypeError, "complex"),
+    "strings": (lambda: table().astype(str), TypeError, "dtype"),
+    "sparse": (lambda: scipy.sparse.csr_matrix(table()), TypeError, r"sparse.*toarray"),
+    "sparse tensor": (lambda: torch.from_numpy(table()).to_sparse(), TypeError, r"sparse.*dense"),
+    "NaN": (lambda: with_value(np.nan, 7), ValueError, "row 7"),
+    "infinite": (lambda: with_value(-np.inf, 12), ValueError, "row 12"),
+    "NaN tensor": (lambda: torch.from_numpy(with_value(np.nan, 3)), ValueError, "row 3"),
+    "text": (lambda: "data.npy", TypeError, "str"),
+    "nothing": (lambda: 3, TypeError, "int"),
+}  # fmt: skip
+THREE_D = (lambda: np.zeros((N, 3, 2), np.float32), ValueError, r"two dimensions.*\(40, 3, 2\)")
+
+
+@pytest.mark.parametrize("name", [*BAD_TABLES, "3-D"])
+def test_tables_of_knn(name: str) -> None:
+    make, error, match = {**BAD_TABLES, "3-D": THREE_D}[name]
+    with pytest.raises(error, match=match) as caught:
+        neighbors.knn(make(), 3)
+    assert str(caught.value).startswith("X ")
+
+
+@pytest.mark.parametrize("name", [*BAD_TABLES, "3-D"])
+def test_tables_of_relations(name: str) -> None:
+    make, error, match = {**BAD_TABLES, "3-D": THREE_D}[name]
+    for relation in (relations.NeighborBasedPDist(3), relations.PDist()):
+        with pytest.raises(error, match=match):
+            relation.compute_relations(make())
+        with pytest.raises(AttributeError, match="compute_relations"):
+            _ = relation.relations
+
+
+@pytest.mark.parametrize("name", BAD_TABLES)
+def test_tables_of_datasets_and_routines(name: str) -> None:
+    make, error, match = BAD_TABLES[name]
+    if name in ("text", "nothing"):
+        match = "main"
+    with pytest.raises(error, match=match):
+        dr.Dataset(make())
+    with pytest.raises(error, match=match):
+        dr.ParametricDR(dataset=make())
+    routine = dr.ParametricDR()
+    for add in (routine.register_dataset, routine.train):
+        with pytest.raises(error, match=match):
+            add(make())
+        with pytest.raises(exceptions.NoDatasetRegisteredError):
+            _ = routine.dataset
+    umap = routines.ParametricUMAP(n_neighbors=5)
+    with pytest.raises(error, match=match):
+        umap.train(make())
+
+
+@pytest.mark.parametrize("name", ["NaN", "1-D", "complex", "sparse"])
+def test_replacing_data_by_a_bad_table_changes_nothing(name: str) -> None:
+    make, error, match = BAD_TABLES[name]
+    routine = trained()
+    before, computed = snapshot(routine), routine.global_relation_data["rel"]
+    for add in (routine.register_dataset, routine.train, lambda X: routine.add_data({"main": X})):
+        with pytest.raises(error, match=match):
+            add(make())
+    assert snapshot(routine) == before
+    routine.compute_global_relations()
+    assert routine.global_relation_data["rel"] is computed
+
+
+@pytest.mark.parametrize(
+    ("k", "error"),
+    [(0, ValueError), (-1, ValueError), (N, ValueError), (N + 5, ValueError), (2.5, ValueError),
+     (float("nan"), ValueError), ("3", TypeError), (None, TypeError), (True, TypeError)],
+)  # fmt: skip
+def test_k_of_knn(k: Any, error: Error) -> None:
+    with pytest.raises(error, match=r"k must be an integer in \[1, 39\], not"):
+        neighbors.knn(table(), k)
+
+
+@pytest.mark.parametrize(
+    ("k", "error"), [(0, ValueError), (-3, ValueError), (1.5, ValueError), ("5", TypeError)]
+)
+def test_n_neighbors(k: Any, error: Error) -> None:
+    with pytest.raises(error, match="n_neighbors"):
+        relations.NeighborBasedPDist(n_neighbors=k)
+    if k != 1.5:  # a transform takes any positive number
+        with pytest.raises(error, match="n_neighbors"):
+            transforms.ConnectivityBasedRescale(n_neighbors=k)
+        with pytest.raises(error, match="n_neighbors"):
+            routines.ParametricUMAP(n_neighbors=k)
+
+
+EDGES = {"heads": [0, 1, 2], "tails": [1, 2, 0], "weights": [1.0, 0.5, 2.0]}
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        ({"weights": [1.0, -0.5, 2.0]}, r"weights .* -0.5 at \[1\]"),
+        ({"weights": [1.0, 0.5, float("nan")]}, r"weights .* nan at \[2\]"),
+        ({"weights": [1.0, float("inf"), 2.0]}, r"weights .* inf at \[1\]"),
+        ({"weights": [0.0, 0.0, 0.0]}, "weights must hold a positive"),
+        ({"weights": [1.0]}, "one length"),
+        ({"heads": [0, 1, 3]}, r"heads must lie in \[0, 3\), but holds 3"),
+        ({"tails": [0, -1, 2]}, r"tails must lie in \[0, 3\), but holds -1"),
+    ],
+)
+def test_edges_of_the_sampler(change: dict[str, Any], match: str) -> None:
+    parts = {name: np.asarray(value) for name, value in {**EDGES, **change}.items()}
+    with pytest.raises(ValueError, match=match):
+        ops.EdgeSampler(parts["heads"], parts["tails"], parts["weights"], 3)
+
+
+@pytest.mark.parametrize(
+    ("indices", "values", "match"),
+    [
+        ([[1], [0]], [[1.0], [-1.0]], "weights .* not negative"),
+        ([[1], [0]], [[1.0], [float("nan")]], "weights .* nan"),
+        ([[1], [2]], [[1.0], [1.0]], r"indices must lie in \[0, 2\)"),
+        ([[1], [-1]], [[1.0], [1.0]], r"indices must lie in \[0, 2\)"),
+        ([[1], [0]], [[1.0, 2.0], [1.0, 2.0]], "indices and values must have one shape"),
+    ],
+)
+def test_precomputed_neighbours(indices: Any, values: Any, match: str) -> None:
+    with pytest.raises(ValueError, match=match):
+        relations.Precomputed(
+            (np.array(indices), np.array(values)), transform=transforms.Symmetrize()
+        ).compute_relations()
+
+
+def parts() -> dict[str, Any]:
+    return {
+        "dataset": {"main": table(), "start": table()[:, :2].copy(), "labels": np.arange(N)},
+        "hidden_dims": [8],
+        "global_relations": relations.NeighborBasedPDist(
+            transform=[
+                transforms.ConnectivityBasedRescale(n_neighbors=5),
+                transforms.Symmetrize(subtract_product=True),
+            ]
+        ),
+        "batch_relations": {
+            "rel": relations.DistsFromTo(transform=transforms.ModifiedCauchyTransform()),
+            "all": relations.DifferentiablePDist(transform=transforms.StudentTTransform(1.0)),
+        },
+        "losses": {
+            "loss": loss.RelationLoss(loss.cross_entropy_loss),
+            "start": loss.PositionLoss(position_key="start"),
+            "all": loss.RelationLoss(loss.kullback_leibler_div, batch_relation_key="all"),
+            "lost": loss.RelationLoss(loss.cross_entropy_loss, batch_relation_key="none"),
+            "missing": loss.PositionLoss(position_key="nowhere"),
+            "elsewhere": loss.RelationLoss(
+                loss.kullback_leibler_div, global_relation_key="none", batch_relation_key="all"
+            ),
+        },
+        "seed": 0,
+    }  # fmt: skip
+
+
+def trained() -> dr.ParametricDR:
+    routine = dr.ParametricDR(**parts())
+    routine.add_training_phase(loss_keys=["start"], epochs=1)
+    routine.train()
+    return routine
+
+
+def snapshot(routine: dr.ParametricDR) -> dict[str, Any]:
+    """What an error must leave as it was."""
+    return {
+        "entries": {key: value.tolist() for key, value in routine.dataset.data.items()},
+        "derived": list(routine.derived_data),
+        "phases": [id(phase) for phase in routine.training_phases],
+        "defaults": {key: value for key, value in vars(routine.training_defaults).items()},
+        "weights": [value.tolist() for value in routine.model.state_dict().values()],
+        "trained": routine.trained,
+        "losses": {key: list(value.history) for key, value in routine.losses.items()},
+    }
+
+
+EDGE = {"sampling": "negative_edge", "epochs": 1}
+
+
+@pytest.mark.parametrize(
+    ("settings", "error", "match"),
+    [
+        ({"loss_keys": ["none"]}, KeyError, "'none'.*'elsewhere'.*'start'"),
+        ({"loss_keys": ["start", "none"]}, KeyError, "'none'.*'start'"),
+        ({"loss_keys": ["lost"], **EDGE}, KeyError, "'none'.*'all', 'rel'"),
+        ({"edge_rel_key": "none", **EDGE}, KeyError, "'none'.*'rel'"),
+        ({"loss_keys": ["elsewhere"]}, KeyError, "'none'.*'rel'"),
+        ({"loss_keys": ["all"], **EDGE}, exceptions.UnsupportedConfigurationError, "DistsFromTo"),
+        ({"loss_keys": ["loss"]}, exceptions.UnsupportedConfigurationError, "negative_edge"),
+        ({"loss_keys": ["start", "all"], **EDGE}, exceptions.UnsupportedConfigurationError,
+         "DistsFromTo"),
+        ({"epochs": -1}, ValueError, "epochs"),
+        ({"epochs": 1.5}, ValueError, "epochs"),
+        ({"batch_size": 0}, ValueError, "batch_size"),
+        ({"batches_per_epoch": 0}, ValueError, "batches_per_epoch"),
+        ({"neg_sampling_rate": -1}, ValueError, "neg_sampling_rate"),
+        ({"report_interval": 0}, ValueError, "report_interval"),
+        ({"learning_rate": -0.1}, ValueError, "learning_rate"),
+        ({"learning_rate": float("nan")}, ValueError, "learning_rate"),
+        ({"sampling": "edges"}, ValueError, "sampling.*'standard', 'negative_edge'.*'edges'"),
+        ({"optimizer": "adam"}, ValueError, "optimizer.*'adam'.*Adam"),
+        ({"optimizer": torch.nn.Linear}, ValueError, "optimizer"),
+        ({"loss_keys": []}, ValueError, "loss_keys"),
+        ({"loss_weights": [1.0, 2.0]}, ValueError, "loss_weights"),
+        ({"loss": "kl"}, TypeError, "loss must be a Loss"),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_phases(settings: dict[str, Any], error: Error, match: str) -> None:
+    routine = trained()
+    before = snapshot(routine)
+    with pytest.raises(error, match=match):
+        routine.add_training_phase(**settings)
+    assert snapshot(routine) == before
+    if error is ValueError or error is TypeError:
+        with pytest.raises(error, match=match):
+            dr.TrainingPhase(**settings)
+        with pytest.raises(error, match=match):
+            routine.set_training_defaults(**settings)
+        assert snapshot(routine) == before
+
+
+def test_options_that_the_optimizer_lacks() -> None:
+    routine = trained()
+    with pytest.raises((TypeError, ValueError), match="momentun"):
+        routine.add_training_phase(loss_keys=["start"], optimizer=torch.optim.SGD, momentun=0.9)
+    assert len(routine.training_phases) == 1
+
+
+@pytest.mark.parametrize(("key", "match"), [("missing", "'nowhere'.*'labels'.*'main'.*'start'")])
+def test_a_data_key_that_does_not_exist(key: str, match: str) -> None:
+    routine = trained()
+    routine.add_training_phase(loss_keys=[key], epochs=1)
+    before = snapshot(routine)
+    with pytest.raises(KeyError, match=match):
+        routine.run_training_phase(routine.training_phases[-1])
+    assert snapshot(routine) == before
+    routine.training_phases.pop()
+    absent = dr.ParametricDR(
+        dataset=table(), global_relations=relations.NeighborBasedPDist(3, data_key="absent")
+    )
+    with pytest.raises(KeyError, match="'absent'.*'main'"):
+        absent.compute_global_relations()
+    assert absent.global_relation_data == {}
+
+
+def test_a_phase_given_directly_is_checked_before_work() -> None:
+    phase = dr.TrainingPhase(**EDGE, loss=loss.RelationLoss(loss.cross_entropy_loss))
+    routine = dr.ParametricDR(dataset=table(), seed=0)
+    with pytest.raises(KeyError, match="'rel'"):
+        routine.add_training_phase(phase)
+    assert routine.training_phases == []
+    with pytest.raises(KeyError, match="'rel'"):
+        dr.ParametricDR(dataset=table(), training_phases=[phase])
+
+
+def test_before_training() -> None:
+    routine = dr.ParametricDR(**parts())
+    for call in (routine.apply, routine.embed, routine.classify, routine):
+        with pytest.raises(exceptions.NotTrainedError, match="train"):
+            call(table())
+    with pytest.raises(exceptions.NotTrainedError, match="train"):
+        routine.save("model")
+    phase = dr.TrainingPhase(loss=loss.PositionLoss(position_key="start"))
+    with pytest.raises(exceptions.RelationsNotComputedError, match="global relations"):
+        routine.run_training_phase(phase)
+    with pytest.raises(exceptions.NoDatasetRegisteredError, match="no data"):
+        dr.ParametricDR(in_dim=DIM).train()
+    with pytest.raises(exceptions.NoDatasetRegisteredError):
+        dr.ParametricDR(in_dim=DIM).add_to_dataset({"start": table()})
+    assert not routine.trained
+
+
+@pytest.mark.parametrize(
+    ("entries", "error", "match"),
+    [
+        ({"labels": np.arange(N + 1)}, ValueError, r"'labels'.*\(41,\).*40 rows"),
+        ({"fine": np.zeros(N), "labels": np.arange(3)}, ValueError, "'labels'"),
+        ({"fine": np.zeros(N), "labels": torch.tensor(3)}, ValueError, "'labels'"),
+        ({"fine": np.zeros(N), "labels": list(range(N))}, TypeError, "'labels'.*list"),
+        ({"fine": np.zeros(N), "names": np.array(["a"] * N)}, TypeError, "names|dtype"),
+        ({"main": table()[:10]}, ValueError, "'main'"),
+        ({"main": with_value(np.nan, 9)}, ValueError, "row 9"),
+        ({"x": dr.DerivedData(np.asarray), "labels": np.arange(3)}, ValueError, "'labels'"),
+    ],
+    ids=str,
+)
+def test_added_data(entries: dict[str, Any], error: Error, match: str) -> None:
+    routine = trained()
+    before = snapshot(routine)
+    for add in (routine.add_data, routine.add_to_dataset, routine.train):
+        with pytest.raises(error, match=match):
+            add(entries)
+        assert snapshot(routine) == before
+
+
+def test_width_of_the_model() -> None:
+    routine = trained()
+    for width in (DIM - 1, DIM + 1):
+        with pytest.raises(ValueError, match=rf"X has {width} columns.* takes {DIM}"):
+            routine.apply(np.zeros((3, width), np.float32))
+        with pytest.raises(ValueError, match=rf"X has {width} columns.* takes {DIM}"):
+            routine.embed(np.zeros((3, width), np.float32))
+    wrong = dr.ParametricDR(**{**parts(), "in_dim": DIM + 2})
+    wrong.add_training_phase(loss_keys=["start"], epochs=1)
+    with pytest.raises(ValueError, match=rf"{DIM} columns.* takes {DIM + 2}"):
+        wrong.train()
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "match"),
+    [
+        (lambda: neighbors.knn(table(), 3, "euclid"), ValueError, "metric.*'euclidean'.*'euclid'"),
+        (lambda: relations.NeighborBasedPDist(metric="l3"), ValueError, "metric.*'cosine'.*'l3'"),
+        (lambda: routines.ParametricUMAP(metric="l3"), ValueError, "metric"),
+        (lambda: routines.ParametricUMAP(initialization="random"), ValueError,
+         "initialization.*'spectral', 'pca', None"),
+        (lambda: routines.ParametricUMAP(min_dist=-1), ValueError, "min_dist"),
+        (lambda: routines.ParametricUMAP(out_dim=0), ValueError, "out_dim"),
+        (lambda: routines.ParametricUMAP(learning_rates=1), TypeError, "learning_rates"),
+        (lambda: dr.ParametricDR(in_dim=0), ValueError, "in_dim"),
+        (lambda: dr.ParametricDR(in_dim=3, hidden_dims=[4, 0]), ValueError, "hidden_dims"),
+        (lambda: dr.ParametricDR(seed=-1), ValueError, "seed"),
+        (lambda: dr.ParametricDR(seed="1"), TypeError, "seed"),
+        (lambda: dr.ParametricDR(losses="kl"), TypeError, "losses must be Loss"),
+        (lambda: dr.ParametricDR(global_relations=3), TypeError, "global_relations"),
+        (lambda: dr.ParametricDR(batch_relations={"rel": 1}), TypeError, "batch_relations.*'rel'"),
+        (lambda: dr.ParametricDR(device="gpu"), (ValueError, RuntimeError), "gpu"),
+        (lambda: transforms.ConnectivityBasedRescale(rule="tsne"), ValueError, "rule.*'umap'"),
+        (lambda: dr.DerivedData(np.asarray, [("relations", "rel")]), ValueError, "'data', 'rels'"),
+        (lambda: dr.DerivedData(3), TypeError, "func"),
+        (lambda: relations.PDist(metric="l3").compute_relations(table()), ValueError, "l3"),
+        (lambda: relations.PDist(transform=[abs]), TypeError, "transform"),
+    ],
+)  # fmt: skip
+def test_options(make: Callable[[], Any], error: Error, match: str) -> None:
+    with pytest.raises(error, match=match):
+        make()
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="CUDA is there")
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: dr.ParametricDR(use_cuda=True),
+        lambda: dr.ParametricDR(device="cuda"),
+        lambda: dr.ParametricDR(device=torch.device("cuda", 1)),
+        lambda: routines.ParametricUMAP(use_cuda=True),
+        lambda: ops.resolve_device("cuda"),
+    ],
+)
+def test_cuda_asked_for_and_absent(make: Callable[[], Any]) -> None:
+    with pytest.raises(exceptions.CUDANotAvailableError, match=r"'cuda(:1)?' .*device='cpu'"):
+        make()
+
+
+def test_files_of_models(tmp_path) -> None:
+    with pytest.raises(FileNotFoundError, match="absent"):
+        models.load(tmp_path / "absent")
+    assert training.TrainingPhase is dr.TrainingPhase

@@ -1,0 +1,99 @@
+"""What show_config prints, and what importing the package leaves alone."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+import torch
+
+import fastparadime
+from fastparadime import config
+
+ENTRIES = [
+    "fastparadime", "python", "platform", "torch", "compiler", "SIMD", "threads",
+    "CUDA in this build", "CUDA in torch", "CUDA devices", "faiss",
+]  # fmt: skip
+
+
+def test_show_config_prints_each_entry(capsys: pytest.CaptureFixture[str]) -> None:
+    fastparadime.show_config()
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == len(ENTRIES)
+    for name, line in zip(ENTRIES, lines, strict=True):
+        assert line.startswith(f"{name} ")
+        assert line.split("  ", 1)[1].strip()
+
+
+def test_config_values() -> None:
+    values = config.config()
+    assert list(values) == ENTRIES
+    assert all(isinstance(value, str) and value for value in values.values())
+    assert values["fastparadime"] == fastparadime.__version__
+    assert values["torch"] == torch.__version__
+    assert values["threads"] == str(torch.get_num_threads())
+    assert values["SIMD"] in ("avx512", "avx2", "neon", "baseline", "scalar", "sse2", "default")
+    assert (values["CUDA devices"] == "none") == (not torch.cuda.is_available())
+
+
+def test_config_without_faiss(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(config, "find_faiss", lambda: None)
+    assert "pip install 'fastparadime[cpu]'" in config.config()["faiss"]
+
+
+def test_names_are_found_lazily() -> None:
+    assert {"dr", "relations", "routines", "show_config"} <= set(dir(fastparadime))
+    assert fastparadime.dr.ParametricDR is not None
+    with pytest.raises(AttributeError, match="'nothing'"):
+        _ = fastparadime.nothing
+
+
+IMPORT = """
+import json, locale, os, random, sys, threading
+import numpy, torch
+
+def state():
+    tasks = "/proc/self/task"
+    return {
+        "threads": threading.active_count(),
+        "tasks": len(os.listdir(tasks)) if os.path.isdir(tasks) else 0,
+        "torch threads": [torch.get_num_threads(), torch.get_num_interop_threads()],
+        "cuda": torch.cuda.is_initialized(),
+        "torch state": torch.get_rng_state().tolist(),
+        "numpy state": numpy.random.get_state()[1].tolist(),
+        "python state": str(random.getstate()),
+        "locale": locale.setlocale(locale.LC_ALL, None),
+        "environment": dict(os.environ),
+        "error handling": str(numpy.geterr()),
+        "dtype": str(torch.get_default_dtype()),
+        "deterministic": torch.are_deterministic_algorithms_enabled(),
+        "folder": os.getcwd(),
+        "path": sys.path,
+    }
+
+before, loaded = state(), set(sys.modules)
+import fastparadime
+MORE
+heavy = ("scipy.optimize", "sklearn", "matplotlib", "faiss", "pandas", "pyarrow", "tqdm")
+added = sorted(name for name in set(sys.modules) - loaded if name in heavy)
+print(json.dumps({"before": before, "after": state(), "added": added}))
+"""
+
+
+@pytest.mark.parametrize(
+    "more",
+    ["", "from fastparadime import dr, relations, transforms, loss, routines, neighbors, utils"],
+    ids=["package", "modules"],
+)
+def test_import_is_light_and_changes_nothing(more: str) -> None:
+    script = IMPORT.replace("MORE", more)
+    run = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=120
+    )
+    seen = json.loads(run.stdout)
+    assert seen["after"] == seen["before"]
+    assert not seen["after"]["cuda"]
+    assert seen["added"] == []
+    assert run.stderr == ""

@@ -1,0 +1,262 @@
+"""Nearest neighbours against brute force in float64, through every engine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from scipy.spatial.distance import cdist, pdist, squareform
+
+from fastparadime import neighbors
+
+K = 10
+
+
+def table(n: int = 300, dim: int = 8, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).standard_normal((n, dim)).astype(np.float32)
+
+
+def distributions(n: int = 300, dim: int = 8) -> np.ndarray:
+    rows = np.random.default_rng(1).gamma(1.0, size=(n, dim))
+    return (rows / rows.sum(1, keepdims=True)).astype(np.float32)
+
+
+def all_distances(X: np.ndarray, metric: Any, p: float = 2.0) -> np.ndarray:
+    """Distances between all rows, in float64 from SciPy or the definition."""
+    X = X.astype(np.float64)
+    name = {
+        "l2": "euclidean", "l1": "cityblock", "manhattan": "cityblock", "taxicab": "cityblock",
+        "linf": "chebyshev", "linfinity": "chebyshev",
+    }.get(metric, metric)  # fmt: skip
+    if name in ("inner_product", "ip", "dot"):
+        return 1.0 - X @ X.T
+    if name == "minkowski":
+        return cdist(X, X, name, p=p)
+    return cdist(X, X, name)
+
+
+def check(
+    graph: neighbors.NeighborGraph,
+    D: np.ndarray,
+    k: int = K,
+    rtol: float = 1e-5,
+    atol: float = 1e-6,
+) -> None:
+    """Asserts that a graph holds the k nearest of each row of the distances, exactly."""
+    n = len(D)
+    D = D.copy()
+    np.fill_diagonal(D, np.inf)
+    indices, distances = graph.indices.cpu().numpy(), graph.distances.cpu().numpy()
+    assert indices.shape == distances.shape == (n, k)
+    assert graph.indices.dtype == torch.int32
+    assert graph.distances.dtype == torch.float32
+    assert indices.min() >= 0
+    assert not (indices == np.arange(n)[:, None]).any()
+    assert all(len(set(row)) == k for row in indices)
+    assert (np.diff(distances, axis=1) >= 0).all()
+    wanted = np.sort(D, axis=1)[:, :k]
+    np.testing.assert_allclose(distances, wanted, rtol=rtol, atol=atol)
+    np.testing.assert_allclose(np.take_along_axis(D, indices, 1), wanted, rtol=rtol, atol=atol)
+
+
+@pytest.fixture(params=["faiss", "torch"])
+def engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Both engines of native metrics: with faiss where it is installed, and as if it were not."""
+    if request.param == "faiss" and neighbors.find_faiss() is None:
+        pytest.skip("faiss is not installed")
+    if request.param == "torch":
+        monkeypatch.setattr(neighbors, "find_faiss", lambda: None)
+    return request.param
+
+
+NATIVE = [*neighbors.NATIVE_METRICS, *neighbors._ALIASES]
+
+
+@pytest.mark.parametrize("metric", NATIVE)
+def test_native_metrics_are_exact(metric: str, engine: str) -> None:
+    X = distributions() if metric == "jensenshannon" else table()
+    graph = neighbors.knn(X, K, metric, p=3.0)
+    check(graph, all_distances(X, metric, p=3.0), rtol=1e-4 if "jensen" in metric else 1e-5)
+    assert graph.engine.startswith(f"{engine} Flat, exact" if engine == "faiss" else "torch, exact")
+    assert ("pip install" in graph.engine) == (engine == "torch")
+
+
+def test_every_native_metric_is_covered() -> None:
+    assert {"euclidean", "sqeuclidean", "cosine", "correlation", "inner_product"} <= set(NATIVE)
+    assert {"manhattan", "chebyshev", "minkowski", "canberra", "braycurtis"} <= set(NATIVE)
+
+
+def test_devices_agree(device: torch.device) -> None:
+    X = table()
+    graph = neighbors.knn(torch.from_numpy(X).to(device), K)
+    assert graph.indices.device.type == graph.distances.device.type == device.type
+    check(graph, all_distances(X, "euclidean"))
+
+
+def _squared(x: np.ndarray, y: np.ndarray) -> float:
+    return float(((x - y) ** 2).sum())
+
+
+@pytest.mark.parametrize(
+    ("metric", "binary"),
+    [
+        ("hamming", True), ("jaccard", True), ("dice", True), ("rogerstanimoto", True),
+        ("russellrao", True), ("sokalsneath", True), ("yule", True), ("seuclidean", False),
+        ("mahalanobis", False), ("hamming", False), (_squared, False),
+    ],
+)  # fmt: skip
+def test_scipy_metrics_and_callables(metric: str | Callable[..., float], binary: bool) -> None:
+    X = table(120, 16) > 0 if binary else table(120, 16)
+    graph = neighbors.knn(X, K, metric)
+    # SciPy takes variances and covariances of all rows when it is given one table.
+    check(graph, squareform(pdist(X if binary else X.astype(float), metric)))
+    assert graph.engine == "scipy, exact"
+
+
+def test_scipy_metrics_in_several_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    X = table(130, 5)
+    whole = neighbors.knn(X, K, "seuclidean")
+    monkeypatch.setattr(neighbors, "_BLOCK_BYTES", 8 * 130 * 7)
+    chunked = neighbors.knn(X, K, "seuclidean")
+    assert torch.equal(whole.indices, chunked.indices)
+    assert torch.equal(whole.distances, chunked.distances)
+
+
+def test_torch_engine_in_several_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(neighbors, "find_faiss", lambda: None)
+    monkeypatch.setattr(neighbors, "_BLOCK_BYTES", 4 * 300 * 7)
+    check(neighbors.knn(table(), K), all_distances(table(), "euclidean"))
+
+
+@pytest.mark.parametrize("metric", ["euclidean", "cosine", "manhattan", _squared])
+def test_duplicates_are_neighbours_and_push_none_out(engine: str, metric: Any) -> None:
+    X = table(200, 6)
+    X[20:70] = X[20]  # 50 rows are the same
+    graph = neighbors.knn(X, K, metric)
+    name = "sqeuclidean" if callable(metric) else metric
+    check(graph, all_distances(X, name), atol=1e-6)
+    same = graph.indices[20:70].numpy()
+    assert ((same >= 20) & (same < 70)).all()
+    assert (graph.distances[20:70] <= (1e-6 if metric == "cosine" else 0)).all()
+
+
+def test_pairs_of_duplicates_at_k_1(engine: str) -> None:
+    X = np.repeat(table(50, 4), 2, axis=0)
+    graph = neighbors.knn(X, 1)
+    assert graph.indices.flatten().tolist() == [i ^ 1 for i in range(100)]
+    assert graph.distances.count_nonzero() == 0
+
+
+@pytest.mark.parametrize("metric", ["euclidean", "manhattan", "sqeuclidean"])
+@pytest.mark.parametrize("dim", [4, 64])
+def test_precision_far_from_the_origin(engine: str, metric: str, dim: int) -> None:
+    # Products lose most digits of such distances in float32; differences of rows keep them.
+    X = (table(400, dim) + np.float32(1000)).astype(np.float32)
+    check(neighbors.knn(X, K, metric), all_distances(X, metric), rtol=1e-5)
+
+
+def test_close_pairs_far_from_the_origin(engine: str) -> None:
+    rng = np.random.default_rng(2)
+    centres = rng.uniform(-1, 1, (40, 3)) * 100 + 1000
+    X = np.concatenate([centres, centres + 0.01 * rng.standard_normal((40, 3))]).astype(np.float32)
+    graph = neighbors.knn(X, 1)
+    assert graph.indices.flatten().tolist() == [*range(40, 80), *range(40)]
+    exact = np.linalg.norm(X[:40].astype(float) - X[40:].astype(float), axis=1)
+    np.testing.assert_allclose(graph.distances[:40, 0], exact, rtol=1e-5)
+
+
+@pytest.mark.parametrize("metric", ["euclidean", "cosine", "correlation", "manhattan", "canberra"])
+def test_constant_columns_and_identical_points(engine: str, metric: str) -> None:
+    X = table(60, 5)
+    X[:, 1:3] = 4.0
+    check(neighbors.knn(X, K, metric), all_distances(X, metric), atol=2e-6)
+    identical = np.full((30, 4), 2.5, np.float32) * np.array([1, 2, 3, 5], np.float32)
+    graph = neighbors.knn(identical, K, metric)
+    assert torch.isfinite(graph.distances).all()
+    assert graph.distances.abs().max() < 1e-6
+    assert not (graph.indices == torch.arange(30)[:, None]).any()
+    assert all(len(set(row)) == K for row in graph.indices.tolist())
+
+
+@pytest.mark.parametrize("metric", ["cosine", "correlation"])
+def test_angles_of_rows_without_direction(engine: str, metric: str) -> None:
+    X = table(40, 5)
+    X[3] = 0.0
+    X[7] = 0.0
+    graph = neighbors.knn(X, 5, metric)
+    assert torch.isfinite(graph.distances).all()
+    assert graph.distances.min() >= 0
+
+
+def clusters(n: int, dim: int) -> np.ndarray:
+    rng = np.random.default_rng(5)
+    centres = 3 * rng.standard_normal((50, dim))
+    return (centres[rng.integers(0, 50, n)] + rng.standard_normal((n, dim))).astype(np.float32)
+
+
+@pytest.mark.parametrize(("n", "dim", "name"), [(30_000, 32, "IVF"), (6_000, 96, "PCA64,IVF")])
+def test_approximate_engine(n: int, dim: int, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("faiss", reason="the approximate engine is faiss's")
+    X = clusters(n, dim)
+    exact = neighbors.knn(X, K)
+    assert exact.engine == "faiss Flat, exact"
+    monkeypatch.setattr(neighbors, "_EXACT_COST", 1e6)
+    found = neighbors.knn(X, K)
+    assert found.engine.startswith(f"faiss {name}")
+    indices = found.indices.numpy()
+    assert (indices >= 0).all()
+    assert not (indices == np.arange(n)[:, None]).any()
+    same = (indices[:, :, None] == exact.indices.numpy()[:, None, :]).any(2)
+    assert same.mean() >= 0.9
+    # Distances are those of the pairs, from X itself, and in order.
+    rows = slice(0, 500)
+    pairs = X[rows, None].astype(float) - X[indices[rows]].astype(float)
+    np.testing.assert_allclose(found.distances[rows], np.linalg.norm(pairs, axis=2), rtol=1e-5)
+    assert (found.distances.diff(dim=1) >= 0).all()
+
+
+def test_approximate_engine_completes_rows_of_short_lists(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("faiss", reason="the approximate engine is faiss's")
+    # A far cluster smaller than k: its lists alone cannot fill a row.
+    far = table(6, 4, seed=1) + 1e4
+    X = np.concatenate([table(3000, 4), far]).astype(np.float32)
+    monkeypatch.setattr(neighbors, "_EXACT_COST", 1e3)
+    graph = neighbors.knn(X, 200)
+    assert "IVF" in graph.engine
+    assert (graph.indices >= 0).all()
+    assert torch.isfinite(graph.distances).all()
+    assert set(graph.indices[3000, :5].tolist()) == set(range(3001, 3006))
+
+
+@pytest.mark.parametrize("n", [2, 3, 11])
+def test_all_others_are_neighbours(engine: str, n: int) -> None:
+    X = table(n, 3)
+    check(neighbors.knn(X, n - 1), all_distances(X, "euclidean"), k=n - 1)
+
+
+def test_one_column_and_other_dtypes(engine: str) -> None:
+    X = np.arange(20)[:, None] ** 2
+    D = all_distances(X, "euclidean")
+    for given in (X, X.astype(float), X.astype("f2"), torch.from_numpy(X), X.tolist()):
+        check(neighbors.knn(given, 2), D, k=2)
+
+
+def test_the_data_is_untouched_and_the_result_unpacks(engine: str) -> None:
+    X = table()
+    kept = X.copy()
+    indices, distances = neighbors.knn(X, 3, "correlation")
+    assert indices.shape == distances.shape == (300, 3)
+    np.testing.assert_array_equal(X, kept)
+
+
+def test_same_bits_for_any_threads(engine: str, assert_same_bits: Callable[..., None]) -> None:
+    X = table(700, 20)
+    assert_same_bits(lambda: tuple(neighbors.knn(X, K)))
+
+
+def test_a_metric_that_is_not_finite() -> None:
+    with pytest.raises(ValueError, match=r"metric .* not finite"):
+        neighbors.knn(table(20, 3), 3, lambda x, y: float("nan"))
