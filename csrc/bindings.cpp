@@ -4,7 +4,6 @@
 #include <cstdint>
 #include <string>
 
-#include "cpu/simd.h"
 #include "dispatch.h"
 
 namespace py = pybind11;

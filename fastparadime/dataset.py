@@ -48,6 +48,25 @@ class DerivedData:
         self.requires_relations = any(kind == "rels" for kind, _ in self.type_key_tuples)
 
 
+def check_table(data: Any, name: str) -> TensorLike:
+    """The data to embed, checked: a finite table, or items of more dimensions."""
+    if isinstance(data, (np.ndarray, torch.Tensor)) and data.ndim > 2:
+        check_data(data.reshape((len(data), -1)), name)
+        return data
+    return check_data(data, name)
+
+
+def _length(key: str, value: Any) -> int:
+    if not isinstance(value, (np.ndarray, torch.Tensor)):
+        raise TypeError(
+            f"Value for key {key!r} must be a numpy array or PyTorch tensor, not "
+            f"{type(value).__name__}."
+        )
+    if value.ndim == 0:
+        raise ValueError(f"Value for key {key!r} must have rows, but is a single number.")
+    return len(value)
+
+
 class Dataset(torch.utils.data.Dataset[dict[str, torch.Tensor]], ReprMixin):
     """Named tensors of one length.
 
@@ -64,33 +83,31 @@ class Dataset(torch.utils.data.Dataset[dict[str, torch.Tensor]], ReprMixin):
     """
 
     def __init__(self, data: Data) -> None:
-        if not isinstance(data, Mapping):
-            data = {"main": data}
-        if not data:
+        entries = data if isinstance(data, Mapping) else {"main": check_table(data, "data")}
+        if not entries:
             raise ValueError("data must hold at least one entry")
+        key, first = next(iter(entries.items()))
         self.data = DataEntries()
-        self.num_items = len(next(iter(data.values())))
-        self.add(data)
+        self.num_items = (
+            len(check_table(first, "entry 'main'")) if key == "main" else _length(key, first)
+        )
+        self.add(entries)
         if "indices" not in self.data:
             self.data["indices"] = torch.arange(self.num_items)
 
     def add(self, data: Mapping[str, TensorLike]) -> None:
         """Adds or replaces entries, after all of them have been checked."""
+        added: dict[str, torch.Tensor] = {}
         for key, value in data.items():
-            if not isinstance(value, (np.ndarray, torch.Tensor)):
-                raise TypeError(
-                    f"Value for key {key!r} must be a numpy array or PyTorch tensor, not "
-                    f"{type(value).__name__}."
-                )
-            if value.ndim == 0 or len(value) != self.num_items:
+            if key in ("main", "data"):
+                check_table(value, f"entry {key!r}")
+            if _length(key, value) != self.num_items:
                 raise ValueError(
                     f"Value for key {key!r} has shape {tuple(value.shape)}, but all entries must "
                     f"have {self.num_items} rows."
                 )
-            if key in ("main", "data") and value.ndim <= 2:
-                check_data(value, f"entry {key!r}")
-        for key, value in data.items():
-            self.data[key] = to_torch(value)
+            added[self.data.stored_name(key)] = to_torch(value)
+        self.data.update(added)
 
     def __len__(self) -> int:
         return self.num_items
@@ -99,11 +116,27 @@ class Dataset(torch.utils.data.Dataset[dict[str, torch.Tensor]], ReprMixin):
         return {key: value[index] for key, value in self.data.items()}
 
 
+def named_parts(value: Any, kind: type, key: str, name: str) -> dict[str, Any]:
+    """A mapping of parts, from one part or a mapping of them."""
+    if value is None:
+        return {}
+    parts = dict(value) if isinstance(value, Mapping) else {key: value}
+    for label, part in parts.items():
+        if not isinstance(part, kind):
+            raise TypeError(
+                f"{name} must be {kind.__name__} or a mapping of them, but {label!r} is "
+                f"{type(part).__name__}"
+            )
+    return parts
+
+
 def pca_positions(X: TensorLike, n_components: int = 2) -> torch.Tensor:
     """The first principal components of the rows of `X`, float32 (n, n_components)."""
     from sklearn.decomposition import PCA
 
-    return to_torch(PCA(n_components=n_components).fit_transform(to_numpy(X)))
+    # A fixed state: the randomised solver would draw from numpy's global generator.
+    pca = PCA(n_components=n_components, random_state=0)
+    return to_torch(pca.fit_transform(to_numpy(X)))
 
 
 def spectral_positions(reldata: RelationData, n_components: int = 2) -> torch.Tensor:

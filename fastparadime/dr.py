@@ -9,7 +9,7 @@ from typing import Any, Literal
 import torch
 
 from fastparadime import exceptions, models, ops
-from fastparadime.dataset import Data, Dataset, DerivedData
+from fastparadime.dataset import Data, Dataset, DerivedData, named_parts
 from fastparadime.loss import Loss
 from fastparadime.relationdata import RelationData
 from fastparadime.relations import Relations
@@ -21,20 +21,6 @@ from fastparadime.utils.logging import log
 from fastparadime.utils.seed import derive, draw_seed
 from fastparadime.utils.stages import shows_bars, timed
 from fastparadime.utils.validate import check_data, check_integer, check_option
-
-
-def _named(value: Any, kind: type, key: str, name: str) -> dict[str, Any]:
-    """A mapping of parts, from one part or a mapping of them."""
-    if value is None:
-        return {}
-    parts = dict(value) if isinstance(value, Mapping) else {key: value}
-    for label, part in parts.items():
-        if not isinstance(part, kind):
-            raise TypeError(
-                f"{name} must be {kind.__name__} or a mapping of them, but {label!r} is "
-                f"{type(part).__name__}"
-            )
-    return parts
 
 
 class ParametricDR(ReprMixin):
@@ -103,10 +89,10 @@ class ParametricDR(ReprMixin):
         self._device = ops.resolve_device("cuda" if use_cuda and device is None else device)
         self.out_dim = check_integer(out_dim, "out_dim", minimum=1)
         self.hidden_dims = [100, 50] if hidden_dims is None else list(hidden_dims)
-        self.derived_data = _named(derived_data, DerivedData, "derived", "derived_data")
-        self.global_relations = _named(global_relations, Relations, "rel", "global_relations")
-        self.batch_relations = _named(batch_relations, Relations, "rel", "batch_relations")
-        self.losses = _named(losses, Loss, "loss", "losses")
+        self.derived_data = named_parts(derived_data, DerivedData, "derived", "derived_data")
+        self.global_relations = named_parts(global_relations, Relations, "rel", "global_relations")
+        self.batch_relations = named_parts(batch_relations, Relations, "rel", "batch_relations")
+        self.losses = named_parts(losses, Loss, "loss", "losses")
         for relation in (*self.global_relations.values(), *self.batch_relations.values()):
             relation._set_verbosity(verbose)
         self.global_relation_data: dict[str, RelationData] = {}
@@ -115,10 +101,11 @@ class ParametricDR(ReprMixin):
         self._global_relations_computed = False
         self._dataset: Dataset | None = None
         self._model = model if model is None else model.to(self._device)
-        if dataset is not None:
-            self.register_dataset(dataset)
+        self._phases_run = 0
         if model is None and in_dim is not None:
             self._build_model(in_dim)
+        if dataset is not None:
+            self.register_dataset(dataset)
         self.training_defaults = TrainingPhase() if training_defaults is None else training_defaults
         self.training_phases: list[TrainingPhase] = []
         for phase in training_phases or ():
@@ -162,7 +149,7 @@ class ParametricDR(ReprMixin):
     def _call_model(self, method: str, X: TensorLike) -> torch.Tensor:
         self._check_trained()
         models.check_width(self.model, X)
-        rows = to_torch(X).to(self.device, models.dtype_of(self.model))
+        rows = models.as_input(self.model, to_torch(X))
         call = getattr(self.model, method, None)
         if not callable(call):
             raise AttributeError(f"Model has no {method} method.")
@@ -229,6 +216,8 @@ class ParametricDR(ReprMixin):
             phase = self.training_defaults.with_settings(**settings)
         elif settings:
             phase = training_phase.with_settings(**settings)
+            if training_phase._loss is not None and settings.get("loss") is None:
+                phase.loss = training_phase._loss  # the caller reads its history there
         else:
             phase = training_phase
         phase.determine_loss(self.losses)
@@ -245,10 +234,12 @@ class ParametricDR(ReprMixin):
         if self.verbose:
             log("Registering dataset.")
         dataset = dataset if isinstance(dataset, Dataset) else Dataset(dataset)
-        if "main" in dataset.data and self._model is None:
-            self._build_model(check_data(dataset.data["main"], "entry 'main'").shape[1])
-        elif "main" in dataset.data:
-            models.check_width(self.model, dataset.data["main"])
+        embedded = next((rel.data_key for rel in self.batch_relations.values()), "main")
+        if embedded in dataset.data and self._model is None:
+            entry = check_data(dataset.data[embedded], f"entry {embedded!r}")
+            self._build_model(entry.shape[1])
+        elif embedded in dataset.data:
+            models.check_width(self.model, dataset.data[embedded])
         self._dataset = dataset
         self._global_relations_computed = False
 
@@ -265,10 +256,12 @@ class ParametricDR(ReprMixin):
         if regular and self._dataset is None:
             self.register_dataset(regular)
         elif regular:
+            stored = self.dataset.data.stored_name
             replaced = [key for key in regular if key in self.dataset.data]
             self.dataset.add(regular)
             # Relations of replaced data are out of date.
-            if any(rel.data_key in replaced for rel in self.global_relations.values()):
+            outdated = {stored(key) for key in replaced}
+            if any(stored(rel.data_key) in outdated for rel in self.global_relations.values()):
                 self._global_relations_computed = False
             self._report_entries(regular, replaced, "dataset")
         self._report_entries(derived, list(self.derived_data), "derived data")
@@ -341,13 +334,13 @@ class ParametricDR(ReprMixin):
         training_phase.determine_loss(self.losses)
         relations = self.global_relation_data
         check_phase(training_phase, self.dataset.data, relations, self.batch_relations)
-        index = len([key for key in self.stages if key.startswith("phase ")])
+        self._phases_run += 1
         data = TrainingData(
             {key: entry.to(self.device) for key, entry in self.dataset.data.items()},
             relations,
             self.batch_relations,
             self.device,
-            derive(self.seed, "phase", index),
+            derive(self.seed, "phase", self._phases_run),
         )
         bars = shows_bars(self.progress, verbose=self.verbose)
         try:

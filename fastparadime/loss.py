@@ -8,6 +8,7 @@ from typing import Any, Literal
 import torch
 
 from fastparadime import exceptions
+from fastparadime.models import as_input
 from fastparadime.relationdata import RelationData
 from fastparadime.relations import DistsFromTo, Relations
 from fastparadime.types import BinaryTensorFun, TensorLike
@@ -159,12 +160,12 @@ class RelationLoss(Loss):
         embed = _method(model, self.embedding_method)
         if isinstance(relation, DistsFromTo):
             target = batch[self.global_relation_key].to(device)
-            embedded = embed(batch["from_to_data"].to(device))
+            embedded = embed(as_input(model, batch["from_to_data"]))
         else:
             target = global_relations[self.global_relation_key].sub(batch["indices"]).to(device)
             if self.normalize_sub:
                 target = target / target.sum()
-            embedded = embed(batch[relation.data_key].to(device))
+            embedded = embed(as_input(model, batch[relation.data_key]))
         return self.loss_function(target, relation.compute_relations(embedded).data)
 
 
@@ -206,7 +207,7 @@ class ClassificationLoss(Loss):
         batch: Batch,
         device: torch.device,
     ) -> torch.Tensor:
-        scores = _method(model, self.classification_method)(batch[self.data_key].to(device))
+        scores = _method(model, self.classification_method)(as_input(model, batch[self.data_key]))
         loss: torch.Tensor = self.loss_function(scores, batch[self.label_key].to(device))
         return loss
 
@@ -249,7 +250,7 @@ class PositionLoss(Loss):
         batch: Batch,
         device: torch.device,
     ) -> torch.Tensor:
-        embedded = _method(model, self.embedding_method)(batch[self.data_key].to(device))
+        embedded = _method(model, self.embedding_method)(as_input(model, batch[self.data_key]))
         loss: torch.Tensor = self.loss_function(embedded, batch[self.position_key].to(device))
         return loss
 
@@ -292,7 +293,7 @@ class ReconstructionLoss(Loss):
         batch: Batch,
         device: torch.device,
     ) -> torch.Tensor:
-        data = batch[self.data_key].to(device)
+        data = as_input(model, batch[self.data_key])
         encode, decode = _method(model, self.encoding_method), _method(model, self.decoding_method)
         return self.loss_function(data, decode(encode(data)))
 

@@ -113,6 +113,16 @@ def check_width(model: torch.nn.Module, X: TensorLike) -> None:
         raise ValueError(f"X has {X.shape[1]} columns, but the model takes {width}")
 
 
+def as_input(model: torch.nn.Module, rows: torch.Tensor) -> torch.Tensor:
+    """Rows in the dtype that the model computes in, on its device.
+
+    Integers stay integers for a model that looks them up in an embedding table.
+    """
+    table = any(isinstance(part, torch.nn.Embedding) for part in model.modules())
+    dtype = rows.dtype if table and not rows.is_floating_point() else dtype_of(model)
+    return rows.to(device_of(model), dtype)
+
+
 @torch.no_grad()
 def embed_in_chunks(
     model: torch.nn.Module,
@@ -147,8 +157,7 @@ def embed_in_chunks(
     rows = max(1, _CHUNK_BYTES // max(1, 4 * math.prod(X.shape[1:])))
     out: torch.Tensor | None = None
     for start in range(0, len(X), rows):
-        chunk = to_torch(X[start : start + rows]).to(device_of(model), dtype_of(model))
-        part = call(chunk)
+        part = call(as_input(model, to_torch(X[start : start + rows])))
         if out is None:
             out = torch.empty((len(X), *part.shape[1:]), dtype=part.dtype)
         out[start : start + rows] = part

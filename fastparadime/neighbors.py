@@ -21,6 +21,7 @@ import torch
 from fastparadime import ops
 from fastparadime.types import TensorLike
 from fastparadime.utils.convert import to_numpy, to_torch
+from fastparadime.utils.logging import log
 from fastparadime.utils.validate import check_data, check_integer, check_option
 
 Metric = str | Callable[..., float]
@@ -42,6 +43,7 @@ SCIPY_METRICS = (
     "sokalsneath", "yule",
 )  # fmt: skip
 _EXACT_COST = 4e11  # n^2 d up to which exact search takes seconds on two cores
+_FAR = 10.0  # times its variance that the squared mean may be before the data is centred
 _BLOCK_BYTES = 64 * 2**20  # of distances held at a time by the exact engines
 _SPARE = 3  # candidates of an approximate engine for each neighbour that is wanted
 
@@ -130,6 +132,15 @@ def knn(X: TensorLike, k: int, metric: Metric = "euclidean", *, p: float = 2.0) 
     return _faiss_knn(faiss, table, k, metric, p)
 
 
+def _near_origin(X: torch.Tensor, metric: str) -> torch.Tensor:
+    # Engines take d^2 from norms and products, which cancel where the data lies far out.
+    if metric not in ("euclidean", "sqeuclidean"):
+        return X
+    variance, mean = torch.var_mean(X, dim=0, correction=0)
+    far = float(mean.square().sum()) > _FAR * float(variance.sum())
+    return X - mean if far else X
+
+
 def _angular_knn(X: torch.Tensor, k: int, metric: str) -> NeighborGraph:
     # 1 - cos is half the squared distance of unit rows, and keeps its digits for close ones.
     if metric == "correlation":
@@ -185,13 +196,20 @@ def _torch_knn(X: torch.Tensor, k: int, metric: str, p: float) -> NeighborGraph:
     # A few more than k, so that rounding of the products cannot drop a true neighbour.
     count = min(n, k + 1 + 8)
     candidates = torch.empty((n, count), dtype=torch.int32, device=X.device)
-    norms = X.square().sum(dim=1)
+    table = _near_origin(X, metric)
+    norms = table.square().sum(dim=1)
     for start in range(0, n, rows):
-        block = _torch_block(X, norms, slice(start, start + rows), metric, p)
+        block = _torch_block(table, norms, slice(start, start + rows), metric, p)
         candidates[start : start + rows] = block.topk(count, dim=1, largest=False).indices
     indices, distances = ops.rerank(X, candidates, k, metric, p=p)
-    note = "" if find_faiss() or X.is_cuda else "; pip install 'fastparadime[cpu]' for faster ones"
-    return NeighborGraph(indices, distances, f"torch, exact{note}")
+    if not X.is_cuda:
+        _say_what_is_missing()
+    return NeighborGraph(indices, distances, "torch, exact")
+
+
+@functools.cache
+def _say_what_is_missing() -> None:
+    log("faiss is not installed, so neighbors are exact and slow: pip install 'fastparadime[cpu]'")
 
 
 def _torch_block(
@@ -225,7 +243,7 @@ def _faiss_metric(faiss: ModuleType, metric: str) -> Any:
 
 def _faiss_knn(faiss: ModuleType, X: torch.Tensor, k: int, metric: str, p: float) -> NeighborGraph:
     n, d = X.shape
-    table = to_numpy(X)
+    table = to_numpy(_near_origin(X, metric))
     approximate = float(n) * n * d > _EXACT_COST and metric in ("euclidean", "sqeuclidean")
     count = min(n, k * _SPARE + 1 if approximate else k + 1)
     if approximate:

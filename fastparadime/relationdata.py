@@ -16,7 +16,12 @@ import torch
 from fastparadime.ops import Edges
 from fastparadime.types import Array, IndexList, Rels, TensorLike
 from fastparadime.utils import ReprMixin
-from fastparadime.utils.convert import to_numpy, to_torch, triu_to_square_dim
+from fastparadime.utils.convert import (
+    is_triangular,
+    to_numpy,
+    to_torch,
+    triu_to_square_dim,
+)
 
 if TYPE_CHECKING:
     import scipy.sparse
@@ -119,8 +124,7 @@ def _has_form(relations: Any, form: str) -> bool:
         return relations.ndim == 2 and relations.shape[0] == relations.shape[1]
     if relations.ndim != 1:
         return False
-    side = triu_to_square_dim(len(relations)) if form == "triangular" else 0
-    return form == "flat" or side * (side - 1) == 2 * len(relations)
+    return form == "flat" or is_triangular(len(relations))
 
 
 class FlatRelationArray(_Dense):

@@ -12,6 +12,9 @@ from fastparadime.types import Device
 from fastparadime.utils.validate import check_option
 
 
+_INITIALIZATIONS = ("spectral", "pca", None)
+
+
 class ParametricUMAP(dr.ParametricDR):
     """Parametric UMAP (Sainburg et al. 2021, arXiv 2009.12981) with paraDime's parameters.
 
@@ -79,9 +82,7 @@ class ParametricUMAP(dr.ParametricDR):
         seed: int | None = None,
         progress: bool | None = None,
     ) -> None:
-        self.initialization = check_option(
-            initialization, ("spectral", "pca", None), "initialization"
-        )
+        self.initialization = check_option(initialization, _INITIALIZATIONS, "initialization")
         main_phase = dr.TrainingPhase(
             name="embedding",
             loss_keys=["embedding"],
@@ -92,36 +93,18 @@ class ParametricUMAP(dr.ParametricDR):
             batches_per_epoch=batches_per_epoch,
             learning_rate=learning_rate,
         )
-        init_phase = dr.TrainingPhase(
-            name=f"{initialization}_init",
-            loss_keys=["init"],
-            epochs=init_epochs,
-            batch_size=init_batch_size,
-            learning_rate=init_learning_rate,
-        )
+        first = _first_phase(initialization, init_epochs, init_batch_size, init_learning_rate)
+        curve = transforms.ModifiedCauchyTransform(min_dist, spread, a, b)
         super().__init__(
             model=model,
             in_dim=in_dim,
             out_dim=out_dim,
             hidden_dims=hidden_dims,
             derived_data=_initial_positions(initialization, out_dim, data_key),
-            global_relations=relations.NeighborBasedPDist(
-                metric=metric,
-                data_key=data_key,
-                transform=[
-                    transforms.ConnectivityBasedRescale(n_neighbors=n_neighbors),
-                    transforms.Symmetrize(subtract_product=True),
-                ],
-            ),
-            batch_relations=relations.DistsFromTo(
-                data_key=data_key,
-                transform=transforms.ModifiedCauchyTransform(min_dist, spread, a, b),
-            ),
-            losses={
-                "init": loss.PositionLoss(data_key=data_key, position_key=str(initialization)),
-                "embedding": loss.RelationLoss(loss_function=loss.cross_entropy_loss),
-            },
-            training_phases=[main_phase] if initialization is None else [init_phase, main_phase],
+            global_relations=_fuzzy_neighbors(n_neighbors, metric, data_key),
+            batch_relations=relations.DistsFromTo(transform=curve, data_key=data_key),
+            losses=_losses(initialization, data_key),
+            training_phases=[*first, main_phase],
             use_cuda=use_cuda,
             verbose=verbose,
             dataset=dataset,
@@ -129,6 +112,39 @@ class ParametricUMAP(dr.ParametricDR):
             seed=seed,
             progress=progress,
         )
+
+
+def _first_phase(
+    initialization: str | None, epochs: int, batch_size: int, learning_rate: float
+) -> list[dr.TrainingPhase]:
+    phase = dr.TrainingPhase(
+        name=f"{initialization}_init",
+        loss_keys=["init"],
+        epochs=epochs,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+    )
+    return [] if initialization is None else [phase]
+
+
+def _losses(initialization: str | None, data_key: str) -> dict[str, loss.Loss]:
+    return {
+        "init": loss.PositionLoss(data_key=data_key, position_key=str(initialization)),
+        "embedding": loss.RelationLoss(loss_function=loss.cross_entropy_loss),
+    }
+
+
+def _fuzzy_neighbors(
+    n_neighbors: int, metric: Callable[..., float] | str | None, data_key: str
+) -> relations.NeighborBasedPDist:
+    return relations.NeighborBasedPDist(
+        metric=metric,
+        data_key=data_key,
+        transform=[
+            transforms.ConnectivityBasedRescale(n_neighbors=n_neighbors),
+            transforms.Symmetrize(subtract_product=True),
+        ],
+    )
 
 
 def _initial_positions(

@@ -28,6 +28,11 @@ class DataEntries(dict[str, torch.Tensor]):
     def __contains__(self, key: object) -> bool:
         return super().__contains__(key) or super().__contains__(_OTHER_NAME.get(str(key), key))
 
+    def stored_name(self, key: str) -> str:
+        """The key under which an entry of this name is, or would be, stored."""
+        other = _OTHER_NAME.get(key, key)
+        return other if other in self.keys() else key
+
     def names(self) -> set[str]:
         """Every key that is answered, other names included."""
         return {*self, *(other for key, other in _OTHER_NAME.items() if key in self)}
@@ -48,6 +53,9 @@ class Batch(Mapping[str, torch.Tensor]):
         if key not in self._built:
             self._built[key] = self._builders[key]()
         return self._built[key]
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._builders or _OTHER_NAME.get(str(key)) in self._builders
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._builders)

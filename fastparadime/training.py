@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -121,6 +122,13 @@ class TrainingPhase(ReprMixin):
                 f"optimizer must be a torch optimizer class, not {self.optimizer!r}; there are "
                 "Adam, AdamW, SGD, RMSprop and others in torch.optim"
             )
+        accepted = inspect.signature(self.optimizer).parameters
+        unknown = [key for key in self.kwargs if key not in accepted]
+        if unknown and not any(p.kind is p.VAR_KEYWORD for p in accepted.values()):
+            raise TypeError(
+                f"{unknown[0]!r} is neither a setting of a phase {self.settings()} nor an option "
+                f"of {self.optimizer.__name__} {tuple(accepted)}"
+            )
         if not self.loss_keys:
             raise ValueError("loss_keys must name at least one loss")
         if self.loss_weights is not None and len(self.loss_weights) != len(self.loss_keys):
@@ -149,6 +157,9 @@ class TrainingPhase(ReprMixin):
         """A copy with some settings changed; None leaves a setting as it is."""
         changed = copy.copy(self)
         changed.kwargs = dict(self.kwargs)
+        changed.loss_keys = list(self.loss_keys)
+        changed.loss_weights = None if self.loss_weights is None else list(self.loss_weights)
+        changed._loss = copy.deepcopy(self._loss)
         for key, value in settings.items():
             if key not in self.settings():
                 changed.kwargs[key] = value
@@ -241,9 +252,13 @@ class _FusedEdgeStep:
     """The loss of a negative-edge batch through the fused operation."""
 
     batches: NegativeEdgeBatches
-    embed: Any
+    model: torch.nn.Module
+    method: str
     curve: tuple[float, float]
-    dtype: torch.dtype
+
+    def _embed(self, rows: torch.Tensor) -> torch.Tensor:
+        embedded: torch.Tensor = getattr(self.model, self.method)(models.as_input(self.model, rows))
+        return embedded
 
     def loss(self, step: int) -> torch.Tensor:
         heads, tails = self.batches.draw(step)
@@ -252,11 +267,9 @@ class _FusedEdgeStep:
         if data.device.type == "cpu":
             # Shapes may vary here, so a point drawn twice is embedded once.
             nodes, positions = ops.unique_nodes(ids)
-            rows = self.embed(ops.gather_drawn(data, nodes).to(self.dtype)).index_select(
-                0, positions
-            )
+            rows = self._embed(ops.gather_drawn(data, nodes)).index_select(0, positions)
         else:
-            rows = self.embed(ops.gather_drawn(data, ids).to(self.dtype))
+            rows = self._embed(ops.gather_drawn(data, ids))
         head_rows, tail_rows = rows.split((len(heads), tails.numel()))
         return ops.negative_edge_cross_entropy(
             head_rows, tail_rows.view(*tails.shape, -1), *self.curve
@@ -324,8 +337,8 @@ def _step_losses(
         for step in range(phase.epochs * per_epoch):
             yield phase.loss(*arguments, batches.batch(step), data.device)
         return
-    embed = getattr(model, cast(losses.RelationLoss, phase.loss).embedding_method)
-    fused = _FusedEdgeStep(batches, embed, curve, models.dtype_of(model))
+    method = cast(losses.RelationLoss, phase.loss).embedding_method
+    fused = _FusedEdgeStep(batches, model, method, curve)
     for step in range(phase.epochs * per_epoch):
         value = fused.loss(step)
         phase.loss.accumulate(value)

@@ -14,12 +14,10 @@ from fastparadime import (
     dr,
     exceptions,
     loss,
-    models,
     neighbors,
     ops,
     relations,
     routines,
-    training,
     transforms,
 )  # fmt: skip
 
@@ -79,7 +77,7 @@ def test_tables_of_relations(name: str) -> None:
 def test_tables_of_datasets_and_routines(name: str) -> None:
     make, error, match = BAD_TABLES[name]
     if name in ("text", "nothing"):
-        match = "main"
+        match = "(data|main.) must be a tensor"
     with pytest.raises(error, match=match):
         dr.Dataset(make())
     with pytest.raises(error, match=match):
@@ -210,7 +208,7 @@ def snapshot(routine: dr.ParametricDR) -> dict[str, Any]:
         "entries": {key: value.tolist() for key, value in routine.dataset.data.items()},
         "derived": list(routine.derived_data),
         "phases": [id(phase) for phase in routine.training_phases],
-        "defaults": {key: value for key, value in vars(routine.training_defaults).items()},
+        "defaults": dict(vars(routine.training_defaults)),
         "weights": [value.tolist() for value in routine.model.state_dict().values()],
         "trained": routine.trained,
         "losses": {key: list(value.history) for key, value in routine.losses.items()},
@@ -282,7 +280,7 @@ def test_a_data_key_that_does_not_exist(key: str, match: str) -> None:
     absent = dr.ParametricDR(
         dataset=table(), global_relations=relations.NeighborBasedPDist(3, data_key="absent")
     )
-    with pytest.raises(KeyError, match="'absent'.*'main'"):
+    with pytest.raises(KeyError, match=r"'absent'.*'main'"):
         absent.compute_global_relations()
     assert absent.global_relation_data == {}
 
@@ -326,7 +324,7 @@ def test_before_training() -> None:
         ({"main": with_value(np.nan, 9)}, ValueError, "row 9"),
         ({"x": dr.DerivedData(np.asarray), "labels": np.arange(3)}, ValueError, "'labels'"),
     ],
-    ids=str,
+    ids=["longer", "shorter", "scalar", "list", "text", "short main", "NaN", "derived"],
 )
 def test_added_data(entries: dict[str, Any], error: Error, match: str) -> None:
     routine = trained()
@@ -344,10 +342,8 @@ def test_width_of_the_model() -> None:
             routine.apply(np.zeros((3, width), np.float32))
         with pytest.raises(ValueError, match=rf"X has {width} columns.* takes {DIM}"):
             routine.embed(np.zeros((3, width), np.float32))
-    wrong = dr.ParametricDR(**{**parts(), "in_dim": DIM + 2})
-    wrong.add_training_phase(loss_keys=["start"], epochs=1)
     with pytest.raises(ValueError, match=rf"{DIM} columns.* takes {DIM + 2}"):
-        wrong.train()
+        dr.ParametricDR(**{**parts(), "in_dim": DIM + 2})
 
 
 @pytest.mark.parametrize(
@@ -395,9 +391,3 @@ def test_options(make: Callable[[], Any], error: Error, match: str) -> None:
 def test_cuda_asked_for_and_absent(make: Callable[[], Any]) -> None:
     with pytest.raises(exceptions.CUDANotAvailableError, match=r"'cuda(:1)?' .*device='cpu'"):
         make()
-
-
-def test_files_of_models(tmp_path) -> None:
-    with pytest.raises(FileNotFoundError, match="absent"):
-        models.load(tmp_path / "absent")
-    assert training.TrainingPhase is dr.TrainingPhase

@@ -154,7 +154,7 @@ def test_history_is_the_sum_of_each_epoch() -> None:
     position = loss.PositionLoss()
     arguments = (Net(), {}, {}, batch(), CPU)
     assert position.history == []
-    value = float(position(*arguments))
+    value = position(*arguments).item()
     position(*arguments)
     assert position.history == []
     position.checkpoint()
@@ -181,16 +181,16 @@ def test_compound_loss(weights: Any) -> None:
     compound = loss.CompoundLoss(parts, weights)
     w = [1.0, 1.0] if weights is None else [0.5, 3.0]
     arguments = (Net(), {}, {}, batch(), CPU)
-    values = [float(loss.PositionLoss()(*arguments)), float(loss.ReconstructionLoss()(*arguments))]
+    values = [part(*arguments).item() for part in (loss.PositionLoss(), loss.ReconstructionLoss())]
     total = compound(*arguments)
-    assert float(total) == pytest.approx(w[0] * values[0] + w[1] * values[1], rel=1e-6)
+    assert total.item() == pytest.approx(w[0] * values[0] + w[1] * values[1], rel=1e-6)
     compound.checkpoint()
     compound(*arguments)
     compound.checkpoint()
     np.testing.assert_allclose(
         compound.detailed_history(), np.outer(np.multiply(w, values), [1, 1]), rtol=1e-6
     )
-    assert compound.history == pytest.approx([float(total)] * 2, rel=1e-6)
+    assert compound.history == pytest.approx([total.item()] * 2, rel=1e-6)
     assert parts[0].history == pytest.approx([values[0]] * 2, rel=1e-6)
 
 

@@ -237,7 +237,7 @@ def test_verbosity_reaches_relations_and_transforms(capsys: pytest.CaptureFixtur
         warnings.simplefilter("error")
         relation.compute_relations(table())
     assert capsys.readouterr().out == ""
-    relation._set_verbosity(True)
+    relation._set_verbosity(verbose=True)
     relation.compute_relations(table())
     printed = capsys.readouterr().out
     assert "Indexing nearest neighbors." in printed

@@ -16,12 +16,11 @@ IMAGES = 1000
 
 
 def accuracy(embedding: Any, labels: np.ndarray) -> float:
-    """5-fold accuracy of a 5-nearest-neighbour classifier."""
-    from sklearn.model_selection import cross_val_score
-    from sklearn.neighbors import KNeighborsClassifier
-
-    scores = cross_val_score(KNeighborsClassifier(5), np.asarray(embedding), labels, cv=5)
-    return float(scores.mean())
+    """Share of points whose 5 nearest others vote for their label."""
+    points, classes = torch.as_tensor(embedding), torch.as_tensor(labels)
+    nearest = torch.cdist(points, points).fill_diagonal_(torch.inf).topk(5, largest=False).indices
+    votes = torch.nn.functional.one_hot(classes[nearest]).sum(1)
+    return float((votes.argmax(1) == classes).double().mean())
 
 
 def sklearn_spectral(affinities: np.ndarray) -> np.ndarray:
@@ -71,8 +70,8 @@ def check_quality(routine: dr.ParametricDR, images: Any, labels: np.ndarray) -> 
     reduced = routine.apply(images)
     assert reduced.shape == (IMAGES, 2)
     assert torch.isfinite(reduced).all()
-    # The published run of 5,000 images reaches 0.76 to 0.80; linear PCA of these reaches 0.38.
-    # A fifth of the data and of the steps still has to be far beyond the linear map.
+    # The published run of 5,000 images reaches 0.76 to 0.80; linear PCA of these reaches 0.43.
+    # A fifth of the data and a sixth of the steps reach 0.60 to 0.71 over seeds.
     assert accuracy(reduced, labels) > 0.55
 
 

@@ -94,7 +94,7 @@ def test_a_batch_builds_only_what_is_read() -> None:
     assert built == ["rel"]
     assert batch["data"] is batch["main"]
     assert built == ["rel", "main"]
-    with pytest.raises(KeyError, match="'row'.*'labels', 'main', 'rel'"):
+    with pytest.raises(KeyError, match=r"'row'.*'labels', 'main', 'rel'"):
         _ = batch["row"]
     assert built == ["rel", "main"]
 

@@ -1,4 +1,4 @@
-#include "simd.h"
+#include "../ops/target.h"
 
 namespace fpd::cpu {
 

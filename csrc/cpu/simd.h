@@ -25,9 +25,6 @@ constexpr std::int64_t kLanes = 16;
 
 constexpr std::int64_t padded(std::int64_t size) { return (size + kLanes - 1) / kLanes * kLanes; }
 
-// The instruction set the multiversioned loops use on this machine.
-const char* simd_level();
-
 // Sum of kLanes partial sums in a fixed order.
 inline float lane_sum(const float* lanes) {
   float sums[kLanes];

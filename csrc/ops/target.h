@@ -11,4 +11,9 @@ struct Target {
   void* stream;  // cuda: a cudaStream_t
 };
 
+namespace cpu {
+// The instruction set that the multiversioned loops use on this machine.
+const char* simd_level();
+}  // namespace cpu
+
 }  // namespace fpd

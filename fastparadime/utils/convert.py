@@ -129,6 +129,12 @@ def rowcol_to_triu_index(i: int, j: int, dim: int) -> int:
     return i * (2 * dim - i - 1) // 2 + j - i - 1
 
 
+def is_triangular(length: int) -> bool:
+    """Whether a square matrix has so many values above its diagonal."""
+    dim = (1 + math.isqrt(1 + 8 * length)) // 2
+    return dim * (dim - 1) // 2 == length
+
+
 def triu_to_square_dim(len_triu: int) -> int:
     """Rows of the square matrix that has so many values above its diagonal.
 
@@ -145,7 +151,7 @@ def triu_to_square_dim(len_triu: int) -> int:
     if len_triu < 0:
         raise ValueError(f"len_triu must not be negative, but is {len_triu}")
     dim = (1 + math.isqrt(1 + 8 * len_triu)) // 2
-    if dim * (dim - 1) // 2 != len_triu:
+    if not is_triangular(len_triu):
         raise ValueError(
             f"{len_triu} values are not the triangle of a square matrix: {dim} rows have "
             f"{dim * (dim - 1) // 2} and {dim + 1} rows have {dim * (dim + 1) // 2}"
