@@ -11,7 +11,6 @@ from fastparadime import dr, loss, relations, transforms
 from fastparadime.types import Device
 from fastparadime.utils.validate import check_option
 
-
 _INITIALIZATIONS = ("spectral", "pca", None)
 
 
