@@ -93,3 +93,9 @@ def assert_same_bits(
         assert results[0] == results[1] == results[2]
 
     return check
+
+
+@pytest.fixture(autouse=True)
+def _away_from_the_sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Processes that a test starts import the installed package, not the folder beside tests."""
+    monkeypatch.chdir(tmp_path)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import builtins
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -318,6 +317,4 @@ def test_help_imports_nothing_heavy() -> None:
         "try:\n    main(['--help'])\n"
         "finally:\n    assert not {'torch', 'numpy', 'scipy', 'matplotlib'} & set(sys.modules)\n"
     )
-    start = time.perf_counter()
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
-    assert time.perf_counter() - start < 2  # 0.1 s where nothing else runs
