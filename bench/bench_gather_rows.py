@@ -17,7 +17,7 @@ def _table(rows, device):
 
 def own(rows, device):
     table, indices = _table(rows, device)
-    call = lambda: ops.gather_drawn(table, indices)
+    call = lambda: ops.gather_rows(table, indices)
     return Case(f"gather {rows:,} x 784", call, 2 * 4 * 784 * rows)
 
 

@@ -267,9 +267,9 @@ class _FusedEdgeStep:
         if data.device.type == "cpu":
             # Shapes may vary here, so a point drawn twice is embedded once.
             nodes, positions = ops.unique_nodes(ids)
-            rows = self._embed(ops.gather_drawn(data, nodes)).index_select(0, positions)
+            rows = self._embed(data.index_select(0, nodes)).index_select(0, positions)
         else:
-            rows = self._embed(ops.gather_drawn(data, ids))
+            rows = self._embed(data.index_select(0, ids))
         head_rows, tail_rows = rows.split((len(heads), tails.numel()))
         return ops.negative_edge_cross_entropy(
             head_rows, tail_rows.view(*tails.shape, -1), *self.curve

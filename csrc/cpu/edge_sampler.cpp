@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "parallel.h"
+#include "simd.h"
 
 namespace fpd::cpu {
 namespace {
@@ -12,6 +13,28 @@ namespace {
 constexpr std::int64_t kEdgesPerPiece = 1 << 16;
 constexpr std::int64_t kSlicesPerPiece = 1 << 14;
 constexpr std::int64_t kLanesPerPiece = 1 << 12;
+
+// A draw is a chain of cache misses: several lanes go through it together, each asking for what
+// its next step reads.
+constexpr std::int64_t kLanesInFlight = 32;
+
+void draw_lanes(const EdgeDrawArgs& args, std::int64_t first, std::int64_t count) {
+  PhiloxBits bits[kLanesInFlight];
+  std::int64_t edges[kLanesInFlight];
+  for (std::int64_t l = 0; l < count; ++l) {
+    bits[l] = first_bits(args, first + l);
+    prefetch(args.table.guide + args.table.slice_of(bits[l].low));
+  }
+  for (std::int64_t l = 0; l < count; ++l) {
+    prefetch(args.table.cumulative + args.table.guide[args.table.slice_of(bits[l].low)]);
+  }
+  for (std::int64_t l = 0; l < count; ++l) {
+    edges[l] = args.table.draw(bits[l].low);
+    prefetch(args.edge_heads + edges[l]);
+    prefetch(args.edge_tails + edges[l]);
+  }
+  for (std::int64_t l = 0; l < count; ++l) write_lane(args, first + l, bits[l], edges[l]);
+}
 
 std::int64_t pieces_of(std::int64_t size) { return (size + kEdgesPerPiece - 1) / kEdgesPerPiece; }
 
@@ -43,7 +66,9 @@ void edge_table(const EdgeTableArgs& args, int threads) {
 
 void edge_draw(const EdgeDrawArgs& args, int threads) {
   parallel_for(args.batch, kLanesPerPiece, threads, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t lane = begin; lane < end; ++lane) draw_lane(args, lane);
+    for (std::int64_t first = begin; first < end; first += kLanesInFlight) {
+      draw_lanes(args, first, std::min(kLanesInFlight, end - first));
+    }
   });
 }
 

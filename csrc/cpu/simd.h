@@ -25,6 +25,15 @@ constexpr std::int64_t kLanes = 16;
 
 constexpr std::int64_t padded(std::int64_t size) { return (size + kLanes - 1) / kLanes * kLanes; }
 
+// Asks for the cache line that is read a little later.
+inline void prefetch(const void* address) {
+#if defined(__GNUC__)
+  __builtin_prefetch(address);
+#else
+  static_cast<void>(address);
+#endif
+}
+
 // Sum of kLanes partial sums in a fixed order.
 inline float lane_sum(const float* lanes) {
   float sums[kLanes];

@@ -48,8 +48,12 @@ struct CumulativeTable {
     return find(value_of(bits), 0, size - 1);
   }
 
+  FPD_HD std::uint64_t slice_of(std::uint64_t bits) const {
+    return guide_bits == 0 ? 0 : bits >> (64 - guide_bits);
+  }
+
   FPD_HD std::int64_t draw(std::uint64_t bits) const {
-    const std::uint64_t slice = guide_bits == 0 ? 0 : bits >> (64 - guide_bits);
+    const std::uint64_t slice = slice_of(bits);
     return find(value_of(bits), guide[slice], guide[slice + 1]);
   }
 };

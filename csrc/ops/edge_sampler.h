@@ -33,10 +33,14 @@ struct EdgeDrawArgs {
   std::uint64_t step;
 };
 
-FPD_HD void draw_lane(const EdgeDrawArgs& args, std::int64_t lane) {
+FPD_HD PhiloxBits first_bits(const EdgeDrawArgs& args, std::int64_t lane) {
+  return philox(args.seed, args.step, static_cast<std::uint32_t>(lane), 0);
+}
+
+// The lane's draws, given its first random bits and the edge that they choose.
+FPD_HD void write_lane(const EdgeDrawArgs& args, std::int64_t lane, PhiloxBits bits,
+                       std::int64_t edge) {
   const std::uint32_t lane_bits = static_cast<std::uint32_t>(lane);
-  PhiloxBits bits = philox(args.seed, args.step, lane_bits, 0);
-  const std::int64_t edge = args.table.draw(bits.low);
   args.heads[lane] = args.edge_heads[edge];
   std::int32_t* tails = args.tails + lane * (1 + args.negatives);
   tails[0] = args.edge_tails[edge];
@@ -46,6 +50,11 @@ FPD_HD void draw_lane(const EdgeDrawArgs& args, std::int64_t lane) {
     tails[slot] =
         static_cast<std::int32_t>(multiply_high(draw, static_cast<std::uint64_t>(args.n)));
   }
+}
+
+FPD_HD void draw_lane(const EdgeDrawArgs& args, std::int64_t lane) {
+  const PhiloxBits bits = first_bits(args, lane);
+  write_lane(args, lane, bits, args.table.draw(bits.low));
 }
 
 struct UniqueNodesArgs {

@@ -9,7 +9,6 @@ from fastparadime.ops._checks import build_info, resolve_device
 from fastparadime.ops.edges import (
     EdgeBatch,
     EdgeSampler,
-    gather_drawn,
     gather_rows,
     negative_edge_cross_entropy,
     unique_nodes,
@@ -32,7 +31,6 @@ __all__ = [
     "Edges",
     "SmoothKnn",
     "build_info",
-    "gather_drawn",
     "gather_rows",
     "graph_matmul",
     "negative_edge_cross_entropy",

@@ -260,17 +260,6 @@ def gather_rows(table: TensorLike, indices: TensorLike) -> torch.Tensor:
     table = share(table).detach().contiguous()
     indices = as_indices(indices, "indices", 1, len(table) if table.ndim else 0)
     check_same_device(table=table, indices=indices)
-    return gather_drawn(table, indices)
-
-
-def gather_drawn(table: torch.Tensor, indices: torch.Tensor) -> torch.Tensor:
-    """`gather_rows` for indices that come from an operation, without checking them.
-
-    Parameters
-    ----------
-    table : contiguous tensor (n, ...)
-    indices : contiguous int32 tensor (m,)
-    """
     with on_device(table):
         out = table.new_empty((len(indices), *table.shape[1:]))
         row_bytes = math.prod(table.shape[1:]) * table.element_size()
