@@ -65,6 +65,7 @@ def run_example(module, path, lap):
         **phase,
     )
     for name, each in (("first phase", first), ("main phase", main)):
+        routine.add_training_phase(each)
         routine.run_training_phase(each)
         lap(name)
     routine.apply(X)
