@@ -13,6 +13,7 @@ from fastparadime.dataset import Data, Dataset, DerivedData, named_parts
 from fastparadime.loss import Loss
 from fastparadime.relationdata import RelationData
 from fastparadime.relations import Relations
+from fastparadime.sampling import DataEntries
 from fastparadime.training import TrainingData, TrainingPhase, check_phase, run_phase
 from fastparadime.types import Device, TensorLike
 from fastparadime.utils import ReprMixin
@@ -336,7 +337,7 @@ class ParametricDR(ReprMixin):
         check_phase(training_phase, self.dataset.data, relations, self.batch_relations)
         self._phases_run += 1
         data = TrainingData(
-            {key: entry.to(self.device) for key, entry in self.dataset.data.items()},
+            DataEntries((key, entry.to(self.device)) for key, entry in self.dataset.data.items()),
             relations,
             self.batch_relations,
             self.device,

@@ -293,3 +293,24 @@ def test_phases_of_one_name_draw_differently() -> None:
     routine_of(seed=1, training_phases=same).train()
     orders = {tuple(order.tolist()) for order in drawn}
     assert len(orders) == 3
+
+
+def test_an_entry_named_data_trains_every_phase() -> None:
+    X = table()
+    routine = dr.ParametricDR(
+        dataset={"data": X, "pos": X[:, :2].copy()},
+        global_relations=relations.NeighborBasedPDist(
+            transform=[transforms.ConnectivityBasedRescale(5), transforms.Symmetrize(True)]
+        ),
+        batch_relations=relations.DistsFromTo(transform=transforms.ModifiedCauchyTransform()),
+        seed=1,
+    )
+    routine.add_training_phase(loss=loss.PositionLoss(data_key="data"), epochs=1)
+    routine.add_training_phase(
+        loss=loss.RelationLoss(loss_function=loss.cross_entropy_loss),
+        sampling="negative_edge",
+        epochs=2,
+    )
+    routine.train()
+    assert [len(phase.loss.history) for phase in routine.training_phases] == [1, 2]
+    assert np.isfinite(routine.apply(X).numpy()).all()
