@@ -300,7 +300,10 @@ def test_an_entry_named_data_trains_every_phase() -> None:
     routine = dr.ParametricDR(
         dataset={"data": X, "pos": X[:, :2].copy()},
         global_relations=relations.NeighborBasedPDist(
-            transform=[transforms.ConnectivityBasedRescale(5), transforms.Symmetrize(True)]
+            transform=[
+                transforms.ConnectivityBasedRescale(5),
+                transforms.Symmetrize(subtract_product=True),
+            ]
         ),
         batch_relations=relations.DistsFromTo(transform=transforms.ModifiedCauchyTransform()),
         seed=1,
