@@ -14,6 +14,7 @@ from fastparadime.utils.convert import to_numpy
 from fastparadime.utils.validate import check_integer
 
 _DENSE_POINTS = 256  # components up to which a dense solver is faster than an iterative one
+_BASIS_BYTES = 256 * 2**20  # of the iterative solver's vectors, as far as it needs no more
 _TOLERANCE = 1e-4  # relative, of the eigenvalues: a start for training needs no more
 
 
@@ -79,14 +80,14 @@ def _subgraph(graph: Any, rows: Array) -> Edges:
 
 
 def _centres(members: list[Array], out_dim: int) -> Array:
-    """Places of the components: shelves of squares with sides of twice their radius."""
-    radii = np.array([len(rows) ** 0.5 for rows in members])
+    """Places of the components: shelves of squares, the largest first."""
+    sides = 3 * np.array([len(rows) ** 0.5 for rows in members])  # their diameter and a gap
     centres = np.zeros((len(members), out_dim))
-    shelf_width = np.sqrt((2 * radii) ** 2 @ np.ones_like(radii)) if out_dim > 1 else np.inf
+    shelf_width = np.sqrt((sides**2).sum()) if out_dim > 1 else np.inf
     x = y = height = 0.0
-    for i in np.argsort(-radii, kind="stable"):
-        side = 3 * radii[i]
-        if x > 0 and x + side > shelf_width * 1.5:
+    for i in np.argsort(-sides, kind="stable"):
+        side = sides[i]
+        if x > 0 and x + side > shelf_width:
             x, y, height = 0.0, y + height, 0.0
         centres[i, 0] = x + side / 2
         if out_dim > 1:
@@ -133,7 +134,9 @@ def _leading_vectors(product: Any, trivial: Array, out_dim: int, seed: int) -> A
     start = np.random.default_rng(seed).standard_normal(n)
     operator = LinearOperator((n, n), matvec=deflated, dtype=np.float64)
     options = {"k": out_dim, "which": "LA", "v0": start, "tol": _TOLERANCE}
-    basis = min(n - 1, max(2 * out_dim + 1, min(64, int(n**0.5))))
+    # A larger basis needs fewer products, but holds as many vectors of n.
+    affordable = int(np.clip(_BASIS_BYTES / (8 * n), 20, 64))
+    basis = min(n - 1, max(2 * out_dim + 1, min(affordable, int(n**0.5))))
     try:
         _, vectors = eigsh(operator, ncv=basis, maxiter=200, **options)
     except ArpackNoConvergence as stopped:
