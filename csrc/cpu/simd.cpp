@@ -1,3 +1,5 @@
+#include "simd.h"
+
 #include "../ops/target.h"
 
 namespace fpd::cpu {
@@ -5,7 +7,7 @@ namespace fpd::cpu {
 const char* simd_level() {
 #if defined(__aarch64__)
   return "neon";
-#elif defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
+#elif FPD_MULTIVERSIONED
   if (__builtin_cpu_supports("x86-64-v4")) return "avx512";
   if (__builtin_cpu_supports("x86-64-v3")) return "avx2";
   return "sse2";

@@ -5,10 +5,13 @@
 
 #include <cstdint>
 
-#if defined(__x86_64__) && defined(__gnu_linux__) && defined(__GNUC__) && !defined(__clang__)
+#if defined(__x86_64__) && defined(__gnu_linux__) && defined(__GNUC__) && !defined(__clang__) && \
+    __GNUC__ >= 12
+#define FPD_MULTIVERSIONED 1
 #define FPD_MULTIVERSION \
   __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 #else
+#define FPD_MULTIVERSIONED 0
 #define FPD_MULTIVERSION
 #endif
 
