@@ -18,8 +18,8 @@ class Optimizer(Protocol):
 class Adam:
     """Adam (Kingma & Ba 2015) with the defaults of `torch.optim.Adam`, through torch's fused kernel.
 
-    The same update; constructing one of torch's optimizers imports its compiler, which takes about
-    a second and 100 MB.
+    The same update; constructing one of torch's optimizers imports its compiler, which takes more
+    than a second and 70 MB.
 
     Parameters
     ----------
