@@ -4,27 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 
 from fastparadime import exceptions, models, ops
 from fastparadime.dataset import Data, Dataset, DerivedData, named_parts
 from fastparadime.loss import Loss
-from fastparadime.relationdata import RelationData
+from fastparadime.phases import TrainingPhase, check_phase
+from fastparadime.preparation import Preparation
 from fastparadime.relations import Relations
 from fastparadime.sampling import DataEntries
-from fastparadime.training import TrainingData, TrainingPhase, check_phase, run_phase
+from fastparadime.training import TrainingData, run_phase
 from fastparadime.types import Device, TensorLike
-from fastparadime.utils import ReprMixin
 from fastparadime.utils.convert import to_torch
 from fastparadime.utils.logging import log
 from fastparadime.utils.seed import derive, draw_seed
 from fastparadime.utils.stages import shows_bars, timed
-from fastparadime.utils.validate import check_data, check_integer, check_option
+from fastparadime.utils.validate import check_data, check_integer
 
 
-class ParametricDR(ReprMixin):
+class ParametricDR(Preparation):
     """A parametric dimensionality reduction routine.
 
     Parameters
@@ -84,23 +84,21 @@ class ParametricDR(ReprMixin):
         seed: int | None = None,
         progress: bool | None = None,
     ) -> None:
-        self.verbose = verbose
+        super().__init__(
+            derived_data,
+            global_relations,
+            device=ops.resolve_device("cuda" if use_cuda and device is None else device),
+            verbose=verbose,
+        )
         self.progress = progress
         self.seed = draw_seed() if seed is None else check_integer(seed, "seed", minimum=0)
-        self._device = ops.resolve_device("cuda" if use_cuda and device is None else device)
         self.out_dim = check_integer(out_dim, "out_dim", minimum=1)
         self.hidden_dims = [100, 50] if hidden_dims is None else list(hidden_dims)
-        self.derived_data = named_parts(derived_data, DerivedData, "derived", "derived_data")
-        self.global_relations = named_parts(global_relations, Relations, "rel", "global_relations")
         self.batch_relations = named_parts(batch_relations, Relations, "rel", "batch_relations")
         self.losses = named_parts(losses, Loss, "loss", "losses")
         for relation in (*self.global_relations.values(), *self.batch_relations.values()):
             relation._set_verbosity(verbose)
-        self.global_relation_data: dict[str, RelationData] = {}
-        self.stages: dict[str, float] = {}
         self.trained = False
-        self._global_relations_computed = False
-        self._dataset: Dataset | None = None
         self._model = model if model is None else model.to(self._device)
         self._phases_run = 0
         if model is None and in_dim is not None:
@@ -113,15 +111,6 @@ class ParametricDR(ReprMixin):
             self.add_training_phase(phase)
         if verbose and seed is None:
             log(f"Using seed {self.seed}.")
-
-    @property
-    def dataset(self) -> Dataset:
-        """The registered dataset."""
-        if self._dataset is None:
-            raise exceptions.NoDatasetRegisteredError(
-                "Attempted to access a dataset, but none was registered."
-            )
-        return self._dataset
 
     @property
     def model(self) -> torch.nn.Module:
@@ -146,6 +135,16 @@ class ParametricDR(ReprMixin):
             in_dim, self.out_dim, self.hidden_dims, generator=generator
         )
         self._model = model.to(self._device)
+
+    def _check_against_model(self, dataset: Dataset) -> None:
+        embedded = next((rel.data_key for rel in self.batch_relations.values()), "main")
+        if embedded not in dataset.data:
+            return
+        entry = dataset.data[embedded]
+        if self._model is None:
+            self._build_model(check_data(entry, f"entry {embedded!r}").shape[1])
+        else:
+            models.check_width(self.model, entry)
 
     def _call_model(self, method: str, X: TensorLike) -> torch.Tensor:
         self._check_trained()
@@ -224,104 +223,6 @@ class ParametricDR(ReprMixin):
         phase.determine_loss(self.losses)
         check_phase(phase, (), self.global_relations, self.batch_relations)
         self.training_phases.append(phase)
-
-    def register_dataset(self, dataset: Data | Dataset) -> None:
-        """Registers a dataset, replacing an earlier one.
-
-        Parameters
-        ----------
-        dataset : array, tensor, mapping of them, or Dataset
-        """
-        if self.verbose:
-            log("Registering dataset.")
-        dataset = dataset if isinstance(dataset, Dataset) else Dataset(dataset)
-        embedded = next((rel.data_key for rel in self.batch_relations.values()), "main")
-        if embedded in dataset.data and self._model is None:
-            entry = check_data(dataset.data[embedded], f"entry {embedded!r}")
-            self._build_model(entry.shape[1])
-        elif embedded in dataset.data:
-            models.check_width(self.model, dataset.data[embedded])
-        self._dataset = dataset
-        self._global_relations_computed = False
-
-    def add_data(self, data: Mapping[str, TensorLike | DerivedData]) -> None:
-        """Adds entries to the dataset, registering one if there is none, and derived entries.
-
-        Raises
-        ------
-        TypeError, ValueError
-            For entries that are neither, or of another length; nothing is added then.
-        """
-        derived = {k: v for k, v in data.items() if isinstance(v, DerivedData)}
-        regular: dict[str, Any] = {k: v for k, v in data.items() if k not in derived}
-        if regular and self._dataset is None:
-            self.register_dataset(regular)
-        elif regular:
-            stored = self.dataset.data.stored_name
-            replaced = [key for key in regular if key in self.dataset.data]
-            self.dataset.add(regular)
-            # Relations of replaced data are out of date.
-            outdated = {stored(key) for key in replaced}
-            if any(stored(rel.data_key) in outdated for rel in self.global_relations.values()):
-                self._global_relations_computed = False
-            self._report_entries(regular, replaced, "dataset")
-        self._report_entries(derived, list(self.derived_data), "derived data")
-        self.derived_data.update(derived)
-
-    def add_to_dataset(self, data: Mapping[str, TensorLike]) -> None:
-        """Adds entries to the registered dataset (paraDime 0.3's name)."""
-        if self._dataset is None:
-            raise exceptions.NoDatasetRegisteredError(
-                "Cannot inject additional data before registering a dataset."
-            )
-        self.add_data(data)
-
-    def _report_entries(self, added: Mapping[str, Any], there: Sequence[str], where: str) -> None:
-        for key in added if self.verbose else ():
-            action = "Overwriting" if key in there else "Adding"
-            log(f"{action} entry '{key}' {'in' if key in there else 'to'} {where}.")
-
-    def compute_derived_data(self, only: Literal["rel_based", "other"] | None = None) -> None:
-        """Computes derived entries and adds them to the dataset.
-
-        Parameters
-        ----------
-        only : {None, "rel_based", "other"}
-            Those that need global relations, the others, or all.
-        """
-        check_option(only, (None, "rel_based", "other"), "only")
-        dataset = self.dataset
-        for key, entry in self.derived_data.items():
-            if only is not None and entry.requires_relations != (only == "rel_based"):
-                continue
-            if entry.requires_relations and not self._global_relations_computed:
-                raise exceptions.RelationsNotComputedError(
-                    "Cannot compute relation-based derived entry before computing global relations."
-                )
-            if self.verbose:
-                log(f"Computing derived data entry '{key}'.")
-            sources: dict[str, Any] = {"data": dataset.data, "rels": self.global_relation_data}
-            with timed(self.stages, key):
-                arguments = [sources[kind][name] for kind, name in entry.type_key_tuples]
-                self.add_data({key: entry.func(*arguments, **entry.kwargs)})
-
-    def compute_global_relations(self, force: bool = False) -> None:
-        """Computes the global relations into `global_relation_data`, unless that was done.
-
-        Parameters
-        ----------
-        force : bool
-            Whether to compute them again.
-        """
-        dataset = self.dataset
-        if force or not self._global_relations_computed:
-            for key, relation in self.global_relations.items():
-                if self.verbose:
-                    log(f"Computing global relations '{key}'.")
-                with timed(self.stages, f"relations '{key}'"):
-                    data = dataset.data[relation.data_key].to(self._device)
-                    self.global_relation_data[key] = relation.compute_relations(data)
-        self._global_relations_computed = True
 
     def _prepare_training(self) -> None:
         """Called at the start of training, for subclasses to override."""

@@ -1,239 +1,24 @@
-"""Training phases and their steps."""
+"""The steps of a training phase."""
 
 from __future__ import annotations
 
-import copy
-import inspect
 import math
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import cast
 
 import torch
 
-from fastparadime import exceptions, models, ops
 from fastparadime import loss as losses
+from fastparadime import models, ops
 from fastparadime.optim import make_optimizer
+from fastparadime.phases import TrainingPhase
 from fastparadime.relationdata import RelationData
 from fastparadime.relations import DistsFromTo, Relations, euclidean_rows
-from fastparadime.sampling import Batch, Entries, NegativeEdgeBatches, item_batches
+from fastparadime.sampling import Entries, NegativeEdgeBatches, item_batches
 from fastparadime.transforms import ModifiedCauchyTransform
-from fastparadime.utils import ReprMixin
 from fastparadime.utils.logging import log
 from fastparadime.utils.seed import derive
-from fastparadime.utils.validate import check_integer, check_option, check_positive
-
-_SAMPLING = ("standard", "negative_edge")
-
-
-class TrainingPhase(ReprMixin):
-    """The settings of one phase of training.
-
-    Parameters
-    ----------
-    name : str, optional
-    epochs : int
-        Under standard sampling every item is seen once in an epoch.
-    batch_size : int
-        Items, or positive edges under negative-edge sampling, of a batch.
-    batches_per_epoch : int
-        Negative-edge sampling only; -1 for about as many items as the dataset has.
-    sampling : {"standard", "negative_edge"}
-    edge_rel_key : str
-        The global relations that positive edges are drawn from.
-    neg_sampling_rate : int
-        Negative edges to each positive one.
-    loss_keys, loss_weights : sequences, optional
-        Losses of the routine to minimise (paraDime 1.1); ["loss"] if neither they nor `loss` are
-        given.
-    optimizer : type
-        A torch optimizer class.
-    learning_rate : float
-    report_interval : int
-        Epochs between reports.
-    loss : Loss, optional
-        The loss to minimise (paraDime 0.3).
-    **kwargs
-        Passed on to the optimizer.
-
-    Raises
-    ------
-    TypeError, ValueError
-        For a setting that cannot be used.
-    """
-
-    def __init__(
-        self,
-        name: str | None = None,
-        epochs: int = 5,
-        batch_size: int = 50,
-        batches_per_epoch: int = -1,
-        sampling: str = "standard",
-        edge_rel_key: str = "rel",
-        neg_sampling_rate: int = 5,
-        loss_keys: Sequence[str] | None = None,
-        loss_weights: Sequence[float] | None = None,
-        optimizer: type[torch.optim.Optimizer] = torch.optim.Adam,
-        learning_rate: float = 0.01,
-        report_interval: int = 5,
-        *,
-        loss: losses.Loss | None = None,
-        **kwargs: Any,
-    ) -> None:
-        self.name = name
-        self.epochs = epochs
-        self.batch_size = batch_size
-        self.batches_per_epoch = batches_per_epoch
-        self.sampling = sampling
-        self.edge_rel_key = edge_rel_key
-        self.neg_sampling_rate = neg_sampling_rate
-        self.loss_keys = ["loss"] if loss_keys is None else list(loss_keys)
-        self.loss_weights = None if loss_weights is None else list(loss_weights)
-        self.optimizer = optimizer
-        self.learning_rate = learning_rate
-        self.report_interval = report_interval
-        self.kwargs = kwargs
-        self._loss = loss
-        self.check()
-
-    @classmethod
-    def settings(cls) -> tuple[str, ...]:
-        """Names of the settings that can be set one by one."""
-        return (
-            "name", "epochs", "batch_size", "batches_per_epoch", "sampling", "edge_rel_key",
-            "neg_sampling_rate", "loss_keys", "loss_weights", "optimizer", "learning_rate",
-            "report_interval", "loss",
-        )  # fmt: skip
-
-    def check(self) -> None:
-        """Raises for a setting that cannot be used."""
-        check_integer(self.epochs, "epochs", minimum=0)
-        check_integer(self.batch_size, "batch_size", minimum=1)
-        check_integer(self.neg_sampling_rate, "neg_sampling_rate", minimum=0)
-        check_integer(self.report_interval, "report_interval", minimum=1)
-        check_positive(self.learning_rate, "learning_rate", zero_ok=True)
-        check_option(self.sampling, _SAMPLING, "sampling")
-        if self.batches_per_epoch != -1:
-            check_integer(self.batches_per_epoch, "batches_per_epoch", minimum=1)
-        if not (
-            isinstance(self.optimizer, type) and issubclass(self.optimizer, torch.optim.Optimizer)
-        ):
-            raise ValueError(
-                f"optimizer must be a torch optimizer class, not {self.optimizer!r}; there are "
-                "Adam, AdamW, SGD, RMSprop and others in torch.optim"
-            )
-        accepted = inspect.signature(self.optimizer).parameters
-        unknown = [key for key in self.kwargs if key not in accepted]
-        if unknown and not any(p.kind is p.VAR_KEYWORD for p in accepted.values()):
-            raise TypeError(
-                f"{unknown[0]!r} is neither a setting of a phase {self.settings()} nor an option "
-                f"of {self.optimizer.__name__} {tuple(accepted)}"
-            )
-        if not self.loss_keys:
-            raise ValueError("loss_keys must name at least one loss")
-        if self.loss_weights is not None and len(self.loss_weights) != len(self.loss_keys):
-            raise ValueError(
-                f"loss_weights must have one weight for each of {len(self.loss_keys)} losses, not "
-                f"{len(self.loss_weights)}"
-            )
-        if self._loss is not None and not isinstance(self._loss, losses.Loss):
-            raise TypeError(f"loss must be a Loss, not {type(self._loss).__name__}")
-
-    @property
-    def loss(self) -> losses.Loss:
-        """The loss that is minimised."""
-        if self._loss is None:
-            raise exceptions.LossNotDeterminedError(
-                "Attempted to access loss before it was determined: add the phase to a routine "
-                f"with losses {self.loss_keys}, or give it a loss."
-            )
-        return self._loss
-
-    @loss.setter
-    def loss(self, loss: losses.Loss) -> None:
-        self._loss = loss
-
-    def with_settings(self, **settings: Any) -> TrainingPhase:
-        """A copy with some settings changed; None leaves a setting as it is."""
-        changed = copy.copy(self)
-        changed.kwargs = dict(self.kwargs)
-        changed.loss_keys = list(self.loss_keys)
-        changed.loss_weights = None if self.loss_weights is None else list(self.loss_weights)
-        changed._loss = copy.deepcopy(self._loss)
-        for key, value in settings.items():
-            if key not in self.settings():
-                changed.kwargs[key] = value
-            elif value is not None:
-                setattr(changed, key, value)
-        changed.check()
-        return changed
-
-    def determine_loss(self, available: Mapping[str, losses.Loss]) -> None:
-        """Takes the loss from a routine's losses, unless the phase has one of its own."""
-        if self._loss is not None:
-            return
-        for key in self.loss_keys:
-            if key not in available:
-                raise KeyError(
-                    f"training phase {self.name!r} needs loss {key!r}; there are "
-                    f"{sorted(available)}"
-                )
-        chosen = [copy.deepcopy(available[key]) for key in self.loss_keys]
-        if len(chosen) == 1:
-            self.loss = chosen[0]
-        else:
-            self.loss = losses.CompoundLoss(chosen, self.loss_weights, name=self.name)
-
-
-def check_phase(
-    phase: TrainingPhase,
-    entries: Collection[str],
-    global_relations: Collection[str],
-    batch_relations: Mapping[str, Relations],
-) -> None:
-    """Raises if a phase needs data or relations that are not among those there will be.
-
-    Parameters
-    ----------
-    phase : TrainingPhase
-        With its loss determined.
-    entries : collection of str
-        Dataset entries; empty if they are not known yet.
-    global_relations : collection of str
-    batch_relations : mapping of Relations
-
-    Raises
-    ------
-    KeyError
-        Naming what is missing and what there is.
-    UnsupportedConfigurationError
-        If relations do not fit the sampling.
-    """
-    needed = {"edge_rel_key": phase.edge_rel_key} if phase.sampling == "negative_edge" else {}
-    keys: dict[str, str] = {}
-    for loss in phase.loss.losses if isinstance(phase.loss, losses.CompoundLoss) else [phase.loss]:
-        loss.check(phase.sampling, batch_relations)  # type: ignore[arg-type]
-        if isinstance(loss, losses.RelationLoss):
-            keys["data_key"] = batch_relations[loss.batch_relation_key].data_key
-            if phase.sampling == "standard":
-                needed["global_relation_key"] = loss.global_relation_key
-        elif isinstance(
-            loss, (losses.ClassificationLoss, losses.PositionLoss, losses.ReconstructionLoss)
-        ):
-            names = ("data_key", "position_key", "label_key")
-            keys.update({n: getattr(loss, n) for n in names if hasattr(loss, n)})
-    for name, key in needed.items():
-        if key not in global_relations:
-            raise KeyError(
-                f"training phase {phase.name!r} needs global relations {key!r} ({name}); there "
-                f"are {sorted(global_relations)}"
-            )
-    for name, key in keys.items():
-        if entries and key not in entries:
-            raise KeyError(
-                f"training phase {phase.name!r} needs data entry {key!r} ({name}); there are "
-                f"{sorted(entries)}"
-            )
 
 
 @dataclass(frozen=True)
@@ -384,13 +169,3 @@ def run_phase(
                 epoch = step // per_epoch - 1
                 if verbose and epoch % phase.report_interval == 0:
                     log(f"Loss after epoch {epoch}: {phase.loss.history[-1]}")
-
-
-__all__ = [
-    "Batch",
-    "TrainingData",
-    "TrainingPhase",
-    "check_phase",
-    "fused_curve",
-    "run_phase",
-]

@@ -17,7 +17,9 @@ LAYERS = (
     {"cli", "cli_support", "estimators"},
     {"routines"},
     {"dr"},
-    {"dataset", "training"},
+    {"preparation", "training"},
+    {"dataset"},
+    {"phases"},
     {"loss", "sampling"},
     {"models", "optim"},
     {"relations"},
@@ -32,7 +34,6 @@ SPECIAL = {"config", "__init__", "reference", "spec"}
 # Within a row, these may build on one another.
 SAME_ROW = {
     ("cli", "cli_support"), ("estimators", "cli_support"), ("relationdata", "ops"),
-    ("training", "dataset"),
 }  # fmt: skip
 
 
