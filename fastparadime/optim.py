@@ -9,7 +9,9 @@ import torch
 
 
 class Optimizer(Protocol):
-    """What a training step asks of an optimizer."""
+    """What a training step asks of an optimizer, torch's or our own."""
+
+    param_groups: list[dict[str, Any]]
 
     def zero_grad(self) -> None: ...
     def step(self) -> Any: ...
@@ -25,13 +27,18 @@ class Adam:
     ----------
     parameters : iterable of floating-point tensors
     learning_rate : float
+
+    Attributes
+    ----------
+    param_groups : list of one dict
+        Its 'lr' is the learning rate of the next step, as in torch's optimizers.
     """
 
     _BETAS = (0.9, 0.999)
     _EPSILON = 1e-8
 
     def __init__(self, parameters: Iterable[torch.Tensor], learning_rate: float) -> None:
-        self._learning_rate = learning_rate
+        self.param_groups = [{"lr": learning_rate}]
         self._state = {
             p: (torch.zeros_like(p), torch.zeros_like(p), torch.zeros((), device=p.device))
             for p in parameters
@@ -58,7 +65,7 @@ class Adam:
             squares,
             [],
             steps,
-            lr=self._learning_rate,
+            lr=self.param_groups[0]["lr"],
             beta1=self._BETAS[0],
             beta2=self._BETAS[1],
             weight_decay=0.0,

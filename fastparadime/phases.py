@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 import inspect
-from collections.abc import Collection, Mapping, Sequence
+import math
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -16,6 +17,12 @@ from fastparadime.utils import ReprMixin
 from fastparadime.utils.validate import check_integer, check_option, check_positive
 
 _SAMPLING = ("standard", "negative_edge")
+# The share of the learning rate that is left after a share of all steps.
+_SCHEDULES: dict[str, Callable[[float], float]] = {
+    "constant": lambda done: 1.0,
+    "linear": lambda done: 1.0 - done,
+    "cosine": lambda done: 0.5 * (1.0 + math.cos(math.pi * done)),
+}
 
 
 class TrainingPhase(ReprMixin):
@@ -45,6 +52,8 @@ class TrainingPhase(ReprMixin):
         Epochs between reports.
     loss : Loss, optional
         The loss to minimise (paraDime 0.3).
+    schedule : {"constant", "linear", "cosine"}
+        How the learning rate falls over the steps of the phase, to zero after the last one.
     **kwargs
         Passed on to the optimizer.
 
@@ -70,6 +79,7 @@ class TrainingPhase(ReprMixin):
         report_interval: int = 5,
         *,
         loss: losses.Loss | None = None,
+        schedule: str = "constant",
         **kwargs: Any,
     ) -> None:
         self.name = name
@@ -84,6 +94,7 @@ class TrainingPhase(ReprMixin):
         self.optimizer = optimizer
         self.learning_rate = learning_rate
         self.report_interval = report_interval
+        self.schedule = schedule
         self.kwargs = kwargs
         self._loss = loss
         self.check()
@@ -94,7 +105,7 @@ class TrainingPhase(ReprMixin):
         return (
             "name", "epochs", "batch_size", "batches_per_epoch", "sampling", "edge_rel_key",
             "neg_sampling_rate", "loss_keys", "loss_weights", "optimizer", "learning_rate",
-            "report_interval", "loss",
+            "report_interval", "loss", "schedule",
         )  # fmt: skip
 
     def check(self) -> None:
@@ -105,6 +116,7 @@ class TrainingPhase(ReprMixin):
         check_integer(self.report_interval, "report_interval", minimum=1)
         check_positive(self.learning_rate, "learning_rate", zero_ok=True)
         check_option(self.sampling, _SAMPLING, "sampling")
+        check_option(self.schedule, tuple(_SCHEDULES), "schedule")
         if self.batches_per_epoch != -1:
             check_integer(self.batches_per_epoch, "batches_per_epoch", minimum=1)
         if not (
@@ -130,6 +142,10 @@ class TrainingPhase(ReprMixin):
             )
         if self._loss is not None and not isinstance(self._loss, losses.Loss):
             raise TypeError(f"loss must be a Loss, not {type(self._loss).__name__}")
+
+    def learning_rate_at(self, step: int, steps: int) -> float:
+        """The learning rate of a step, counted from 0, of so many."""
+        return self.learning_rate * _SCHEDULES[self.schedule](step / steps)
 
     @property
     def loss(self) -> losses.Loss:

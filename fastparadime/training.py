@@ -160,6 +160,9 @@ def run_phase(
     total = phase.epochs * per_epoch
     with tqdm(total=total, desc=phase.name, unit="step", disable=not progress) as bar:
         for step, loss in enumerate(_step_losses(model, phase, data, data.seed), start=1):
+            if phase.schedule != "constant":
+                for group in optimizer.param_groups:
+                    group["lr"] = phase.learning_rate_at(step - 1, total)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()

@@ -17,9 +17,10 @@ def test_takes_the_steps_of_torchs_adam(dtype):
     own = optim.make_optimizer(torch.optim.Adam, model, 0.01)
     theirs = torch.optim.Adam(other.parameters(), lr=0.01)
     assert isinstance(own, optim.Adam)
-    for _ in range(30):
+    for step in range(30):
         x = torch.randn(16, 5, dtype=dtype)
         for net, optimizer in ((model, own), (other, theirs)):
+            optimizer.param_groups[0]["lr"] = 0.01 * (1 - step / 30)
             optimizer.zero_grad()
             net(x).square().sum().backward()
             optimizer.step()

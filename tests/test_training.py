@@ -223,6 +223,7 @@ SETTINGS = {
     "optimizer": torch.optim.SGD,
     "learning_rate": 0.5,
     "report_interval": 3,
+    "schedule": "cosine",
 }
 
 
@@ -279,6 +280,41 @@ def test_zero_epochs_leave_the_weights() -> None:
     assert run(routine, edge_phase(loss.RelationLoss(loss.cross_entropy_loss), epochs=0)) == []
     for old, new in zip(before, routine.model.parameters(), strict=True):
         torch.testing.assert_close(old, new, rtol=0, atol=0)
+
+
+class RateRecorder(torch.optim.SGD):
+    """SGD that keeps the learning rate of each of its steps."""
+
+    rates: list[float] = []  # noqa: RUF012
+
+    def step(self, closure: Any = None) -> Any:
+        self.rates.append(self.param_groups[0]["lr"])
+        return super().step(closure)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "shares"),
+    [
+        ("constant", [1, 1, 1, 1]),
+        ("linear", [1, 0.75, 0.5, 0.25]),
+        ("cosine", [1, 0.853553, 0.5, 0.146447]),
+    ],
+)
+def test_learning_rate_follows_the_schedule(
+    schedule: str, shares: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(RateRecorder, "rates", [])
+    data = {"main": table(), "zero": np.zeros((N, 2), np.float32)}
+    routine = dr.ParametricDR(dataset=data, losses=loss.PositionLoss(position_key="zero"), seed=1)
+    routine.add_training_phase(
+        epochs=2,
+        batch_size=-(-N // 2),
+        optimizer=RateRecorder,
+        learning_rate=0.02,
+        schedule=schedule,
+    )
+    routine.train()
+    np.testing.assert_allclose(RateRecorder.rates, 0.02 * np.array(shares), rtol=1e-5)
 
 
 def test_reports_follow_the_interval(capsys: pytest.CaptureFixture[str]) -> None:
