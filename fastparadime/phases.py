@@ -19,7 +19,7 @@ from fastparadime.utils.validate import check_integer, check_option, check_posit
 _SAMPLING = ("standard", "negative_edge")
 # The share of the learning rate that is left after a share of all steps.
 _SCHEDULES: dict[str, Callable[[float], float]] = {
-    "constant": lambda done: 1.0,
+    "constant": lambda _: 1.0,
     "linear": lambda done: 1.0 - done,
     "cosine": lambda done: 0.5 * (1.0 + math.cos(math.pi * done)),
 }
