@@ -21,6 +21,7 @@ _MODULES = (
     "relationdata",
     "relations",
     "routines",
+    "saving",
     "spectral",
     "training",
     "transforms",
