@@ -14,6 +14,7 @@ __version__ = metadata.version("fastparadime")
 _MODULES = (
     "dr",
     "exceptions",
+    "exporting",
     "loss",
     "models",
     "neighbors",

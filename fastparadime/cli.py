@@ -1,4 +1,4 @@
-"""The command line: ``fastparadime demo | embed | apply | info``.
+"""The command line: ``fastparadime demo | embed | apply | export | info``.
 
 Everything heavy is imported inside the commands, so that ``--help`` answers at once.
 """
@@ -172,6 +172,23 @@ def apply(
     support.write_results(report, coords, Path(output), Path(plot) if plot else None, classes)
     size = f"{len(data):,} x {data.shape[1]:,} -> {routine.out_dim}"
     report.show({"data": size, "model": model, "device": device}, files)
+
+
+@main.command()
+@click.argument("model")
+@click.argument("output", metavar="OUTPUT")
+def export(model: str, output: str) -> None:
+    """Write a saved MODEL for other runtimes.
+
+    OUTPUT is a .onnx file, or a .pt2 file for torch.export.load.
+    """
+    support.check_outputs([Path(output)], [model])
+    from fastparadime import dr
+
+    report = support.Report()
+    with report.stage("export"):
+        dr.ParametricDR.load(model).export(output)
+    report.show({"model": model}, [Path(output)])
 
 
 @main.command()

@@ -1,4 +1,4 @@
-"""Applying a routine's model: coordinates and files."""
+"""Applying a routine's model: coordinates, files, and programs for other runtimes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from fastparadime import exceptions, models, saving
+from fastparadime import exceptions, exporting, models, saving
 from fastparadime.types import TensorLike
 from fastparadime.utils.convert import to_torch
 from fastparadime.utils.seed import derive
@@ -132,3 +132,14 @@ class Inference:
             hidden_dims=self.hidden_dims,
             history=self.history,
         )
+
+    def export(
+        self, path: str | Path, X: TensorLike | None = None, method: str | None = None
+    ) -> None:
+        """Writes the trained model's program for other runtimes: ``.onnx``, or ``.pt2`` for torch.
+
+        Parameters and errors are those of `fastparadime.exporting.export`; before training
+        NotTrainedError is raised.
+        """
+        self._check_trained()
+        exporting.export(self.model, path, X, method)

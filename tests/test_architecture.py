@@ -18,7 +18,7 @@ LAYERS = (
     {"routines"},
     {"dr"},
     {"preparation", "training", "inference"},
-    {"dataset", "saving"},
+    {"dataset", "saving", "exporting"},
     {"phases"},
     {"loss", "sampling"},
     {"models", "optim"},

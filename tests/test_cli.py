@@ -252,6 +252,22 @@ def test_cuda_asked_for_and_absent(monkeypatch) -> None:
 
 
 @pytest.mark.usefixtures("X")
+@pytest.mark.parametrize("extension", ["onnx", "pt2"])
+def test_export(folder: Path, extension: str) -> None:
+    _save_model("model", 6)
+    result = _run("export", "model", f"model.{extension}")
+    assert result.exit_code == 0, result.output
+    assert f"model.{extension}" in result.stdout
+    assert result.stderr == ""
+    written = {path.name for path in folder.iterdir()}
+    assert written == {"X.npy", "y.npy", "model", f"model.{extension}"}
+    _assert_error(_run("export", "model", "model.tflite"), "exported as .onnx or .pt2")
+    _assert_error(_run("export", "none", "model.onnx"), "no such file: none")
+    _assert_error(_run("export", "X.npy", "model.onnx"), "is not a fastparadime model file")
+    _assert_error(_run("export", "model", "model"), "given twice")
+
+
+@pytest.mark.usefixtures("X")
 def test_bad_models(folder: Path) -> None:
     (folder / "text").write_text("hello")
     _save_model("narrow", 5, out_dim=3)
@@ -312,7 +328,7 @@ def test_info_version_and_help() -> None:
     for args in ((), ("--help",)):
         result = _run(*args)
         assert result.exit_code == 0
-        assert all(name in result.stdout for name in ("demo", "embed", "apply", "info"))
+        assert all(name in result.stdout for name in ("demo", "embed", "apply", "export", "info"))
 
 
 def test_help_imports_nothing_heavy() -> None:
