@@ -14,6 +14,7 @@ __version__ = metadata.version("fastparadime")
 _MODULES = (
     "dr",
     "exceptions",
+    "exporting",
     "loss",
     "models",
     "neighbors",
@@ -21,6 +22,7 @@ _MODULES = (
     "relationdata",
     "relations",
     "routines",
+    "saving",
     "spectral",
     "training",
     "transforms",

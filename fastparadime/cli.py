@@ -1,4 +1,4 @@
-"""The command line: ``fastparadime demo | embed | apply | info``.
+"""The command line: ``fastparadime demo | embed | apply | export | info``.
 
 Everything heavy is imported inside the commands, so that ``--help`` answers at once.
 """
@@ -138,8 +138,8 @@ def embed(
     coords = _train(routine, data, report)
     support.write_results(report, coords, Path(output), Path(plot) if plot else None, classes)
     if save:
-        with report.stage("save"), support.replacing(Path(save)) as part:
-            routine.save(part)
+        with report.stage("save"):
+            routine.save(save)
     _summarise(report, data, routine, files, method=method)
 
 
@@ -157,22 +157,38 @@ def apply(
     files = [Path(name) for name in (output, plot) if name]
     support.check_outputs(files, [x, labels, model], output=output, plot=plot)
     support.check_device(device)
-    from fastparadime import models
+    from fastparadime import dr, models
 
     report = support.Report()
     with report.stage("read"):
-        network = models.load(model)
+        routine = dr.ParametricDR.load(model, device=device)
         data, classes = support.read(x, labels, min_rows=1)
-    if data.shape[1] != network.in_dim:
-        raise ValueError(
-            f"{x} has {data.shape[1]} columns, but the model of {model} takes {network.in_dim}"
-        )
-    support.check_plot(plot, network.out_dim)
+    width = models.input_width(routine.model)
+    if width is not None and data.shape[1] != width:
+        raise ValueError(f"{x} has {data.shape[1]} columns, but the model of {model} takes {width}")
+    support.check_plot(plot, routine.out_dim)
     with report.stage("apply"):
-        coords = models.embed_in_chunks(network, data, device=device)
+        coords = routine.apply(data)
     support.write_results(report, coords, Path(output), Path(plot) if plot else None, classes)
-    size = f"{len(data):,} x {data.shape[1]:,} -> {network.out_dim}"
+    size = f"{len(data):,} x {data.shape[1]:,} -> {routine.out_dim}"
     report.show({"data": size, "model": model, "device": device}, files)
+
+
+@main.command()
+@click.argument("model")
+@click.argument("output", metavar="OUTPUT")
+def export(model: str, output: str) -> None:
+    """Write a saved MODEL for other runtimes.
+
+    OUTPUT is a .onnx file, or a .pt2 file for torch.export.load.
+    """
+    support.check_outputs([Path(output)], [model])
+    from fastparadime import dr
+
+    report = support.Report()
+    with report.stage("export"):
+        dr.ParametricDR.load(model).export(output)
+    report.show({"model": model}, [Path(output)])
 
 
 @main.command()

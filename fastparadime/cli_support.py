@@ -188,18 +188,6 @@ def read(x: str, labels: str | None, *, min_rows: int) -> tuple[Array, Array | N
         raise ValueError(str(error)) from error
 
 
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A path to write to, which takes the place of `path` once it is complete."""
-    target = path.resolve()
-    part = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
-        yield part
-        part.replace(target)
-    finally:
-        part.unlink(missing_ok=True)
-
-
 def write_results(
     report: Report,
     coords: torch.Tensor,
@@ -210,6 +198,8 @@ def write_results(
 ) -> None:
     """Writes the embedding and, if asked, its map."""
     import numpy as np
+
+    from fastparadime.utils.files import replacing
 
     with report.stage("write"), replacing(output) as part, part.open("wb") as file:
         np.save(file, coords.numpy())

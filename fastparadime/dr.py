@@ -4,27 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
-from fastparadime import exceptions, models, ops
+from fastparadime import exceptions, models, ops, saving
 from fastparadime.dataset import Data, Dataset, DerivedData, named_parts
+from fastparadime.inference import Inference
 from fastparadime.loss import Loss
 from fastparadime.phases import TrainingPhase, check_phase
 from fastparadime.preparation import Preparation
 from fastparadime.relations import Relations
 from fastparadime.sampling import DataEntries
 from fastparadime.training import TrainingData, run_phase
-from fastparadime.types import Device, TensorLike
-from fastparadime.utils.convert import to_torch
+from fastparadime.types import Device
 from fastparadime.utils.logging import log
 from fastparadime.utils.seed import derive, draw_seed
 from fastparadime.utils.stages import shows_bars, timed
 from fastparadime.utils.validate import check_data, check_integer
 
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
-class ParametricDR(Preparation):
+
+class ParametricDR(Preparation, Inference):
     """A parametric dimensionality reduction routine.
 
     Parameters
@@ -62,6 +65,8 @@ class ParametricDR(Preparation):
     seed : int
     stages : dict of float
         Seconds of each stage so far.
+    history : list of dict
+        Of each phase run so far: its 'name' and the 'losses' of its epochs.
     """
 
     def __init__(
@@ -84,23 +89,15 @@ class ParametricDR(Preparation):
         seed: int | None = None,
         progress: bool | None = None,
     ) -> None:
-        super().__init__(
-            derived_data,
-            global_relations,
-            device=ops.resolve_device("cuda" if use_cuda and device is None else device),
-            verbose=verbose,
-        )
+        where = ops.resolve_device("cuda" if use_cuda and device is None else device)
+        number = draw_seed() if seed is None else check_integer(seed, "seed", minimum=0)
+        Preparation.__init__(self, derived_data, global_relations, device=where, verbose=verbose)
+        Inference.__init__(self, model, out_dim, hidden_dims, seed=number, device=where)
         self.progress = progress
-        self.seed = draw_seed() if seed is None else check_integer(seed, "seed", minimum=0)
-        self.out_dim = check_integer(out_dim, "out_dim", minimum=1)
-        self.hidden_dims = [100, 50] if hidden_dims is None else list(hidden_dims)
         self.batch_relations = named_parts(batch_relations, Relations, "rel", "batch_relations")
         self.losses = named_parts(losses, Loss, "loss", "losses")
         for relation in (*self.global_relations.values(), *self.batch_relations.values()):
             relation._set_verbosity(verbose)
-        self.trained = False
-        self._model = model if model is None else model.to(self._device)
-        self._phases_run = 0
         if model is None and in_dim is not None:
             self._build_model(in_dim)
         if dataset is not None:
@@ -112,29 +109,52 @@ class ParametricDR(Preparation):
         if verbose and seed is None:
             log(f"Using seed {self.seed}.")
 
-    @property
-    def model(self) -> torch.nn.Module:
-        """The model; a default one is built as soon as the width of the data is known."""
-        if self._model is None:
-            raise exceptions.NoDatasetRegisteredError(
-                "the default model is built from the data: give in_dim, a dataset or a model"
-            )
-        return self._model
+    @classmethod
+    def load(
+        cls,
+        path: str | Path,
+        model: torch.nn.Module | None = None,
+        *,
+        device: Device | None = None,
+        **parts: Any,
+    ) -> Self:
+        """The trained routine of a file that `save` wrote, ready to be applied.
 
-    @property
-    def device(self) -> torch.device:
-        """Where the model is."""
-        return self._device if self._model is None else models.device_of(self._model)
+        To train it further, give the parts again that the file does not hold, and data. The
+        optimizer starts anew and the draws go on where they ended.
 
-    def __call__(self, X: TensorLike) -> torch.Tensor:
-        return self.embed(X)
+        Parameters
+        ----------
+        path : str or Path
+        model : torch.nn.Module, optional
+            Takes the weights; needed for classes that are not known to `fastparadime.models`.
+        device : device, optional
+            Where the model goes, wherever it was trained; the CPU if None.
+        **parts
+            Other arguments of the class, such as relations, losses and training phases.
 
-    def _build_model(self, in_dim: int) -> None:
-        generator = torch.Generator().manual_seed(derive(self.seed, "model"))
-        model = models.FullyConnectedEmbeddingModel(
-            in_dim, self.out_dim, self.hidden_dims, generator=generator
+        Raises
+        ------
+        FileNotFoundError
+            If there is no such file.
+        SpecificationError
+            If it is not the file of a routine, or its model needs or does not fit `model`.
+        """
+        saved = saving.read(path)
+        about = saved.description
+        routine = cls(
+            model=saved.model(model),
+            seed=about.seed,
+            out_dim=about.out_dim,
+            hidden_dims=about.hidden_dims,
+            device=device,
+            **parts,
         )
-        self._model = model.to(self._device)
+        routine.model.load_state_dict(saved.weights)
+        routine.model.eval()
+        routine.history = about.history
+        routine.trained = True
+        return routine
 
     def _check_against_model(self, dataset: Dataset) -> None:
         embedded = next((rel.data_key for rel in self.batch_relations.values()), "main")
@@ -145,53 +165,6 @@ class ParametricDR(Preparation):
             self._build_model(check_data(entry, f"entry {embedded!r}").shape[1])
         else:
             models.check_width(self.model, entry)
-
-    def _call_model(self, method: str, X: TensorLike) -> torch.Tensor:
-        self._check_trained()
-        models.check_width(self.model, X)
-        rows = models.as_input(self.model, to_torch(X))
-        call = getattr(self.model, method, None)
-        if not callable(call):
-            raise AttributeError(f"Model has no {method} method.")
-        result: torch.Tensor = call(rows)
-        return result
-
-    def _check_trained(self) -> None:
-        if not self.trained:
-            raise exceptions.NotTrainedError(
-                "DR instance is not trained yet. Call 'train' with appropriate arguments before "
-                "calling the model."
-            )
-
-    def apply(self, X: TensorLike, method: str | None = None) -> torch.Tensor:
-        """The model's output for `X` (n, ...) without gradients, on the CPU, chunk by chunk.
-
-        Parameters
-        ----------
-        X : array or tensor, memory-mapped ones included
-        method : str, optional
-            The model's method; its call if None.
-
-        Raises
-        ------
-        NotTrainedError
-            Before training.
-        """
-        self._check_trained()
-        return models.embed_in_chunks(self.model, X, method)
-
-    def embed(self, X: TensorLike) -> torch.Tensor:
-        """Coordinates of `X` (n, ...) in the embedding, with gradients, on the model's device."""
-        return self._call_model("embed", X)
-
-    def classify(self, X: TensorLike) -> torch.Tensor:
-        """Class scores of `X` (n, ...), with gradients, on the model's device."""
-        return self._call_model("classify", X)
-
-    def save(self, path: str | Path) -> None:
-        """Writes the trained default model to a file that `fastparadime.models.load` reads."""
-        self._check_trained()
-        models.save(self.model, path)
 
     def set_training_defaults(
         self, training_phase: TrainingPhase | None = None, **settings: Any
@@ -236,21 +209,26 @@ class ParametricDR(Preparation):
         training_phase.determine_loss(self.losses)
         relations = self.global_relation_data
         check_phase(training_phase, self.dataset.data, relations, self.batch_relations)
-        self._phases_run += 1
         data = TrainingData(
             DataEntries((key, entry.to(self.device)) for key, entry in self.dataset.data.items()),
             relations,
             self.batch_relations,
             self.device,
-            derive(self.seed, "phase", self._phases_run),
+            derive(self.seed, "phase", len(self.history) + 1),
         )
         bars = shows_bars(self.progress, verbose=self.verbose)
+        epochs_before = len(training_phase.loss.history)
         try:
             with timed(self.stages, f"phase '{training_phase.name}'"):
                 run_phase(self.model, training_phase, data, verbose=self.verbose, progress=bars)
         except KeyboardInterrupt:
-            self.trained = True  # by the steps so far
+            self._record(training_phase, epochs_before)  # trained by the steps so far
             raise
+        self._record(training_phase, epochs_before)
+
+    def _record(self, phase: TrainingPhase, epochs_before: int) -> None:
+        losses = phase.loss.history[epochs_before:]
+        self.history.append({"name": phase.name, "losses": losses})
         self.trained = True
 
     def train(self, data: Data | None = None) -> None:

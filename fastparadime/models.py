@@ -1,21 +1,53 @@
-"""Models that routines train, applying them in chunks, and their files."""
+"""Models that routines train, and applying them in chunks."""
 
 from __future__ import annotations
 
 import itertools
-import json
 import math
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 import torch
 
-from fastparadime.exceptions import SpecificationError
-from fastparadime.types import Device, TensorLike
+from fastparadime.types import TensorLike
 from fastparadime.utils.convert import to_torch
 from fastparadime.utils.validate import check_integer
 
 _CHUNK_BYTES = 32 * 2**20  # of input rows embedded at a time
+
+_ModelClass = TypeVar("_ModelClass", bound=type[torch.nn.Module])
+_registered: dict[str, type[torch.nn.Module]] = {}
+
+
+def register(model_class: _ModelClass) -> _ModelClass:
+    """Class decorator: saved routines with models of this class load without an instance.
+
+    Parameters
+    ----------
+    model_class : type of torch.nn.Module
+        With a method `arguments` that gives the constructor's keyword arguments, as JSON has them.
+        The constructor must also work under ``torch.device("meta")``.
+
+    Raises
+    ------
+    TypeError
+        Without such a method.
+    ValueError
+        If a class of another module has the name.
+    """
+    name = model_class.__qualname__
+    if not callable(getattr(model_class, "arguments", None)):
+        raise TypeError(f"{name} must have a method 'arguments' to be registered")
+    other = _registered.get(name)
+    if other is not None and other.__module__ != model_class.__module__:
+        raise ValueError(f"a model class {name} of {other.__module__} is registered already")
+    _registered[name] = model_class
+    return model_class
+
+
+def registered(name: str) -> type[torch.nn.Module] | None:
+    """The registered class of that name, None if there is none."""
+    return _registered.get(name)
 
 
 class Model(torch.nn.Module):
@@ -38,6 +70,7 @@ class Model(torch.nn.Module):
         raise NotImplementedError(f"{type(self).__name__} does not define classify")
 
 
+@register
 class FullyConnectedEmbeddingModel(Model):
     """A fully connected network with softplus activations.
 
@@ -78,6 +111,10 @@ class FullyConnectedEmbeddingModel(Model):
     def embed(self, X: torch.Tensor) -> torch.Tensor:
         return self.forward(X)
 
+    def arguments(self) -> dict[str, Any]:
+        """What the constructor takes for a model of these dimensions."""
+        return {"in_dim": self.in_dim, "out_dim": self.out_dim, "hidden_dims": self.hidden_dims}
+
 
 def _linear(in_dim: int, out_dim: int, generator: torch.Generator | None) -> torch.nn.Module:
     if generator is None:
@@ -101,16 +138,36 @@ def dtype_of(model: torch.nn.Module) -> torch.dtype:
     return next((p.dtype for p in model.parameters()), torch.float32)
 
 
-def check_width(model: torch.nn.Module, X: TensorLike) -> None:
-    """Raises if the rows of `X` are not of the width that the model says it takes.
+def input_width(model: torch.nn.Module) -> int | None:
+    """Columns of the rows that the model takes, None if it does not say.
 
     Known for models with an attribute `in_dim`, and for a Sequential that starts with a Linear.
     """
     width = getattr(model, "in_dim", None)
     if isinstance(model, torch.nn.Sequential) and len(model):
         width = getattr(model[0], "in_features", width)
-    if isinstance(width, int) and X.ndim == 2 and X.shape[1] != width:
+    return width if isinstance(width, int) else None
+
+
+def check_width(model: torch.nn.Module, X: TensorLike) -> None:
+    """Raises if the rows of `X` are not of the model's `input_width`."""
+    width = input_width(model)
+    if width is not None and X.ndim == 2 and X.shape[1] != width:
         raise ValueError(f"X has {X.shape[1]} columns, but the model takes {width}")
+
+
+def method_of(model: torch.nn.Module, name: str | None) -> Callable[..., Any]:
+    """The model's method, or the model itself if `name` is None.
+
+    Raises
+    ------
+    AttributeError
+        If the model has no such method.
+    """
+    method: object = model if name is None else getattr(model, name, None)
+    if not callable(method):
+        raise AttributeError(f"Model has no {name} method.")
+    return method
 
 
 def as_input(model: torch.nn.Module, rows: torch.Tensor) -> torch.Tensor:
@@ -125,10 +182,7 @@ def as_input(model: torch.nn.Module, rows: torch.Tensor) -> torch.Tensor:
 
 @torch.no_grad()
 def embed_in_chunks(
-    model: torch.nn.Module,
-    X: TensorLike,
-    method: str | None = None,
-    device: Device | None = None,
+    model: torch.nn.Module, X: TensorLike, method: str | None = None
 ) -> torch.Tensor:
     """The model's output for all rows of `X`, on the CPU, computed chunk by chunk.
 
@@ -138,8 +192,6 @@ def embed_in_chunks(
     X : (n, ...) array or tensor, memory-mapped ones included
     method : str, optional
         The model's method; its call if None.
-    device : device, optional
-        Moves the model there first.
 
     Raises
     ------
@@ -148,11 +200,7 @@ def embed_in_chunks(
     ValueError
         If the model does not take rows of this width.
     """
-    if device is not None:
-        model = model.to(device)
-    call = model if method is None else getattr(model, method, None)
-    if not callable(call):
-        raise AttributeError(f"Model has no {method} method.")
+    call = method_of(model, method)
     check_width(model, X)
     rows = max(1, _CHUNK_BYTES // max(1, 4 * math.prod(X.shape[1:])))
     out: torch.Tensor | None = None
@@ -162,54 +210,3 @@ def embed_in_chunks(
             out = torch.empty((len(X), *part.shape[1:]), dtype=part.dtype)
         out[start : start + rows] = part
     return torch.empty((0, getattr(model, "out_dim", 0))) if out is None else out
-
-
-def save(model: torch.nn.Module, path: str | Path) -> None:
-    """Writes a model's weights and dimensions as one safetensors file.
-
-    Raises
-    ------
-    TypeError
-        If the model is not a `FullyConnectedEmbeddingModel`: others are saved with torch.
-    """
-    from safetensors.torch import save_file
-
-    if not isinstance(model, FullyConnectedEmbeddingModel):
-        raise TypeError(
-            "only FullyConnectedEmbeddingModel has a file format; save the weights of "
-            f"{type(model).__name__} with torch.save(model.state_dict(), path)"
-        )
-    description = {
-        "format": 1,
-        "in_dim": model.in_dim,
-        "out_dim": model.out_dim,
-        "hidden_dims": model.hidden_dims,
-    }
-    weights = {name: tensor.cpu().contiguous() for name, tensor in model.state_dict().items()}
-    save_file(weights, str(path), metadata={"fastparadime": json.dumps(description)})
-
-
-def load(path: str | Path) -> FullyConnectedEmbeddingModel:
-    """The model of a file that `save` wrote, on the CPU, ready to be applied.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such file.
-    SpecificationError
-        If the file is not one of a fastparadime model.
-    """
-    from safetensors import SafetensorError, safe_open
-
-    if not Path(path).is_file():
-        raise FileNotFoundError(f"no such file: {path}")
-    try:
-        with safe_open(str(path), framework="pt") as file:
-            description = json.loads((file.metadata() or {})["fastparadime"])
-            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        dims = (description[key] for key in ("in_dim", "out_dim", "hidden_dims"))
-        model = FullyConnectedEmbeddingModel(*dims, generator=torch.Generator())
-        model.load_state_dict(weights)
-    except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise SpecificationError(f"{path} is not a fastparadime model file: {error}") from error
-    return model.eval()

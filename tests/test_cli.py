@@ -13,7 +13,7 @@ import pytest
 import torch
 from click.testing import CliRunner, Result
 
-from fastparadime import cli, models
+from fastparadime import cli, dr
 
 _QUICK = ("--epochs", "1", "--n-neighbors", "5", "--seed", "1")
 
@@ -29,6 +29,12 @@ def _assert_error(result: Result, message: str) -> None:
     assert lines[0].startswith("Error: ")
     assert message in lines[0]
     assert result.stdout == ""
+
+
+def _save_model(path: str, in_dim: int, out_dim: int = 2) -> None:
+    routine = dr.ParametricDR(in_dim=in_dim, out_dim=out_dim, hidden_dims=[4], seed=0)
+    routine.trained = True
+    routine.save(path)
 
 
 @pytest.fixture
@@ -100,8 +106,7 @@ _WRITERS: dict[str, Callable[[np.ndarray], object]] = {
 
 @pytest.mark.parametrize("source", _WRITERS)
 def test_formats_give_the_same_embedding(folder: Path, X: np.ndarray, source: str) -> None:
-    model = models.FullyConnectedEmbeddingModel(6, 2, [4], generator=torch.Generator())
-    models.save(model, "model")
+    _save_model("model", 6)
     _WRITERS[source](X)
     assert _run("apply", "model", "X.npy", "-o", "Y.npy").exit_code == 0
     result = _run("apply", "model", source, "-o", "Z.npy")
@@ -247,10 +252,26 @@ def test_cuda_asked_for_and_absent(monkeypatch) -> None:
 
 
 @pytest.mark.usefixtures("X")
+@pytest.mark.parametrize("extension", ["onnx", "pt2"])
+def test_export(folder: Path, extension: str) -> None:
+    _save_model("model", 6)
+    result = _run("export", "model", f"model.{extension}")
+    assert result.exit_code == 0, result.output
+    assert f"model.{extension}" in result.stdout
+    assert result.stderr == ""
+    written = {path.name for path in folder.iterdir()}
+    assert written == {"X.npy", "y.npy", "model", f"model.{extension}"}
+    _assert_error(_run("export", "model", "model.tflite"), "exported as .onnx or .pt2")
+    _assert_error(_run("export", "none", "model.onnx"), "no such file: none")
+    _assert_error(_run("export", "X.npy", "model.onnx"), "is not a fastparadime model file")
+    _assert_error(_run("export", "model", "model"), "given twice")
+
+
+@pytest.mark.usefixtures("X")
 def test_bad_models(folder: Path) -> None:
     (folder / "text").write_text("hello")
-    models.save(models.FullyConnectedEmbeddingModel(5, 3, [4]), "narrow")
-    models.save(models.FullyConnectedEmbeddingModel(6, 3, [4]), "deep")
+    _save_model("narrow", 5, out_dim=3)
+    _save_model("deep", 6, out_dim=3)
     run = ("X.npy", "-o", "Y.npy")
     _assert_error(_run("apply", "none", *run), "no such file: none")
     _assert_error(_run("apply", "text", *run), "text is not a fastparadime model file")
@@ -291,7 +312,7 @@ def test_failed_write_leaves_nothing_behind(folder: Path, X: np.ndarray, monkeyp
     def fail(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    models.save(models.FullyConnectedEmbeddingModel(X.shape[1], 2, [4]), "model")
+    _save_model("model", X.shape[1])
     monkeypatch.setattr(np, "save", fail)
     _assert_error(_run("apply", "model", "X.npy", "-o", "Y.npy"), "No space left")
     assert {path.name for path in folder.iterdir()} == {"X.npy", "y.npy", "model"}
@@ -307,7 +328,7 @@ def test_info_version_and_help() -> None:
     for args in ((), ("--help",)):
         result = _run(*args)
         assert result.exit_code == 0
-        assert all(name in result.stdout for name in ("demo", "embed", "apply", "info"))
+        assert all(name in result.stdout for name in ("demo", "embed", "apply", "export", "info"))
 
 
 def test_help_imports_nothing_heavy() -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from fastparadime import dr, exceptions, loss, models, relations, transforms
+from fastparadime import dr, exceptions, loss, relations, transforms
 
 N, DIM = 200, 8
 
@@ -132,6 +132,7 @@ def test_model_is_usable_after_an_interruption(place: int) -> None:
     with pytest.raises(KeyboardInterrupt):
         routine.train()
     assert len(routine.training_phases[place].loss.history) == 1
+    assert (routine.history[-1]["name"], len(routine.history[-1]["losses"])) == ("stopped", 1)
     assert not routine.model.training
     assert not torch.equal(start, routine.model.layers[0].weight)
     embedded = routine.apply(table())
@@ -265,12 +266,17 @@ def test_own_model_is_trained_in_place() -> None:
     torch.testing.assert_close(routine.apply(table()), model(torch.from_numpy(table())).detach())
 
 
-def test_save_writes_what_load_reads(tmp_path) -> None:
+def test_history_has_one_entry_a_run() -> None:
     routine = routine_of(seed=1)
+    assert routine.history == []
     routine.train()
-    routine.save(tmp_path / "model")
-    loaded = models.load(tmp_path / "model")
-    assert torch.equal(models.embed_in_chunks(loaded, table()), routine.apply(table()))
+    first, second = routine.history
+    assert (first["name"], second["name"]) == ("start", "edges")
+    assert first["losses"] == routine.training_phases[0].loss.history
+    assert len(first["losses"]) == len(second["losses"]) == 2
+    routine.run_training_phase(routine.training_phases[0])
+    assert routine.history[:2] == [first, second]
+    assert routine.history[2]["losses"] == routine.training_phases[0].loss.history[2:]
 
 
 def test_stages_are_timed_by_name() -> None:

@@ -1,4 +1,4 @@
-"""Models: chunks, files, and weights of a seed."""
+"""Models: chunks, weights of a seed, and the classes that files may name."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import pytest
 import torch
 
 from fastparadime import models
-from fastparadime.exceptions import SpecificationError
 
 
 def network(
@@ -93,50 +92,19 @@ def test_softplus_between_layers_and_a_linear_end() -> None:
     torch.testing.assert_close(model.embed(torch.from_numpy(table())), wanted)
 
 
-def test_files_keep_the_model(tmp_path) -> None:
-    for model in (network(), models.FullyConnectedEmbeddingModel(6, 3, [])):
-        path = tmp_path / f"model{model.out_dim}"
-        models.save(model, path)
-        loaded = models.load(path)
-        assert not loaded.training
-        assert (loaded.in_dim, loaded.out_dim) == (6, model.out_dim)
-        assert loaded.hidden_dims == model.hidden_dims
-        X = table()
-        assert torch.equal(models.embed_in_chunks(loaded, X), models.embed_in_chunks(model, X))
+def test_registered_classes() -> None:
+    assert models.registered("FullyConnectedEmbeddingModel") is models.FullyConnectedEmbeddingModel
+    assert models.registered("Linear") is None
+    with pytest.raises(TypeError, match="Linear must have a method 'arguments'"):
+        models.register(torch.nn.Linear)
+    namesake = type("FullyConnectedEmbeddingModel", (models.FullyConnectedEmbeddingModel,), {})
+    with pytest.raises(ValueError, match=r"of fastparadime\.models is registered already"):
+        models.register(namesake)
+    assert models.registered("Linear") is None
+    assert models.registered("FullyConnectedEmbeddingModel") is models.FullyConnectedEmbeddingModel
 
 
-def test_own_models_are_not_saved(tmp_path) -> None:
-    with pytest.raises(TypeError, match=r"Linear with torch\.save"):
-        models.save(torch.nn.Linear(2, 2), tmp_path / "model")
-    assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize("damage", ["empty", "short", "text", "tensors", "other width", "npy"])
-def test_files_that_are_no_models(damage: str, tmp_path) -> None:
-    from safetensors.torch import save_file
-
-    path = tmp_path / "model"
-    models.save(network(), path)
-    stored = path.read_bytes()
-    if damage == "empty":
-        path.write_bytes(b"")
-    elif damage == "short":
-        path.write_bytes(stored[: len(stored) // 2])
-    elif damage == "text":
-        path.write_text("this is no model\n" * 50)
-    elif damage == "tensors":
-        save_file({"weight": torch.ones(3)}, str(path))
-    elif damage == "other width":
-        path.write_bytes(stored.replace(b'\\"in_dim\\": 6', b'\\"in_dim\\": 7'))
-    else:
-        np.save(tmp_path / "model.npy", table())
-        path = tmp_path / "model.npy"
-    assert path.read_bytes() != stored
-    with pytest.raises(SpecificationError, match=f"{path.name} is not a fastparadime model file"):
-        models.load(path)
-
-
-def test_files_that_are_not_there(tmp_path) -> None:
-    for path in (tmp_path / "absent", tmp_path):
-        with pytest.raises(FileNotFoundError, match=path.name):
-            models.load(path)
+def test_input_width() -> None:
+    layers = torch.nn.Sequential(torch.nn.Linear(4, 2))
+    found = [models.input_width(model) for model in (network(), layers, torch.nn.Softplus())]
+    assert found == [6, 4, None]

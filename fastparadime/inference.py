@@ -1,0 +1,145 @@
+"""Applying a routine's model: coordinates, files, and programs for other runtimes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from fastparadime import exceptions, exporting, models, saving
+from fastparadime.types import TensorLike
+from fastparadime.utils.convert import to_torch
+from fastparadime.utils.seed import derive
+from fastparadime.utils.validate import check_integer
+
+
+class Inference:
+    """Holds the model and applies it; `ParametricDR` trains it.
+
+    Parameters
+    ----------
+    model : torch.nn.Module, optional
+        Moved to `device`; a default one is built by `_build_model` if None.
+    out_dim : int
+    hidden_dims : sequence of int, optional
+    seed : int
+        Of the default model's weights.
+    device : device
+    """
+
+    def __init__(
+        self,
+        model: torch.nn.Module | None,
+        out_dim: int,
+        hidden_dims: Sequence[int] | None,
+        *,
+        seed: int,
+        device: torch.device,
+    ) -> None:
+        self.seed = seed
+        self.out_dim = check_integer(out_dim, "out_dim", minimum=1)
+        widths = [100, 50] if hidden_dims is None else hidden_dims
+        self.hidden_dims = [check_integer(width, "hidden_dims", minimum=1) for width in widths]
+        self.history: list[dict[str, Any]] = []
+        self.trained = False
+        self._device = device
+        self._model = model if model is None else model.to(device)
+
+    @property
+    def model(self) -> torch.nn.Module:
+        """The model; a default one is built as soon as the width of the data is known."""
+        if self._model is None:
+            raise exceptions.NoDatasetRegisteredError(
+                "the default model is built from the data: give in_dim, a dataset or a model"
+            )
+        return self._model
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model is."""
+        return self._device if self._model is None else models.device_of(self._model)
+
+    def __call__(self, X: TensorLike) -> torch.Tensor:
+        return self.embed(X)
+
+    def _build_model(self, in_dim: int) -> None:
+        generator = torch.Generator().manual_seed(derive(self.seed, "model"))
+        model = models.FullyConnectedEmbeddingModel(
+            in_dim, self.out_dim, self.hidden_dims, generator=generator
+        )
+        self._model = model.to(self._device)
+
+    def _call_model(self, method: str, X: TensorLike) -> torch.Tensor:
+        self._check_trained()
+        models.check_width(self.model, X)
+        rows = models.as_input(self.model, to_torch(X))
+        result: torch.Tensor = models.method_of(self.model, method)(rows)
+        return result
+
+    def _check_trained(self) -> None:
+        if not self.trained:
+            raise exceptions.NotTrainedError(
+                "DR instance is not trained yet. Call 'train' with appropriate arguments before "
+                "calling the model."
+            )
+
+    def apply(self, X: TensorLike, method: str | None = None) -> torch.Tensor:
+        """The model's output for `X` (n, ...) without gradients, on the CPU, chunk by chunk.
+
+        Parameters
+        ----------
+        X : array or tensor, memory-mapped ones included
+        method : str, optional
+            The model's method; its call if None.
+
+        Raises
+        ------
+        NotTrainedError
+            Before training.
+        """
+        self._check_trained()
+        return models.embed_in_chunks(self.model, X, method)
+
+    def embed(self, X: TensorLike) -> torch.Tensor:
+        """Coordinates of `X` (n, ...) in the embedding, with gradients, on the model's device."""
+        return self._call_model("embed", X)
+
+    def classify(self, X: TensorLike) -> torch.Tensor:
+        """Class scores of `X` (n, ...), with gradients, on the model's device."""
+        return self._call_model("classify", X)
+
+    def save(self, path: str | Path) -> None:
+        """Writes the trained model to a safetensors file that `ParametricDR.load` reads.
+
+        The weights are stored with the model's class, and with `seed`, `out_dim`, `hidden_dims` and
+        `history`. Data, relations, losses, phases and the optimizer's state are not.
+
+        Raises
+        ------
+        NotTrainedError
+            Before training.
+        TypeError
+            If the model's state dict holds anything but tensors.
+        """
+        self._check_trained()
+        saving.write(
+            path,
+            self.model,
+            seed=self.seed,
+            out_dim=self.out_dim,
+            hidden_dims=self.hidden_dims,
+            history=self.history,
+        )
+
+    def export(
+        self, path: str | Path, X: TensorLike | None = None, method: str | None = None
+    ) -> None:
+        """Writes the trained model's program for other runtimes: ``.onnx``, or ``.pt2`` for torch.
+
+        Parameters and errors are those of `fastparadime.exporting.export`; before training
+        NotTrainedError is raised.
+        """
+        self._check_trained()
+        exporting.export(self.model, path, X, method)
