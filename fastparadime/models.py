@@ -11,8 +11,9 @@ import torch
 
 from fastparadime.types import TensorLike
 from fastparadime.utils.convert import to_torch
-from fastparadime.utils.validate import check_integer
+from fastparadime.utils.validate import check_integer, check_option
 
+ACTIVATIONS = ("softplus", "silu", "relu")
 _CHUNK_BYTES = 32 * 2**20  # of input rows embedded at a time
 
 _ModelClass = TypeVar("_ModelClass", bound=type[torch.nn.Module])
@@ -72,7 +73,7 @@ class Model(torch.nn.Module):
 
 @register
 class FullyConnectedEmbeddingModel(Model):
-    """A fully connected network with softplus activations.
+    """A fully connected network.
 
     Parameters
     ----------
@@ -80,6 +81,8 @@ class FullyConnectedEmbeddingModel(Model):
         Columns of the data and of the embedding.
     hidden_dims : sequence of int
         Widths of the hidden layers.
+    activation : {"softplus", "silu", "relu"}
+        Of the hidden layers.
     generator : torch.Generator, optional
         Of the initial weights, drawn from torch's usual distribution; the global one if None.
     """
@@ -90,12 +93,14 @@ class FullyConnectedEmbeddingModel(Model):
         out_dim: int,
         hidden_dims: Sequence[int],
         *,
+        activation: str = "softplus",
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
         self.in_dim = check_integer(in_dim, "in_dim", minimum=1)
         self.out_dim = check_integer(out_dim, "out_dim", minimum=1)
         self.hidden_dims = [check_integer(h, "hidden_dims", minimum=1) for h in hidden_dims]
+        self.activation = check_option(activation, ACTIVATIONS, "activation")
         dims = [self.in_dim, *self.hidden_dims, self.out_dim]
         self.layers = torch.nn.ModuleList(
             _linear(narrow, wide, generator) for narrow, wide in itertools.pairwise(dims)
@@ -103,17 +108,79 @@ class FullyConnectedEmbeddingModel(Model):
 
     def forward(self, X: torch.Tensor) -> torch.Tensor:
         """Coordinates (n, out_dim) of the rows of `X` (n, in_dim)."""
-        for layer in self.layers[:-1]:
-            X = torch.nn.functional.softplus(layer(X))
-        out: torch.Tensor = self.layers[-1](X)
-        return out
+        return self._from_first(self.layers[0](X))
+
+    def _from_first(self, X: torch.Tensor) -> torch.Tensor:
+        """The embedding, from what the first layer gives."""
+        activate = getattr(torch.nn.functional, self.activation)
+        for layer in self.layers[1:]:
+            X = layer(activate(X))
+        return X
 
     def embed(self, X: torch.Tensor) -> torch.Tensor:
         return self.forward(X)
 
     def arguments(self) -> dict[str, Any]:
         """What the constructor takes for a model of these dimensions."""
-        return {"in_dim": self.in_dim, "out_dim": self.out_dim, "hidden_dims": self.hidden_dims}
+        return {
+            "in_dim": self.in_dim,
+            "out_dim": self.out_dim,
+            "hidden_dims": self.hidden_dims,
+            "activation": self.activation,
+        }
+
+
+@register
+class ScaledEmbeddingModel(FullyConnectedEmbeddingModel):
+    """A fully connected network between standardised data and standardised coordinates.
+
+    Its weights start, and learn, at the scale that they were made for, whatever the units of the
+    data and of the embedding. The scales belong to the model, so it takes and gives either as is.
+
+    Parameters are those of `FullyConnectedEmbeddingModel`.
+    """
+
+    input_mean: torch.Tensor
+    input_scale: torch.Tensor
+    output_mean: torch.Tensor
+    output_scale: torch.Tensor
+
+    def __init__(
+        self,
+        in_dim: int,
+        out_dim: int,
+        hidden_dims: Sequence[int],
+        *,
+        activation: str = "silu",
+        generator: torch.Generator | None = None,
+    ) -> None:
+        super().__init__(in_dim, out_dim, hidden_dims, activation=activation, generator=generator)
+        for name, width in (("input", self.in_dim), ("output", self.out_dim)):
+            self.register_buffer(f"{name}_mean", torch.zeros(width))
+            self.register_buffer(f"{name}_scale", torch.ones(()))
+
+    def fit_scales(self, X: torch.Tensor, positions: torch.Tensor) -> None:
+        """Takes the columns' means and the overall standard deviation of data and coordinates.
+
+        Parameters
+        ----------
+        X : (n, in_dim) tensor
+        positions : (n, out_dim) tensor
+        """
+        for name, table in (("input", X), ("output", positions)):
+            variance, mean = torch.var_mean(table, dim=0, correction=0)
+            scale = variance.mean().sqrt()
+            getattr(self, f"{name}_mean").copy_(mean)
+            getattr(self, f"{name}_scale").copy_(torch.where(scale > 0, scale, 1.0))
+
+    def forward(self, X: torch.Tensor) -> torch.Tensor:
+        """Coordinates (n, out_dim) of the rows of `X` (n, in_dim)."""
+        first = self.layers[0]
+        # The scaling goes into the weights: standardised data would be a second copy of X.
+        weight = first.weight / self.input_scale
+        bias = first.bias - weight @ self.input_mean
+        products = torch.nn.functional.linear(X, weight, bias)
+        return self._from_first(products) * self.output_scale + self.output_mean
 
 
 def _linear(in_dim: int, out_dim: int, generator: torch.Generator | None) -> torch.nn.Module:

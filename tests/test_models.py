@@ -108,3 +108,39 @@ def test_input_width() -> None:
     layers = torch.nn.Sequential(torch.nn.Linear(4, 2))
     found = [models.input_width(model) for model in (network(), layers, torch.nn.Softplus())]
     assert found == [6, 4, None]
+
+
+@pytest.mark.parametrize("activation", models.ACTIVATIONS)
+def test_activation_of_the_hidden_layers(activation: str) -> None:
+    model = models.FullyConnectedEmbeddingModel(6, 2, [5], activation=activation)
+    X = torch.from_numpy(table())
+    first, last = model.layers
+    wanted = last(getattr(torch.nn.functional, activation)(first(X)))
+    torch.testing.assert_close(model.embed(X), wanted)
+    assert model.arguments()["activation"] == activation
+
+
+def test_unknown_activation() -> None:
+    with pytest.raises(ValueError, match=r"activation must be .*'silu'.*, not 'gelu'"):
+        models.FullyConnectedEmbeddingModel(6, 2, [5], activation="gelu")
+
+
+def test_scaled_model_takes_data_and_gives_coordinates_in_their_own_units() -> None:
+    rng = np.random.default_rng(0)
+    X = torch.from_numpy(rng.normal(40, 7, (300, 6)).astype(np.float32))
+    positions = torch.from_numpy(rng.normal((-9, 5), 3, (300, 2)).astype(np.float32))
+    model = models.ScaledEmbeddingModel(6, 2, [8, 5])
+    plain = models.FullyConnectedEmbeddingModel(6, 2, [8, 5], activation="silu")
+    plain.load_state_dict(model.state_dict(), strict=False)
+    torch.testing.assert_close(model(X), plain(X))
+    model.fit_scales(X, positions)
+    scale = X.var(0, correction=0).mean().sqrt()
+    spread = positions.var(0, correction=0).mean().sqrt()
+    wanted = plain((X - X.mean(0)) / scale) * spread + positions.mean(0)
+    torch.testing.assert_close(model(X), wanted, rtol=1e-5, atol=1e-4)
+
+
+def test_scaled_model_of_constant_data_stays_finite() -> None:
+    model = models.ScaledEmbeddingModel(3, 2, [4])
+    model.fit_scales(torch.full((5, 3), 2.0), torch.zeros(5, 2))
+    assert bool(torch.isfinite(model(torch.full((5, 3), 2.0))).all())

@@ -112,7 +112,12 @@ def test_what_a_file_holds(path: Path) -> None:
         "format": 2,
         "version": fastparadime.__version__,
         "model_class": "FullyConnectedEmbeddingModel",
-        "arguments": {"in_dim": DIM, "out_dim": 2, "hidden_dims": [8, 5]},
+        "arguments": {
+            "in_dim": DIM,
+            "out_dim": 2,
+            "hidden_dims": [8, 5],
+            "activation": "softplus",
+        },
         "seed": 3,
         "out_dim": 2,
         "hidden_dims": [8, 5],
