@@ -21,6 +21,7 @@ _MODULES = (
     "relationdata",
     "relations",
     "routines",
+    "spec",
     "spectral",
     "training",
     "transforms",
