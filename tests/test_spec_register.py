@@ -24,6 +24,25 @@ def _registries() -> Iterator[None]:
         registry.update(entries)
 
 
+def subclasses(base: type) -> set[type]:
+    return {kind for child in base.__subclasses__() for kind in (child, *subclasses(child))}
+
+
+def test_every_part_of_the_package_has_a_name() -> None:
+    abstract = {transforms.AdaptiveNeighborhoodRescale, loss.CompoundLoss}
+    for base, registry in (
+        (relations.Relations, names.RELATIONS),
+        (transforms.RelationTransform, names.TRANSFORMS),
+        (loss.Loss, names.LOSSES),
+    ):
+        public = {
+            kind
+            for kind in subclasses(base)
+            if kind.__module__.startswith("fastparadime.") and not kind.__name__.startswith("_")
+        }
+        assert public - abstract == set(registry.values())
+
+
 class Power(transforms.RelationTransform):
     def __init__(self, exponent: float = 2.0, name: str = "") -> None:
         super().__init__()
