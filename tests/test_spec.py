@@ -219,6 +219,11 @@ ERRORS = [
         "derived data[0].keys[0][1]: no global relations have the name 'rel'; there are 'graph'",
     ),
     (
+        ("derived data", 0, "keys", 0),
+        ["data", "main", "more"],
+        "derived data[0].keys[0]: must be a pair, not list",
+    ),
+    (
         ("derived data", 0, "options"),
         {"out_dim": 0},
         "derived data[0].options: out_dim must be an integer >= 1, not 0",
@@ -272,6 +277,11 @@ ERRORS = [
         (*PHASE, "sampling", "options", "edge_rel_key"),
         "rel",
         "training phases[1].sampling.options.edge_rel_key: no global relations have the name 'rel';",
+    ),
+    (
+        (*PHASE, "sampling", "options", "edge_rel_key"),
+        np.eye(2),
+        "training phases[1].sampling.options.edge_rel_key: no global relations have the name array(",
     ),
     ((*PHASE, "sampling", "options", "batchsize"), 3, "training phases[1]: 'batchsize' is neither"),
     (

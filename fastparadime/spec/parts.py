@@ -33,11 +33,8 @@ def build(document: Mapping[str, Any], out_dim: int) -> Parts:
     SpecificationError
         With a line for each error, naming its place.
     """
-    context = Context(
-        _names(document, "relations", level="global"),
-        _names(document, "losses"),
-        out_dim,
-    )
+    global_relations = _names(document, "relations", "global")
+    context = Context(global_relations, _names(document, "losses"), out_dim)
     try:
         checked = Document.model_validate(dict(document), context=context)
     except ValidationError as error:
@@ -49,14 +46,14 @@ def build(document: Mapping[str, Any], out_dim: int) -> Parts:
     return parts
 
 
-def _names(document: Mapping[str, Any], section: str, **where: str) -> list[str]:
+def _names(document: Mapping[str, Any], section: str, level: str | None = None) -> list[str]:
     """Names that the entries of a section have, right or wrong as these may otherwise be."""
     entries = document.get(section)
     return [
         entry["name"]
         for entry in (entries if isinstance(entries, (list, tuple)) else ())
         if isinstance(entry, Mapping) and isinstance(entry.get("name"), str)
-        if all(entry.get(key) == value for key, value in where.items())
+        if level is None or str(entry.get("level")) == level
     ]
 
 

@@ -15,7 +15,8 @@ _FORMS = {
     "dict_type": f"{_SHOULD} a mapping",
     "model_type": f"{_SHOULD} a mapping",
     "list_type": f"{_SHOULD} a list",
-    "tuple_type": f"{_SHOULD} a list",
+    "tuple_type": f"{_SHOULD} a pair",
+    "too_long": f"{_SHOULD} a pair",
 }
 
 
@@ -31,7 +32,8 @@ def problem(reason: str, *at: str | int) -> PydanticCustomError:
 
 def failure(lines: Iterable[str]) -> SpecificationError:
     """The error of a document, with a line for each thing that is wrong."""
-    return SpecificationError("\n".join(["the specification cannot be used:", *lines]))
+    flat = (" ".join(line.split()) for line in lines)
+    return SpecificationError("\n".join(["the specification cannot be used:", *flat]))
 
 
 def line(details: ErrorDetails, model: type[BaseModel]) -> str:

@@ -57,8 +57,8 @@ def _named_in(registry: Mapping[str, Any]) -> AfterValidator:
     return AfterValidator(check)
 
 
-def _check_exists(name: str, known: list[str], what: str, *at: str | int) -> None:
-    if name not in known:
+def _check_exists(name: Any, known: list[str], what: str, *at: str | int) -> None:
+    if not isinstance(name, str) or name not in known:
         raise problem(f"no {what} have the name {name!r}; there are {listed(known)}", *at)
 
 
