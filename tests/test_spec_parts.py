@@ -227,6 +227,17 @@ def test_every_setting_survives_a_description() -> None:
     assert spec.describe(dr.ParametricDR.from_spec(described, in_dim=2)) == described
 
 
+def test_numbers_of_numpy_become_plain() -> None:
+    phase = dr.TrainingPhase(
+        epochs=np.int64(3), report_interval=np.int64(2), batch_size=np.int32(7),
+        loss=loss.PositionLoss(),
+    )  # fmt: skip
+    described = spec.describe(dr.ParametricDR(in_dim=2, training_phases=[phase]))
+    assert json.loads(json.dumps(described)) == described
+    with pytest.raises(TypeError, match="routine must be a ParametricDR, not TrainingPhase"):
+        spec.describe(phase)
+
+
 class Unnamed(transforms.RelationTransform):
     pass
 

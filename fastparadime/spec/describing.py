@@ -6,7 +6,7 @@ import inspect
 import itertools
 import numbers
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -21,6 +21,7 @@ from fastparadime.spec import names
 _MISSING = object()
 
 
+@runtime_checkable
 class Routine(Protocol):
     """The parts of a `ParametricDR`."""
 
@@ -51,7 +52,11 @@ def describe(routine: Routine) -> dict[str, Any]:
     ------
     SpecificationError
         If a part has no name in specifications, or an option that they cannot hold.
+    TypeError
+        If `routine` is not a routine.
     """
+    if not isinstance(routine, Routine):
+        raise TypeError(f"routine must be a ParametricDR, not {type(routine).__name__}")
     losses = {name: _loss(loss, f"loss {name!r}") for name, loss in routine.losses.items()}
     phases = [
         _phase(_determined(phase, routine), f"training phase {phase.name or i!r}", losses)
@@ -141,14 +146,14 @@ def _phase(phase: TrainingPhase, where: str, losses: dict[str, dict[str, Any]]) 
     optimizer = changed("learning_rate") | phase.kwargs
     kind = next(name for name, value in names.SAMPLING.items() if value == phase.sampling)
     described: dict[str, Any] = _as_field("name", phase.name) | {
-        "epochs": phase.epochs,
+        "epochs": int(phase.epochs),
         "sampling": {"type": kind} | _as_field("options", _plain(sampling, where)),
         "optimizer": {"type": _name_of(phase.optimizer, names.OPTIMIZERS, where)}
         | _as_field("options", _plain(optimizer, where)),
         "loss": _components(phase, where, losses),
     }
     interval = changed("report_interval").get("report_interval")
-    return described | _as_field("report interval", interval)
+    return described | _as_field("report interval", _plain(interval, where))
 
 
 def _components(
