@@ -23,6 +23,7 @@ _MODULES = (
     "relations",
     "routines",
     "saving",
+    "spec",
     "spectral",
     "training",
     "transforms",

@@ -16,6 +16,15 @@ from fastparadime.phases import TrainingPhase, check_phase
 from fastparadime.preparation import Preparation
 from fastparadime.relations import Relations
 from fastparadime.sampling import DataEntries
+from fastparadime.spec import (
+    read_parts,
+    register_data_func,
+    register_loss,
+    register_loss_func,
+    register_relations,
+    register_transform,
+    validate_spec,
+)
 from fastparadime.training import TrainingData, run_phase
 from fastparadime.types import Device
 from fastparadime.utils.logging import log
@@ -108,6 +117,34 @@ class ParametricDR(Preparation, Inference):
             self.add_training_phase(phase)
         if verbose and seed is None:
             log(f"Using seed {self.seed}.")
+
+    @classmethod
+    def from_spec(
+        cls,
+        file_or_spec: str | Path | Mapping[str, Any],
+        model: torch.nn.Module | None = None,
+        in_dim: int | None = None,
+        **kwargs: Any,
+    ) -> Self:
+        """A routine with the parts that a specification describes; see docs/specifications.md.
+
+        Parameters
+        ----------
+        file_or_spec : str, Path or mapping
+            A YAML or JSON file, or the document itself.
+        model, in_dim, **kwargs
+            As for the constructor, which gets derived data, relations, losses and phases from the
+            specification.
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is no such file.
+        SpecificationError
+            If the file is neither YAML nor JSON, or with a line for each error in the document.
+        """
+        parts = read_parts(file_or_spec, kwargs.get("out_dim", 2))
+        return cls(model=model, in_dim=in_dim, **parts._asdict(), **kwargs)
 
     @classmethod
     def load(
@@ -265,4 +302,16 @@ class ParametricDR(Preparation, Inference):
             self.model.eval()  # usable after an interruption too
 
 
-__all__ = ["Data", "Dataset", "DerivedData", "ParametricDR", "TrainingPhase"]
+__all__ = [
+    "Data",
+    "Dataset",
+    "DerivedData",
+    "ParametricDR",
+    "TrainingPhase",
+    "register_data_func",
+    "register_loss",
+    "register_loss_func",
+    "register_relations",
+    "register_transform",
+    "validate_spec",
+]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import torch
 
@@ -175,7 +175,7 @@ class ScaledEmbeddingModel(FullyConnectedEmbeddingModel):
 
     def forward(self, X: torch.Tensor) -> torch.Tensor:
         """Coordinates (n, out_dim) of the rows of `X` (n, in_dim)."""
-        first = self.layers[0]
+        first = cast(torch.nn.Linear, self.layers[0])
         # The scaling goes into the weights: standardised data would be a second copy of X.
         weight = first.weight / self.input_scale
         bias = first.bias - weight @ self.input_mean

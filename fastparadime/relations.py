@@ -230,7 +230,12 @@ class DifferentiablePDist(Relations):
     ) -> None:
         super().__init__(transform=transform, data_key=data_key)
         self.metric = metric
-        self.metric_p = p
+        self.p = p
+
+    @property
+    def metric_p(self) -> float:
+        """paraDime's name of `p`."""
+        return self.p
 
     def compute_relations(self, X: TensorLike | None = None, **kwargs: Any) -> RelationData:
         """Distances between the rows of the tensor `X` (n, d)."""
@@ -243,7 +248,7 @@ class DifferentiablePDist(Relations):
         X = to_torch(X)
         reldata: RelationData
         if self.metric is None:
-            distances = torch.nn.functional.pdist(X, p=self.metric_p)
+            distances = torch.nn.functional.pdist(X, p=self.p)
             reldata = TriangularRelationTensor(distances)
         else:
             tiled = X.unsqueeze(1).expand(-1, len(X), *X.shape[1:])

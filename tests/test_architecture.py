@@ -17,7 +17,7 @@ LAYERS = (
     {"cli", "cli_support", "estimators"},
     {"routines"},
     {"dr"},
-    {"preparation", "training", "inference"},
+    {"preparation", "spec", "training", "inference"},
     {"dataset", "saving", "exporting"},
     {"phases"},
     {"loss", "sampling"},
@@ -29,8 +29,8 @@ LAYERS = (
     {"types", "exceptions"},
 )
 LEVEL = {name: -depth for depth, row in enumerate(LAYERS) for name in row}
-# Outside the rows: what shows the configuration, the package's face, the oracle, YAML routines.
-SPECIAL = {"config", "__init__", "reference", "spec"}
+# Outside the rows: what shows the configuration, the package's face, the oracle.
+SPECIAL = {"config", "__init__", "reference"}
 # Within a row, these may build on one another.
 SAME_ROW = {
     ("cli", "cli_support"), ("estimators", "cli_support"), ("relationdata", "ops"),

@@ -76,7 +76,10 @@ def state():
 before, loaded = state(), set(sys.modules)
 import fastparadime
 MORE
-heavy = ("scipy.optimize", "sklearn", "matplotlib", "faiss", "pandas", "pyarrow", "tqdm")
+heavy = (
+    "scipy.optimize", "sklearn", "matplotlib", "faiss", "pandas", "pyarrow", "tqdm", "pydantic",
+    "yaml",
+)
 added = sorted(name for name in set(sys.modules) - loaded if name in heavy)
 print(json.dumps({"before": before, "after": state(), "added": added}))
 """
