@@ -27,3 +27,7 @@ class SpecificationError(Exception):
 
 class CUDANotAvailableError(Exception):
     """CUDA was asked for where the build or the machine has none."""
+
+
+class TrainingDivergedError(ArithmeticError):
+    """The loss of a training phase, or its gradient, is no longer finite."""

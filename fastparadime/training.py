@@ -9,8 +9,8 @@ from typing import cast
 
 import torch
 
+from fastparadime import exceptions, models, ops
 from fastparadime import loss as losses
-from fastparadime import models, ops
 from fastparadime.optim import make_optimizer
 from fastparadime.phases import TrainingPhase
 from fastparadime.relationdata import RelationData
@@ -130,6 +130,51 @@ def _step_losses(
         yield value
 
 
+class _Guard:
+    """Stops a phase before a loss or gradient that is not finite reaches the weights.
+
+    On a device, looking at every loss would make each step wait for the last one: there the sum
+    of an epoch is looked at, and the weights go back to those after the last good epoch.
+    """
+
+    def __init__(self, model: torch.nn.Module, phase: TrainingPhase, device: torch.device) -> None:
+        self._parameters: list[torch.Tensor] = [p for p in model.parameters() if p.requires_grad]
+        self._phase = phase
+        self._every_step = device.type == "cpu"
+        self._good: list[torch.Tensor] = (
+            [] if self._every_step else [p.detach().clone() for p in self._parameters]
+        )
+
+    def check_loss(self, loss: torch.Tensor, step: int) -> None:
+        if self._every_step and not math.isfinite(loss.item()):
+            raise self._error(f"the loss is {loss.item()}", f"step {step}")
+
+    def check_gradients(self, step: int) -> None:
+        if not self._every_step:
+            return
+        found = [p.grad for p in self._parameters if p.grad is not None]
+        gradients = [g.coalesce().values() if g.is_sparse else g for g in found]
+        if gradients and not all(math.isfinite(n.item()) for n in torch._foreach_norm(gradients)):
+            raise self._error("the gradient is not finite", f"step {step}")
+
+    @torch.no_grad()
+    def check_epoch(self, epoch: int) -> None:
+        if self._every_step:
+            return
+        loss = self._phase.loss.history[-1]
+        if math.isfinite(loss):
+            torch._foreach_copy_(self._good, self._parameters)
+        else:
+            torch._foreach_copy_(self._parameters, self._good)
+            raise self._error(f"the loss is {loss}", f"epoch {epoch}")
+
+    def _error(self, what: str, when: str) -> exceptions.TrainingDivergedError:
+        return exceptions.TrainingDivergedError(
+            f"{what} in {when} of training phase {self._phase.name!r}; the model keeps the weights "
+            "from before. A smaller learning_rate, or data of a smaller scale, may help."
+        )
+
+
 def run_phase(
     model: torch.nn.Module,
     phase: TrainingPhase,
@@ -149,6 +194,12 @@ def run_phase(
         Whether losses are reported as paraDime does.
     progress : bool
         Whether a progress bar is shown on standard error.
+
+    Raises
+    ------
+    TrainingDivergedError
+        If the loss or its gradient is not finite; the weights are those of the last good step, on a
+        device of the last good epoch.
     """
     from tqdm import tqdm
 
@@ -158,17 +209,21 @@ def run_phase(
     if verbose:
         log(f"Beginning training phase '{phase.name}'.")
     total = phase.epochs * per_epoch
+    guard = _Guard(model, phase, data.device)
     with tqdm(total=total, desc=phase.name, unit="step", disable=not progress) as bar:
         for step, loss in enumerate(_step_losses(model, phase, data, data.seed), start=1):
             if phase.schedule != "constant":
                 for group in optimizer.param_groups:
                     group["lr"] = phase.learning_rate_at(step - 1, total)
+            guard.check_loss(loss, step)
             optimizer.zero_grad()
             loss.backward()
+            guard.check_gradients(step)
             optimizer.step()
             bar.update()
             if step % per_epoch == 0:
                 phase.loss.checkpoint()
                 epoch = step // per_epoch - 1
+                guard.check_epoch(epoch)
                 if verbose and epoch % phase.report_interval == 0:
                     log(f"Loss after epoch {epoch}: {phase.loss.history[-1]}")

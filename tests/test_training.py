@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 import torch
 
 from fastparadime import dr, loss, relations, training, transforms
-from fastparadime.exceptions import LossNotDeterminedError
+from fastparadime.exceptions import LossNotDeterminedError, TrainingDivergedError
 
 N, DIM = 150, 6
 
@@ -315,6 +316,43 @@ def test_learning_rate_follows_the_schedule(
     )
     routine.train()
     np.testing.assert_allclose(RateRecorder.rates, 0.02 * np.array(shares), rtol=1e-5)
+
+
+class Diverging(loss.Loss):
+    """The sum of squared coordinates, times a factor that becomes `bad` in a step."""
+
+    def __init__(self, bad: Callable[[torch.Tensor], torch.Tensor], step: int) -> None:
+        super().__init__()
+        self.bad, self.step, self.weights = bad, step, [torch.empty(0)]
+
+    def forward(self, model: Any, *arguments: Any) -> torch.Tensor:
+        value = model(arguments[2]["main"]).square().sum()
+        self.step -= 1
+        if self.step == 0:
+            self.weights = [p.detach().clone() for p in model.parameters()]
+            return self.bad(value)
+        return value
+
+
+@pytest.mark.parametrize(
+    ("bad", "what"),
+    [
+        (lambda value: value * float("nan"), "loss is nan"),
+        (lambda value: value * float("inf"), "loss is inf"),
+        (lambda value: (value * 0).sqrt(), "gradient is not finite"),
+    ],
+)
+def test_diverging_loss_stops_before_the_weights(
+    bad: Callable[[torch.Tensor], torch.Tensor], what: str
+) -> None:
+    routine = dr.ParametricDR(dataset=table(), seed=1)
+    phase = dr.TrainingPhase(name="wild", batch_size=20, loss=Diverging(bad, step=3))
+    routine.compute_global_relations()
+    with pytest.raises(TrainingDivergedError, match=f"{what} in step 3 of training phase 'wild'"):
+        routine.run_training_phase(phase)
+    for old, new in zip(phase.loss.weights, routine.model.parameters(), strict=True):
+        assert torch.equal(old, new)
+        assert bool(torch.isfinite(new).all())
 
 
 def test_reports_follow_the_interval(capsys: pytest.CaptureFixture[str]) -> None:
