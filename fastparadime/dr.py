@@ -9,14 +9,19 @@ from typing import Any
 import torch
 
 from fastparadime import exceptions, models, ops
-from fastparadime.dataset import Data, Dataset, DerivedData, named_parts
+from fastparadime.dataset import (
+    Dataset,
+    DerivedData,
+    NegSampledEdgeDataset,
+    named_parts,
+)
 from fastparadime.loss import Loss
 from fastparadime.phases import TrainingPhase, check_phase
 from fastparadime.preparation import Preparation
 from fastparadime.relations import Relations
 from fastparadime.sampling import DataEntries
 from fastparadime.training import TrainingData, run_phase
-from fastparadime.types import Device, TensorLike
+from fastparadime.types import Data, Device, TensorLike
 from fastparadime.utils.convert import to_torch
 from fastparadime.utils.logging import log
 from fastparadime.utils.seed import derive, draw_seed
@@ -99,7 +104,9 @@ class ParametricDR(Preparation):
         for relation in (*self.global_relations.values(), *self.batch_relations.values()):
             relation._set_verbosity(verbose)
         self.trained = False
-        self._model = model if model is None else model.to(self._device)
+        self._model: torch.nn.Module | None = None
+        if model is not None:
+            self.model = model
         self._phases_run = 0
         if model is None and in_dim is not None:
             self._build_model(in_dim)
@@ -121,10 +128,21 @@ class ParametricDR(Preparation):
             )
         return self._model
 
+    @model.setter
+    def model(self, model: torch.nn.Module) -> None:
+        if not isinstance(model, torch.nn.Module):
+            raise TypeError(f"model must be a torch.nn.Module, not {type(model).__name__}")
+        self._model = model.to(self._device)
+
     @property
     def device(self) -> torch.device:
         """Where the model is."""
         return self._device if self._model is None else models.device_of(self._model)
+
+    @property
+    def use_cuda(self) -> bool:
+        """Whether the model is on a CUDA device."""
+        return self.device.type == "cuda"
 
     def __call__(self, X: TensorLike) -> torch.Tensor:
         return self.embed(X)
@@ -287,4 +305,11 @@ class ParametricDR(Preparation):
             self.model.eval()  # usable after an interruption too
 
 
-__all__ = ["Data", "Dataset", "DerivedData", "ParametricDR", "TrainingPhase"]
+__all__ = [
+    "Data",
+    "Dataset",
+    "DerivedData",
+    "NegSampledEdgeDataset",
+    "ParametricDR",
+    "TrainingPhase",
+]

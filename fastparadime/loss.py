@@ -107,7 +107,7 @@ class RelationLoss(Loss):
     embedding_method : str
         The model's method that embeds the batch.
     normalize_sub : bool
-        Whether the subset of global relations is divided by its sum (standard sampling only).
+        Whether the subset of global relations is divided by its sum (not with `DistsFromTo`).
     name : str, optional
     """
 
@@ -140,12 +140,6 @@ class RelationLoss(Loss):
             raise exceptions.UnsupportedConfigurationError(
                 "RelationLoss does not support DistsFromTo with 'standard' sampling. Consider "
                 "using 'negative_edge' sampling instead."
-            )
-        if sampling == "negative_edge" and not from_to:
-            relation = type(batch_relations[self.batch_relation_key]).__name__
-            raise exceptions.UnsupportedConfigurationError(
-                f"RelationLoss does not support {relation} with 'negative_edge' sampling. Use "
-                "DistsFromTo as batch relations, or 'standard' sampling."
             )
 
     def forward(

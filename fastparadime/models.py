@@ -49,6 +49,11 @@ class FullyConnectedEmbeddingModel(Model):
         Widths of the hidden layers.
     generator : torch.Generator, optional
         Of the initial weights, drawn from torch's usual distribution; the global one if None.
+
+    Attributes
+    ----------
+    alpha : torch.nn.Parameter ()
+        1 at first and unused by the network: `transforms.StudentTTransform` can train it along.
     """
 
     def __init__(
@@ -67,6 +72,7 @@ class FullyConnectedEmbeddingModel(Model):
         self.layers = torch.nn.ModuleList(
             _linear(narrow, wide, generator) for narrow, wide in itertools.pairwise(dims)
         )
+        self.alpha = torch.nn.Parameter(torch.tensor(1.0))
 
     def forward(self, X: torch.Tensor) -> torch.Tensor:
         """Coordinates (n, out_dim) of the rows of `X` (n, in_dim)."""

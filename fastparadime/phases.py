@@ -11,7 +11,7 @@ import torch
 
 from fastparadime import exceptions
 from fastparadime import loss as losses
-from fastparadime.relations import Relations
+from fastparadime.relations import DistsFromTo, Relations
 from fastparadime.utils import ReprMixin
 from fastparadime.utils.validate import check_integer, check_option, check_positive
 
@@ -206,8 +206,9 @@ def check_phase(
     for loss in phase.loss.losses if isinstance(phase.loss, losses.CompoundLoss) else [phase.loss]:
         loss.check(phase.sampling, batch_relations)  # type: ignore[arg-type]
         if isinstance(loss, losses.RelationLoss):
-            keys["data_key"] = batch_relations[loss.batch_relation_key].data_key
-            if phase.sampling == "standard":
+            relation = batch_relations[loss.batch_relation_key]
+            keys["data_key"] = relation.data_key
+            if not isinstance(relation, DistsFromTo):
                 needed["global_relation_key"] = loss.global_relation_key
         elif isinstance(
             loss, (losses.ClassificationLoss, losses.PositionLoss, losses.ReconstructionLoss)

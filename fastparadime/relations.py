@@ -21,6 +21,7 @@ from fastparadime.types import BinaryTensorFun, Rels, TensorLike
 from fastparadime.utils import ReprMixin
 from fastparadime.utils.convert import to_numpy, to_torch
 from fastparadime.utils.logging import log
+from fastparadime.utils.triangular import pairwise_distances
 from fastparadime.utils.validate import check_data, check_integer
 
 Transform = transforms.RelationTransform | Sequence[transforms.RelationTransform]
@@ -243,7 +244,7 @@ class DifferentiablePDist(Relations):
         X = to_torch(X)
         reldata: RelationData
         if self.metric is None:
-            distances = torch.nn.functional.pdist(X, p=self.metric_p)
+            distances = pairwise_distances(X, self.metric_p)
             reldata = TriangularRelationTensor(distances)
         else:
             tiled = X.unsqueeze(1).expand(-1, len(X), *X.shape[1:])

@@ -47,6 +47,9 @@ class AdaptiveNeighborhoodRescale(RelationTransform):
             raise AttributeError("Parameter values only available after calling transform.")
         return self._param_values
 
+    def _set_root_scalar_defaults(self) -> None:
+        """Called before a transform, for subclasses that complete their `kwargs`."""
+
     def _get_comparison_constant(self) -> float:
         raise NotImplementedError(f"{type(self).__name__} does not define a comparison constant")
 
@@ -60,6 +63,7 @@ class AdaptiveNeighborhoodRescale(RelationTransform):
 
     def transform(self, reldata: RelationData) -> RelationData:
         neighbors = reldata.to_neighbor_tuple().without_self()
+        self._set_root_scalar_defaults()
         if self.verbose:
             log("Calculating probabilities.")
         values, params = self._rescale(neighbors.values)
