@@ -127,6 +127,8 @@ class NegSampledEdgeDataset(torch.utils.data.Dataset[dict[str, torch.Tensor]]):
         Between the n points.
     neg_sampling_rate : int
         Negative edges to each edge.
+    data_key : str
+        The entry that 'from_to_data' is taken from.
     generator : torch.Generator, optional
         Of the negative ends; the global one if None.
 
@@ -142,6 +144,7 @@ class NegSampledEdgeDataset(torch.utils.data.Dataset[dict[str, torch.Tensor]]):
         dataset: Dataset,
         relations: RelationData,
         neg_sampling_rate: int = 5,
+        data_key: str = "main",
         *,
         generator: torch.Generator | None = None,
     ) -> None:
@@ -151,7 +154,12 @@ class NegSampledEdgeDataset(torch.utils.data.Dataset[dict[str, torch.Tensor]]):
                 f"relations must be between the {len(dataset)} points of dataset, not "
                 f"{self.p_ij.shape[0]}"
             )
+        if data_key not in dataset.data:
+            raise KeyError(
+                f"dataset has no entry {data_key!r} (data_key), but {sorted(dataset.data)}"
+            )
         self.dataset = dataset
+        self.data_key = data_key
         self.weights = self.p_ij.data
         self.neg_sampling_rate = check_integer(neg_sampling_rate, "neg_sampling_rate", minimum=0)
         self.generator = generator
@@ -165,7 +173,7 @@ class NegSampledEdgeDataset(torch.utils.data.Dataset[dict[str, torch.Tensor]]):
         row = torch.full((ends,), int(self.p_ij.row[index]))
         col = torch.randint(len(self.dataset), (ends,), generator=self.generator)
         col[0] = int(self.p_ij.col[index])
-        return dict(edge_batch(self.dataset.data, row, col, ends))
+        return dict(edge_batch(self.dataset.data, row, col, ends, self.data_key))
 
 
 def named_parts(value: Any, kind: type, key: str, name: str) -> dict[str, Any]:

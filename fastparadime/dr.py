@@ -28,6 +28,9 @@ from fastparadime.utils.seed import derive, draw_seed
 from fastparadime.utils.stages import shows_bars, timed
 from fastparadime.utils.validate import check_data, check_integer
 
+RelOrRelDict = Relations | Mapping[str, Relations]
+LossOrLossDict = Loss | Mapping[str, Loss]
+
 
 class ParametricDR(Preparation):
     """A parametric dimensionality reduction routine.
@@ -76,9 +79,9 @@ class ParametricDR(Preparation):
         out_dim: int = 2,
         hidden_dims: Sequence[int] | None = None,
         derived_data: Mapping[str, DerivedData] | None = None,
-        global_relations: Relations | Mapping[str, Relations] | None = None,
-        batch_relations: Relations | Mapping[str, Relations] | None = None,
-        losses: Loss | Mapping[str, Loss] | None = None,
+        global_relations: RelOrRelDict | None = None,
+        batch_relations: RelOrRelDict | None = None,
+        losses: LossOrLossDict | None = None,
         training_defaults: TrainingPhase | None = None,
         training_phases: Sequence[TrainingPhase] | None = None,
         use_cuda: bool = False,
@@ -309,7 +312,9 @@ __all__ = [
     "Data",
     "Dataset",
     "DerivedData",
+    "LossOrLossDict",
     "NegSampledEdgeDataset",
     "ParametricDR",
+    "RelOrRelDict",
     "TrainingPhase",
 ]

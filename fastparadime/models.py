@@ -74,15 +74,15 @@ class FullyConnectedEmbeddingModel(Model):
         )
         self.alpha = torch.nn.Parameter(torch.tensor(1.0))
 
-    def forward(self, X: torch.Tensor) -> torch.Tensor:
-        """Coordinates (n, out_dim) of the rows of `X` (n, in_dim)."""
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Coordinates (n, out_dim) of the rows of `x` (n, in_dim)."""
         for layer in self.layers[:-1]:
-            X = torch.nn.functional.softplus(layer(X))
-        out: torch.Tensor = self.layers[-1](X)
+            x = torch.nn.functional.softplus(layer(x))
+        out: torch.Tensor = self.layers[-1](x)
         return out
 
-    def embed(self, X: torch.Tensor) -> torch.Tensor:
-        return self.forward(X)
+    def embed(self, x: torch.Tensor) -> torch.Tensor:
+        return self.forward(x)
 
 
 def _linear(in_dim: int, out_dim: int, generator: torch.Generator | None) -> torch.nn.Module:
