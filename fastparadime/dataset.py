@@ -14,7 +14,13 @@ from fastparadime.sampling import DataEntries, edge_batch
 from fastparadime.types import Data, TensorLike, TypeKeyTuples
 from fastparadime.utils import ReprMixin
 from fastparadime.utils.convert import to_numpy, to_torch
-from fastparadime.utils.validate import check_data, check_integer, check_option
+from fastparadime.utils.validate import (
+    check_data,
+    check_integer,
+    check_list,
+    check_option,
+    check_type,
+)
 
 
 class DerivedData:
@@ -41,7 +47,10 @@ class DerivedData:
         self.func = func
         self.type_key_tuples = [("data", "main")] if type_key_tuples is None else type_key_tuples
         self.kwargs = kwargs
-        for kind, _ in self.type_key_tuples:
+        for pair in check_list(self.type_key_tuples, "type_key_tuples"):
+            if not isinstance(pair, (tuple, list)) or len(pair) != 2:
+                raise ValueError(f"type_key_tuples must hold pairs (type, key), not {pair!r}")
+            kind, _ = pair
             check_option(kind, ("data", "rels"), "the type of a derived entry's argument")
         self.requires_relations = any(kind == "rels" for kind, _ in self.type_key_tuples)
 
@@ -148,6 +157,8 @@ class NegSampledEdgeDataset(torch.utils.data.Dataset[dict[str, torch.Tensor]]):
         *,
         generator: torch.Generator | None = None,
     ) -> None:
+        check_type(dataset, Dataset, "dataset")
+        check_type(relations, RelationData, "relations")
         self.p_ij = relations.to_sparse_array().data.tocoo()
         if self.p_ij.shape[0] != len(dataset):
             raise ValueError(

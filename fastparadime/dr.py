@@ -26,7 +26,7 @@ from fastparadime.utils.convert import to_torch
 from fastparadime.utils.logging import log
 from fastparadime.utils.seed import derive, draw_seed
 from fastparadime.utils.stages import shows_bars, timed
-from fastparadime.utils.validate import check_data, check_integer
+from fastparadime.utils.validate import check_data, check_integer, check_type
 
 RelOrRelDict = Relations | Mapping[str, Relations]
 LossOrLossDict = Loss | Mapping[str, Loss]
@@ -101,7 +101,7 @@ class ParametricDR(Preparation):
         self.progress = progress
         self.seed = draw_seed() if seed is None else check_integer(seed, "seed", minimum=0)
         self.out_dim = check_integer(out_dim, "out_dim", minimum=1)
-        self.hidden_dims = [100, 50] if hidden_dims is None else list(hidden_dims)
+        self.hidden_dims = models.check_widths([100, 50] if hidden_dims is None else hidden_dims)
         self.batch_relations = named_parts(batch_relations, Relations, "rel", "batch_relations")
         self.losses = named_parts(losses, Loss, "loss", "losses")
         for relation in (*self.global_relations.values(), *self.batch_relations.values()):
@@ -115,7 +115,11 @@ class ParametricDR(Preparation):
             self._build_model(in_dim)
         if dataset is not None:
             self.register_dataset(dataset)
-        self.training_defaults = TrainingPhase() if training_defaults is None else training_defaults
+        self.training_defaults = TrainingPhase()
+        if training_defaults is not None:
+            self.training_defaults = check_type(
+                training_defaults, TrainingPhase, "training_defaults"
+            )
         self.training_phases: list[TrainingPhase] = []
         for phase in training_phases or ():
             self.add_training_phase(phase)
@@ -133,9 +137,7 @@ class ParametricDR(Preparation):
 
     @model.setter
     def model(self, model: torch.nn.Module) -> None:
-        if not isinstance(model, torch.nn.Module):
-            raise TypeError(f"model must be a torch.nn.Module, not {type(model).__name__}")
-        self._model = model.to(self._device)
+        self._model = check_type(model, torch.nn.Module, "model").to(self._device)
 
     @property
     def device(self) -> torch.device:
@@ -218,7 +220,9 @@ class ParametricDR(Preparation):
         self, training_phase: TrainingPhase | None = None, **settings: Any
     ) -> None:
         """Sets what phases added later start from: a phase, settings by keyword, or both."""
-        base = self.training_defaults if training_phase is None else training_phase
+        base = self.training_defaults
+        if training_phase is not None:
+            base = check_type(training_phase, TrainingPhase, "training_phase")
         self.training_defaults = base.with_settings(**settings)
 
     def add_training_phase(
@@ -235,7 +239,7 @@ class ParametricDR(Preparation):
         """
         if training_phase is None:
             phase = self.training_defaults.with_settings(**settings)
-        elif settings:
+        elif check_type(training_phase, TrainingPhase, "training_phase") and settings:
             phase = training_phase.with_settings(**settings)
             if training_phase._loss is not None and settings.get("loss") is None:
                 phase.loss = training_phase._loss  # the caller reads its history there
@@ -250,6 +254,7 @@ class ParametricDR(Preparation):
 
     def run_training_phase(self, training_phase: TrainingPhase) -> None:
         """Runs one phase; the dataset and the global relations must be there."""
+        check_type(training_phase, TrainingPhase, "training_phase")
         if not self._global_relations_computed:
             raise exceptions.RelationsNotComputedError(
                 "Cannot run a training phase before computing global relations."

@@ -13,7 +13,7 @@ import torch
 from fastparadime.exceptions import SpecificationError
 from fastparadime.types import Device, TensorLike
 from fastparadime.utils.convert import to_torch
-from fastparadime.utils.validate import check_integer
+from fastparadime.utils.validate import check_integer, check_list
 
 _CHUNK_BYTES = 32 * 2**20  # of input rows embedded at a time
 
@@ -67,7 +67,7 @@ class FullyConnectedEmbeddingModel(Model):
         super().__init__()
         self.in_dim = check_integer(in_dim, "in_dim", minimum=1)
         self.out_dim = check_integer(out_dim, "out_dim", minimum=1)
-        self.hidden_dims = [check_integer(h, "hidden_dims", minimum=1) for h in hidden_dims]
+        self.hidden_dims = check_widths(hidden_dims)
         dims = [self.in_dim, *self.hidden_dims, self.out_dim]
         self.layers = torch.nn.ModuleList(
             _linear(narrow, wide, generator) for narrow, wide in itertools.pairwise(dims)
@@ -83,6 +83,12 @@ class FullyConnectedEmbeddingModel(Model):
 
     def embed(self, x: torch.Tensor) -> torch.Tensor:
         return self.forward(x)
+
+
+def check_widths(hidden_dims: Sequence[int]) -> list[int]:
+    """Widths of hidden layers, checked to be positive."""
+    widths = check_list(hidden_dims, "hidden_dims")
+    return [check_integer(width, "hidden_dims", minimum=1) for width in widths]
 
 
 def _linear(in_dim: int, out_dim: int, generator: torch.Generator | None) -> torch.nn.Module:

@@ -81,6 +81,8 @@ class Preparation(ReprMixin):
         TypeError, ValueError
             For entries that are neither, or of another length; nothing is added then.
         """
+        if not isinstance(data, Mapping):
+            raise TypeError(f"data must be a mapping of entries, not {type(data).__name__}")
         derived = {k: v for k, v in data.items() if isinstance(v, DerivedData)}
         regular: dict[str, Any] = {k: v for k, v in data.items() if k not in derived}
         if regular and self._dataset is None:

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from fastparadime.ops import Edges
+from fastparadime.types import IndexList
 from fastparadime.utils.convert import is_triangular, to_torch
 
 
@@ -20,6 +21,21 @@ def has_form(relations: Any, form: str) -> bool:
     if relations.ndim != 1:
         return False
     return form == "flat" or is_triangular(len(relations))
+
+
+def points_of(indices: IndexList, n: int) -> torch.Tensor:
+    """Indices of points int64 (m,), checked to lie in [0, n)."""
+    points = torch.as_tensor(indices)
+    if points.numel() == 0:
+        return points.long()
+    if points.ndim != 1 or points.is_floating_point() or points.dtype == torch.bool:
+        raise TypeError(
+            f"indices must be a list of integers, not {points.dtype} of shape {tuple(points.shape)}"
+        )
+    low, high = (int(value) for value in torch.aminmax(points))
+    if low < 0 or high >= n:
+        raise ValueError(f"indices must lie in [0, {n}), but hold {low if low < 0 else high}")
+    return points.long()
 
 
 def edges_of(matrix: Any) -> Edges:

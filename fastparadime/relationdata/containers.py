@@ -49,9 +49,8 @@ class RelationData(ReprMixin):
 
     def sub(self, indices: IndexList) -> torch.Tensor:
         """The square tensor of relations among some of the points."""
-        index = torch.as_tensor(indices, dtype=torch.long)
         square = self._square()
-        index = index.to(square.device)
+        index = _raw.points_of(indices, len(square)).to(square.device)
         return square[index][:, index]
 
     def _square(self) -> torch.Tensor:
@@ -235,7 +234,8 @@ class SparseRelationArray(RelationData):
         return SparseRelationArray(self.edges._replace(weights=values))
 
     def sub(self, indices: IndexList) -> torch.Tensor:
-        return ops.subgraph(self.edges, torch.as_tensor(indices, dtype=torch.long))
+        points = _raw.points_of(indices, len(self.edges.indptr) - 1)
+        return ops.subgraph(self.edges, points)
 
     def _square(self) -> torch.Tensor:
         n = len(self.edges.indptr) - 1

@@ -14,7 +14,7 @@ from fastparadime.transforms.base import RelationTransform
 from fastparadime.types import Array
 from fastparadime.utils.convert import to_numpy
 from fastparadime.utils.logging import log
-from fastparadime.utils.validate import check_option, check_positive
+from fastparadime.utils.validate import check_callable, check_option, check_positive
 
 
 class AdaptiveNeighborhoodRescale(RelationTransform):
@@ -35,8 +35,8 @@ class AdaptiveNeighborhoodRescale(RelationTransform):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.kernel = kernel
-        self.find_param = find_param
+        self.kernel = check_callable(kernel, "kernel")
+        self.find_param = check_callable(find_param, "find_param")
         self.verbose = verbose
         self._param_values: Array | None = None
 
@@ -131,7 +131,9 @@ class ConnectivityBasedRescale(AdaptiveNeighborhoodRescale):
         super().__init__(_native, _native, verbose=verbose, **kwargs)
         self.n_neighbors = check_positive(n_neighbors, "n_neighbors")
         self.rule = check_option(rule, ("paradime", "umap"), "rule")
-        self.local_connectivity = local_connectivity
+        self.local_connectivity = check_positive(
+            local_connectivity, "local_connectivity", zero_ok=True
+        )
 
     @property
     def sigmas(self) -> Array:
