@@ -168,3 +168,14 @@ def test_every_module_is_reached_from_the_package() -> None:
         for step in module.split("."):
             part = getattr(part, step)
         assert part.__name__ == f"fastparadime.{module}"
+
+
+def test_the_table_for_readers_has_every_name() -> None:
+    table = Path(__file__).resolve().parent.parent / "docs" / "paradime-names.md"
+    sections = table.read_text(encoding="utf-8").split("\n## ")
+    text = {section.split("\n", 1)[0]: section for section in sections}
+    absent = [
+        f"{module}.{name}" for _, module, name, _ in ROWS
+        if module not in LEFT_OUT and f"| `{name}` |" not in text[module]
+    ]  # fmt: skip
+    assert absent == []
