@@ -24,6 +24,7 @@ target_sources(_core PRIVATE
   csrc/cuda/perplexity.cu
   csrc/cuda/rerank.cu
   csrc/cuda/smooth_knn.cu
+  csrc/cuda/subgraph.cu
   csrc/cuda/symmetrize.cu)
 # The target is older than the list of architectures, so it has not taken it over by itself.
 set_target_properties(_core PROPERTIES

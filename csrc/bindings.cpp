@@ -91,6 +91,15 @@ void bind_graph(py::module_& m) {
       },
       no_gil, "Row- and column-scaled sparse product with dense columns.");
   m.def(
+      "subgraph",
+      [](Address out, Address points, Address places, Address indptr, Address indices,
+         Address weights, Index m, const Target& target) {
+        subgraph({at<float>(out), at<std::int32_t>(points), at<std::int32_t>(places),
+                  at<Index>(indptr), at<std::int32_t>(indices), at<float>(weights), m},
+                 target);
+      },
+      no_gil, "The square matrix of edges among some points.");
+  m.def(
       "rerank",
       [](Address indices, Address distances, Address X, Address candidates, Index first_row,
          Index rows, Index count, Index dim, Index k, int metric, float p, const Target& target) {

@@ -11,6 +11,7 @@
 #include "ops/perplexity.h"
 #include "ops/rerank.h"
 #include "ops/smooth_knn.h"
+#include "ops/subgraph.h"
 #include "ops/symmetrize.h"
 #include "ops/target.h"
 
@@ -47,6 +48,7 @@ inline void edge_draw(const EdgeDrawArgs& a, const Target& t) { FPD_DISPATCH(edg
 inline void edge_loss(const EdgeLossArgs& a, const Target& t) { FPD_DISPATCH(edge_loss, a, t); }
 inline void gather_rows(const GatherRowsArgs& a, const Target& t) { FPD_DISPATCH(gather_rows, a, t); }
 inline void graph_matmul(const GraphMatmulArgs& a, const Target& t) { FPD_DISPATCH(graph_matmul, a, t); }
+inline void subgraph(const SubgraphArgs& a, const Target& t) { FPD_DISPATCH(subgraph, a, t); }
 inline void rerank(const RerankArgs& a, const Target& t) { FPD_DISPATCH(rerank, a, t); }
 // clang-format on
 

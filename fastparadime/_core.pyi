@@ -64,6 +64,17 @@ def graph_matmul(
     target: Target,
     /,
 ) -> None: ...
+def subgraph(
+    out: int,
+    points: int,
+    places: int,
+    indptr: int,
+    indices: int,
+    weights: int,
+    m: int,
+    target: Target,
+    /,
+) -> None: ...
 def rerank(
     indices: int,
     distances: int,

@@ -10,13 +10,17 @@ import torch
 
 from fastparadime import spectral
 from fastparadime.relationdata import RelationData
-from fastparadime.sampling import DataEntries
-from fastparadime.types import TensorLike, TypeKeyTuples
+from fastparadime.sampling import DataEntries, edge_batch
+from fastparadime.types import Data, TensorLike, TypeKeyTuples
 from fastparadime.utils import ReprMixin
 from fastparadime.utils.convert import to_numpy, to_torch
-from fastparadime.utils.validate import check_data, check_option
-
-Data = TensorLike | Mapping[str, TensorLike]
+from fastparadime.utils.validate import (
+    check_data,
+    check_integer,
+    check_list,
+    check_option,
+    check_type,
+)
 
 
 class DerivedData:
@@ -43,7 +47,10 @@ class DerivedData:
         self.func = func
         self.type_key_tuples = [("data", "main")] if type_key_tuples is None else type_key_tuples
         self.kwargs = kwargs
-        for kind, _ in self.type_key_tuples:
+        for pair in check_list(self.type_key_tuples, "type_key_tuples"):
+            if not isinstance(pair, (tuple, list)) or len(pair) != 2:
+                raise ValueError(f"type_key_tuples must hold pairs (type, key), not {pair!r}")
+            kind, _ = pair
             check_option(kind, ("data", "rels"), "the type of a derived entry's argument")
         self.requires_relations = any(kind == "rels" for kind, _ in self.type_key_tuples)
 
@@ -114,6 +121,70 @@ class Dataset(torch.utils.data.Dataset[dict[str, torch.Tensor]], ReprMixin):
 
     def __getitem__(self, index: Any) -> dict[str, torch.Tensor]:
         return {key: value[index] for key, value in self.data.items()}
+
+
+class NegSampledEdgeDataset(torch.utils.data.Dataset[dict[str, torch.Tensor]]):
+    """The edges of a graph, each with negative ones, for a loader of the user's own.
+
+    Phases draw their batches from an `fastparadime.ops.EdgeSampler` instead, which is faster.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        Of n points.
+    relations : RelationData
+        Between the n points.
+    neg_sampling_rate : int
+        Negative edges to each edge.
+    data_key : str
+        The entry that 'from_to_data' is taken from.
+    generator : torch.Generator, optional
+        Of the negative ends; the global one if None.
+
+    Attributes
+    ----------
+    p_ij : SciPy COO matrix (n, n)
+    weights : array (edges,)
+        The relation values, e.g. for a `torch.utils.data.WeightedRandomSampler`.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        relations: RelationData,
+        neg_sampling_rate: int = 5,
+        data_key: str = "main",
+        *,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        check_type(dataset, Dataset, "dataset")
+        check_type(relations, RelationData, "relations")
+        self.p_ij = relations.to_sparse_array().data.tocoo()
+        if self.p_ij.shape[0] != len(dataset):
+            raise ValueError(
+                f"relations must be between the {len(dataset)} points of dataset, not "
+                f"{self.p_ij.shape[0]}"
+            )
+        if data_key not in dataset.data:
+            raise KeyError(
+                f"dataset has no entry {data_key!r} (data_key), but {sorted(dataset.data)}"
+            )
+        self.dataset = dataset
+        self.data_key = data_key
+        self.weights = self.p_ij.data
+        self.neg_sampling_rate = check_integer(neg_sampling_rate, "neg_sampling_rate", minimum=0)
+        self.generator = generator
+
+    def __len__(self) -> int:
+        return len(self.weights)
+
+    def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
+        """An edge with its negative ones, entries as in a batch of negative-edge sampling."""
+        ends = 1 + self.neg_sampling_rate
+        row = torch.full((ends,), int(self.p_ij.row[index]))
+        col = torch.randint(len(self.dataset), (ends,), generator=self.generator)
+        col[0] = int(self.p_ij.col[index])
+        return dict(edge_batch(self.dataset.data, row, col, ends, self.data_key))
 
 
 def named_parts(value: Any, kind: type, key: str, name: str) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from fastparadime import exceptions, models, ops, saving
-from fastparadime.dataset import Data, Dataset, DerivedData, named_parts
+from fastparadime.dataset import Dataset, DerivedData, NegSampledEdgeDataset, named_parts
 from fastparadime.inference import Inference
 from fastparadime.loss import Loss
 from fastparadime.phases import TrainingPhase, check_phase
@@ -26,11 +26,14 @@ from fastparadime.spec import (
     validate_spec,
 )
 from fastparadime.training import TrainingData, run_phase
-from fastparadime.types import Device
+from fastparadime.types import Data, Device
 from fastparadime.utils.logging import log
 from fastparadime.utils.seed import derive, draw_seed
 from fastparadime.utils.stages import shows_bars, timed
-from fastparadime.utils.validate import check_data, check_integer
+from fastparadime.utils.validate import check_data, check_integer, check_type
+
+RelOrRelDict = Relations | Mapping[str, Relations]
+LossOrLossDict = Loss | Mapping[str, Loss]
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -85,9 +88,9 @@ class ParametricDR(Preparation, Inference):
         out_dim: int = 2,
         hidden_dims: Sequence[int] | None = None,
         derived_data: Mapping[str, DerivedData] | None = None,
-        global_relations: Relations | Mapping[str, Relations] | None = None,
-        batch_relations: Relations | Mapping[str, Relations] | None = None,
-        losses: Loss | Mapping[str, Loss] | None = None,
+        global_relations: RelOrRelDict | None = None,
+        batch_relations: RelOrRelDict | None = None,
+        losses: LossOrLossDict | None = None,
         training_defaults: TrainingPhase | None = None,
         training_phases: Sequence[TrainingPhase] | None = None,
         use_cuda: bool = False,
@@ -111,7 +114,11 @@ class ParametricDR(Preparation, Inference):
             self._build_model(in_dim)
         if dataset is not None:
             self.register_dataset(dataset)
-        self.training_defaults = TrainingPhase() if training_defaults is None else training_defaults
+        self.training_defaults = TrainingPhase()
+        if training_defaults is not None:
+            self.training_defaults = check_type(
+                training_defaults, TrainingPhase, "training_defaults"
+            )
         self.training_phases: list[TrainingPhase] = []
         for phase in training_phases or ():
             self.add_training_phase(phase)
@@ -207,7 +214,9 @@ class ParametricDR(Preparation, Inference):
         self, training_phase: TrainingPhase | None = None, **settings: Any
     ) -> None:
         """Sets what phases added later start from: a phase, settings by keyword, or both."""
-        base = self.training_defaults if training_phase is None else training_phase
+        base = self.training_defaults
+        if training_phase is not None:
+            base = check_type(training_phase, TrainingPhase, "training_phase")
         self.training_defaults = base.with_settings(**settings)
 
     def add_training_phase(
@@ -224,7 +233,7 @@ class ParametricDR(Preparation, Inference):
         """
         if training_phase is None:
             phase = self.training_defaults.with_settings(**settings)
-        elif settings:
+        elif check_type(training_phase, TrainingPhase, "training_phase") and settings:
             phase = training_phase.with_settings(**settings)
             if training_phase._loss is not None and settings.get("loss") is None:
                 phase.loss = training_phase._loss  # the caller reads its history there
@@ -239,6 +248,7 @@ class ParametricDR(Preparation, Inference):
 
     def run_training_phase(self, training_phase: TrainingPhase) -> None:
         """Runs one phase; the dataset and the global relations must be there."""
+        check_type(training_phase, TrainingPhase, "training_phase")
         if not self._global_relations_computed:
             raise exceptions.RelationsNotComputedError(
                 "Cannot run a training phase before computing global relations."
@@ -306,7 +316,10 @@ __all__ = [
     "Data",
     "Dataset",
     "DerivedData",
+    "LossOrLossDict",
+    "NegSampledEdgeDataset",
     "ParametricDR",
+    "RelOrRelDict",
     "TrainingPhase",
     "register_data_func",
     "register_loss",

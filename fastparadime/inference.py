@@ -12,7 +12,7 @@ from fastparadime import exceptions, exporting, models, saving
 from fastparadime.types import TensorLike
 from fastparadime.utils.convert import to_torch
 from fastparadime.utils.seed import derive
-from fastparadime.utils.validate import check_integer
+from fastparadime.utils.validate import check_integer, check_type
 
 
 class Inference:
@@ -40,12 +40,13 @@ class Inference:
     ) -> None:
         self.seed = seed
         self.out_dim = check_integer(out_dim, "out_dim", minimum=1)
-        widths = [100, 50] if hidden_dims is None else hidden_dims
-        self.hidden_dims = [check_integer(width, "hidden_dims", minimum=1) for width in widths]
+        self.hidden_dims = models.check_widths([100, 50] if hidden_dims is None else hidden_dims)
         self.history: list[dict[str, Any]] = []
         self.trained = False
         self._device = device
-        self._model = model if model is None else model.to(device)
+        self._model: torch.nn.Module | None = None
+        if model is not None:
+            self.model = model
 
     @property
     def model(self) -> torch.nn.Module:
@@ -56,10 +57,19 @@ class Inference:
             )
         return self._model
 
+    @model.setter
+    def model(self, model: torch.nn.Module) -> None:
+        self._model = check_type(model, torch.nn.Module, "model").to(self._device)
+
     @property
     def device(self) -> torch.device:
         """Where the model is."""
         return self._device if self._model is None else models.device_of(self._model)
+
+    @property
+    def use_cuda(self) -> bool:
+        """Whether the model is on a CUDA device."""
+        return self.device.type == "cuda"
 
     def __call__(self, X: TensorLike) -> torch.Tensor:
         return self.embed(X)

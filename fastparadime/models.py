@@ -11,7 +11,7 @@ import torch
 
 from fastparadime.types import TensorLike
 from fastparadime.utils.convert import to_torch
-from fastparadime.utils.validate import check_integer, check_option
+from fastparadime.utils.validate import check_integer, check_list, check_option
 
 ACTIVATIONS = ("softplus", "silu", "relu")
 _CHUNK_BYTES = 32 * 2**20  # of input rows embedded at a time
@@ -85,6 +85,11 @@ class FullyConnectedEmbeddingModel(Model):
         Of the hidden layers.
     generator : torch.Generator, optional
         Of the initial weights, drawn from torch's usual distribution; the global one if None.
+
+    Attributes
+    ----------
+    alpha : torch.nn.Parameter ()
+        1 at first and unused by the network: `transforms.StudentTTransform` can train it along.
     """
 
     def __init__(
@@ -99,26 +104,27 @@ class FullyConnectedEmbeddingModel(Model):
         super().__init__()
         self.in_dim = check_integer(in_dim, "in_dim", minimum=1)
         self.out_dim = check_integer(out_dim, "out_dim", minimum=1)
-        self.hidden_dims = [check_integer(h, "hidden_dims", minimum=1) for h in hidden_dims]
+        self.hidden_dims = check_widths(hidden_dims)
         self.activation = check_option(activation, ACTIVATIONS, "activation")
         dims = [self.in_dim, *self.hidden_dims, self.out_dim]
         self.layers = torch.nn.ModuleList(
             _linear(narrow, wide, generator) for narrow, wide in itertools.pairwise(dims)
         )
+        self.alpha = torch.nn.Parameter(torch.tensor(1.0))
 
-    def forward(self, X: torch.Tensor) -> torch.Tensor:
-        """Coordinates (n, out_dim) of the rows of `X` (n, in_dim)."""
-        return self._from_first(self.layers[0](X))
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Coordinates (n, out_dim) of the rows of `x` (n, in_dim)."""
+        return self._from_first(self.layers[0](x))
 
-    def _from_first(self, X: torch.Tensor) -> torch.Tensor:
+    def _from_first(self, x: torch.Tensor) -> torch.Tensor:
         """The embedding, from what the first layer gives."""
         activate = getattr(torch.nn.functional, self.activation)
         for layer in self.layers[1:]:
-            X = layer(activate(X))
-        return X
+            x = layer(activate(x))
+        return x
 
-    def embed(self, X: torch.Tensor) -> torch.Tensor:
-        return self.forward(X)
+    def embed(self, x: torch.Tensor) -> torch.Tensor:
+        return self.forward(x)
 
     def arguments(self) -> dict[str, Any]:
         """What the constructor takes for a model of these dimensions."""
@@ -173,14 +179,20 @@ class ScaledEmbeddingModel(FullyConnectedEmbeddingModel):
             getattr(self, f"{name}_mean").copy_(mean)
             getattr(self, f"{name}_scale").copy_(torch.where(scale > 0, scale, 1.0))
 
-    def forward(self, X: torch.Tensor) -> torch.Tensor:
-        """Coordinates (n, out_dim) of the rows of `X` (n, in_dim)."""
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Coordinates (n, out_dim) of the rows of `x` (n, in_dim)."""
         first = cast(torch.nn.Linear, self.layers[0])
         # The scaling goes into the weights: standardised data would be a second copy of X.
         weight = first.weight / self.input_scale
         bias = first.bias - weight @ self.input_mean
-        products = torch.nn.functional.linear(X, weight, bias)
+        products = torch.nn.functional.linear(x, weight, bias)
         return self._from_first(products) * self.output_scale + self.output_mean
+
+
+def check_widths(hidden_dims: Sequence[int]) -> list[int]:
+    """Widths of hidden layers, checked to be positive."""
+    widths = check_list(hidden_dims, "hidden_dims")
+    return [check_integer(width, "hidden_dims", minimum=1) for width in widths]
 
 
 def _linear(in_dim: int, out_dim: int, generator: torch.Generator | None) -> torch.nn.Module:

@@ -12,9 +12,15 @@ import torch
 
 from fastparadime import exceptions
 from fastparadime import loss as losses
-from fastparadime.relations import Relations
+from fastparadime.relations import DistsFromTo, Relations
 from fastparadime.utils import ReprMixin
-from fastparadime.utils.validate import check_integer, check_option, check_positive
+from fastparadime.utils.validate import (
+    check_integer,
+    check_key,
+    check_list,
+    check_option,
+    check_positive,
+)
 
 _SAMPLING = ("standard", "negative_edge")
 # The share of the learning rate that is left after a share of all steps.
@@ -89,8 +95,8 @@ class TrainingPhase(ReprMixin):
         self.sampling = sampling
         self.edge_rel_key = edge_rel_key
         self.neg_sampling_rate = neg_sampling_rate
-        self.loss_keys = ["loss"] if loss_keys is None else list(loss_keys)
-        self.loss_weights = None if loss_weights is None else list(loss_weights)
+        self.loss_keys = ["loss"] if loss_keys is None else loss_keys
+        self.loss_weights = loss_weights
         self.optimizer = optimizer
         self.learning_rate = learning_rate
         self.report_interval = report_interval
@@ -110,6 +116,9 @@ class TrainingPhase(ReprMixin):
 
     def check(self) -> None:
         """Raises for a setting that cannot be used."""
+        if self.name is not None:
+            check_key(self.name, "name")
+        check_key(self.edge_rel_key, "edge_rel_key")
         check_integer(self.epochs, "epochs", minimum=0)
         check_integer(self.batch_size, "batch_size", minimum=1)
         check_integer(self.neg_sampling_rate, "neg_sampling_rate", minimum=0)
@@ -133,8 +142,14 @@ class TrainingPhase(ReprMixin):
                 f"{unknown[0]!r} is neither a setting of a phase {self.settings()} nor an option "
                 f"of {self.optimizer.__name__} {tuple(accepted)}"
             )
+        # Lists of the phase's own: neither the caller nor a copy shares them.
+        self.loss_keys = check_list(self.loss_keys, "loss_keys")
+        for key in self.loss_keys:
+            check_key(key, "loss_keys")
         if not self.loss_keys:
             raise ValueError("loss_keys must name at least one loss")
+        if self.loss_weights is not None:
+            self.loss_weights = losses.check_weights(self.loss_weights, "loss_weights")
         if self.loss_weights is not None and len(self.loss_weights) != len(self.loss_keys):
             raise ValueError(
                 f"loss_weights must have one weight for each of {len(self.loss_keys)} losses, not "
@@ -165,8 +180,6 @@ class TrainingPhase(ReprMixin):
         """A copy with some settings changed; None leaves a setting as it is."""
         changed = copy.copy(self)
         changed.kwargs = dict(self.kwargs)
-        changed.loss_keys = list(self.loss_keys)
-        changed.loss_weights = None if self.loss_weights is None else list(self.loss_weights)
         changed._loss = copy.deepcopy(self._loss)
         for key, value in settings.items():
             if key not in self.settings():
@@ -222,8 +235,9 @@ def check_phase(
     for loss in phase.loss.losses if isinstance(phase.loss, losses.CompoundLoss) else [phase.loss]:
         loss.check(phase.sampling, batch_relations)  # type: ignore[arg-type]
         if isinstance(loss, losses.RelationLoss):
-            keys["data_key"] = batch_relations[loss.batch_relation_key].data_key
-            if phase.sampling == "standard":
+            relation = batch_relations[loss.batch_relation_key]
+            keys["data_key"] = relation.data_key
+            if not isinstance(relation, DistsFromTo):
                 needed["global_relation_key"] = loss.global_relation_key
         elif isinstance(
             loss, (losses.ClassificationLoss, losses.PositionLoss, losses.ReconstructionLoss)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import torch
 
 from fastparadime import exceptions
-from fastparadime.dataset import Data, Dataset, DerivedData, named_parts
+from fastparadime.dataset import Dataset, DerivedData, named_parts
 from fastparadime.relationdata import RelationData
 from fastparadime.relations import Relations
-from fastparadime.types import TensorLike
+from fastparadime.types import Data, TensorLike
 from fastparadime.utils import ReprMixin
 from fastparadime.utils.logging import log
 from fastparadime.utils.stages import timed
@@ -81,6 +81,8 @@ class Preparation(ReprMixin):
         TypeError, ValueError
             For entries that are neither, or of another length; nothing is added then.
         """
+        if not isinstance(data, Mapping):
+            raise TypeError(f"data must be a mapping of entries, not {type(data).__name__}")
         derived = {k: v for k, v in data.items() if isinstance(v, DerivedData)}
         regular: dict[str, Any] = {k: v for k, v in data.items() if k not in derived}
         if regular and self._dataset is None:
@@ -93,8 +95,14 @@ class Preparation(ReprMixin):
             outdated = {stored(key) for key in replaced}
             if any(stored(rel.data_key) in outdated for rel in self.global_relations.values()):
                 self._global_relations_computed = False
-            self._report_entries(regular, replaced, "dataset")
-        self._report_entries(derived, list(self.derived_data), "derived data")
+            for key in regular if self.verbose else ():
+                action, where = ("Overwriting", "in") if key in replaced else ("Adding", "to")
+                log(f"{action} entry '{key}' {where} dataset.")
+        for key in derived if self.verbose else ():
+            if key in self.derived_data:
+                log(f"Overwriting entry '{key}' in derived data.")
+            else:
+                log(f"Adding derived data entry '{key}'.")
         self.derived_data.update(derived)
 
     def add_to_dataset(self, data: Mapping[str, TensorLike]) -> None:
@@ -104,11 +112,6 @@ class Preparation(ReprMixin):
                 "Cannot inject additional data before registering a dataset."
             )
         self.add_data(data)
-
-    def _report_entries(self, added: Mapping[str, Any], there: Sequence[str], where: str) -> None:
-        for key in added if self.verbose else ():
-            action = "Overwriting" if key in there else "Adding"
-            log(f"{action} entry '{key}' {'in' if key in there else 'to'} {where}.")
 
     def compute_derived_data(self, only: Literal["rel_based", "other"] | None = None) -> None:
         """Computes derived entries and adds them to the dataset.

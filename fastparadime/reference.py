@@ -204,3 +204,11 @@ def graph_matmul(
     dense = np.zeros((n, n))
     dense[heads, tails] = weights
     return scale[:, None] * (dense @ (scale[:, None] * x))
+
+
+def subgraph(n: int, heads: Ints, tails: Ints, weights: Floats, points: Ints) -> Floats:
+    """The square matrix of a graph's weights among some of its points."""
+    dense = np.zeros((n, n))
+    dense[heads, tails] = weights
+    points = np.asarray(points, dtype=np.int64)
+    return dense[np.ix_(points, points)]

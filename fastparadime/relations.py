@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -21,7 +22,14 @@ from fastparadime.types import BinaryTensorFun, Rels, TensorLike
 from fastparadime.utils import ReprMixin
 from fastparadime.utils.convert import to_numpy, to_torch
 from fastparadime.utils.logging import log
-from fastparadime.utils.validate import check_data, check_integer
+from fastparadime.utils.triangular import pairwise_distances
+from fastparadime.utils.validate import (
+    check_callable,
+    check_data,
+    check_integer,
+    check_key,
+    check_positive,
+)
 
 Transform = transforms.RelationTransform | Sequence[transforms.RelationTransform]
 
@@ -42,11 +50,15 @@ class Relations(ReprMixin):
             transform = []
         elif isinstance(transform, transforms.RelationTransform):
             transform = [transform]
+        elif not isinstance(transform, Sequence):
+            raise TypeError(
+                f"transform must be a RelationTransform or a sequence of them, not {transform!r}"
+            )
         self.transform = list(transform)
         for tf in self.transform:
             if not isinstance(tf, transforms.RelationTransform):
                 raise TypeError(f"transform must hold RelationTransforms, not {type(tf).__name__}")
-        self.data_key = data_key
+        self.data_key = check_key(data_key, "data_key")
         self._relations: RelationData | None = None
 
     @property
@@ -122,6 +134,8 @@ class PDist(Relations):
         verbose: bool = False,
     ) -> None:
         super().__init__(transform=transform, data_key=data_key)
+        if not (metric is None or isinstance(metric, str) or callable(metric)):
+            raise TypeError(f"metric must be a metric of SciPy or callable, not {metric!r}")
         self.metric = "euclidean" if metric is None else metric
         self.keep_result = keep_result
         self.verbose = verbose
@@ -229,8 +243,8 @@ class DifferentiablePDist(Relations):
         data_key: str = "main",
     ) -> None:
         super().__init__(transform=transform, data_key=data_key)
-        self.metric = metric
-        self.p = p
+        self.metric = None if metric is None else check_callable(metric, "metric")
+        self.p = p if p == math.inf else check_positive(p, "p", zero_ok=True)
 
     @property
     def metric_p(self) -> float:
@@ -246,9 +260,11 @@ class DifferentiablePDist(Relations):
                 stacklevel=2,
             )
         X = to_torch(X)
+        if X.ndim < 2:
+            raise ValueError(f"X must have rows of values, but has shape {tuple(X.shape)}")
         reldata: RelationData
         if self.metric is None:
-            distances = torch.nn.functional.pdist(X, p=self.p)
+            distances = pairwise_distances(X, self.p)
             reldata = TriangularRelationTensor(distances)
         else:
             tiled = X.unsqueeze(1).expand(-1, len(X), *X.shape[1:])
@@ -279,7 +295,7 @@ class DistsFromTo(Relations):
         data_key: str = "main",
     ) -> None:
         super().__init__(transform=transform, data_key=data_key)
-        self.metric = euclidean_rows if metric is None else metric
+        self.metric = euclidean_rows if metric is None else check_callable(metric, "metric")
 
     def compute_relations(self, X: TensorLike | None = None, **kwargs: Any) -> RelationData:
         """Distances between `X[0]` and `X[1]` for a tensor of shape (2, m, d)."""

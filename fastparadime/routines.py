@@ -3,18 +3,52 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 
 from fastparadime import dataset as datasets
 from fastparadime import dr, loss, relations, transforms
-from fastparadime.types import Device
+from fastparadime.types import BinaryTensorFun, Device
 from fastparadime.utils.validate import check_option
 
 _INITIALIZATIONS = ("spectral", "pca", None)
 
 
-class ParametricUMAP(dr.ParametricDR):
+class _Initialized(dr.ParametricDR):
+    """Regresses the model onto given positions first; what the routines below have in common."""
+
+    def __init__(
+        self,
+        initialization: str | None,
+        first: dr.TrainingPhase,
+        main: dr.TrainingPhase,
+        comparison: BinaryTensorFun,
+        data_key: str,
+        out_dim: int,
+        **parts: Any,
+    ) -> None:
+        self.initialization = check_option(initialization, _INITIALIZATIONS, "initialization")
+        first.name = f"{initialization}_init"
+        main.name, main.loss_keys = "embedding", ["embedding"]
+        self.epochs, self.init_epochs = main.epochs, first.epochs
+        self.batch_size, self.init_batch_size = main.batch_size, first.batch_size
+        self.learning_rate, self.init_learning_rate = main.learning_rate, first.learning_rate
+        self.data_key = data_key
+        (first_key,) = first.loss_keys
+        super().__init__(
+            out_dim=out_dim,
+            derived_data=_initial_positions(initialization, out_dim, data_key),
+            losses={
+                first_key: loss.PositionLoss(data_key=data_key, position_key=str(initialization)),
+                "embedding": loss.RelationLoss(loss_function=comparison),
+            },
+            training_phases=[main] if initialization is None else [first, main],
+            **parts,
+        )
+
+
+class ParametricUMAP(_Initialized):
     """Parametric UMAP (Sainburg et al. 2021, arXiv 2009.12981) with paraDime's parameters.
 
     Global relations are rescaled distances to nearest neighbours, joined by the fuzzy union. A
@@ -49,6 +83,11 @@ class ParametricUMAP(dr.ParametricDR):
         Any metric of `fastparadime.neighbors.knn`, euclidean if None.
     device, seed, progress
         As for `fastparadime.dr.ParametricDR`.
+
+    Attributes
+    ----------
+    initialization, epochs, init_epochs, batch_size, negative_sampling_rate, ...
+        Parameters as given; `training_phases` holds what training follows.
     """
 
     def __init__(
@@ -81,10 +120,7 @@ class ParametricUMAP(dr.ParametricDR):
         seed: int | None = None,
         progress: bool | None = None,
     ) -> None:
-        self.initialization = check_option(initialization, _INITIALIZATIONS, "initialization")
-        main_phase = dr.TrainingPhase(
-            name="embedding",
-            loss_keys=["embedding"],
+        main = dr.TrainingPhase(
             sampling="negative_edge",
             neg_sampling_rate=negative_sampling_rate,
             epochs=epochs,
@@ -92,18 +128,20 @@ class ParametricUMAP(dr.ParametricDR):
             batches_per_epoch=batches_per_epoch,
             learning_rate=learning_rate,
         )
-        first = _first_phase(initialization, init_epochs, init_batch_size, init_learning_rate)
+        self.negative_sampling_rate = main.neg_sampling_rate
         curve = transforms.ModifiedCauchyTransform(min_dist, spread, a, b)
         super().__init__(
+            initialization,
+            _phase("spectral_init", init_epochs, init_batch_size, init_learning_rate),
+            main,
+            loss.cross_entropy_loss,
+            data_key,
+            out_dim,
             model=model,
             in_dim=in_dim,
-            out_dim=out_dim,
             hidden_dims=hidden_dims,
-            derived_data=_initial_positions(initialization, out_dim, data_key),
             global_relations=_fuzzy_neighbors(n_neighbors, metric, data_key),
             batch_relations=relations.DistsFromTo(transform=curve, data_key=data_key),
-            losses=_losses(initialization, data_key),
-            training_phases=[*first, main_phase],
             use_cuda=use_cuda,
             verbose=verbose,
             dataset=dataset,
@@ -113,24 +151,97 @@ class ParametricUMAP(dr.ParametricDR):
         )
 
 
-def _first_phase(
-    initialization: str | None, epochs: int, batch_size: int, learning_rate: float
-) -> list[dr.TrainingPhase]:
-    phase = dr.TrainingPhase(
-        name=f"{initialization}_init",
-        loss_keys=["init"],
-        epochs=epochs,
-        batch_size=batch_size,
-        learning_rate=learning_rate,
+class ParametricTSNE(_Initialized):
+    """Parametric t-SNE (van der Maaten 2009) with paraDime's parameters.
+
+    Global relations are rescaled distances to nearest neighbours, averaged with their transpose.
+    A first phase regresses the model onto principal components, the main phase minimises the
+    Kullback-Leibler divergence of the relations within a batch.
+
+    Parameters
+    ----------
+    perplexity : float
+        A smooth count of the neighbours of a point; three times as many are looked for.
+    alpha : float or tensor
+        Degrees of freedom of Student's t kernel; a parameter of the model is trained along.
+    model, in_dim, out_dim, hidden_dims
+        As for `fastparadime.dr.ParametricDR`.
+    initialization : {"pca", "spectral", None}
+        Positions that the first phase regresses onto; no first phase if None.
+    epochs, init_epochs : int
+    batch_size, init_batch_size : int
+        Points of a batch; that of the first phase is `batch_size` if None.
+    learning_rate, init_learning_rate : float
+        That of the first phase is `learning_rate` if None.
+    data_key : str
+        The dataset entry to embed.
+    dataset : array, tensor, mapping of them or Dataset, optional
+    use_cuda, verbose : bool
+    metric : str or callable, optional
+        Any metric of `fastparadime.neighbors.knn`, euclidean if None.
+    device, seed, progress
+        As for `fastparadime.dr.ParametricDR`.
+
+    Attributes
+    ----------
+    initialization, epochs, init_epochs, batch_size, ...
+        Parameters as given; `training_phases` holds what training follows.
+    """
+
+    def __init__(
+        self,
+        perplexity: float = 30.0,
+        alpha: float | torch.Tensor = 1.0,
+        model: torch.nn.Module | None = None,
+        in_dim: int | None = None,
+        out_dim: int = 2,
+        hidden_dims: Sequence[int] | None = None,
+        initialization: str | None = "pca",
+        epochs: int = 30,
+        init_epochs: int = 10,
+        batch_size: int = 500,
+        init_batch_size: int | None = None,
+        learning_rate: float = 0.01,
+        init_learning_rate: float | None = None,
+        data_key: str = "main",
+        dataset: dr.Data | dr.Dataset | None = None,
+        use_cuda: bool = False,
+        verbose: bool = False,
+        *,
+        metric: Callable[..., float] | str | None = None,
+        device: Device | None = None,
+        seed: int | None = None,
+        progress: bool | None = None,
+    ) -> None:
+        if init_batch_size is None:
+            init_batch_size = batch_size
+        if init_learning_rate is None:
+            init_learning_rate = learning_rate
+        super().__init__(
+            initialization,
+            _phase("init", init_epochs, init_batch_size, init_learning_rate),
+            _phase("embedding", epochs, batch_size, learning_rate),
+            loss.kullback_leibler_div,
+            data_key,
+            out_dim,
+            model=model,
+            in_dim=in_dim,
+            hidden_dims=hidden_dims,
+            global_relations=_probable_neighbors(perplexity, metric, data_key),
+            batch_relations=_student_t_distances(alpha, data_key),
+            use_cuda=use_cuda,
+            verbose=verbose,
+            dataset=dataset,
+            device=device,
+            seed=seed,
+            progress=progress,
+        )
+
+
+def _phase(loss_key: str, epochs: int, batch_size: int, learning_rate: float) -> dr.TrainingPhase:
+    return dr.TrainingPhase(
+        loss_keys=[loss_key], epochs=epochs, batch_size=batch_size, learning_rate=learning_rate
     )
-    return [] if initialization is None else [phase]
-
-
-def _losses(initialization: str | None, data_key: str) -> dict[str, loss.Loss]:
-    return {
-        "init": loss.PositionLoss(data_key=data_key, position_key=str(initialization)),
-        "embedding": loss.RelationLoss(loss_function=loss.cross_entropy_loss),
-    }
 
 
 def _fuzzy_neighbors(
@@ -142,6 +253,33 @@ def _fuzzy_neighbors(
         transform=[
             transforms.ConnectivityBasedRescale(n_neighbors=n_neighbors),
             transforms.Symmetrize(subtract_product=True),
+        ],
+    )
+
+
+def _probable_neighbors(
+    perplexity: float, metric: Callable[..., float] | str | None, data_key: str
+) -> relations.NeighborBasedPDist:
+    return relations.NeighborBasedPDist(
+        metric=metric,
+        data_key=data_key,
+        transform=[
+            transforms.PerplexityBasedRescale(perplexity=perplexity),
+            transforms.Symmetrize(),
+            transforms.Normalize(),
+        ],
+    )
+
+
+def _student_t_distances(
+    alpha: float | torch.Tensor, data_key: str
+) -> relations.DifferentiablePDist:
+    return relations.DifferentiablePDist(
+        data_key=data_key,
+        transform=[
+            transforms.StudentTTransform(alpha=alpha),
+            transforms.Normalize(),
+            transforms.ToSquareTensor(),
         ],
     )
 

@@ -75,11 +75,46 @@ def item_batches(entries: Entries, batch_size: int, seed: int) -> Iterator[Batch
     order = torch.randperm(n, generator=generator)
     for indices in order.split(batch_size):
         builders = {key: _rows(entry, indices) for key, entry in entries.items()}
-        yield Batch({**builders, "indices": functools.partial(_same, indices)})
+        yield Batch({"indices": functools.partial(_same, indices), **builders})
 
 
 def _same(tensor: torch.Tensor) -> torch.Tensor:
     return tensor
+
+
+def edge_batch(
+    entries: Entries, row: torch.Tensor, col: torch.Tensor, slots: int, data_key: str = "main"
+) -> Batch:
+    """A batch of edges as paraDime gives it to a loss.
+
+    'row' and 'col' int64 (edges,) are the ends of the edges, 'rel' float32 (edges,) is 1 for the
+    first, positive one of each `slots` edges, 'from_to_data' (2, edges, ...) holds the rows of
+    both ends, 'indices' the distinct points in ascending order; every other entry has the rows of
+    'indices'.
+    """
+    indices = torch.cat((row, col)).unique()
+    data = entries[data_key]
+
+    def rel() -> torch.Tensor:
+        positive = torch.zeros(len(row), device=row.device)
+        positive[::slots] = 1.0
+        return positive
+
+    def from_to_data() -> torch.Tensor:
+        both = _rows(data, torch.cat((row, col)))()
+        return both.view(2, len(row), *both.shape[1:])
+
+    builders = {key: _rows(entry, indices) for key, entry in entries.items()}
+    return Batch(
+        {
+            **builders,
+            "indices": functools.partial(_same, indices),
+            "row": functools.partial(_same, row),
+            "col": functools.partial(_same, col),
+            "rel": rel,
+            "from_to_data": from_to_data,
+        }
+    )
 
 
 @dataclass
@@ -107,36 +142,8 @@ class NegativeEdgeBatches:
         return self.sampler.draw(self.batch_size, self.negatives, step)
 
     def batch(self, step: int) -> Batch:
-        """The batch of a step as paraDime gives it to a loss.
-
-        'row' and 'col' int64 (edges,) are the ends of its batch_size x (1 + negatives) edges,
-        'rel' float32 (edges,) is 1 for a positive one, 'from_to_data' (2, edges, ...) holds the
-        rows of both ends, 'indices' the distinct points in ascending order; every other entry
-        has the rows of 'indices'.
-        """
+        """The batch of a step; see `edge_batch`."""
         drawn = self.draw(step)
         row = drawn.heads.long().repeat_interleave(1 + self.negatives)
         col = drawn.tails.flatten().long()
-        indices = torch.cat((row, col)).unique()
-        data = self.entries[self.data_key]
-
-        def rel() -> torch.Tensor:
-            positive = torch.zeros(drawn.tails.shape, device=row.device)
-            positive[:, 0] = 1.0
-            return positive.flatten()
-
-        def from_to_data() -> torch.Tensor:
-            both = _rows(data, torch.cat((row, col)))()
-            return both.view(2, len(row), *both.shape[1:])
-
-        builders = {key: _rows(entry, indices) for key, entry in self.entries.items()}
-        return Batch(
-            {
-                **builders,
-                "indices": lambda: indices,
-                "row": lambda: row,
-                "col": lambda: col,
-                "rel": rel,
-                "from_to_data": from_to_data,
-            }
-        )
+        return edge_batch(self.entries, row, col, 1 + self.negatives, self.data_key)

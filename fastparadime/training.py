@@ -131,47 +131,54 @@ def _step_losses(
 
 
 class _Guard:
-    """Stops a phase before a loss or gradient that is not finite reaches the weights.
+    """Stops a phase whose loss or weights are no longer finite, and takes good weights back.
 
-    On a device, looking at every loss would make each step wait for the last one: there the sum
-    of an epoch is looked at, and the weights go back to those after the last good epoch.
+    Looking at every loss would make each step on a device wait for the last one, so the losses of
+    some steps are looked at together.
     """
 
-    def __init__(self, model: torch.nn.Module, phase: TrainingPhase, device: torch.device) -> None:
-        self._parameters: list[torch.Tensor] = [p for p in model.parameters() if p.requires_grad]
+    _STEPS = 100
+
+    def __init__(self, model: torch.nn.Module, phase: TrainingPhase) -> None:
+        self._weights: list[torch.Tensor] = [p for p in model.parameters() if p.requires_grad]
+        self._good = [p.detach().clone() for p in self._weights]
         self._phase = phase
-        self._every_step = device.type == "cpu"
-        self._good: list[torch.Tensor] = (
-            [] if self._every_step else [p.detach().clone() for p in self._parameters]
-        )
+        self._losses: list[torch.Tensor] = []
+        self._steps = 0  # looked at so far
 
-    def check_loss(self, loss: torch.Tensor, step: int) -> None:
-        if self._every_step and not math.isfinite(loss.item()):
-            raise self._error(f"the loss is {loss.item()}", f"step {step}")
-
-    def check_gradients(self, step: int) -> None:
-        if not self._every_step:
-            return
-        found = [p.grad for p in self._parameters if p.grad is not None]
-        gradients = [g.coalesce().values() if g.is_sparse else g for g in found]
-        if gradients and not all(math.isfinite(n.item()) for n in torch._foreach_norm(gradients)):
-            raise self._error("the gradient is not finite", f"step {step}")
+    def watch(self, loss: torch.Tensor) -> None:
+        """Takes the loss of a step that was made."""
+        self._losses.append(loss.detach())
+        if len(self._losses) == self._STEPS:
+            self.check()
 
     @torch.no_grad()
-    def check_epoch(self, epoch: int) -> None:
-        if self._every_step:
-            return
-        loss = self._phase.loss.history[-1]
-        if math.isfinite(loss):
-            torch._foreach_copy_(self._good, self._parameters)
-        else:
-            torch._foreach_copy_(self._parameters, self._good)
-            raise self._error(f"the loss is {loss}", f"epoch {epoch}")
+    def check(self) -> None:
+        """Looks at what was watched.
 
-    def _error(self, what: str, when: str) -> exceptions.TrainingDivergedError:
-        return exceptions.TrainingDivergedError(
-            f"{what} in {when} of training phase {self._phase.name!r}; the model keeps the weights "
-            "from before. A smaller learning_rate, or data of a smaller scale, may help."
+        Raises
+        ------
+        TrainingDivergedError
+            After the weights went back to where they were last found good.
+        """
+        if not self._losses:
+            return
+        losses = torch.stack(self._losses).tolist()
+        bad = next((i for i, loss in enumerate(losses) if not math.isfinite(loss)), None)
+        if bad is None and all(bool(p.isfinite().all()) for p in self._weights):
+            self._losses.clear()
+            self._steps += len(losses)
+            for good, weight in zip(self._good, self._weights, strict=True):
+                good.copy_(weight)
+            return
+        for good, weight in zip(self._good, self._weights, strict=True):
+            weight.copy_(good)
+        found = "the weights are not finite" if bad is None else f"the loss is {losses[bad]}"
+        step = self._steps + (len(losses) if bad is None else bad + 1)
+        raise exceptions.TrainingDivergedError(
+            f"{found} in step {step} of training phase {self._phase.name!r}; the model has its "
+            f"weights of step {self._steps}. A smaller learning_rate, or data of a smaller scale, "
+            "may help."
         )
 
 
@@ -198,8 +205,8 @@ def run_phase(
     Raises
     ------
     TrainingDivergedError
-        If the loss or its gradient is not finite; the weights are those of the last good step, on a
-        device of the last good epoch.
+        If the loss or the weights are no longer finite; the weights are then those of at most 100
+        steps before.
     """
     from tqdm import tqdm
 
@@ -209,21 +216,20 @@ def run_phase(
     if verbose:
         log(f"Beginning training phase '{phase.name}'.")
     total = phase.epochs * per_epoch
-    guard = _Guard(model, phase, data.device)
+    guard = _Guard(model, phase)
     with tqdm(total=total, desc=phase.name, unit="step", disable=not progress) as bar:
         for step, loss in enumerate(_step_losses(model, phase, data, data.seed), start=1):
             if phase.schedule != "constant":
                 for group in optimizer.param_groups:
                     group["lr"] = phase.learning_rate_at(step - 1, total)
-            guard.check_loss(loss, step)
             optimizer.zero_grad()
             loss.backward()
-            guard.check_gradients(step)
             optimizer.step()
+            guard.watch(loss)
             bar.update()
             if step % per_epoch == 0:
                 phase.loss.checkpoint()
                 epoch = step // per_epoch - 1
-                guard.check_epoch(epoch)
                 if verbose and epoch % phase.report_interval == 0:
                     log(f"Loss after epoch {epoch}: {phase.loss.history[-1]}")
+        guard.check()

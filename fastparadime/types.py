@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, Union
 
 import numpy as np
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 Array: TypeAlias = npt.NDArray[Any]
 TensorLike: TypeAlias = Array | torch.Tensor
+Data: TypeAlias = TensorLike | Mapping[str, TensorLike]
 Rels: TypeAlias = Union[
     Array, torch.Tensor, "scipy.sparse.spmatrix", "scipy.sparse.sparray", tuple[Array, Array]
 ]

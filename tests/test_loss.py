@@ -119,6 +119,15 @@ def test_relation_loss_with_standard_sampling(normalize: bool, sparse: bool) -> 
     assert model.weight.grad != 0
 
 
+def test_batch_without_relations_is_no_division_by_zero() -> None:
+    rel = relationdata.SquareRelationTensor(torch.zeros(9, 9))
+    batch_relation = relations.DifferentiablePDist(
+        transform=[transforms.StudentTTransform(1.0), transforms.ToSquareTensor()]
+    )
+    kl = loss.RelationLoss(loss.kullback_leibler_div)
+    assert kl(Net(), {"rel": rel}, {"rel": batch_relation}, batch(), CPU) == 0
+
+
 def test_relation_loss_with_edges() -> None:
     data = batch()
     ends = torch.stack((data["main"][:4], data["main"][2:6]))
@@ -136,7 +145,7 @@ def test_relation_loss_with_edges() -> None:
         ("negative_edge", relations.DistsFromTo(), True),
         ("standard", relations.DistsFromTo(), False),
         ("standard", relations.DifferentiablePDist(), True),
-        ("negative_edge", relations.DifferentiablePDist(), False),
+        ("negative_edge", relations.DifferentiablePDist(), True),
     ],
 )
 def test_sampling_and_relations_have_to_fit(sampling: Any, relation: Any, fits: bool) -> None:

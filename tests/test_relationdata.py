@@ -217,10 +217,53 @@ def test_self_relations_of_some_rows_stay_with_a_warning() -> None:
         assert given.without_self() is given
 
 
-def test_ragged_rows_have_no_neighbour_tuple() -> None:
-    matrix = scipy.sparse.csr_matrix(np.array([[0, 1, 1], [1, 0, 0], [1, 0, 0.0]]))
-    with pytest.raises(ValueError, match="between 1 and 2"):
-        rd.SparseRelationArray(matrix).to_neighbor_tuple()
+def test_rows_of_unequal_counts_are_filled_up_with_zeros() -> None:
+    D = np.array([[0, 2, 3, 0], [2, 0, 0, 0], [3, 0, 0, 0], [0, 0, 0, 0]], np.float32)
+    indices, values = rd.SparseRelationArray(scipy.sparse.csr_matrix(D)).to_neighbor_tuple().data
+    assert values.tolist() == [[2, 3], [2, 0], [3, 0], [0, 0]]
+    assert indices[0].tolist() == [1, 2]
+    for i, row in enumerate(indices):
+        assert len({i, *row.tolist()}) == 3
+    filled = rd.NeighborRelationTuple((indices, values))
+    np.testing.assert_array_equal(filled.to_square_array().data, D)
+
+
+@pytest.mark.parametrize("n", [1, 2, 5, 40])
+def test_filled_rows_are_the_same_relations(n: int) -> None:
+    rng = np.random.default_rng(n)
+    D = np.where(rng.random((n, n)) < 0.4, rng.random((n, n)), 0).astype(np.float32)
+    given = rd.SparseRelationArray(scipy.sparse.csr_matrix(D))
+    indices, _ = given.to_neighbor_tuple().data
+    assert all(len(set(row)) == len(row) for row in indices.tolist())
+    np.testing.assert_array_equal(given.to_neighbor_tuple().to_square_array().data, D)
+
+
+def test_dense_relations_keep_zeros_as_neighbours() -> None:
+    D = square()
+    D[1, 4] = D[4, 1] = 0  # a repeated point
+    for given in (rd.SquareRelationArray(D), rd.SquareRelationTensor(torch.from_numpy(D))):
+        indices, values = given.to_neighbor_tuple().data
+        assert indices.tolist() == [list(range(N))] * N
+        np.testing.assert_array_equal(values, D)
+
+
+def test_dense_conversions_keep_the_dtype() -> None:
+    D = square().astype(np.float64) + np.ldexp(1.0, -40)
+    np.fill_diagonal(D, 0)
+    array = rd.SquareRelationArray(D)
+    for dense in (array.to_square_tensor(), array.to_triangular_array(),
+                  array.to_triangular_tensor().to_square_array()):  # fmt: skip
+        np.testing.assert_array_equal(as_square(dense), D)
+
+
+def test_asymmetric_relations_have_no_triangle() -> None:
+    D = square()
+    D[2, 5] += 1
+    for given in (rd.SquareRelationArray(D), rd.SquareRelationTensor(torch.from_numpy(D)),
+                  rd.SparseRelationArray(scipy.sparse.csr_matrix(D))):  # fmt: skip
+        for convert in (given.to_triangular_array, given.to_triangular_tensor):
+            with pytest.raises(ValueError, match=r"symmetric.*\((2, 5|5, 2)\)"):
+                convert()
 
 
 def test_sparse_duplicates_are_summed_and_the_input_kept() -> None:

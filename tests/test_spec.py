@@ -281,7 +281,7 @@ ERRORS = [
     (
         (*PHASE, "sampling", "options", "edge_rel_key"),
         np.eye(2),
-        "training phases[1].sampling.options.edge_rel_key: no global relations have the name array(",
+        "training phases[1]: edge_rel_key must be a string, not array([[1., 0.],",
     ),
     ((*PHASE, "sampling", "options", "batchsize"), 3, "training phases[1]: 'batchsize' is neither"),
     (

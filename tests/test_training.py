@@ -319,38 +319,43 @@ def test_learning_rate_follows_the_schedule(
 
 
 class Diverging(loss.Loss):
-    """The sum of squared coordinates, times a factor that becomes `bad` in a step."""
+    """The sum of squared coordinates; what `bad` makes of it in a step."""
 
     def __init__(self, bad: Callable[[torch.Tensor], torch.Tensor], step: int) -> None:
         super().__init__()
-        self.bad, self.step, self.weights = bad, step, [torch.empty(0)]
+        self.bad, self.last, self.step = bad, step, 0
+        self.weights: dict[int, list[torch.Tensor]] = {}  # before each step, counted from 0
 
     def forward(self, model: Any, *arguments: Any) -> torch.Tensor:
+        self.weights[self.step] = [p.detach().clone() for p in model.parameters()]
+        self.step += 1
         value = model(arguments[2]["main"]).square().sum()
-        self.step -= 1
-        if self.step == 0:
-            self.weights = [p.detach().clone() for p in model.parameters()]
-            return self.bad(value)
-        return value
+        return self.bad(value) if self.step == self.last else value
 
 
+@pytest.mark.parametrize(("step", "good"), [(3, 0), (100, 0), (130, 100), (300, 200)])
 @pytest.mark.parametrize(
     ("bad", "what"),
     [
-        (lambda value: value * float("nan"), "loss is nan"),
-        (lambda value: value * float("inf"), "loss is inf"),
-        (lambda value: (value * 0).sqrt(), "gradient is not finite"),
+        (lambda value: value * float("nan"), "the loss is nan"),
+        (lambda value: value * float("inf"), "the loss is inf"),
+        (lambda value: (value * 0).sqrt(), "the (loss is nan|weights are not finite)"),
     ],
 )
-def test_diverging_loss_stops_before_the_weights(
-    bad: Callable[[torch.Tensor], torch.Tensor], what: str
+def test_diverging_loss_leaves_good_weights(
+    bad: Callable[[torch.Tensor], torch.Tensor], what: str, step: int, good: int
 ) -> None:
     routine = dr.ParametricDR(dataset=table(), seed=1)
-    phase = dr.TrainingPhase(name="wild", batch_size=20, loss=Diverging(bad, step=3))
+    phase = dr.TrainingPhase(
+        "wild", epochs=100, batch_size=N // 3, loss=Diverging(bad, step), learning_rate=1e-3
+    )
     routine.compute_global_relations()
-    with pytest.raises(TrainingDivergedError, match=f"{what} in step 3 of training phase 'wild'"):
+    # A gradient that is not finite shows in the next loss, or at the end in the weights.
+    found = rf"{what} in step ({step}|{step + 1}) of training phase 'wild'.* weights of step {good}"
+    with pytest.raises(TrainingDivergedError, match=found):
         routine.run_training_phase(phase)
-    for old, new in zip(phase.loss.weights, routine.model.parameters(), strict=True):
+    assert isinstance(phase.loss, Diverging)
+    for old, new in zip(phase.loss.weights[good], routine.model.parameters(), strict=True):
         assert torch.equal(old, new)
         assert bool(torch.isfinite(new).all())
 

@@ -148,7 +148,7 @@ def test_seed_all_repeats_draws_and_leaves_torch_settings() -> None:
 
 @pytest.fixture
 def restored_log():
-    logger = logging._logger
+    logger = logging.logger
     handlers = list(logger.handlers)
     yield
     for handler in logger.handlers:

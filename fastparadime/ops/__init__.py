@@ -21,6 +21,7 @@ from fastparadime.ops.graph import (
     perplexity,
     rerank,
     smooth_knn,
+    subgraph,
     symmetrize,
 )
 
@@ -38,6 +39,7 @@ __all__ = [
     "rerank",
     "resolve_device",
     "smooth_knn",
+    "subgraph",
     "symmetrize",
     "unique_nodes",
 ]

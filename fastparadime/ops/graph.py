@@ -339,3 +339,42 @@ def graph_matmul(edges: Edges, scale: torch.Tensor, x: torch.Tensor) -> torch.Te
             target_of(x),
         )
     return out
+
+
+def subgraph(edges: Edges, points: TensorLike) -> torch.Tensor:
+    """The square matrix of a graph's weights among some of its points.
+
+    Parameters
+    ----------
+    edges : Edges
+        The graph of n points.
+    points : int (m,)
+        Within [0, n), repeated ones included.
+
+    Returns
+    -------
+    float32 tensor (m, m)
+        Entry (i, j) is the weight of the edge from ``points[i]`` to ``points[j]``, else 0.
+    """
+    n = len(edges.indptr) - 1
+    points = as_indices(points, "points", 1, n).to(edges.weights.device)
+    m = len(points)
+    order = torch.arange(m, dtype=torch.int32, device=points.device)
+    with on_device(edges.weights):
+        places = torch.full((n,), -1, dtype=torch.int32, device=points.device)
+        places[points] = order
+        if not torch.equal(places[points], order):
+            distinct, inverse = points.unique(return_inverse=True)
+            return subgraph(edges, distinct)[inverse][:, inverse]
+        out = edges.weights.new_zeros((m, m))
+        _core.subgraph(
+            out.data_ptr(),
+            points.data_ptr(),
+            places.data_ptr(),
+            edges.indptr.data_ptr(),
+            edges.tails.data_ptr(),
+            edges.weights.data_ptr(),
+            m,
+            target_of(out),
+        )
+    return out

@@ -9,6 +9,7 @@ import torch
 
 from fastparadime.relationdata import RelationData
 from fastparadime.utils import ReprMixin
+from fastparadime.utils.validate import check_callable
 
 
 class RelationTransform(ReprMixin):
@@ -18,6 +19,11 @@ class RelationTransform(ReprMixin):
         self.kwargs = kwargs
 
     def __call__(self, reldata: RelationData) -> RelationData:
+        if not isinstance(reldata, RelationData):
+            raise TypeError(
+                f"reldata must be RelationData, as relation_factory makes it, not "
+                f"{type(reldata).__name__}"
+            )
         return self.transform(reldata)
 
     def transform(self, reldata: RelationData) -> RelationData:
@@ -114,7 +120,7 @@ class Functional(RelationTransform):
         self, f: Callable[..., Any], in_place: bool = True, check_valid: bool = False
     ) -> None:
         super().__init__()
-        self.f = f
+        self.f = check_callable(f, "f")
         self.in_place = in_place
         self.check_valid = check_valid
 

@@ -10,7 +10,7 @@ import torch
 from fastparadime import relationdata as rd
 from fastparadime.relationdata import RelationData
 from fastparadime.transforms.base import RelationTransform
-from fastparadime.utils.validate import check_positive
+from fastparadime.utils.validate import check_parameter, check_positive
 
 
 def _complete(reldata: RelationData) -> RelationData:
@@ -29,7 +29,7 @@ class StudentTTransform(RelationTransform):
 
     def __init__(self, alpha: float | torch.Tensor) -> None:
         super().__init__()
-        self.alpha = alpha
+        self.alpha = check_parameter(alpha, "alpha")
 
     def transform(self, reldata: RelationData) -> RelationData:
         reldata = _complete(reldata)
@@ -59,8 +59,8 @@ class ModifiedCauchyTransform(RelationTransform):
         self.min_dist = min_dist
         self.spread = spread
         fitted = find_ab(min_dist, spread) if a is None or b is None else (0.0, 0.0)
-        self.a = fitted[0] if a is None else a
-        self.b = fitted[1] if b is None else b
+        self.a = fitted[0] if a is None else check_parameter(a, "a")
+        self.b = fitted[1] if b is None else check_parameter(b, "b")
 
     def transform(self, reldata: RelationData) -> RelationData:
         reldata = _complete(reldata)

@@ -12,6 +12,7 @@ from fastparadime import relationdata as rd
 from fastparadime.relationdata import RelationData
 from fastparadime.transforms.base import RelationTransform
 from fastparadime.utils.convert import to_numpy, to_torch
+from fastparadime.utils.validate import check_option
 
 
 class Symmetrize(RelationTransform):
@@ -25,7 +26,7 @@ class Symmetrize(RelationTransform):
 
     def __init__(self, subtract_product: bool = False) -> None:
         super().__init__()
-        self.subtract_product = subtract_product
+        self.subtract_product = check_option(subtract_product, (True, False), "subtract_product")
 
     def transform(self, reldata: RelationData) -> RelationData:
         operation = "union" if self.subtract_product else "mean"

@@ -14,7 +14,7 @@ from fastparadime.transforms.base import RelationTransform
 from fastparadime.types import Array
 from fastparadime.utils.convert import to_numpy
 from fastparadime.utils.logging import log
-from fastparadime.utils.validate import check_option, check_positive
+from fastparadime.utils.validate import check_callable, check_option, check_positive
 
 
 class AdaptiveNeighborhoodRescale(RelationTransform):
@@ -35,8 +35,8 @@ class AdaptiveNeighborhoodRescale(RelationTransform):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.kernel = kernel
-        self.find_param = find_param
+        self.kernel = check_callable(kernel, "kernel")
+        self.find_param = check_callable(find_param, "find_param")
         self.verbose = verbose
         self._param_values: Array | None = None
 
@@ -46,6 +46,9 @@ class AdaptiveNeighborhoodRescale(RelationTransform):
         if self._param_values is None:
             raise AttributeError("Parameter values only available after calling transform.")
         return self._param_values
+
+    def _set_root_scalar_defaults(self) -> None:
+        """Called before a transform, for subclasses that complete their `kwargs`."""
 
     def _get_comparison_constant(self) -> float:
         raise NotImplementedError(f"{type(self).__name__} does not define a comparison constant")
@@ -60,6 +63,7 @@ class AdaptiveNeighborhoodRescale(RelationTransform):
 
     def transform(self, reldata: RelationData) -> RelationData:
         neighbors = reldata.to_neighbor_tuple().without_self()
+        self._set_root_scalar_defaults()
         if self.verbose:
             log("Calculating probabilities.")
         values, params = self._rescale(neighbors.values)
@@ -127,7 +131,9 @@ class ConnectivityBasedRescale(AdaptiveNeighborhoodRescale):
         super().__init__(_native, _native, verbose=verbose, **kwargs)
         self.n_neighbors = check_positive(n_neighbors, "n_neighbors")
         self.rule = check_option(rule, ("paradime", "umap"), "rule")
-        self.local_connectivity = local_connectivity
+        self.local_connectivity = check_positive(
+            local_connectivity, "local_connectivity", zero_ok=True
+        )
 
     @property
     def sigmas(self) -> Array:

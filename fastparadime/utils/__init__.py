@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from fastparadime.utils import convert, logging, plotting, seed, validate
+from fastparadime.utils import convert, logging, plotting, seed, triangular, validate
 
 
 class ReprMixin:
@@ -32,4 +32,4 @@ def _indented(value: Any) -> str:
     return repr(value).replace("\n", "\n  ")
 
 
-__all__ = ["ReprMixin", "convert", "logging", "plotting", "seed", "validate"]
+__all__ = ["ReprMixin", "convert", "logging", "plotting", "seed", "triangular", "validate"]

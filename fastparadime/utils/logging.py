@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 LOGGER_NAME = "fastparadime"
+LOGGING_FORMAT = "%(asctime)s: %(message)s"
 
-_FORMATTER = logging.Formatter("%(asctime)s: %(message)s")
+_FORMATTER = logging.Formatter(LOGGING_FORMAT)
 
 
 class _StdoutHandler(logging.Handler):
@@ -38,12 +39,12 @@ def _make_logger() -> tuple[logging.Logger, logging.Handler]:
     return logger, handler
 
 
-_logger, _stdout_handler = _make_logger()
+logger, _stdout_handler = _make_logger()
 
 
 def log(message: str) -> None:
     """Logs a message, as "2022-08-30 22:19:37,236: message" on stdout and in the log files."""
-    _logger.info("%s", message)
+    logger.info("%s", message)
 
 
 def set_logfile(
@@ -72,10 +73,10 @@ def set_logfile(
     file_handler = logging.FileHandler(filename, mode=mode, encoding="utf-8")
     file_handler.setFormatter(_FORMATTER)
     if disable_stdout:
-        _logger.removeHandler(_stdout_handler)
+        logger.removeHandler(_stdout_handler)
     if disable_other_files:
-        for handler in list(_logger.handlers):
+        for handler in list(logger.handlers):
             if isinstance(handler, logging.FileHandler):
-                _logger.removeHandler(handler)
+                logger.removeHandler(handler)
                 handler.close()
-    _logger.addHandler(file_handler)
+    logger.addHandler(file_handler)

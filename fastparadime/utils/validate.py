@@ -201,3 +201,76 @@ def check_positive(value: Any, name: str, *, zero_ok: bool = False) -> float:
     if not math.isfinite(number) or number < 0 or (number == 0 and not zero_ok):
         raise ValueError(f"{wanted}, not {value}")
     return number
+
+
+def check_type(value: Any, kind: type[_T], name: str) -> _T:
+    """The value, if it is of a type.
+
+    Raises
+    ------
+    TypeError
+        If it is of another.
+    """
+    if not isinstance(value, kind):
+        raise TypeError(f"{name} must be a {kind.__name__}, not {type(value).__name__}")
+    return value
+
+
+def check_list(values: Any, name: str) -> list[Any]:
+    """The values as a list, if they are a sequence or an array, but not text.
+
+    Raises
+    ------
+    TypeError
+        If they are not.
+    """
+    if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
+        raise TypeError(f"{name} must be a list, not {values!r}")
+    return list(values)
+
+
+def check_callable(value: _T, name: str) -> _T:
+    """The value, if it can be called.
+
+    Raises
+    ------
+    TypeError
+        If it cannot.
+    """
+    if not callable(value):
+        raise TypeError(f"{name} must be callable, not {value!r}")
+    return value
+
+
+def check_key(value: Any, name: str) -> str:
+    """The value, if it is a string that is not empty.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is none, or empty.
+    """
+    if not isinstance(value, str):
+        raise TypeError(f"{name} must be a string, not {value!r}")
+    if not value:
+        raise ValueError(f"{name} must not be empty")
+    return value
+
+
+def check_parameter(value: float | torch.Tensor, name: str) -> float | torch.Tensor:
+    """The value, if it is a positive number or a tensor of one floating-point number.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is neither. A tensor's value is left unread: it may be trained, or on a device.
+    """
+    if isinstance(value, torch.Tensor):
+        if value.numel() != 1 or not value.is_floating_point():
+            raise ValueError(
+                f"{name} must be a number or a tensor of one floating-point number, not a tensor "
+                f"of shape {tuple(value.shape)} and dtype {value.dtype}"
+            )
+        return value
+    check_positive(value, name)
+    return value

@@ -10,18 +10,14 @@ from __future__ import annotations
 import warnings
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
 import torch
 
+from fastparadime import ops
 from fastparadime.ops import Edges
-from fastparadime.types import Array, IndexList, Rels, TensorLike
-from fastparadime.utils import ReprMixin
-from fastparadime.utils.convert import (
-    is_triangular,
-    to_numpy,
-    to_torch,
-    triu_to_square_dim,
-)
+from fastparadime.relationdata import _raw
+from fastparadime.types import Array, IndexList, TensorLike
+from fastparadime.utils import ReprMixin, triangular
+from fastparadime.utils.convert import share, to_numpy, triu_to_square_dim
 
 if TYPE_CHECKING:
     import scipy.sparse
@@ -53,9 +49,8 @@ class RelationData(ReprMixin):
 
     def sub(self, indices: IndexList) -> torch.Tensor:
         """The square tensor of relations among some of the points."""
-        index = torch.as_tensor(indices, dtype=torch.long)
         square = self._square()
-        index = index.to(square.device)
+        index = _raw.points_of(indices, len(square)).to(square.device)
         return square[index][:, index]
 
     def _square(self) -> torch.Tensor:
@@ -82,11 +77,21 @@ class RelationData(ReprMixin):
         return TriangularRelationArray(to_numpy(self.to_triangular_tensor().data))
 
     def to_triangular_tensor(self) -> TriangularRelationTensor:
-        """The values above the diagonal, row by row, as a tensor."""
-        square = self._square()
-        n = len(square)
-        row, column = torch.triu_indices(n, n, offset=1, device=square.device)
-        return TriangularRelationTensor(square[row, column])
+        """The values above the diagonal, row by row, as a tensor.
+
+        Raises
+        ------
+        ValueError
+            If the relations are not symmetric.
+        """
+        square = self._square().detach()
+        if not torch.allclose(square, square.T, equal_nan=True):
+            i, j = torch.unravel_index((square - square.T).abs().argmax(), square.shape)
+            raise ValueError(
+                f"relations must be symmetric for a triangular form, but entry ({i}, {j}) is "
+                f"{square[i, j]} and ({j}, {i}) is {square[j, i]}"
+            )
+        return TriangularRelationTensor(triangular.to_triangle(self._square()))
 
     def to_sparse_array(self) -> SparseRelationArray:
         """The non-zero values as a sparse matrix."""
@@ -95,8 +100,10 @@ class RelationData(ReprMixin):
         return SparseRelationArray(scipy.sparse.csr_matrix(to_numpy(self._square())))
 
     def to_neighbor_tuple(self) -> NeighborRelationTuple:
-        """Neighbours and values of each point; every point must have equally many."""
-        return self.to_sparse_array().to_neighbor_tuple()
+        """Neighbours and values of each point: all n points of a dense form, itself included."""
+        square = self._square()
+        indices = torch.arange(len(square), device=square.device).expand(square.shape)
+        return NeighborRelationTuple((indices, square.float()))
 
 
 class _Dense(RelationData):
@@ -105,7 +112,7 @@ class _Dense(RelationData):
     _form: str
 
     def __init__(self, relations: Any) -> None:
-        if not _has_form(relations, self._form):
+        if not _raw.has_form(relations, self._form):
             raise ValueError(
                 f"{type(self).__name__} takes a {self._form} {_kind(self)}, not "
                 f"{type(relations).__name__} of shape {tuple(getattr(relations, 'shape', ()))}"
@@ -117,16 +124,6 @@ def _kind(container: RelationData) -> str:
     return "numpy array" if type(container).__name__.endswith("Array") else "torch tensor"
 
 
-def _has_form(relations: Any, form: str) -> bool:
-    if not isinstance(relations, (np.ndarray, torch.Tensor)):
-        return False
-    if form == "square":
-        return relations.ndim == 2 and relations.shape[0] == relations.shape[1]
-    if relations.ndim != 1:
-        return False
-    return form == "flat" or is_triangular(len(relations))
-
-
 class FlatRelationArray(_Dense):
     """A numpy array of relation values of no particular arrangement."""
 
@@ -136,7 +133,7 @@ class FlatRelationArray(_Dense):
         return self
 
     def to_flat_tensor(self) -> FlatRelationTensor:
-        return FlatRelationTensor(to_torch(self.data))
+        return FlatRelationTensor(share(self.data))
 
 
 class FlatRelationTensor(_Dense):
@@ -157,7 +154,7 @@ class SquareRelationArray(_Dense):
     _form = "square"
 
     def _square(self) -> torch.Tensor:
-        return to_torch(self.data)
+        return share(self.data)
 
     def to_square_array(self) -> SquareRelationArray:
         return self
@@ -180,11 +177,8 @@ class _Triangular(_Dense):
     _form = "triangular"
 
     def _square(self) -> torch.Tensor:
-        values = to_torch(self.data)
-        n = triu_to_square_dim(len(values))
-        row, column = torch.triu_indices(n, n, offset=1, device=values.device)
-        upper = values.new_zeros((n, n)).index_put((row, column), values)
-        return upper + upper.T
+        values = share(self.data)
+        return triangular.to_square(values, triu_to_square_dim(len(values)))
 
 
 class TriangularRelationArray(_Triangular):
@@ -230,7 +224,7 @@ class SparseRelationArray(RelationData):
 
     @data.setter
     def data(self, relations: Any) -> None:
-        self.edges = relations if isinstance(relations, Edges) else _edges_of(relations)
+        self.edges = relations if isinstance(relations, Edges) else _raw.edges_of(relations)
 
     @property
     def values(self) -> torch.Tensor:
@@ -240,9 +234,8 @@ class SparseRelationArray(RelationData):
         return SparseRelationArray(self.edges._replace(weights=values))
 
     def sub(self, indices: IndexList) -> torch.Tensor:
-        rows = to_numpy(torch.as_tensor(indices))
-        block = self.data[rows][:, rows].toarray()
-        return torch.from_numpy(block).to(self.edges.weights.device)
+        points = _raw.points_of(indices, len(self.edges.indptr) - 1)
+        return ops.subgraph(self.edges, points)
 
     def _square(self) -> torch.Tensor:
         n = len(self.edges.indptr) - 1
@@ -254,33 +247,8 @@ class SparseRelationArray(RelationData):
         return self
 
     def to_neighbor_tuple(self) -> NeighborRelationTuple:
-        counts = self.edges.indptr.diff()
-        if len(counts) == 0 or bool((counts != counts[0]).any()):
-            raise ValueError(
-                "only relations with equally many neighbours for every point have a neighbour "
-                f"tuple, not between {int(counts.min())} and {int(counts.max())}"
-            )
-        shape = (len(counts), int(counts[0]))
-        return NeighborRelationTuple(
-            (self.edges.tails.reshape(shape), self.edges.weights.reshape(shape))
-        )
-
-
-def _edges_of(matrix: Any) -> Edges:
-    import scipy.sparse
-
-    if not scipy.sparse.issparse(matrix) or matrix.shape[0] != matrix.shape[1]:
-        raise ValueError(
-            "SparseRelationArray takes a square SciPy sparse matrix, not "
-            f"{type(matrix).__name__} of shape {getattr(matrix, 'shape', None)}"
-        )
-    csr = scipy.sparse.csr_matrix(matrix, copy=True)
-    csr.sum_duplicates()
-    indptr = torch.from_numpy(csr.indptr.astype(np.int64))
-    tails = torch.from_numpy(csr.indices.astype(np.int32))
-    rows = torch.arange(matrix.shape[0], dtype=torch.int32)
-    heads = torch.repeat_interleave(rows, indptr.diff())
-    return Edges(indptr, heads, tails, torch.from_numpy(csr.data.astype(np.float32)))
+        """As many neighbours for each point as the most that one has, missing ones at value 0."""
+        return NeighborRelationTuple(_raw.filled_rows(self.edges))
 
 
 class NeighborRelationTuple(RelationData):
@@ -301,7 +269,7 @@ class NeighborRelationTuple(RelationData):
     ) -> None:
         if sort not in (None, "ascending", "descending"):
             raise ValueError(f"sort must be None, 'ascending' or 'descending', not {sort!r}")
-        self.indices, self._values = _neighbor_parts(relations)
+        self.indices, self._values = _raw.neighbor_parts(relations)
         if sort is not None:
             order = self.values.argsort(dim=1, descending=sort == "descending", stable=True)
             self.indices = self.indices.gather(1, order)
@@ -314,7 +282,7 @@ class NeighborRelationTuple(RelationData):
 
     @data.setter
     def data(self, relations: tuple[TensorLike, TensorLike]) -> None:
-        self.indices, self._values = _neighbor_parts(relations)
+        self.indices, self._values = _raw.neighbor_parts(relations)
 
     @property
     def values(self) -> torch.Tensor:
@@ -349,51 +317,11 @@ class NeighborRelationTuple(RelationData):
         weights = self._values.gather(1, order).to(torch.float32)
         return SparseRelationArray(Edges(indptr, heads, tails.flatten(), weights.flatten()))
 
+    def sub(self, indices: IndexList) -> torch.Tensor:
+        return self.to_sparse_array().sub(indices)
+
     def _square(self) -> torch.Tensor:
         return self.to_sparse_array()._square()
 
     def to_neighbor_tuple(self) -> NeighborRelationTuple:
         return self
-
-
-def _neighbor_parts(relations: Any) -> tuple[torch.Tensor, torch.Tensor]:
-    if not isinstance(relations, tuple) or len(relations) != 2:
-        raise ValueError(f"expected a tuple (indices, values), not {type(relations).__name__}")
-    indices, values = (to_torch(part) for part in relations)
-    if indices.ndim != 2 or indices.shape != values.shape:
-        raise ValueError(
-            "indices and values must have one shape (n, k), not "
-            f"{tuple(indices.shape)} and {tuple(values.shape)}"
-        )
-    if indices.numel() and not 0 <= int(indices.min()) <= int(indices.max()) < len(indices):
-        raise ValueError(f"indices must lie in [0, {len(indices)})")
-    return indices, values
-
-
-def relation_factory(relations: Rels, force_flat: bool = False) -> RelationData:
-    """The container that fits an array, tensor, sparse matrix or neighbour tuple.
-
-    Raises
-    ------
-    TypeError
-        If none fits.
-    """
-    if isinstance(relations, tuple):
-        return NeighborRelationTuple(relations)
-    if isinstance(relations, (np.ndarray, torch.Tensor)):
-        array = isinstance(relations, np.ndarray)
-        if _has_form(relations, "square"):
-            return SquareRelationArray(relations) if array else SquareRelationTensor(relations)
-        if _has_form(relations, "triangular") and not force_flat:
-            return (
-                TriangularRelationArray(relations) if array else TriangularRelationTensor(relations)
-            )
-        if _has_form(relations, "flat"):
-            return FlatRelationArray(relations) if array else FlatRelationTensor(relations)
-    elif hasattr(relations, "tocsr"):
-        return SparseRelationArray(relations)
-    raise TypeError(
-        "relations must be a square or flat array or tensor, a square sparse matrix or a tuple "
-        f"(indices, values), not {type(relations).__name__} of shape "
-        f"{tuple(getattr(relations, 'shape', ()))}"
-    )

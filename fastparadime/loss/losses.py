@@ -1,4 +1,4 @@
-"""Losses of training phases, and the functions that compare relations."""
+"""Losses of training phases."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from fastparadime.relationdata import RelationData
 from fastparadime.relations import DistsFromTo, Relations
 from fastparadime.types import BinaryTensorFun, TensorLike
 from fastparadime.utils.convert import to_torch
+from fastparadime.utils.validate import check_callable, check_key
 
 Batch = Mapping[str, torch.Tensor]
 Sampling = Literal["standard", "negative_edge"]
@@ -31,7 +32,7 @@ class Loss(torch.nn.Module):
 
     def __init__(self, name: str | None = None) -> None:
         super().__init__()
-        self._name = f"{self._prefix}_{id(self)}" if name is None else name
+        self._name = f"{self._prefix}_{id(self)}" if name is None else check_key(name, "name")
         self._accumulated: torch.Tensor | float = 0.0
         self._checkpoints: list[torch.Tensor | float] = []
         self.register_forward_hook(self._add_last)
@@ -96,6 +97,15 @@ def _method(model: torch.nn.Module, name: str) -> Any:
     return method
 
 
+def check_weights(weights: TensorLike | Sequence[float], name: str) -> list[float]:
+    """Weights of losses as numbers, checked."""
+    values = [value.item() if hasattr(value, "item") else value for value in weights]
+    for value in values:
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise TypeError(f"{name} must hold numbers, not {value!r}")
+    return values
+
+
 class RelationLoss(Loss):
     """Compares a subset of global relations with relations of the embedded batch.
 
@@ -107,7 +117,7 @@ class RelationLoss(Loss):
     embedding_method : str
         The model's method that embeds the batch.
     normalize_sub : bool
-        Whether the subset of global relations is divided by its sum (standard sampling only).
+        Whether the subset of global relations is divided by its sum (not with `DistsFromTo`).
     name : str, optional
     """
 
@@ -123,10 +133,10 @@ class RelationLoss(Loss):
         name: str | None = None,
     ) -> None:
         super().__init__(name)
-        self.loss_function = loss_function
-        self.global_relation_key = global_relation_key
-        self.batch_relation_key = batch_relation_key
-        self.embedding_method = embedding_method
+        self.loss_function = check_callable(loss_function, "loss_function")
+        self.global_relation_key = check_key(global_relation_key, "global_relation_key")
+        self.batch_relation_key = check_key(batch_relation_key, "batch_relation_key")
+        self.embedding_method = check_key(embedding_method, "embedding_method")
         self.normalize_sub = normalize_sub
 
     def check(self, sampling: Sampling, batch_relations: Mapping[str, Relations]) -> None:
@@ -140,12 +150,6 @@ class RelationLoss(Loss):
             raise exceptions.UnsupportedConfigurationError(
                 "RelationLoss does not support DistsFromTo with 'standard' sampling. Consider "
                 "using 'negative_edge' sampling instead."
-            )
-        if sampling == "negative_edge" and not from_to:
-            relation = type(batch_relations[self.batch_relation_key]).__name__
-            raise exceptions.UnsupportedConfigurationError(
-                f"RelationLoss does not support {relation} with 'negative_edge' sampling. Use "
-                "DistsFromTo as batch relations, or 'standard' sampling."
             )
 
     def forward(
@@ -164,7 +168,9 @@ class RelationLoss(Loss):
         else:
             target = global_relations[self.global_relation_key].sub(batch["indices"]).to(device)
             if self.normalize_sub:
-                target = target / target.sum()
+                # A batch without any relations has a sum of zero, and stays at zero.
+                total = target.sum()
+                target = target / torch.where(total == 0, 1, total)
             embedded = embed(as_input(model, batch[relation.data_key]))
         return self.loss_function(target, relation.compute_relations(embedded).data)
 
@@ -194,10 +200,12 @@ class ClassificationLoss(Loss):
         name: str | None = None,
     ) -> None:
         super().__init__(name)
-        self.loss_function = loss_function or torch.nn.CrossEntropyLoss()
-        self.data_key = data_key
-        self.label_key = label_key
-        self.classification_method = classification_method
+        self.loss_function = check_callable(
+            torch.nn.CrossEntropyLoss() if loss_function is None else loss_function, "loss_function"
+        )
+        self.data_key = check_key(data_key, "data_key")
+        self.label_key = check_key(label_key, "label_key")
+        self.classification_method = check_key(classification_method, "classification_method")
 
     def forward(
         self,
@@ -237,10 +245,12 @@ class PositionLoss(Loss):
         name: str | None = None,
     ) -> None:
         super().__init__(name)
-        self.loss_function = loss_function or torch.nn.MSELoss()
-        self.data_key = data_key
-        self.position_key = position_key
-        self.embedding_method = embedding_method
+        self.loss_function = check_callable(
+            torch.nn.MSELoss() if loss_function is None else loss_function, "loss_function"
+        )
+        self.data_key = check_key(data_key, "data_key")
+        self.position_key = check_key(position_key, "position_key")
+        self.embedding_method = check_key(embedding_method, "embedding_method")
 
     def forward(
         self,
@@ -280,10 +290,12 @@ class ReconstructionLoss(Loss):
         name: str | None = None,
     ) -> None:
         super().__init__(name)
-        self.loss_function = loss_function or torch.nn.MSELoss()
-        self.data_key = data_key
-        self.encoding_method = encoding_method
-        self.decoding_method = decoding_method
+        self.loss_function = check_callable(
+            torch.nn.MSELoss() if loss_function is None else loss_function, "loss_function"
+        )
+        self.data_key = check_key(data_key, "data_key")
+        self.encoding_method = check_key(encoding_method, "encoding_method")
+        self.decoding_method = check_key(decoding_method, "decoding_method")
 
     def forward(
         self,
@@ -319,7 +331,12 @@ class CompoundLoss(Loss):
     ) -> None:
         super().__init__(name)
         self.losses = list(losses)
-        values = [1.0] * len(self.losses) if weights is None else list(weights)
+        if not self.losses:
+            raise ValueError("losses must hold at least one Loss")
+        for loss in self.losses:
+            if not isinstance(loss, Loss):
+                raise TypeError(f"losses must hold Loss instances, not {type(loss).__name__}")
+        values = [1.0] * len(self.losses) if weights is None else check_weights(weights, "weights")
         if len(values) != len(self.losses):
             raise ValueError(
                 f"Size mismatch between losses ({len(self.losses)}) and weights ({len(values)})."
@@ -353,32 +370,3 @@ class CompoundLoss(Loss):
             for loss, weight in zip(self.losses, self.weights.to(device), strict=True)
         ]
         return torch.stack(terms).sum()
-
-
-def kullback_leibler_div(p: torch.Tensor, q: torch.Tensor, epsilon: float = 1.0e-7) -> torch.Tensor:
-    """Kullback-Leibler divergence of square relations, divided by the number of points.
-
-    Parameters
-    ----------
-    p, q : tensors (n, n)
-        Probabilities; the diagonal is left out.
-    epsilon : float
-        Added to both within the logarithm.
-    """
-    terms = p * (torch.log(p + epsilon) - torch.log(q + epsilon))
-    return (terms.sum() - terms.diagonal().sum()) / len(p)
-
-
-def cross_entropy_loss(p: torch.Tensor, q: torch.Tensor, epsilon: float = 1.0e-7) -> torch.Tensor:
-    """UMAP's cross-entropy, divided by the length of the first dimension.
-
-    Parameters
-    ----------
-    p, q : tensors of one shape
-        Probabilities.
-    epsilon : float
-        Lower bound of q and 1 - q within the logarithms.
-    """
-    attraction = p * torch.log(torch.clamp(q, min=epsilon, max=1.0))
-    repulsion = (1.0 - p) * torch.log(torch.clamp(1.0 - q, min=epsilon, max=1.0))
-    return -(attraction + repulsion).sum() / len(p)
