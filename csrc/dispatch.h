@@ -10,6 +10,7 @@
 #include "ops/graph_matmul.h"
 #include "ops/perplexity.h"
 #include "ops/rerank.h"
+#include "ops/sgd_layout.h"
 #include "ops/smooth_knn.h"
 #include "ops/symmetrize.h"
 #include "ops/target.h"
@@ -48,6 +49,7 @@ inline void edge_loss(const EdgeLossArgs& a, const Target& t) { FPD_DISPATCH(edg
 inline void gather_rows(const GatherRowsArgs& a, const Target& t) { FPD_DISPATCH(gather_rows, a, t); }
 inline void graph_matmul(const GraphMatmulArgs& a, const Target& t) { FPD_DISPATCH(graph_matmul, a, t); }
 inline void rerank(const RerankArgs& a, const Target& t) { FPD_DISPATCH(rerank, a, t); }
+inline void sgd_layout(const SgdLayoutArgs& a, const Target& t) { FPD_DISPATCH(sgd_layout, a, t); }
 // clang-format on
 
 inline std::size_t symmetrize_scratch(std::int64_t n, std::int64_t nnz, const Target& t) {

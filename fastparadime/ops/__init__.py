@@ -23,6 +23,7 @@ from fastparadime.ops.graph import (
     smooth_knn,
     symmetrize,
 )
+from fastparadime.ops.layout import sgd_layout
 
 __all__ = [
     "METRICS",
@@ -37,6 +38,7 @@ __all__ = [
     "perplexity",
     "rerank",
     "resolve_device",
+    "sgd_layout",
     "smooth_knn",
     "symmetrize",
     "unique_nodes",
