@@ -209,7 +209,7 @@ def graph_matmul(
 def _layout_factor(difference: Floats, a: float, b: float, strength: float | None) -> float:
     """Of the difference in a head's move: an attraction, or a repulsion of this strength."""
     d2 = float(difference @ difference)
-    power = a * (d2 + 1e-12) ** b
+    power = float(a * (d2 + 1e-12) ** b)
     if strength is None:
         return -2 * b * power / ((d2 + 1e-12) * (1 + power))
     return 2 * strength * b / ((0.001 + d2) * (1 + power))

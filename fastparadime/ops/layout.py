@@ -21,7 +21,7 @@ from fastparadime.types import TensorLike
 from fastparadime.utils.convert import to_torch
 from fastparadime.utils.validate import check_integer, check_positive
 
-_DUE_PER_STEP = 2.0  # edges of a point, on average, in one synchronous step
+_DUE_PER_STEP = 1.0  # edges of a point, on average, in one synchronous step
 _EPOCHS_PER_CALL = 10  # between which an interrupt is noticed and progress reported
 
 
@@ -74,7 +74,7 @@ def sgd_layout(
         The weight of an edge that is sampled in every epoch; the largest one by default.
     steps_per_epoch : int, optional
         Parts of an epoch between which all points see each other's moves; by default so many that
-        two edges of a point are sampled in each on average.
+        one edge of a point is sampled in each on average.
     progress : callable, optional
         Called with the number of epochs done, now and then.
 
