@@ -142,6 +142,10 @@ def _checked_metric(metric: Any, metric_kwds: Any) -> tuple[Metric, float]:
     if not isinstance(metric, str) and not callable(metric):
         raise TypeError(f"metric must be a name or a function of two rows, not {metric!r}")
     known: Metric = "precomputed" if metric == "precomputed" else check_metric(metric)
+    if known == "inner_product":  # 1 - <x, y> may be negative
+        raise NotImplementedError(
+            "metric='inner_product' is not supported by UMAP, which takes distances: use 'cosine'"
+        )
     options = dict(metric_kwds or {})
     p = check_positive(options.pop("p", 2.0), "metric_kwds['p']") if known == "minkowski" else 2.0
     if options:

@@ -55,7 +55,7 @@ def nearest_rows(
             _unit_rows(train, metric), _unit_rows(queries, metric), k, "euclidean", p
         )
         return indices, distances.square() / 2
-    native = metric in (*_PRODUCT_METRICS, *_DIRECT_METRICS, "minkowski", "inner_product")
+    native = metric in (*_PRODUCT_METRICS, *_DIRECT_METRICS, "minkowski")
     rows = max(1, _BLOCK_BYTES // (8 * len(train)))
     search = _Search(train, k, metric, p, min(rows, len(queries))) if native else None
     parts = []
@@ -112,8 +112,6 @@ class _Search:
     def _scores(self, rows: torch.Tensor) -> Any:
         if self.metric in _PRODUCT_METRICS:  # a row's own norm orders nothing
             return torch.addmm(self.norms, rows - self.mean, self.centred.T, alpha=-2.0)
-        if self.metric == "inner_product":
-            return -(rows @ self.table[: self.n].T)
         return torch.cdist(rows, self.table[: self.n], p=_DIRECT_METRICS.get(self.metric, self.p))
 
 
