@@ -93,12 +93,8 @@ def sgd_layout(
     McInnes et al., "UMAP", arXiv 1802.03426, section 4.2 and algorithm 5. Where UMAP moves the
     points one edge at a time, here all of them move at once, a few times in an epoch.
     """
-    start = _finite(positions, "positions")
-    fixed = None if anchors is None else _finite(anchors, "anchors")
+    start, others, graph, lanes = _checked_arrays(positions, anchors, edges, streams)
     n, dim = start.shape
-    others = start if fixed is None else fixed
-    if others.shape[1] != dim:
-        raise ValueError(f"anchors must have {dim} columns as positions, not {others.shape[1]}")
     curve = (check_positive(a, "a"), check_positive(b, "b"))
     n_epochs = check_integer(n_epochs, "n_epochs", minimum=0, maximum=2**31 - 1)
     rate = check_positive(learning_rate, "learning_rate", zero_ok=True)
@@ -107,18 +103,11 @@ def sgd_layout(
         negative_sample_rate, "negative_sample_rate", minimum=0, maximum=2**16
     )
     seed = check_integer(seed, "seed", minimum=0, maximum=2**64 - 1)
-    graph = _checked_graph(edges, n, len(others))
-    lanes = torch.arange(n, dtype=torch.int32, device=start.device)
-    if streams is not None:
-        lanes = as_indices(streams, "streams", 1, MAX_POINTS)
-        if len(lanes) != n:
-            raise ValueError(f"streams must have one entry a point, {n}, not {len(lanes)}")
-    check_same_device(positions=start, anchors=others, weights=graph.weights, streams=lanes)
-    if len(graph.weights) == 0 or n_epochs == 0:
-        return start.clone()
     rates, due = _sampling_rates(graph.weights, largest_weight, n)
     steps = max(1, round(due / _DUE_PER_STEP)) if steps_per_epoch is None else steps_per_epoch
     steps = check_integer(steps, "steps_per_epoch", minimum=1, maximum=2**16)
+    if len(graph.weights) == 0 or n_epochs == 0:
+        return start.clone()
     with on_device(start):
         moved, scratch = start.clone(), torch.empty_like(start)
         for first in range(0, n_epochs, _EPOCHS_PER_CALL):
@@ -126,7 +115,7 @@ def sgd_layout(
             _core.sgd_layout(
                 moved.data_ptr(),
                 scratch.data_ptr(),
-                0 if fixed is None else fixed.data_ptr(),
+                0 if anchors is None else others.data_ptr(),
                 graph.indptr.data_ptr(),
                 graph.tails.data_ptr(),
                 rates.data_ptr(),
@@ -148,6 +137,25 @@ def sgd_layout(
             if progress is not None:
                 progress(last)
     return moved
+
+
+def _checked_arrays(
+    positions: TensorLike, anchors: TensorLike | None, edges: Edges, streams: TensorLike | None
+) -> tuple[torch.Tensor, torch.Tensor, Edges, torch.Tensor]:
+    start = _finite(positions, "positions")
+    others = start if anchors is None else _finite(anchors, "anchors")
+    n, dim = start.shape
+    if others.shape[1] != dim:
+        raise ValueError(f"anchors must have {dim} columns as positions, not {others.shape[1]}")
+    graph = _checked_graph(edges, n, len(others))
+    if streams is None:
+        lanes = torch.arange(n, dtype=torch.int32, device=start.device)
+    else:
+        lanes = as_indices(streams, "streams", 1, MAX_POINTS)
+    if len(lanes) != n:
+        raise ValueError(f"streams must have one entry a point, {n}, not {len(lanes)}")
+    check_same_device(positions=start, anchors=others, weights=graph.weights, streams=lanes)
+    return start, others, graph, lanes
 
 
 def _finite(value: TensorLike, name: str) -> torch.Tensor:
@@ -184,10 +192,13 @@ def _sampling_rates(
     weights: torch.Tensor, largest: float | None, n: int
 ) -> tuple[torch.Tensor, float]:
     """Samples of each edge an epoch, in units of 2^-32, and of a point's edges together."""
-    top = float(weights.max()) if largest is None else check_positive(largest, "largest_weight")
-    if top <= 0.0:
+    if largest is not None:
+        top = check_positive(largest, "largest_weight")
+    else:
+        top = float(weights.max()) if len(weights) else 0.0
+    if top == 0.0:
         return torch.zeros_like(weights, dtype=torch.int32), 0.0
     shares = (weights.double() / top).clamp_(max=1.0)
     rates = (shares * 2.0**32).to(torch.int64).clamp_(max=2**32 - 1)
     # The core reads the lower 32 bits as an unsigned number.
-    return (rates - (rates >> 31 << 32)).to(torch.int32), float(shares.sum()) / n
+    return (rates - (rates >> 31 << 32)).to(torch.int32), float(shares.sum()) / max(1, n)
