@@ -235,7 +235,8 @@ def sgd_layout(
     now = np.asarray(positions, dtype=np.float64)
     shares = weights / weights.max()
     blocks = -(-negatives // 4)
-    for epoch, part in np.ndindex(n_epochs, steps_per_epoch):
+    for step in range(n_epochs * steps_per_epoch):
+        epoch, part = divmod(step, steps_per_epoch)
         others = now if anchors is None else np.asarray(anchors, dtype=np.float64)
         sums = np.zeros_like(now)
         for i in range(len(now)):
@@ -250,7 +251,7 @@ def sgd_layout(
                 words = [
                     w >> shift & 0xFFFFFFFF
                     for block in range(blocks)
-                    for w in philox(seed, epoch, i, place * blocks + block)
+                    for w in philox(seed, step, i, (place - first) * blocks + block)
                     for shift in (0, 32)
                 ]
                 drawn = [(w * len(others)) >> 32 for w in words[:negatives]]

@@ -12,67 +12,54 @@ namespace {
 
 constexpr std::int64_t kPointsPerPiece = 512;
 
-// Due edges of a piece of points, in the order of the points; padded to whole blocks of lanes.
+// Due edges of a piece of points, in the order of the points: their ends and random blocks.
 struct Due {
   std::vector<std::int32_t> heads;
   std::vector<std::int32_t> tails;
-  std::vector<std::uint32_t> streams;
   std::vector<std::uint32_t> blocks;
   std::int64_t size = 0;
 
-  void resize(std::int64_t capacity) {
-    heads.resize(capacity);
-    tails.resize(capacity);
-    streams.resize(capacity);
-    blocks.resize(capacity);
-  }
+  explicit Due(std::int64_t capacity) : heads(capacity), tails(capacity), blocks(capacity) {}
 
+  // Spare lanes repeat the last edge.
   void pad() {
-    for (std::int64_t e = size; e < padded(size); ++e) {
-      heads[e] = heads[size - 1];
-      tails[e] = tails[size - 1];
-      streams[e] = streams[size - 1];
-      blocks[e] = blocks[size - 1];
+    for (std::int64_t l = size; l < padded(size); ++l) {
+      heads[l] = heads[size - 1];
+      tails[l] = tails[size - 1];
+      blocks[l] = blocks[size - 1];
     }
   }
 };
 
-void find_due(const SgdLayoutArgs& args, const LayoutStep& step, std::int64_t begin,
-              std::int64_t end, Due& due) {
-  std::int64_t capacity = kLanes;
-  for (std::int64_t i = begin; i < end; ++i) {
-    capacity += part_start(args, i, step.part + 1) - part_start(args, i, step.part);
-  }
-  due.resize(capacity);
-  const std::uint32_t epoch = static_cast<std::uint32_t>(step.epoch);
+Due find_due(const SgdLayoutArgs& args, const LayoutStep& step, std::int64_t begin,
+             std::int64_t end) {
+  Due due(step.indptr[end] - step.indptr[begin] + kLanes);
   std::int64_t size = 0;
   for (std::int64_t i = begin; i < end; ++i) {
-    const std::int64_t last = part_start(args, i, step.part + 1);
-    for (std::int64_t e = part_start(args, i, step.part); e < last; ++e) {
+    for (std::int64_t e = step.indptr[i]; e < step.indptr[i + 1]; ++e) {
       due.heads[size] = static_cast<std::int32_t>(i);
       due.tails[size] = args.tails[e];
-      due.streams[size] = args.streams[i];
-      due.blocks[size] = first_block(args, i, e);
-      size += is_due(args.rates[e], epoch) ? 1 : 0;  // the next edge overwrites one that is not
+      due.blocks[size] = first_block(args, step, i, e);
+      size += is_due(args.rates[e], step.epoch) ? 1 : 0;  // the next overwrites one that is not
     }
   }
   due.size = size;
   due.pad();
+  return due;
 }
 
 // Random words of one block of each lane, (kWordsPerBlock, kLanes).
-FPD_HD void draw_words(const SgdLayoutArgs& args, const LayoutStep& step,
-                       const std::uint32_t* streams, const std::uint32_t* blocks,
-                       std::uint32_t block, std::uint32_t* words) {
+FPD_HD void draw_words(const SgdLayoutArgs& args, const LayoutStep& step, const std::int32_t* heads,
+                       const std::uint32_t* blocks, std::uint32_t block, std::uint32_t* words) {
   std::uint32_t* const c0 = words;
   std::uint32_t* const c1 = c0 + kLanes;
   std::uint32_t* const c2 = c1 + kLanes;
   std::uint32_t* const c3 = c2 + kLanes;
   for (std::int64_t l = 0; l < kLanes; ++l) {
-    c0[l] = streams[l];
+    c0[l] = args.streams[heads[l]];
     c1[l] = blocks[l] + block;
-    c2[l] = static_cast<std::uint32_t>(step.epoch);
-    c3[l] = 0;
+    c2[l] = static_cast<std::uint32_t>(step.index);
+    c3[l] = static_cast<std::uint32_t>(step.index >> 32);
   }
   std::uint32_t k0 = static_cast<std::uint32_t>(args.seed);
   std::uint32_t k1 = static_cast<std::uint32_t>(args.seed >> 32);
@@ -130,8 +117,8 @@ FPD_HD void edge_forces(const SgdLayoutArgs& args, const LayoutStep& step, const
   for (int negative = 0; negative < args.negatives; ++negative) {
     const int word = negative % static_cast<int>(kWordsPerBlock);
     if (word == 0) {
-      draw_words(args, step, due.streams.data() + first, due.blocks.data() + first,
-                 static_cast<std::uint32_t>(negative / kWordsPerBlock), words);
+      const std::uint32_t block = static_cast<std::uint32_t>(negative / kWordsPerBlock);
+      draw_words(args, step, heads, due.blocks.data() + first, block, words);
     }
     std::int32_t tails[kLanes];
     for (std::int64_t l = 0; l < kLanes; ++l) {
@@ -171,8 +158,7 @@ FPD_MULTIVERSION void sum_forces_any(const SgdLayoutArgs& args, const LayoutStep
 
 void move_points(const SgdLayoutArgs& args, const LayoutStep& step, std::int64_t begin,
                  std::int64_t end) {
-  Due due;
-  find_due(args, step, begin, end, due);
+  const Due due = find_due(args, step, begin, end);
   std::vector<float> sums((end - begin) * args.dim);
   if (args.dim == 2) {
     sum_forces_2d(args, step, due, begin, sums.data());

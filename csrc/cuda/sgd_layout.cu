@@ -23,12 +23,12 @@ __device__ void add_pair(const SgdLayoutArgs& args, const LayoutStep& step, std:
 __device__ void add_edge(const SgdLayoutArgs& args, const LayoutStep& step, std::int64_t head,
                          std::int64_t edge, float* sum) {
   add_pair(args, step, head, args.tails[edge], true, sum);
-  const std::uint32_t block = first_block(args, head, edge);
+  const std::uint32_t block = first_block(args, step, head, edge);
   PhiloxBits bits{};
   for (int negative = 0; negative < args.negatives; ++negative) {
     const int word = negative % static_cast<int>(kWordsPerBlock);
     if (word == 0) {
-      bits = philox(args.seed, static_cast<std::uint64_t>(step.epoch), args.streams[head],
+      bits = philox(args.seed, step.index, args.streams[head],
                     block + static_cast<std::uint32_t>(negative / kWordsPerBlock));
     }
     const std::uint64_t half = word < 2 ? bits.low : bits.high;
@@ -39,14 +39,12 @@ __device__ void add_edge(const SgdLayoutArgs& args, const LayoutStep& step, std:
 
 // A thread a point.
 __global__ void layout_step_kernel(SgdLayoutArgs args, LayoutStep step) {
-  const std::uint32_t epoch = static_cast<std::uint32_t>(step.epoch);
   for (std::int64_t i = thread_index(); i < args.n; i += thread_count()) {
     float registers[kMaxDimInRegisters];
     float* sum = args.dim <= kMaxDimInRegisters ? registers : step.to + i * args.dim;
     for (std::int64_t c = 0; c < args.dim; ++c) sum[c] = 0.0f;
-    const std::int64_t last = part_start(args, i, step.part + 1);
-    for (std::int64_t e = part_start(args, i, step.part); e < last; ++e) {
-      if (is_due(args.rates[e], epoch)) add_edge(args, step, i, e, sum);
+    for (std::int64_t e = step.indptr[i]; e < step.indptr[i + 1]; ++e) {
+      if (is_due(args.rates[e], step.epoch)) add_edge(args, step, i, e, sum);
     }
     for (std::int64_t c = 0; c < args.dim; ++c) {
       const std::int64_t place = i * args.dim + c;

@@ -1,7 +1,7 @@
 // UMAP's layout without a network: epochs of sampled edges, each with uniform negatives, on the
-// positions alone. An epoch is a few steps; a step takes the same share of every point's edges,
-// sums their terms at the positions where the step began, and moves each point once. A point has
-// one writer, so nothing is locked and the result does not depend on the number of threads.
+// positions alone. An epoch is a few steps; a step takes a part of every point's edges, sums their
+// terms at the positions where the step began, and moves each point once. A point has one writer,
+// so nothing is locked and the result does not depend on the number of threads.
 #pragma once
 
 #include <cstdint>
@@ -17,7 +17,7 @@ struct SgdLayoutArgs {
   float* positions;              // (n, dim) in and out
   float* scratch;                // (n, dim) where every other step writes
   const float* anchors;          // (tail_count, dim) fixed tails, or null: the points themselves
-  const std::int64_t* indptr;    // (n + 1,) rows of the graph
+  const std::int64_t* indptr;    // (steps_per_epoch n + 1,) rows of the graph's parts, one by one
   const std::int32_t* tails;     // (edges,) in [0, tail_count)
   const std::uint32_t* rates;    // (edges,) see is_due
   const std::uint32_t* streams;  // (n,) random stream of each point
@@ -39,33 +39,30 @@ struct LayoutStep {
   const float* from;
   const float* others;
   float* to;
-  std::int64_t epoch;
-  std::int64_t part;
+  const std::int64_t* indptr;  // (n + 1,) rows of this step's part of the graph
+  std::uint32_t epoch;
+  std::uint64_t index;  // of the step in the whole layout: of its random numbers
   float size;
 
   // Steps are counted over the whole call, and change the buffers' roles each time.
-  FPD_HD static LayoutStep of(const SgdLayoutArgs& args, std::int64_t count) {
+  static LayoutStep of(const SgdLayoutArgs& args, std::int64_t count) {
     const std::int64_t epoch = args.first_epoch + count / args.steps_per_epoch;
+    const std::int64_t part = count % args.steps_per_epoch;
     const float* from = count % 2 == 0 ? args.positions : args.scratch;
     float* to = count % 2 == 0 ? args.scratch : args.positions;
     const float left = 1.0f - static_cast<float>(epoch) / static_cast<float>(args.n_epochs);
     return {from,
             args.anchors == nullptr ? from : args.anchors,
             to,
-            epoch,
-            count % args.steps_per_epoch,
+            args.indptr + part * args.n,
+            static_cast<std::uint32_t>(epoch),
+            static_cast<std::uint64_t>(epoch * args.steps_per_epoch + part),
             args.learning_rate * left};
   }
 };
 
-FPD_HD std::int64_t steps_of(const SgdLayoutArgs& args) {
+inline std::int64_t steps_of(const SgdLayoutArgs& args) {
   return (args.last_epoch - args.first_epoch) * args.steps_per_epoch;
-}
-
-// The first edge of a part of a point's row; the end of a part is the start of the next.
-FPD_HD std::int64_t part_start(const SgdLayoutArgs& args, std::int64_t point, std::int64_t part) {
-  const std::int64_t begin = args.indptr[point], length = args.indptr[point + 1] - begin;
-  return begin + length * part / args.steps_per_epoch;
 }
 
 // Both ends of an edge move in UMAP. Here each moves in its own row, which holds the other
@@ -74,13 +71,14 @@ FPD_HD float attraction_scale(const SgdLayoutArgs& args) {
   return args.anchors == nullptr ? 2.0f : 1.0f;
 }
 
-// Random blocks that an edge takes, and the first of them within its point's stream.
+// Random blocks that an edge takes, and the first of them within its point's stream in a step.
 FPD_HD std::uint32_t blocks_per_edge(const SgdLayoutArgs& args) {
   return static_cast<std::uint32_t>((args.negatives + kWordsPerBlock - 1) / kWordsPerBlock);
 }
 
-FPD_HD std::uint32_t first_block(const SgdLayoutArgs& args, std::int64_t point, std::int64_t edge) {
-  return static_cast<std::uint32_t>(edge - args.indptr[point]) * blocks_per_edge(args);
+FPD_HD std::uint32_t first_block(const SgdLayoutArgs& args, const LayoutStep& step,
+                                 std::int64_t point, std::int64_t edge) {
+  return static_cast<std::uint32_t>(edge - step.indptr[point]) * blocks_per_edge(args);
 }
 
 // A uniform draw from [0, tail_count), even to tail_count / 2^32.

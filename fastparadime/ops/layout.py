@@ -108,6 +108,8 @@ def sgd_layout(
     steps = check_integer(steps, "steps_per_epoch", minimum=1, maximum=2**16)
     if len(graph.weights) == 0 or n_epochs == 0:
         return start.clone()
+    indptr, order = _parts(graph.indptr, steps)
+    tails, rates = graph.tails[order], rates[order]
     with on_device(start):
         moved, scratch = start.clone(), torch.empty_like(start)
         for first in range(0, n_epochs, _EPOCHS_PER_CALL):
@@ -116,8 +118,8 @@ def sgd_layout(
                 moved.data_ptr(),
                 scratch.data_ptr(),
                 0 if anchors is None else others.data_ptr(),
-                graph.indptr.data_ptr(),
-                graph.tails.data_ptr(),
+                indptr.data_ptr(),
+                tails.data_ptr(),
                 rates.data_ptr(),
                 lanes.data_ptr(),
                 n,
@@ -202,3 +204,19 @@ def _sampling_rates(
     rates = (shares * 2.0**32).to(torch.int64).clamp_(max=2**32 - 1)
     # The core reads the lower 32 bits as an unsigned number.
     return (rates - (rates >> 31 << 32)).to(torch.int32), float(shares.sum()) / max(1, n)
+
+
+def _parts(indptr: torch.Tensor, steps: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """The graph cut into the parts of an epoch: row starts (steps n + 1,) and the edges' order.
+
+    A part holds a piece of every row, and the parts stand one after the other: a step reads its
+    edges in one sweep.
+    """
+    lengths = indptr.diff()
+    cuts = lengths * torch.arange(steps + 1, device=indptr.device)[:, None] // steps
+    counts = cuts.diff(dim=0).flatten()
+    starts = torch.zeros(len(counts) + 1, dtype=torch.int64, device=indptr.device)
+    starts[1:] = counts.cumsum(0)
+    sources = (indptr[:-1] + cuts[:-1]).flatten() - starts[:-1]
+    order = torch.arange(int(indptr[-1]), device=indptr.device)
+    return starts, order + sources.repeat_interleave(counts)
