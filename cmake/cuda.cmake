@@ -23,6 +23,7 @@ target_sources(_core PRIVATE
   csrc/cuda/graph_matmul.cu
   csrc/cuda/perplexity.cu
   csrc/cuda/rerank.cu
+  csrc/cuda/sgd_layout.cu
   csrc/cuda/smooth_knn.cu
   csrc/cuda/subgraph.cu
   csrc/cuda/symmetrize.cu)

@@ -176,6 +176,37 @@ void bind_training(py::module_& m) {
       no_gil, "Rows of a table picked by index.");
 }
 
+void bind_layout(py::module_& m) {
+  m.def(
+      "sgd_layout",
+      [](Address positions, Address scratch, Address anchors, Address indptr, Address tails,
+         Address rates, Address streams, Index n, Index dim, Index tail_count, int negatives,
+         int steps_per_epoch, Index first_epoch, Index last_epoch, Index n_epochs,
+         float learning_rate, std::uint64_t seed, float a, float b, float repulsion_strength,
+         const Target& target) {
+        sgd_layout({at<float>(positions),
+                    at<float>(scratch),
+                    at<float>(anchors),
+                    at<Index>(indptr),
+                    at<std::int32_t>(tails),
+                    at<std::uint32_t>(rates),
+                    at<std::uint32_t>(streams),
+                    n,
+                    dim,
+                    tail_count,
+                    negatives,
+                    steps_per_epoch,
+                    first_epoch,
+                    last_epoch,
+                    n_epochs,
+                    learning_rate,
+                    seed,
+                    {{a, b}, repulsion_strength}},
+                   target);
+      },
+      no_gil, "Epochs of UMAP's stochastic layout, on positions in place.");
+}
+
 }  // namespace
 
 PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
@@ -194,4 +225,5 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
   m.attr("kHeadsPerPartial") = kHeadsPerPartial;
   bind_graph(m);
   bind_training(m);
+  bind_layout(m);
 }

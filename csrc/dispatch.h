@@ -10,6 +10,7 @@
 #include "ops/graph_matmul.h"
 #include "ops/perplexity.h"
 #include "ops/rerank.h"
+#include "ops/sgd_layout.h"
 #include "ops/smooth_knn.h"
 #include "ops/subgraph.h"
 #include "ops/symmetrize.h"
@@ -50,6 +51,7 @@ inline void gather_rows(const GatherRowsArgs& a, const Target& t) { FPD_DISPATCH
 inline void graph_matmul(const GraphMatmulArgs& a, const Target& t) { FPD_DISPATCH(graph_matmul, a, t); }
 inline void subgraph(const SubgraphArgs& a, const Target& t) { FPD_DISPATCH(subgraph, a, t); }
 inline void rerank(const RerankArgs& a, const Target& t) { FPD_DISPATCH(rerank, a, t); }
+inline void sgd_layout(const SgdLayoutArgs& a, const Target& t) { FPD_DISPATCH(sgd_layout, a, t); }
 // clang-format on
 
 inline std::size_t symmetrize_scratch(std::int64_t n, std::int64_t nnz, const Target& t) {

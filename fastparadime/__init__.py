@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from fastparadime.config import show_config
+    from fastparadime.estimators import UMAP
 
 __version__ = metadata.version("fastparadime")
 
 _MODULES = (
     "dr",
+    "estimators",
     "exceptions",
     "exporting",
     "loss",
@@ -30,16 +32,17 @@ _MODULES = (
     "types",
     "utils",
 )
-__all__ = ["__version__", "show_config"]
+_NAMES = {"UMAP": "estimators", "show_config": "config"}
+__all__ = ["UMAP", "__version__", "show_config"]
 
 
 def __getattr__(name: str) -> Any:
-    if name == "show_config":
-        return importlib.import_module("fastparadime.config").show_config
+    if name in _NAMES:
+        return getattr(importlib.import_module(f"fastparadime.{_NAMES[name]}"), name)
     if name in _MODULES:
         return importlib.import_module(f"fastparadime.{name}")
     raise AttributeError(f"module 'fastparadime' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_MODULES, "show_config"])
+    return sorted([*globals(), *_MODULES, *_NAMES])

@@ -140,3 +140,27 @@ def edge_loss(
 def gather_rows(
     out: int, table: int, indices: int, m_rows: int, row_bytes: int, target: Target, /
 ) -> None: ...
+def sgd_layout(
+    positions: int,
+    scratch: int,
+    anchors: int,
+    indptr: int,
+    tails: int,
+    rates: int,
+    streams: int,
+    n: int,
+    dim: int,
+    tail_count: int,
+    negatives: int,
+    steps_per_epoch: int,
+    first_epoch: int,
+    last_epoch: int,
+    n_epochs: int,
+    learning_rate: float,
+    seed: int,
+    a: float,
+    b: float,
+    repulsion_strength: float,
+    target: Target,
+    /,
+) -> None: ...

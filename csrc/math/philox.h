@@ -13,6 +13,21 @@ struct PhiloxBits {
   std::uint64_t high;
 };
 
+// One of the ten rounds, on a counter of four words and the round's key.
+FPD_HD void philox_round(std::uint32_t& c0, std::uint32_t& c1, std::uint32_t& c2, std::uint32_t& c3,
+                         std::uint32_t k0, std::uint32_t k1) {
+  const std::uint64_t p0 = 0xD2511F53ull * c0;
+  const std::uint64_t p1 = 0xCD9E8D57ull * c2;
+  c0 = static_cast<std::uint32_t>(p1 >> 32) ^ c1 ^ k0;
+  c1 = static_cast<std::uint32_t>(p1);
+  c2 = static_cast<std::uint32_t>(p0 >> 32) ^ c3 ^ k1;
+  c3 = static_cast<std::uint32_t>(p0);
+}
+
+constexpr int kPhiloxRounds = 10;
+constexpr std::uint32_t kPhiloxKeyStep0 = 0x9E3779B9u;
+constexpr std::uint32_t kPhiloxKeyStep1 = 0xBB67AE85u;
+
 // 128 random bits of (seed, step, lane, block). Lanes are the parallel units of one step; a lane
 // that needs more than 128 bits takes further blocks.
 FPD_HD PhiloxBits philox(std::uint64_t seed, std::uint64_t step, std::uint32_t lane,
@@ -20,15 +35,10 @@ FPD_HD PhiloxBits philox(std::uint64_t seed, std::uint64_t step, std::uint32_t l
   std::uint32_t c0 = lane, c1 = block;
   std::uint32_t c2 = static_cast<std::uint32_t>(step), c3 = static_cast<std::uint32_t>(step >> 32);
   std::uint32_t k0 = static_cast<std::uint32_t>(seed), k1 = static_cast<std::uint32_t>(seed >> 32);
-  for (int round = 0; round < 10; ++round) {
-    const std::uint64_t p0 = 0xD2511F53ull * c0;
-    const std::uint64_t p1 = 0xCD9E8D57ull * c2;
-    c0 = static_cast<std::uint32_t>(p1 >> 32) ^ c1 ^ k0;
-    c1 = static_cast<std::uint32_t>(p1);
-    c2 = static_cast<std::uint32_t>(p0 >> 32) ^ c3 ^ k1;
-    c3 = static_cast<std::uint32_t>(p0);
-    k0 += 0x9E3779B9u;
-    k1 += 0xBB67AE85u;
+  for (int round = 0; round < kPhiloxRounds; ++round) {
+    philox_round(c0, c1, c2, c3, k0, k1);
+    k0 += kPhiloxKeyStep0;
+    k1 += kPhiloxKeyStep1;
   }
   return {(static_cast<std::uint64_t>(c1) << 32) | c0, (static_cast<std::uint64_t>(c3) << 32) | c2};
 }

@@ -24,6 +24,7 @@ from fastparadime.ops.graph import (
     subgraph,
     symmetrize,
 )
+from fastparadime.ops.layout import sgd_layout
 
 __all__ = [
     "METRICS",
@@ -38,6 +39,7 @@ __all__ = [
     "perplexity",
     "rerank",
     "resolve_device",
+    "sgd_layout",
     "smooth_knn",
     "subgraph",
     "symmetrize",

@@ -1,0 +1,5 @@
+"""scikit-learn's face of the methods: estimators with fit, transform and learned attributes."""
+
+from fastparadime.estimators.umap import UMAP
+
+__all__ = ["UMAP"]

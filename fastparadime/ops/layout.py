@@ -1,0 +1,222 @@
+"""The layout of points by their graph: UMAP's stochastic gradient descent on positions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+
+from fastparadime import _core
+from fastparadime.ops._checks import (
+    MAX_POINTS,
+    as_floats,
+    as_indices,
+    as_non_negative,
+    check_same_device,
+    on_device,
+    target_of,
+)
+from fastparadime.ops.graph import Edges
+from fastparadime.types import TensorLike
+from fastparadime.utils.convert import to_torch
+from fastparadime.utils.validate import check_integer, check_positive
+
+_DUE_PER_STEP = 1.0  # edges of a point, on average, in one synchronous step
+_EPOCHS_PER_CALL = 10  # between which an interrupt is noticed and progress reported
+
+
+def sgd_layout(
+    positions: TensorLike,
+    edges: Edges,
+    a: float,
+    b: float,
+    n_epochs: int,
+    *,
+    learning_rate: float = 1.0,
+    repulsion_strength: float = 1.0,
+    negative_sample_rate: int = 5,
+    seed: int = 0,
+    anchors: TensorLike | None = None,
+    streams: TensorLike | None = None,
+    largest_weight: float | None = None,
+    steps_per_epoch: int | None = None,
+    progress: Callable[[int], object] | None = None,
+) -> torch.Tensor:
+    """Positions after UMAP's stochastic gradient descent on the cross-entropy of a graph.
+
+    In each epoch an edge is sampled in proportion to its weight, on UMAP's schedule; the ends of a
+    sampled edge attract each other, and its head is repelled by `negative_sample_rate` points
+    drawn uniformly. The step size falls linearly to zero.
+
+    Parameters
+    ----------
+    positions : (n, dim) array
+        Where the points start, finite.
+    edges : Edges
+        The graph of the n points, every edge in both directions with one weight; with `anchors`,
+        edges from the n points to them.
+    a, b : float
+        The curve's parameters, positive; see `fastparadime.transforms.find_ab`.
+    n_epochs : int
+    learning_rate : float
+        Step size at the start, in units of the gradient.
+    repulsion_strength : float
+        Weight of the negatives.
+    negative_sample_rate : int
+        Negatives to each sampled edge.
+    seed : int
+        Key of the Philox generator, in [0, 2^64).
+    anchors : (m, dim) array, optional
+        Fixed points that the edges' tails and the negatives are taken from instead.
+    streams : (n,) integer array, optional
+        Which random stream each point draws from, below 2^31; its index by default.
+    largest_weight : float, optional
+        The weight of an edge that is sampled in every epoch; the largest one by default.
+    steps_per_epoch : int, optional
+        Parts of an epoch between which all points see each other's moves; by default so many that
+        one edge of a point is sampled in each on average.
+    progress : callable, optional
+        Called with the number of epochs done, now and then.
+
+    Returns
+    -------
+    float32 tensor (n, dim)
+        The same bits for any number of threads.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For shapes that disagree, values that are not finite or parameters out of range.
+
+    Notes
+    -----
+    McInnes et al., "UMAP", arXiv 1802.03426, section 4.2 and algorithm 5. Where UMAP moves the
+    points one edge at a time, here all of them move at once, a few times in an epoch.
+    """
+    start, others, graph, lanes = _checked_arrays(positions, anchors, edges, streams)
+    n, dim = start.shape
+    curve = (check_positive(a, "a"), check_positive(b, "b"))
+    n_epochs = check_integer(n_epochs, "n_epochs", minimum=0, maximum=2**31 - 1)
+    rate = check_positive(learning_rate, "learning_rate", zero_ok=True)
+    strength = check_positive(repulsion_strength, "repulsion_strength", zero_ok=True)
+    negatives = check_integer(
+        negative_sample_rate, "negative_sample_rate", minimum=0, maximum=2**16
+    )
+    seed = check_integer(seed, "seed", minimum=0, maximum=2**64 - 1)
+    rates, due = _sampling_rates(graph.weights, largest_weight, n)
+    steps = max(1, round(due / _DUE_PER_STEP)) if steps_per_epoch is None else steps_per_epoch
+    steps = check_integer(steps, "steps_per_epoch", minimum=1, maximum=2**16)
+    if len(graph.weights) == 0 or n_epochs == 0:
+        return start.clone()
+    indptr, order = _parts(graph.indptr, steps)
+    tails, rates = graph.tails[order], rates[order]
+    with on_device(start):
+        moved, scratch = start.clone(), torch.empty_like(start)
+        for first in range(0, n_epochs, _EPOCHS_PER_CALL):
+            last = min(n_epochs, first + _EPOCHS_PER_CALL)
+            _core.sgd_layout(
+                moved.data_ptr(),
+                scratch.data_ptr(),
+                0 if anchors is None else others.data_ptr(),
+                indptr.data_ptr(),
+                tails.data_ptr(),
+                rates.data_ptr(),
+                lanes.data_ptr(),
+                n,
+                dim,
+                len(others),
+                negatives,
+                steps,
+                first,
+                last,
+                n_epochs,
+                rate,
+                seed,
+                *curve,
+                strength,
+                target_of(start),
+            )
+            if progress is not None:
+                progress(last)
+    return moved
+
+
+def _checked_arrays(
+    positions: TensorLike, anchors: TensorLike | None, edges: Edges, streams: TensorLike | None
+) -> tuple[torch.Tensor, torch.Tensor, Edges, torch.Tensor]:
+    start = _finite(positions, "positions")
+    others = start if anchors is None else _finite(anchors, "anchors")
+    n, dim = start.shape
+    if others.shape[1] != dim:
+        raise ValueError(f"anchors must have {dim} columns as positions, not {others.shape[1]}")
+    graph = _checked_graph(edges, n, len(others))
+    if streams is None:
+        lanes = torch.arange(n, dtype=torch.int32, device=start.device)
+    else:
+        lanes = as_indices(streams, "streams", 1, MAX_POINTS)
+    if len(lanes) != n:
+        raise ValueError(f"streams must have one entry a point, {n}, not {len(lanes)}")
+    check_same_device(positions=start, anchors=others, weights=graph.weights, streams=lanes)
+    return start, others, graph, lanes
+
+
+def _finite(value: TensorLike, name: str) -> torch.Tensor:
+    tensor = as_floats(value, name, 2)
+    bad = (~torch.isfinite(tensor)).any(dim=1).nonzero()
+    if len(bad):
+        raise ValueError(f"{name} must be finite, but row {int(bad[0])} is not")
+    if tensor.shape[1] == 0:
+        raise ValueError(f"{name} must have at least 1 column, not shape {tuple(tensor.shape)}")
+    return tensor
+
+
+def _checked_graph(edges: Edges, n: int, tail_count: int) -> Edges:
+    indptr = to_torch(edges.indptr).to(torch.int64).contiguous()
+    if indptr.shape != (n + 1,):
+        raise ValueError(
+            f"edges.indptr must have an entry more than positions, {n + 1}, not shape "
+            f"{tuple(indptr.shape)}"
+        )
+    weights = as_non_negative(edges.weights, "edges.weights", 1)
+    tails = as_indices(edges.tails, "edges.tails", 1, tail_count)
+    if len(tails) != len(weights):
+        raise ValueError(
+            f"edges.tails and edges.weights must have one length, not {len(tails)} and "
+            f"{len(weights)}"
+        )
+    ends = (int(indptr[0]), int(indptr[-1]))
+    if ends != (0, len(weights)) or bool((indptr.diff() < 0).any()):
+        raise ValueError(f"edges.indptr must ascend from 0 to the number of edges, {len(weights)}")
+    return Edges(indptr, edges.heads, tails, weights)
+
+
+def _sampling_rates(
+    weights: torch.Tensor, largest: float | None, n: int
+) -> tuple[torch.Tensor, float]:
+    """Samples of each edge an epoch, in units of 2^-32, and of a point's edges together."""
+    if largest is not None:
+        top = check_positive(largest, "largest_weight")
+    else:
+        top = float(weights.max()) if len(weights) else 0.0
+    if top == 0.0:
+        return torch.zeros_like(weights, dtype=torch.int32), 0.0
+    shares = (weights.double() / top).clamp_(max=1.0)
+    rates = (shares * 2.0**32).to(torch.int64).clamp_(max=2**32 - 1)
+    # The core reads the lower 32 bits as an unsigned number.
+    return (rates - (rates >> 31 << 32)).to(torch.int32), float(shares.sum()) / max(1, n)
+
+
+def _parts(indptr: torch.Tensor, steps: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """The graph cut into the parts of an epoch: row starts (steps n + 1,) and the edges' order.
+
+    A part holds a piece of every row, and the parts stand one after the other: a step reads its
+    edges in one sweep.
+    """
+    lengths = indptr.diff()
+    cuts = lengths * torch.arange(steps + 1, device=indptr.device)[:, None] // steps
+    counts = cuts.diff(dim=0).flatten()
+    starts = torch.zeros(len(counts) + 1, dtype=torch.int64, device=indptr.device)
+    starts[1:] = counts.cumsum(0)
+    sources = (indptr[:-1] + cuts[:-1]).flatten() - starts[:-1]
+    order = torch.arange(int(indptr[-1]), device=indptr.device)
+    return starts, order + sources.repeat_interleave(counts)

@@ -1,0 +1,18 @@
+"""scikit-learn's own checks of estimators, all of them and without an expected failure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from fastparadime import UMAP
+
+
+# Some checks fit ten rows.
+@pytest.mark.filterwarnings("ignore:n_neighbors is lowered:UserWarning")
+@parametrize_with_checks([UMAP(n_epochs=50, random_state=0), UMAP(n_neighbors=5, init="pca")])
+def test_sklearn_contract(estimator: Any, check: Callable[[Any], None]) -> None:
+    check(estimator)
