@@ -22,7 +22,9 @@ from fastparadime.utils.convert import to_torch
 from fastparadime.utils.validate import check_integer, check_positive
 
 _DUE_PER_STEP = 1.0  # edges of a point, on average, in one synchronous step
-_EPOCHS_PER_CALL = 10  # between which an interrupt is noticed and progress reported
+# Between calls of the core, an interrupt is noticed and progress reported.
+_MOST_EPOCHS_PER_CALL = 10
+_SAMPLED_PER_CALL = 1e7  # edges, less than a second's work
 
 
 def sgd_layout(
@@ -110,10 +112,11 @@ def sgd_layout(
         return start.clone()
     indptr, order = _parts(graph.indptr, steps)
     tails, rates = graph.tails[order], rates[order]
+    stride = max(1, min(_MOST_EPOCHS_PER_CALL, int(_SAMPLED_PER_CALL / max(1.0, due * n))))
     with on_device(start):
         moved, scratch = start.clone(), torch.empty_like(start)
-        for first in range(0, n_epochs, _EPOCHS_PER_CALL):
-            last = min(n_epochs, first + _EPOCHS_PER_CALL)
+        for first in range(0, n_epochs, stride):
+            last = min(n_epochs, first + stride)
             _core.sgd_layout(
                 moved.data_ptr(),
                 scratch.data_ptr(),

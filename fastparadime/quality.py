@@ -1,0 +1,109 @@
+"""Parametric UMAP as good as free coordinates: budgets, the layout, and regression onto it.
+
+A network that learns from edges alone stops short of what its own graph allows. Here the points
+are first laid out without a network, and the network is then regressed onto their positions;
+docs/quality.md shows what each choice is worth.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+
+import torch
+
+from fastparadime import models, ops, spectral
+from fastparadime.loss import PositionLoss
+from fastparadime.phases import TrainingPhase
+from fastparadime.relationdata import RelationData
+from fastparadime.utils.seed import derive
+
+_MANY_POINTS = 10_000  # beyond which UMAP too takes fewer epochs
+_LAYOUT_EPOCHS = (500, 200)
+_START_SPAN = 10.0  # of the largest coordinate where the layout starts
+_START_NOISE = 1e-4  # keeps coinciding points apart
+_QUADRATIC = 0.2  # errors up to which the loss is quadratic, in units of the curve's spread
+
+
+@dataclass(frozen=True)
+class Quality:
+    """A budget of regression, and the network that it is spent on.
+
+    Attributes
+    ----------
+    hidden_dims : tuple of int
+    passes : int
+        Times that each row is seen, at least.
+    rows : int
+        Rows that are seen in all, at least.
+    batch_size : int
+    learning_rate : float
+        Of the first step; it falls to zero on a cosine.
+    """
+
+    hidden_dims: tuple[int, ...]
+    passes: int
+    rows: int
+    batch_size: int = 500
+    learning_rate: float = 0.003
+
+    def epochs(self, n: int) -> int:
+        """Epochs of the regression of n points."""
+        return max(self.passes, -(-self.rows // n))
+
+    def phase(self, position_key: str, data_key: str, spread: float) -> TrainingPhase:
+        """The regression, whose epochs wait for the number of points."""
+        distance = functools.partial(
+            torch.nn.functional.smooth_l1_loss, beta=_QUADRATIC * spread
+        )
+        return TrainingPhase(
+            name=f"{position_key}_regression",
+            epochs=0,
+            batch_size=self.batch_size,
+            loss=PositionLoss(distance, data_key=data_key, position_key=position_key),
+            learning_rate=self.learning_rate,
+            schedule="cosine",
+        )
+
+    def model(self, in_dim: int, out_dim: int, seed: int) -> models.ScaledEmbeddingModel:
+        """The network before training."""
+        generator = torch.Generator().manual_seed(derive(seed, "model"))
+        return models.ScaledEmbeddingModel(
+            in_dim, out_dim, self.hidden_dims, generator=generator
+        )
+
+
+QUALITIES = {
+    "fast": Quality((100, 100, 100), passes=20, rows=250_000),
+    "balanced": Quality((100, 100, 100), passes=50, rows=500_000),
+    "best": Quality((256, 256, 256), passes=100, rows=2_000_000),
+}
+
+
+def layout_positions(
+    reldata: RelationData, n_components: int, curve: tuple[float, float], seed: int
+) -> torch.Tensor:
+    """Positions of the points laid out by UMAP's gradient descent from spectral ones.
+
+    Parameters
+    ----------
+    reldata : RelationData
+        A symmetric graph of n points.
+    n_components : int
+    curve : (float, float)
+        Its parameters a and b; see `fastparadime.transforms.find_ab`.
+    seed : int
+
+    Returns
+    -------
+    float32 tensor (n, n_components)
+    """
+    edges = reldata.to_sparse_array().edges
+    start = spectral.spectral_positions(edges, n_components)
+    start = start * (_START_SPAN / start.abs().max().clamp_min(1e-12))
+    generator = torch.Generator().manual_seed(derive(seed, "start"))
+    noise = _START_NOISE * torch.randn(start.shape, generator=generator)
+    epochs = _LAYOUT_EPOCHS[len(start) > _MANY_POINTS]
+    return ops.sgd_layout(
+        start + noise.to(start.device), edges, *curve, epochs, seed=derive(seed, "layout")
+    )
