@@ -246,6 +246,9 @@ class ParametricDR(Preparation, Inference):
     def _prepare_training(self) -> None:
         """Called at the start of training, for subclasses to override."""
 
+    def _prepare_model(self) -> None:
+        """Called before the first phase, with all entries there, for subclasses to override."""
+
     def run_training_phase(self, training_phase: TrainingPhase) -> None:
         """Runs one phase; the dataset and the global relations must be there."""
         check_type(training_phase, TrainingPhase, "training_phase")
@@ -304,6 +307,7 @@ class ParametricDR(Preparation, Inference):
         self.compute_derived_data(only="other")
         self.compute_global_relations()
         self.compute_derived_data(only="rel_based")
+        self._prepare_model()
         self.model.train()
         try:
             for phase in self.training_phases:

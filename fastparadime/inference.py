@@ -74,12 +74,14 @@ class Inference:
     def __call__(self, X: TensorLike) -> torch.Tensor:
         return self.embed(X)
 
+    @property
+    def _model_class(self) -> type[models.FullyConnectedEmbeddingModel]:
+        """Of the default model."""
+        return models.FullyConnectedEmbeddingModel
+
     def _build_model(self, in_dim: int) -> None:
         generator = torch.Generator().manual_seed(derive(self.seed, "model"))
-        model = models.FullyConnectedEmbeddingModel(
-            in_dim, self.out_dim, self.hidden_dims, generator=generator
-        )
-        self._model = model.to(self._device)
+        self.model = self._model_class(in_dim, self.out_dim, self.hidden_dims, generator=generator)
 
     def _call_model(self, method: str, X: TensorLike) -> torch.Tensor:
         self._check_trained()

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import torch
 
-from fastparadime import models, ops, spectral
+from fastparadime import ops, spectral
 from fastparadime.loss import PositionLoss
 from fastparadime.phases import TrainingPhase
 from fastparadime.relationdata import RelationData
@@ -53,9 +53,7 @@ class Quality:
 
     def phase(self, position_key: str, data_key: str, spread: float) -> TrainingPhase:
         """The regression, whose epochs wait for the number of points."""
-        distance = functools.partial(
-            torch.nn.functional.smooth_l1_loss, beta=_QUADRATIC * spread
-        )
+        distance = functools.partial(torch.nn.functional.smooth_l1_loss, beta=_QUADRATIC * spread)
         return TrainingPhase(
             name=f"{position_key}_regression",
             epochs=0,
@@ -63,13 +61,6 @@ class Quality:
             loss=PositionLoss(distance, data_key=data_key, position_key=position_key),
             learning_rate=self.learning_rate,
             schedule="cosine",
-        )
-
-    def model(self, in_dim: int, out_dim: int, seed: int) -> models.ScaledEmbeddingModel:
-        """The network before training."""
-        generator = torch.Generator().manual_seed(derive(seed, "model"))
-        return models.ScaledEmbeddingModel(
-            in_dim, out_dim, self.hidden_dims, generator=generator
         )
 
 

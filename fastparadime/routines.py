@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 
 from fastparadime import dataset as datasets
-from fastparadime import dr, loss, relations, transforms
+from fastparadime import dr, loss, models, relations, transforms
+from fastparadime.quality import QUALITIES, layout_positions
+from fastparadime.relationdata import RelationData
 from fastparadime.types import BinaryTensorFun, Device
 from fastparadime.utils.validate import check_option
 
 _INITIALIZATIONS = ("spectral", "pca", None)
+# What a quality decides about.
+_SETTLED = (
+    "initialization", "epochs", "init_epochs", "batch_size", "negative_sampling_rate",
+    "init_batch_size", "learning_rate", "init_learning_rate", "batches_per_epoch",
+)  # fmt: skip
 
 
 class _Initialized(dr.ParametricDR):
@@ -28,17 +36,17 @@ class _Initialized(dr.ParametricDR):
         out_dim: int,
         **parts: Any,
     ) -> None:
-        self.initialization = check_option(initialization, _INITIALIZATIONS, "initialization")
+        self.initialization = initialization
+        self.data_key = data_key
         first.name = f"{initialization}_init"
         main.name, main.loss_keys = "embedding", ["embedding"]
         self.epochs, self.init_epochs = main.epochs, first.epochs
         self.batch_size, self.init_batch_size = main.batch_size, first.batch_size
         self.learning_rate, self.init_learning_rate = main.learning_rate, first.learning_rate
-        self.data_key = data_key
         (first_key,) = first.loss_keys
         super().__init__(
             out_dim=out_dim,
-            derived_data=_initial_positions(initialization, out_dim, data_key),
+            derived_data=self._initial_positions(out_dim),
             losses={
                 first_key: loss.PositionLoss(data_key=data_key, position_key=str(initialization)),
                 "embedding": loss.RelationLoss(loss_function=comparison),
@@ -46,6 +54,19 @@ class _Initialized(dr.ParametricDR):
             training_phases=[main] if initialization is None else [first, main],
             **parts,
         )
+
+    def _initial_positions(self, out_dim: int) -> dict[str, dr.DerivedData]:
+        if self.initialization is None:
+            return {}
+        if self.initialization == "pca":
+            entry = dr.DerivedData(
+                datasets.pca_positions, [("data", self.data_key)], n_components=out_dim
+            )
+        else:
+            entry = dr.DerivedData(
+                datasets.spectral_positions, [("rels", "rel")], n_components=out_dim
+            )
+        return {self.initialization: entry}
 
 
 class ParametricUMAP(_Initialized):
@@ -79,6 +100,11 @@ class ParametricUMAP(_Initialized):
     use_cuda, verbose : bool
     batches_per_epoch : int
         -1 for about as many items an epoch as the dataset has.
+    quality : {None, "fast", "balanced", "best"}
+        None trains as paraDime does. Else the points are laid out without a network first, as UMAP
+        does, and a network is regressed onto their positions, which is closer to the data; see
+        `fastparadime.quality`. The arguments from `initialization` to `init_learning_rate` and
+        `batches_per_epoch` are then settled, so they must not be given.
     metric : str or callable, optional
         Any metric of `fastparadime.neighbors.knn`, euclidean if None.
     device, seed, progress
@@ -115,23 +141,21 @@ class ParametricUMAP(_Initialized):
         verbose: bool = False,
         *,
         batches_per_epoch: int = -1,
+        quality: str | None = None,
         metric: Callable[..., float] | str | None = None,
         device: Device | None = None,
         seed: int | None = None,
         progress: bool | None = None,
     ) -> None:
-        main = dr.TrainingPhase(
-            sampling="negative_edge",
-            neg_sampling_rate=negative_sampling_rate,
-            epochs=epochs,
-            batch_size=batch_size,
-            batches_per_epoch=batches_per_epoch,
-            learning_rate=learning_rate,
+        self.quality = check_option(quality, (None, *QUALITIES), "quality")
+        main = _edge_phase(
+            epochs, batch_size, batches_per_epoch, negative_sampling_rate, learning_rate
         )
+        self.batches_per_epoch = main.batches_per_epoch
         self.negative_sampling_rate = main.neg_sampling_rate
         curve = transforms.ModifiedCauchyTransform(min_dist, spread, a, b)
         super().__init__(
-            initialization,
+            check_option(initialization, _INITIALIZATIONS, "initialization"),
             _phase("spectral_init", init_epochs, init_batch_size, init_learning_rate),
             main,
             loss.cross_entropy_loss,
@@ -139,7 +163,7 @@ class ParametricUMAP(_Initialized):
             out_dim,
             model=model,
             in_dim=in_dim,
-            hidden_dims=hidden_dims,
+            hidden_dims=_widths(quality) if hidden_dims is None else hidden_dims,
             global_relations=_fuzzy_neighbors(n_neighbors, metric, data_key),
             batch_relations=relations.DistsFromTo(transform=curve, data_key=data_key),
             use_cuda=use_cuda,
@@ -149,6 +173,39 @@ class ParametricUMAP(_Initialized):
             seed=seed,
             progress=progress,
         )
+        if quality is not None:
+            self._settle(QUALITIES[quality].phase("layout", data_key, spread))
+
+    def _settle(self, regression: dr.TrainingPhase) -> None:
+        """Replaces paraDime's positions and phases by the layout and a regression onto it."""
+        for name in _SETTLED:
+            default = inspect.signature(ParametricUMAP).parameters[name].default
+            if getattr(self, name) != default:
+                raise ValueError(
+                    f"quality settles {name}, so it must not be given, but is "
+                    f"{getattr(self, name)!r}"
+                )
+        self.initialization = "layout"
+        self.derived_data = {"layout": dr.DerivedData(self._layout, [("rels", "rel")])}
+        self.training_phases = [regression]
+
+    def _layout(self, reldata: RelationData) -> torch.Tensor:
+        (curve,) = self.batch_relations["rel"].transform
+        assert isinstance(curve, transforms.ModifiedCauchyTransform)
+        return layout_positions(reldata, self.out_dim, (float(curve.a), float(curve.b)), self.seed)
+
+    @property
+    def _model_class(self) -> type[models.FullyConnectedEmbeddingModel]:
+        return super()._model_class if self.quality is None else models.ScaledEmbeddingModel
+
+    def _prepare_training(self) -> None:
+        if self.quality is not None:
+            self.training_phases[0].epochs = QUALITIES[self.quality].epochs(len(self.dataset))
+
+    def _prepare_model(self) -> None:
+        if self.quality is not None and isinstance(self.model, models.ScaledEmbeddingModel):
+            data = self.dataset.data
+            self.model.fit_scales(data[self.data_key].to(self.device), data["layout"])
 
 
 class ParametricTSNE(_Initialized):
@@ -218,7 +275,7 @@ class ParametricTSNE(_Initialized):
         if init_learning_rate is None:
             init_learning_rate = learning_rate
         super().__init__(
-            initialization,
+            check_option(initialization, _INITIALIZATIONS, "initialization"),
             _phase("init", init_epochs, init_batch_size, init_learning_rate),
             _phase("embedding", epochs, batch_size, learning_rate),
             loss.kullback_leibler_div,
@@ -238,9 +295,26 @@ class ParametricTSNE(_Initialized):
         )
 
 
+def _widths(quality: str | None) -> Sequence[int] | None:
+    return None if quality is None else QUALITIES[quality].hidden_dims
+
+
 def _phase(loss_key: str, epochs: int, batch_size: int, learning_rate: float) -> dr.TrainingPhase:
     return dr.TrainingPhase(
         loss_keys=[loss_key], epochs=epochs, batch_size=batch_size, learning_rate=learning_rate
+    )
+
+
+def _edge_phase(
+    epochs: int, batch_size: int, batches_per_epoch: int, negatives: int, learning_rate: float
+) -> dr.TrainingPhase:
+    return dr.TrainingPhase(
+        sampling="negative_edge",
+        epochs=epochs,
+        batch_size=batch_size,
+        batches_per_epoch=batches_per_epoch,
+        neg_sampling_rate=negatives,
+        learning_rate=learning_rate,
     )
 
 
@@ -282,15 +356,3 @@ def _student_t_distances(
             transforms.ToSquareTensor(),
         ],
     )
-
-
-def _initial_positions(
-    initialization: str | None, out_dim: int, data_key: str
-) -> dict[str, dr.DerivedData]:
-    if initialization is None:
-        return {}
-    if initialization == "pca":
-        entry = dr.DerivedData(datasets.pca_positions, [("data", data_key)], n_components=out_dim)
-    else:
-        entry = dr.DerivedData(datasets.spectral_positions, [("rels", "rel")], n_components=out_dim)
-    return {initialization: entry}

@@ -19,6 +19,7 @@ LAYERS = (
     {"dr"},
     {"preparation", "spec", "training", "inference"},
     {"dataset", "saving", "exporting"},
+    {"quality"},
     {"phases"},
     {"loss", "sampling"},
     {"models", "optim"},
