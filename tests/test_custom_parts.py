@@ -294,3 +294,29 @@ def test_own_kernel_and_root_function() -> None:
     assert rescale.param_values.shape == (N,)
     phase = edge_phase(loss.RelationLoss(loss.cross_entropy_loss))
     run(phase, global_relations=relations.NeighborBasedPDist(12, transform=Exponential(3.0)))
+
+
+@pytest.mark.parametrize("compound", [False, True])
+def test_edges_of_another_entry(compound: bool) -> None:
+    entries: list[torch.Tensor] = []
+
+    class Watching(loss.RelationLoss):
+        def forward(self, *arguments: Any) -> torch.Tensor:
+            entries.append(arguments[3]["from_to_data"])
+            return super().forward(*arguments)
+
+    chosen: loss.Loss = Watching(loss.cross_entropy_loss)
+    if compound:
+        position = loss.PositionLoss(data_key="features", position_key="pos")
+        chosen = loss.CompoundLoss([position, chosen])
+    run(
+        edge_phase(chosen),
+        dataset={"main": np.zeros((N, 2)), "features": table(), "pos": np.zeros((N, 2))},
+        global_relations=relations.NeighborBasedPDist(6, data_key="features"),
+        batch_relations=relations.DistsFromTo(
+            transform=transforms.ModifiedCauchyTransform(), data_key="features"
+        ),
+        in_dim=DIM,
+    )
+    assert len(entries) == 12
+    assert all(ends.shape == (2, EDGES * (1 + NEGATIVES), DIM) for ends in entries)
