@@ -171,6 +171,27 @@ def test_own_relations_and_transforms(sampling: str) -> None:
     assert routine.trained
 
 
+class Assigned(transforms.RelationTransform):
+    """An own transform in paraDime's manner: it assigns to `data`."""
+
+    def transform(self, reldata: relationdata.RelationData) -> relationdata.RelationData:
+        data = reldata.data
+        reldata.data = (data[0], 2 * data[1]) if isinstance(data, tuple) else 2 * data
+        return reldata
+
+
+@pytest.mark.parametrize(
+    "form", ["square_array", "square_tensor", "triangular_array", "triangular_tensor",
+             "sparse_array", "neighbor_tuple"],
+)  # fmt: skip
+def test_transforms_that_assign_to_data(form: str) -> None:
+    D = np.abs(np.subtract.outer(np.arange(5.0), np.arange(5.0))).astype(np.float32)
+    given = getattr(relationdata.SquareRelationArray(D.copy()), f"to_{form}")()
+    doubled = Assigned()(given)
+    assert type(doubled) is type(given)
+    np.testing.assert_array_equal(doubled.to_square_array().data, 2 * D)
+
+
 class Named(torch.nn.Module):
     """A model whose methods have names of its own."""
 

@@ -49,6 +49,10 @@ class Loss(torch.nn.Module):
         self._checkpoints = [float(value) for value in self._checkpoints]
         return self._checkpoints  # type: ignore[return-value]
 
+    @history.setter
+    def history(self, values: Sequence[float]) -> None:
+        self._checkpoints = list(values)
+
     def accumulate(self, value: torch.Tensor) -> None:
         """Adds a batch's loss to the epoch's sum."""
         self._accumulated = self._accumulated + value.detach()
