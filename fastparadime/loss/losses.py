@@ -172,7 +172,8 @@ class RelationLoss(Loss):
         else:
             target = global_relations[self.global_relation_key].sub(batch["indices"]).to(device)
             if self.normalize_sub:
-                target = target / target.sum()
+                total = target.sum()
+                target = target / torch.where(total == 0, 1, total)  # no relations in the batch
             embedded = embed(as_input(model, batch[relation.data_key]))
         return self.loss_function(target, relation.compute_relations(embedded).data)
 
