@@ -87,12 +87,17 @@ def _edge_batches(phase: TrainingPhase, data: TrainingData, seed: int) -> Negati
     heads, tails, weights = (part.to(data.device) for part in edges[1:])
     n = len(edges.indptr) - 1
     sampler = ops.EdgeSampler(heads, tails, weights, n, seed=seed)
-    key = getattr(phase.loss, "batch_relation_key", None)
-    relation = data.batch_relations.get(key) if key is not None else None
-    data_key = "main" if relation is None else relation.data_key
+    data_key = _embedded_entry(phase.loss, data.batch_relations)
     return NegativeEdgeBatches(
         data.entries, sampler, phase.batch_size, phase.neg_sampling_rate, data_key
     )
+
+
+def _embedded_entry(loss: losses.Loss, relations: Mapping[str, Relations]) -> str:
+    """The entry whose rows at the ends of edges are embedded: that of the first relation loss."""
+    parts = loss.losses if isinstance(loss, losses.CompoundLoss) else [loss]
+    keys = [part.batch_relation_key for part in parts if isinstance(part, losses.RelationLoss)]
+    return relations[keys[0]].data_key if keys else "main"
 
 
 def _batches_per_epoch(phase: TrainingPhase, n: int) -> int:

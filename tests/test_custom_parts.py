@@ -171,6 +171,27 @@ def test_own_relations_and_transforms(sampling: str) -> None:
     assert routine.trained
 
 
+class Assigned(transforms.RelationTransform):
+    """An own transform in paraDime's manner: it assigns to `data`."""
+
+    def transform(self, reldata: relationdata.RelationData) -> relationdata.RelationData:
+        data = reldata.data
+        reldata.data = (data[0], 2 * data[1]) if isinstance(data, tuple) else 2 * data
+        return reldata
+
+
+@pytest.mark.parametrize(
+    "form", ["square_array", "square_tensor", "triangular_array", "triangular_tensor",
+             "sparse_array", "neighbor_tuple"],
+)  # fmt: skip
+def test_transforms_that_assign_to_data(form: str) -> None:
+    D = np.abs(np.subtract.outer(np.arange(5.0), np.arange(5.0))).astype(np.float32)
+    given = getattr(relationdata.SquareRelationArray(D.copy()), f"to_{form}")()
+    doubled = Assigned()(given)
+    assert type(doubled) is type(given)
+    np.testing.assert_array_equal(doubled.to_square_array().data, 2 * D)
+
+
 class Named(torch.nn.Module):
     """A model whose methods have names of its own."""
 
@@ -294,3 +315,29 @@ def test_own_kernel_and_root_function() -> None:
     assert rescale.param_values.shape == (N,)
     phase = edge_phase(loss.RelationLoss(loss.cross_entropy_loss))
     run(phase, global_relations=relations.NeighborBasedPDist(12, transform=Exponential(3.0)))
+
+
+@pytest.mark.parametrize("compound", [False, True])
+def test_edges_of_another_entry(compound: bool) -> None:
+    entries: list[torch.Tensor] = []
+
+    class Watching(loss.RelationLoss):
+        def forward(self, *arguments: Any) -> torch.Tensor:
+            entries.append(arguments[3]["from_to_data"])
+            return super().forward(*arguments)
+
+    chosen: loss.Loss = Watching(loss.cross_entropy_loss)
+    if compound:
+        position = loss.PositionLoss(data_key="features", position_key="pos")
+        chosen = loss.CompoundLoss([position, chosen])
+    run(
+        edge_phase(chosen),
+        dataset={"main": np.zeros((N, 2)), "features": table(), "pos": np.zeros((N, 2))},
+        global_relations=relations.NeighborBasedPDist(6, data_key="features"),
+        batch_relations=relations.DistsFromTo(
+            transform=transforms.ModifiedCauchyTransform(), data_key="features"
+        ),
+        in_dim=DIM,
+    )
+    assert len(entries) == 12
+    assert all(ends.shape == (2, EDGES * (1 + NEGATIVES), DIM) for ends in entries)

@@ -323,3 +323,33 @@ def test_an_entry_named_data_trains_every_phase() -> None:
     routine.train()
     assert [len(phase.loss.history) for phase in routine.training_phases] == [1, 2]
     assert np.isfinite(routine.apply(X).numpy()).all()
+
+
+def test_the_model_can_be_replaced() -> None:
+    routine = dr.ParametricDR(in_dim=4, seed=0)
+    assert routine.use_cuda is False
+    own = torch.nn.Linear(4, 2)
+    routine.model = own
+    assert routine.model is own
+    with pytest.raises(TypeError, match="model must be a Module, not str"):
+        routine.model = "net"
+    assert routine.model is own
+
+
+def test_data_is_reported_in_paradimes_words(capsys: pytest.CaptureFixture[str]) -> None:
+    routine = dr.ParametricDR(seed=0, verbose=True)
+    X = np.random.default_rng(0).standard_normal((20, 3)).astype(np.float32)
+    routine.register_dataset(X)
+    for _ in range(2):
+        routine.add_data({"labels": np.arange(20), "first": dr.DerivedData(lambda x: x[:, :1])})
+    routine.compute_derived_data()
+    lines = [line.split(": ", 1)[1] for line in capsys.readouterr().out.splitlines()]
+    assert lines == [
+        "Registering dataset.",
+        "Adding entry 'labels' to dataset.",
+        "Adding derived data entry 'first'.",
+        "Overwriting entry 'labels' in dataset.",
+        "Overwriting entry 'first' in derived data.",
+        "Computing derived data entry 'first'.",
+        "Adding entry 'first' to dataset.",
+    ]

@@ -172,6 +172,9 @@ def test_history_is_the_sum_of_each_epoch() -> None:
     position.checkpoint()
     assert position.history == pytest.approx([2 * value, value, 0.0], rel=1e-6)
     assert all(type(entry) is float for entry in position.history)
+    position.history = [4.0]
+    position.checkpoint()
+    assert position.history == [4.0, 0.0]
 
 
 def test_losses_share_no_state() -> None:

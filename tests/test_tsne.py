@@ -126,3 +126,14 @@ def test_a_run_is_a_function_of_its_seed_alone() -> None:
     assert torch.equal(embedding(4), embedding(4))
     assert torch.equal(torch.get_rng_state(), state)
     assert not torch.equal(embedding(4), embedding(5))
+
+
+@pytest.mark.parametrize("rest", [1, 2, 3])
+def test_batches_without_relations_do_not_spoil_the_model(rest: int) -> None:
+    X = 100 * cloud(100 + rest)
+    routine = routines.ParametricTSNE(
+        perplexity=1.5, initialization=None, epochs=8, batch_size=50, hidden_dims=[8], seed=0
+    )
+    routine.train(X)
+    assert np.isfinite(routine.training_phases[0].loss.history).all()
+    assert torch.isfinite(routine.apply(X)).all()

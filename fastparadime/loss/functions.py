@@ -31,7 +31,7 @@ def kullback_leibler_div(p: torch.Tensor, q: torch.Tensor, epsilon: float = 1.0e
             f"p and q must be square, as ToSquareTensor makes them, not of shape {tuple(p.shape)}"
         )
     terms = p * (torch.log(p + epsilon) - torch.log(q + epsilon))
-    return (terms.sum() - terms.diagonal().sum()) / len(p)
+    return terms.fill_diagonal_(0.0).sum() / len(p)
 
 
 def cross_entropy_loss(p: torch.Tensor, q: torch.Tensor, epsilon: float = 1.0e-7) -> torch.Tensor:

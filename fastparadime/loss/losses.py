@@ -49,6 +49,10 @@ class Loss(torch.nn.Module):
         self._checkpoints = [float(value) for value in self._checkpoints]
         return self._checkpoints  # type: ignore[return-value]
 
+    @history.setter
+    def history(self, values: Sequence[float]) -> None:
+        self._checkpoints = list(values)
+
     def accumulate(self, value: torch.Tensor) -> None:
         """Adds a batch's loss to the epoch's sum."""
         self._accumulated = self._accumulated + value.detach()
@@ -168,9 +172,8 @@ class RelationLoss(Loss):
         else:
             target = global_relations[self.global_relation_key].sub(batch["indices"]).to(device)
             if self.normalize_sub:
-                # A batch without any relations has a sum of zero, and stays at zero.
                 total = target.sum()
-                target = target / torch.where(total == 0, 1, total)
+                target = target / torch.where(total == 0, 1, total)  # no relations in the batch
             embedded = embed(as_input(model, batch[relation.data_key]))
         return self.loss_function(target, relation.compute_relations(embedded).data)
 
