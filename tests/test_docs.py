@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import importlib
-import inspect
 import re
 import runpy
 import shlex
+import types
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -114,16 +114,14 @@ def test_index_lists_every_page_and_example() -> None:
 
 
 def public_names(module: str) -> set[str]:
-    """What a module exports, or the public classes that it defines."""
+    """The public classes that a module defines; of the operations, the functions as well."""
     loaded = importlib.import_module(f"fastparadime.{module}")
-    exported = getattr(loaded, "__all__", None)
-    if exported is not None:
-        return set(exported)
+    kinds = (type, types.FunctionType) if module == "ops" else type
     return {
         name
         for name, value in vars(loaded).items()
-        if inspect.isclass(value)
-        and value.__module__ == loaded.__name__
+        if isinstance(value, kinds)
+        and value.__module__.startswith(loaded.__name__)
         and not name.startswith("_")
     }
 
@@ -136,7 +134,9 @@ def public_names(module: str) -> set[str]:
         ("relationdata", "relation-data"),
         ("loss", "losses"),
         ("models", "models"),
+        ("dataset", "routines"),
         ("dr", "routines"),
+        ("phases", "training"),
         ("routines", "routines"),
         ("neighbors", "neighbors-and-operations"),
         ("ops", "neighbors-and-operations"),
