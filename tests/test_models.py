@@ -71,6 +71,21 @@ def test_wrong_width(width: int) -> None:
         models.embed_in_chunks(network(), np.zeros((3, width), np.float32))
 
 
+def test_codes_may_have_another_width_than_the_data() -> None:
+    class Doubling(models.Model):
+        in_dim = 6
+
+        def decode(self, X: torch.Tensor) -> torch.Tensor:
+            return X.repeat(1, 3)
+
+    codes = torch.from_numpy(table(dim=2))
+    torch.testing.assert_close(
+        models.embed_in_chunks(Doubling(), codes, "decode"), codes.repeat(1, 3)
+    )
+    with pytest.raises(ValueError, match="2 columns, but the model takes 6"):
+        models.embed_in_chunks(Doubling(), codes, "embed")
+
+
 def test_weights_are_the_generators() -> None:
     state = torch.get_rng_state()
     first, again, other = network(seed=1), network(seed=1), network(seed=2)

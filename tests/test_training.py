@@ -133,6 +133,21 @@ def test_subclass_of_relation_loss_is_called() -> None:
     assert plain != once  # the optimizer step matters within the epoch
 
 
+@pytest.mark.parametrize("function", [loss.cross_entropy_loss, plain_cross_entropy])
+def test_convolutions_see_the_rows_of_both_paths(function: Any) -> None:
+    images = table().reshape(N, 1, 2, DIM // 2)
+    model = torch.nn.Sequential(
+        torch.nn.Conv2d(1, 3, 2), torch.nn.BatchNorm2d(3), torch.nn.Flatten(),
+        torch.nn.Linear(3 * (DIM // 2 - 1), 2),
+    )  # fmt: skip
+    routine = umap_routine(dataset={"main": images, "flat": table()}, model=model)
+    routine.global_relations["rel"].data_key = "flat"
+    chosen = loss.RelationLoss(function, embedding_method="forward")
+    history = run(routine, edge_phase(chosen, epochs=10))
+    assert np.mean(history[-3:]) < np.mean(history[:3])
+    assert routine.apply(images).shape == (N, 2)
+
+
 def test_custom_loss_gets_the_batch() -> None:
     seen: list[dict[str, Any]] = []
 

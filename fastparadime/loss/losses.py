@@ -168,7 +168,9 @@ class RelationLoss(Loss):
         embed = _method(model, self.embedding_method)
         if isinstance(relation, DistsFromTo):
             target = batch[self.global_relation_key].to(device)
-            embedded = embed(as_input(model, batch["from_to_data"]))
+            ends = as_input(model, batch["from_to_data"])
+            # As rows: a convolution or a batch norm would take the leading 2 for something else.
+            embedded = embed(ends.flatten(0, 1)).unflatten(0, ends.shape[:2])
         else:
             target = global_relations[self.global_relation_key].sub(batch["indices"]).to(device)
             if self.normalize_sub:
