@@ -19,18 +19,6 @@ if TYPE_CHECKING:
     from fastparadime.routines import ParametricUMAP
     from fastparadime.types import Array
 
-_BATCH = 500
-# Shared by demo and embed.
-_SETTINGS: dict[str, Any] = {
-    "hidden_dims": [100, 100, 100],
-    "batch_size": _BATCH,
-    "negative_sampling_rate": 5,
-    "learning_rate": 0.01,
-    "init_batch_size": 500,
-    "init_epochs": 10,
-    "init_learning_rate": 0.01,
-}
-
 
 @click.group(cls=support.Commands, no_args_is_help=False, invoke_without_command=True)
 @click.version_option(package_name="fastparadime", message="%(prog)s %(version)s")
@@ -74,10 +62,9 @@ def demo(output_dir: str, seed: int | None, device: str) -> None:
         images, digits = load_digits(return_X_y=True)
         images = (images / 16).astype("float32")
     routine = _build_routine(
-        len(images),
         n_neighbors=15,
         min_dist=0.1,
-        epochs=60,
+        quality="balanced",
         device=device,
         seed=seed,
         progress=sys.stderr.isatty(),
@@ -98,7 +85,13 @@ def demo(output_dir: str, seed: int | None, device: str) -> None:
 @click.option("--n-components", type=click.IntRange(1), default=2, show_default=True)
 @click.option("--min-dist", type=float, default=0.1, show_default=True, help="In [0, 1].")
 @click.option("--metric", default="euclidean", show_default=True)
-@click.option("--epochs", type=click.IntRange(1), default=60, show_default=True)
+@click.option(
+    "--quality",
+    type=click.Choice(["fast", "balanced", "best"]),
+    default="balanced",
+    show_default=True,
+    help="The network and how long it learns.",
+)
 @_device_option
 @_seed_option
 @click.option("--save", metavar="MODEL", help="Save the model, for the apply command.")
@@ -129,7 +122,6 @@ def embed(
         data, classes = support.read(x, labels, min_rows=2)
     support.check_neighbors(n_neighbors, len(data))
     routine = _build_routine(
-        len(data),
         n_neighbors=n_neighbors,
         out_dim=n_components,
         progress=not quiet and sys.stderr.isatty(),
@@ -199,12 +191,10 @@ def info() -> None:
     fastparadime.show_config()
 
 
-def _build_routine(rows: int, **options: Any) -> ParametricUMAP:
+def _build_routine(**options: Any) -> ParametricUMAP:
     from fastparadime import routines
 
-    # Ten batches an epoch settle a few thousand rows; larger data sees more of its edges.
-    batches = min(max(10, rows // _BATCH), 100)
-    return routines.ParametricUMAP(**_SETTINGS, batches_per_epoch=batches, **options)
+    return routines.ParametricUMAP(**options)
 
 
 def _train(routine: ParametricUMAP, data: Array, report: support.Report) -> torch.Tensor:

@@ -34,8 +34,8 @@ class Quality:
     hidden_dims : tuple of int
     passes : int
         Times that each row is seen, at least.
-    rows : int
-        Rows that are seen in all, at least.
+    steps : int
+        Steps in all, at least.
     batch_size : int
     learning_rate : float
         Of the first step; it falls to zero on a cosine.
@@ -43,13 +43,13 @@ class Quality:
 
     hidden_dims: tuple[int, ...]
     passes: int
-    rows: int
+    steps: int
     batch_size: int = 500
     learning_rate: float = 0.003
 
     def epochs(self, n: int) -> int:
         """Epochs of the regression of n points."""
-        return max(self.passes, -(-self.rows // n))
+        return max(self.passes, -(-self.steps // -(-n // self.batch_size)))
 
     def phase(self, position_key: str, data_key: str, spread: float) -> TrainingPhase:
         """The regression, whose epochs wait for the number of points."""
@@ -65,9 +65,9 @@ class Quality:
 
 
 QUALITIES = {
-    "fast": Quality((100, 100, 100), passes=20, rows=250_000),
-    "balanced": Quality((100, 100, 100), passes=50, rows=500_000),
-    "best": Quality((256, 256, 256), passes=100, rows=2_000_000),
+    "fast": Quality((100, 100, 100), passes=20, steps=500),
+    "balanced": Quality((100, 100, 100), passes=50, steps=1000),
+    "best": Quality((256, 256, 256), passes=100, steps=4000),
 }
 
 

@@ -15,7 +15,7 @@ from click.testing import CliRunner, Result
 
 from fastparadime import cli, dr
 
-_QUICK = ("--epochs", "1", "--n-neighbors", "5", "--seed", "1")
+_QUICK = ("--quality", "fast", "--n-neighbors", "5", "--seed", "1")
 
 
 def _run(*args: object) -> Result:
@@ -79,9 +79,9 @@ def test_embed_save_apply_give_the_same_coordinates(folder: Path) -> None:
 
 @pytest.mark.usefixtures("X")
 def test_seed_repeats_and_is_reported(folder: Path) -> None:
-    first = _run("embed", "X.npy", "-o", "a.npy", "--epochs", 1, "--n-neighbors", 5)
+    first = _run("embed", "X.npy", "-o", "a.npy", "--quality", "fast", "--n-neighbors", 5)
     seed = next(line.split()[1] for line in first.stdout.splitlines() if line.startswith("seed"))
-    _run("embed", "X.npy", "-o", "b.npy", "--epochs", 1, "--n-neighbors", 5, "--seed", seed)
+    _run("embed", "X.npy", "-o", "b.npy", "--quality", "fast", "--n-neighbors", 5, "--seed", seed)
     assert np.array_equal(np.load(folder / "a.npy"), np.load(folder / "b.npy"))
 
 
@@ -208,7 +208,7 @@ _BAD_OPTIONS = [
     (("--min-dist", "-1"), "--min-dist must be in [0, 1]"),
     (("--min-dist", "nan"), "--min-dist must be in [0, 1]"),
     (("--metric", "euclid"), "'euclidean'"),
-    (("--epochs", "0"), "'--epochs'"),
+    (("--quality", "good"), "'--quality'"),
     (("--seed", "-1"), "'--seed'"),
     (("--method", "tsne"), "parametric-umap"),
     (("--device", "tpu"), "--device must be cpu, cuda or cuda:N, not 'tpu'"),

@@ -93,18 +93,12 @@ def test_commands_run(tmp_path: Path, data: dict[str, Any]) -> None:
 
 
 _LINK = re.compile(r"\]\((?!https?://)([^)#]*)(?:#[^)]*)?\)")
-_TO_COME = {"coming-from-umap-learn.md", "paradime-names.md", "saving.md", "specifications.md"}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_links_lead_somewhere(page: Path) -> None:
-    links = set(_LINK.findall(page.read_text(encoding="utf-8"))) - _TO_COME
+    links = set(_LINK.findall(page.read_text(encoding="utf-8")))
     assert {link for link in links if not (page.parent / link).exists()} == set()
-
-
-@pytest.mark.xfail(raises=AssertionError, reason="written beside this guide")
-def test_pages_to_come_are_there() -> None:
-    assert {page for page in _TO_COME if not (DOCS / page).exists()} == set()
 
 
 def test_index_lists_every_page_and_example() -> None:

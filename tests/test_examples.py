@@ -24,9 +24,6 @@ SHARES = {
     "supervised": 0.5,
     "umap": 0.6,
 }
-_WITHOUT_TSNE = pytest.mark.xfail(
-    raises=AttributeError, reason="routines.ParametricTSNE is not there yet"
-)
 
 
 @pytest.fixture
@@ -51,10 +48,7 @@ def test_every_example_is_listed() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    [
-        pytest.param(name, marks=[_WITHOUT_TSNE] if name == "routines" else [])
-        for name in sorted(SHARES)
-    ],
+    sorted(SHARES),
 )
 def test_losses_fall_and_classes_stay_together(
     name: str, run_example: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
