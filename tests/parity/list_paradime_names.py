@@ -3,7 +3,7 @@
     python tests/parity/list_paradime_names.py 0.3.3=PATH 1.1.0=PATH > tests/parity/paradime_names.json
 
 PATH is the folder of the package `paradime`. Sources are parsed, nothing of them is run. An argument
-is [name, default], the default as source text or null. Routines from specifications are left out.
+is [name, default], the default as source text or null.
 """
 
 from __future__ import annotations
@@ -14,18 +14,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
-SPECIFICATIONS = {
-    "from_spec", "validate_spec", "register_data_func", "register_relations", "register_transform",
-    "register_loss", "register_loss_func",
-}  # fmt: skip
-
 
 def public(name: str) -> bool:
-    return name not in SPECIFICATIONS and (not name.startswith("_") or name == "__call__")
+    return not name.startswith("_") or name == "__call__"
 
 
 def arguments_of(function: ast.FunctionDef) -> list[list[Any]]:
-    names = [argument.arg for argument in function.args.args if argument.arg != "self"]
+    names = [argument.arg for argument in function.args.args if argument.arg not in ("self", "cls")]
     defaults: list[Any] = [ast.unparse(value) for value in function.args.defaults]
     padded = [None] * (len(names) - len(defaults)) + defaults
     return [list(pair) for pair in zip(names, padded, strict=True)]
