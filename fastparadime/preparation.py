@@ -145,6 +145,7 @@ class Preparation(ReprMixin):
         force : bool
             Whether to compute them again.
         """
+        check_option(force, (True, False), "force")
         dataset = self.dataset
         if force or not self._global_relations_computed:
             for key, relation in self.global_relations.items():
