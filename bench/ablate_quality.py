@@ -108,6 +108,13 @@ def constant_rate(_, phase):
     phase.schedule = "constant"
 
 
+def at_rate(rate):
+    def change(_, phase):
+        phase.learning_rate = rate
+
+    return change
+
+
 def decayed_weights(_, phase):
     phase.optimizer = torch.optim.AdamW
     phase.kwargs = {"weight_decay": 0.1}
@@ -117,6 +124,8 @@ VARIANTS = {
     "balanced": Variant(),
     "mean squared error instead of Huber's": Variant(phase=mean_squared),
     "constant learning rate": Variant(phase=constant_rate),
+    "learning rate 0.003": Variant(phase=at_rate(0.003)),
+    "learning rate 0.02": Variant(phase=at_rate(0.02)),
     "softplus": Variant(model=scaled("softplus")),
     "relu": Variant(model=scaled("relu")),
     "no scaling": Variant(model=plain("silu")),

@@ -66,7 +66,7 @@ class ParametricDR(Preparation, Inference):
         Whether stages and losses are reported.
     dataset : array, tensor, mapping of them or Dataset, optional
     device : device, optional
-        Where the model is trained; the CPU if None.
+        Where the model is trained; where it is, and the CPU for a default one, if None.
     seed : int, optional
         Of the default model's weights and all draws; drawn anew, and reported, if None.
     progress : bool, optional
@@ -101,7 +101,11 @@ class ParametricDR(Preparation, Inference):
         seed: int | None = None,
         progress: bool | None = None,
     ) -> None:
-        where = ops.resolve_device("cuda" if use_cuda and device is None else device)
+        if device is None and use_cuda:
+            device = "cuda"
+        elif device is None and isinstance(model, torch.nn.Module):
+            device = models.device_of(model)
+        where = ops.resolve_device(device)
         number = draw_seed() if seed is None else check_integer(seed, "seed", minimum=0)
         Preparation.__init__(self, derived_data, global_relations, device=where, verbose=verbose)
         Inference.__init__(self, model, out_dim, hidden_dims, seed=number, device=where)

@@ -45,7 +45,7 @@ class Quality:
     passes: int
     steps: int
     batch_size: int = 500
-    learning_rate: float = 0.003
+    learning_rate: float = 0.01
 
     def epochs(self, n: int) -> int:
         """Epochs of the regression of n points."""
