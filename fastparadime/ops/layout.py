@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
 
@@ -22,6 +22,7 @@ from fastparadime.utils.convert import to_torch
 from fastparadime.utils.validate import check_integer, check_positive
 
 _DUE_PER_STEP = 1.0  # edges of a point, on average, in one synchronous step
+_MOST_STEPS = 32  # by default: each has a row start a point
 # Between calls of the core, an interrupt is noticed and progress reported.
 _MOST_EPOCHS_PER_CALL = 10
 _SAMPLED_PER_CALL = 1e7  # edges, less than a second's work
@@ -76,7 +77,7 @@ def sgd_layout(
         The weight of an edge that is sampled in every epoch; the largest one by default.
     steps_per_epoch : int, optional
         Parts of an epoch between which all points see each other's moves; by default so many that
-        one edge of a point is sampled in each on average.
+        one edge of a point is sampled in each on average, at most 32.
     progress : callable, optional
         Called with the number of epochs done, now and then.
 
@@ -99,24 +100,19 @@ def sgd_layout(
     n, dim = start.shape
     curve = (check_positive(a, "a"), check_positive(b, "b"))
     n_epochs = check_integer(n_epochs, "n_epochs", minimum=0, maximum=2**31 - 1)
-    rate = check_positive(learning_rate, "learning_rate", zero_ok=True)
+    size = check_positive(learning_rate, "learning_rate", zero_ok=True)
     strength = check_positive(repulsion_strength, "repulsion_strength", zero_ok=True)
     negatives = check_integer(
         negative_sample_rate, "negative_sample_rate", minimum=0, maximum=2**16
     )
     seed = check_integer(seed, "seed", minimum=0, maximum=2**64 - 1)
     rates, due = _sampling_rates(graph.weights, largest_weight, n)
-    steps = max(1, round(due / _DUE_PER_STEP)) if steps_per_epoch is None else steps_per_epoch
-    steps = check_integer(steps, "steps_per_epoch", minimum=1, maximum=2**16)
-    if len(graph.weights) == 0 or n_epochs == 0:
-        return start.clone()
+    steps = _steps(steps_per_epoch, due)
     indptr, order = _parts(graph.indptr, steps)
     tails, rates = graph.tails[order], rates[order]
-    stride = max(1, min(_MOST_EPOCHS_PER_CALL, int(_SAMPLED_PER_CALL / max(1.0, due * n))))
     with on_device(start):
         moved, scratch = start.clone(), torch.empty_like(start)
-        for first in range(0, n_epochs, stride):
-            last = min(n_epochs, first + stride)
+        for first, last in _calls(n_epochs, due * n):
             _core.sgd_layout(
                 moved.data_ptr(),
                 scratch.data_ptr(),
@@ -133,7 +129,7 @@ def sgd_layout(
                 first,
                 last,
                 n_epochs,
-                rate,
+                size,
                 seed,
                 *curve,
                 strength,
@@ -223,3 +219,17 @@ def _parts(indptr: torch.Tensor, steps: int) -> tuple[torch.Tensor, torch.Tensor
     sources = (indptr[:-1] + cuts[:-1]).flatten() - starts[:-1]
     order = torch.arange(int(indptr[-1]), device=indptr.device)
     return starts, order + sources.repeat_interleave(counts)
+
+
+def _steps(wanted: int | None, due: float) -> int:
+    if wanted is None:
+        return max(1, min(_MOST_STEPS, round(due / _DUE_PER_STEP)))
+    return check_integer(wanted, "steps_per_epoch", minimum=1, maximum=2**16)
+
+
+def _calls(n_epochs: int, sampled: float) -> Iterator[tuple[int, int]]:
+    """First and one past the last epoch of each call of the core, by the edges of an epoch."""
+    affordable = int(_SAMPLED_PER_CALL / max(1.0, sampled))
+    stride = max(1, min(_MOST_EPOCHS_PER_CALL, affordable))
+    for first in range(0, n_epochs, stride):
+        yield first, min(n_epochs, first + stride)
