@@ -191,8 +191,8 @@ class _EdgeCrossEntropy(torch.autograd.Function):
 
 
 def negative_edge_cross_entropy(
-    heads: torch.Tensor,
-    tails: torch.Tensor,
+    heads: TensorLike,
+    tails: TensorLike,
     a: float,
     b: float,
     *,
@@ -206,9 +206,9 @@ def negative_edge_cross_entropy(
 
     Parameters
     ----------
-    heads : (batch, dim) tensor
+    heads : (batch, dim) array
         Embedded heads.
-    tails : (batch, 1 + negatives, dim) tensor
+    tails : (batch, 1 + negatives, dim) array
         Embedded tails, the positive edge's first.
     a, b : float
         The curve's parameters, positive; see `fastparadime.transforms.find_ab`.
@@ -227,6 +227,7 @@ def negative_edge_cross_entropy(
     ValueError
         For shapes that disagree, an empty batch or parameters out of range.
     """
+    heads, tails = share(heads), share(tails)
     if heads.ndim != 2 or tails.ndim != 3 or tails.shape[::2] != heads.shape:
         raise ValueError(
             "heads must have shape (batch, dim) and tails (batch, slots, dim), not "

@@ -18,7 +18,7 @@ from fastparadime.ops._checks import (
     target_of,
 )
 from fastparadime.types import TensorLike
-from fastparadime.utils.convert import to_torch
+from fastparadime.utils.convert import share, to_torch
 from fastparadime.utils.validate import check_integer, check_option, check_positive
 
 METRICS = (
@@ -304,20 +304,26 @@ def rerank(
     return indices, distances
 
 
-def graph_matmul(edges: Edges, scale: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+def graph_matmul(edges: Edges, scale: TensorLike, x: TensorLike) -> torch.Tensor:
     """S G S x for a graph G and the diagonal S of `scale`: the normalised Laplacian's product.
 
     Parameters
     ----------
     edges : Edges
         The graph of n points.
-    scale : float64 tensor (n,)
-    x : float64 tensor (n, columns)
+    scale : (n,) array
+    x : (n, columns) array
 
     Returns
     -------
     float64 tensor (n, columns)
+
+    Raises
+    ------
+    ValueError
+        For shapes that disagree.
     """
+    scale, x = share(scale), share(x)
     if x.ndim != 2:
         raise ValueError(f"x must have 2 dimensions, not shape {tuple(x.shape)}")
     n, columns = x.shape

@@ -250,3 +250,11 @@ def test_devices_must_agree() -> None:
     heads, tails = torch.ones((4, 2), device="meta"), torch.ones((4, 3, 2))
     with pytest.raises(ValueError, match="one device, not heads on meta, tails on cpu"):
         ops.negative_edge_cross_entropy(heads, tails, A, B)
+
+
+def test_takes_arrays() -> None:
+    heads, tails = random_batch(5, 3, 2)
+    arrays = (heads.detach().numpy(), tails.detach().numpy())
+    assert ops.negative_edge_cross_entropy(*arrays, A, B) == ops.negative_edge_cross_entropy(
+        heads, tails, A, B
+    )

@@ -122,3 +122,10 @@ def test_devices_must_agree() -> None:
     scale, x = torch.ones(5, device="meta"), torch.ones((5, 2))
     with pytest.raises(ValueError, match="one device, not weights on cpu, scale on meta"):
         ops.graph_matmul(random_edges(5, 2), scale, x)
+
+
+def test_takes_arrays() -> None:
+    edges = random_edges(17, 5)
+    scale, x = random_columns(17), random_columns(17, 2)
+    product = ops.graph_matmul(edges, scale.numpy(), x.numpy())
+    assert torch.equal(product, ops.graph_matmul(edges, scale, x))
