@@ -4,6 +4,9 @@
 #pragma once
 
 #include <cstdint>
+#include <cstring>
+
+#include "../math/host_device.h"
 
 #if defined(__x86_64__) && defined(__gnu_linux__) && defined(__GNUC__) && !defined(__clang__) && \
     __GNUC__ >= 12
@@ -27,6 +30,17 @@ namespace fpd::cpu {
 constexpr std::int64_t kLanes = 16;
 
 constexpr std::int64_t padded(std::int64_t size) { return (size + kLanes - 1) / kLanes * kLanes; }
+
+#if defined(__GNUC__)
+// kLanes floats as one value; arithmetic goes lane by lane. Passed by reference: how such values
+// are returned depends on the instruction set.
+typedef float FloatLanes __attribute__((vector_size(kLanes * sizeof(float))));
+
+FPD_INLINE void load(FloatLanes& lanes, const float* from) {
+  std::memcpy(&lanes, from, sizeof lanes);
+}
+FPD_INLINE void store(float* to, const FloatLanes& lanes) { std::memcpy(to, &lanes, sizeof lanes); }
+#endif
 
 // Asks for the cache line that is read a little later.
 inline void prefetch(const void* address) {
