@@ -51,13 +51,19 @@ inline void prefetch(const void* address) {
 #endif
 }
 
+// Adds the upper half of 2 width values to the lower, and so on down to one. Unrolled by its types:
+// loops of changing width go through memory.
+template <std::int64_t width>
+FPD_INLINE void fold_sum(float* sums) {
+  for (std::int64_t l = 0; l < width; ++l) sums[l] += sums[l + width];
+  if constexpr (width > 1) fold_sum<width / 2>(sums);
+}
+
 // Sum of kLanes partial sums in a fixed order.
-inline float lane_sum(const float* lanes) {
+FPD_INLINE float lane_sum(const float* lanes) {
   float sums[kLanes];
   for (std::int64_t l = 0; l < kLanes; ++l) sums[l] = lanes[l];
-  for (std::int64_t width = kLanes / 2; width > 0; width /= 2) {
-    for (std::int64_t l = 0; l < width; ++l) sums[l] += sums[l + width];
-  }
+  fold_sum<kLanes / 2>(sums);
   return sums[0];
 }
 

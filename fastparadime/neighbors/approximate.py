@@ -16,6 +16,7 @@ from fastparadime.utils.seed import derive
 METRICS = ("euclidean", "sqeuclidean", "cosine", "correlation")
 _EXACT_COST = 4e11  # n^2 d up to which exact search takes seconds on two cores
 _EXACT_RECALL = 0.999  # above it the rows to solve exactly become too many
+_COLUMNS = 64  # compared on the way
 _SMALL = 16  # times a leaf, below which so many points are compared anyway
 _TREES = 8
 _MOST_ROUNDS = 8
@@ -40,17 +41,26 @@ def is_wanted(n: int, d: int, k: int, metric: Metric, recall: float) -> bool:
         metric in METRICS
         and recall <= _EXACT_RECALL
         and float(n) * n * d > _EXACT_COST
-        and n > _SMALL * ops.leaf_size(efforts(n, d, k)[0].width)
+        and n > _SMALL * ops.leaf_size(efforts(n, d, k, recall)[0].width)
     )
 
 
-def efforts(n: int, d: int, k: int) -> list[Effort]:
-    """What is tried in turn, until one attempt reaches the recall."""
-    return [
-        Effort(ops.list_width(n, d, k), 64, 20),
-        Effort(min(n - 1, 4 * k + 5), 128, 32),
-        Effort(min(n - 1, 4 * k + 5), d, 48),
-    ]
+def efforts(n: int, d: int, k: int, recall: float) -> list[Effort]:
+    """What is tried in turn until an attempt reaches the recall, from where that is likely."""
+    if d <= _COLUMNS:
+        ladder = [
+            (0.985, Effort(ops.list_width(n, d, k), _COLUMNS, 16)),
+            (1.0, Effort(min(n - 1, 2 * k + 5), _COLUMNS, 24)),
+            (1.0, Effort(min(n - 1, 4 * k + 5), _COLUMNS, 48)),
+        ]
+    else:
+        ladder = [
+            (0.96, Effort(ops.list_width(n, d, k), _COLUMNS, 20)),
+            (0.985, Effort(min(n - 1, 4 * k + 5), _COLUMNS, 24)),
+            (1.0, Effort(min(n - 1, 4 * k + 5), 2 * _COLUMNS, 32)),
+            (1.0, Effort(min(n - 1, 6 * k + 5), d, 48)),
+        ]
+    return [effort for likely, effort in ladder if recall <= likely]
 
 
 def sample_size(n: int, recall: float) -> int:
@@ -116,7 +126,7 @@ def descent_knn(X: torch.Tensor, k: int, metric: str, recall: float, seed: int) 
     """
     sample = _Sample(X, k, recall, seed)
     n, d = X.shape
-    for effort in efforts(n, d, k):
+    for effort in efforts(n, d, k, recall):
         descent, found = _attempt(X, sample, effort, recall, seed)
         if found[1] >= recall:
             break

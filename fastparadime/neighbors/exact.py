@@ -17,6 +17,7 @@ from fastparadime.utils.convert import to_numpy
 from fastparadime.utils.logging import log
 
 _FAR = 10.0  # times its variance that the squared mean may be before the data is centred
+_SOME = 4096  # rows that show it
 _BLOCK_BYTES = 64 * 2**20  # of distances held at a time
 _SPARE = 8  # candidates beyond k, so that rounding of products cannot drop a true neighbour
 _CANCELLED = 1e-4  # of the largest squared norm, below which products lose a squared distance
@@ -38,7 +39,8 @@ def _near_origin(X: torch.Tensor, metric: str) -> torch.Tensor:
     # Engines take d^2 from norms and products, which cancel where the data lies far out.
     if metric not in ("euclidean", "sqeuclidean"):
         return X
-    variance, mean = torch.var_mean(X, dim=0, correction=0)
+    some = X[:: -(-len(X) // _SOME)]
+    variance, mean = torch.var_mean(some, dim=0, correction=0)
     far = float(mean.square().sum()) > _FAR * float(variance.sum())
     return X - mean if far else X
 
@@ -155,7 +157,7 @@ def exact_rows(X: torch.Tensor, rows: torch.Tensor, k: int) -> torch.Tensor:
         Ascending.
     """
     table = _near_origin(X, "euclidean")
-    norms = table.square().sum(dim=1)
+    norms = torch.linalg.vector_norm(table, dim=1).square_()
     step = max(1, _BLOCK_BYTES // (4 * len(X)))
     count = min(len(X), k + 1 + _SPARE)
     found = []

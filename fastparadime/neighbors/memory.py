@@ -40,9 +40,9 @@ def estimate_memory(
         - 4 n d of `X` in float32, and as much again if the metric prepares rows of its own;
         - exact: 8 n d of the centred copy and the index, 16 n (k + 9) of candidates, 64 MiB of
           distances;
-        - neighbour descent, with c = min(d, 64) rounded up to 16, lists of w and reach r: 4 n c of
-          coordinates, twice where they are a projection, (13 w + 4 r + 40) n of lists, 256 MiB of
-          rows solved exactly. Attempts after a failed first one may take more.
+        - neighbour descent, with the first attempt's c coordinates rounded up to 16, lists of w and
+          reach r: 4 n c of coordinates, twice where they are a projection, (13 w + 4 r + 40) n of
+          lists, 256 MiB of rows solved exactly. Attempts after a failed one take more.
 
     Raises
     ------
@@ -60,7 +60,7 @@ def estimate_memory(
         table *= 2
     if on_gpu or not approximate.is_wanted(n, d, k, metric, recall):
         return result + table + 8 * n * d + 16 * n * (k + 9) + block_bytes(n, 4)
-    effort = approximate.efforts(n, d, k)[0]
+    effort = approximate.efforts(n, d, k, recall)[0]
     coordinates = -(-min(d, effort.columns) // 16) * 64 * n
     tables = 2 if d > effort.columns else 1
     lists = (13 * effort.width + 4 * effort.reach + 40) * n

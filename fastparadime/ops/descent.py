@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
 import torch
 
 from fastparadime import _core
 from fastparadime.ops._checks import MAX_POINTS, as_floats, target_of
+from fastparadime.ops._subspace import largest, project, scale_of, stride_of
 from fastparadime.ops.graph import rerank
-from fastparadime.types import Array, TensorLike
+from fastparadime.types import TensorLike
 from fastparadime.utils.validate import check_integer, check_option
 
-_LANES = 16  # rows are padded to whole vectors
 _LEAF = 256  # points compared all with all: cheap beside looking for any of them
 _FOREST = 4  # trees built at a time
 _CHUNK = 2**15  # points between two looks for Ctrl-C, which also see what earlier ones found
-_SAMPLE = 4096  # rows that a subspace is fitted to
-_POWER_STEPS = 2
 _MAX_ROUNDS = 255
 
 
@@ -73,9 +70,9 @@ class NeighborDescent:
     def _arrange(self) -> tuple[torch.Tensor, torch.Tensor]:
         # In the order of a tree, the rows of close points are close in memory.
         n, d = self._X.shape
-        scale = _scale(self._X)
+        scale = scale_of(self._X)
         if d > self._columns:
-            rows = _project(self._X, self._columns, scale, self._seed)
+            rows = project(self._X, self._columns, scale, self._seed)
             order = self._forest(rows, 1)[0]
             return order, rows.index_select(0, order)
         order = self._forest(_padded(self._X, torch.arange(n), scale), 1)[0]
@@ -278,81 +275,16 @@ def _table(X: TensorLike) -> torch.Tensor:
         raise ValueError(f"X may have fewer than 2^31 - 1 rows, not {len(table)}")
     if table.shape[1] == 0:
         raise ValueError(f"X must have at least one column, not shape {tuple(table.shape)}")
-    if not math.isfinite(_largest(table)):
+    if not math.isfinite(largest(table)):
         row = int((~torch.isfinite(table)).any(dim=1).nonzero()[0])
         raise ValueError(f"X must be finite, but row {row} is not")
     return table
 
 
-def _largest(table: torch.Tensor) -> float:
-    if not table.numel():
-        return 0.0
-    low, high = (float(value) for value in torch.aminmax(table))
-    return max(-low, high)
-
-
-def _scale(table: torch.Tensor) -> float:
-    """A power of two that brings the largest entry near 1, so that squares stay finite."""
-    return math.ldexp(1.0, -max(-100, math.frexp(_largest(table))[1]))
-
-
-def _stride(dim: int) -> int:
-    return -(-dim // _LANES) * _LANES
-
-
 def _padded(X: torch.Tensor, order: torch.Tensor, scale: float) -> torch.Tensor:
     n, d = X.shape
-    rows = torch.zeros((n, _stride(d)))
+    rows = torch.zeros((n, stride_of(d)))
     for start in range(0, n, _CHUNK):
         chunk = order[start : start + _CHUNK]
         rows[start : start + len(chunk), :d] = X.index_select(0, chunk).mul_(scale)
     return rows
-
-
-def _project(X: torch.Tensor, columns: int, scale: float, seed: int) -> torch.Tensor:
-    """X scaled and in the coordinates of about its leading principal subspace, padded.
-
-    By power steps from a random start over some rows (Halko, Martinsson and Tropp, SIAM Review
-    2011, algorithm 4.4). Sums have a fixed order, as those of torch and BLAS have not.
-    """
-    n, d = X.shape
-    sample = X[:: -(-n // _SAMPLE)] * scale
-    mean = sample.double().mean(dim=0).float()
-    centred = (sample - mean) * _scale(sample - mean)
-    transposed = centred.T.contiguous()
-    generator = torch.Generator().manual_seed(seed)
-    basis = torch.zeros((d, _stride(columns)))
-    basis[:, :columns] = torch.randn((d, columns), generator=generator)
-    for _ in range(_POWER_STEPS + 1):
-        scores = _times(centred, 1.0, torch.zeros(d), basis)
-        basis = _orthonormal(_times(transposed, 1.0, torch.zeros(len(sample)), scores))
-    return _times(X, scale, mean, basis)
-
-
-def _orthonormal(columns: torch.Tensor) -> torch.Tensor:
-    """Gram-Schmidt, twice; directions that hold nothing of their own become zero."""
-    rows: Array = np.ascontiguousarray(columns.numpy().T, dtype=np.float64)
-    for i, row in enumerate(rows):
-        before = np.sqrt((row**2).sum())
-        for _ in range(2):
-            row -= ((rows[:i] * row).sum(axis=1, keepdims=True) * rows[:i]).sum(axis=0)
-        after = np.sqrt((row**2).sum())
-        row *= 1 / after if after > 1e-6 * before else 0.0
-    return torch.from_numpy(rows.T.astype(np.float32, order="C"))
-
-
-def _times(X: torch.Tensor, scale: float, mean: torch.Tensor, basis: torch.Tensor) -> torch.Tensor:
-    n, d = X.shape
-    out = torch.empty((n, basis.shape[1]))
-    _core.project_rows(
-        out.data_ptr(),
-        X.data_ptr(),
-        scale,
-        mean.data_ptr(),
-        basis.data_ptr(),
-        n,
-        d,
-        basis.shape[1],
-        target_of(X),
-    )
-    return out
