@@ -181,7 +181,7 @@ def test_graphs_unpack_and_say_that_they_are_exact() -> None:
 
 def test_memory_by_formula() -> None:
     n, d, k = 1_000_000, 50, 15
-    coordinates, lists = 4 * 64 * n, (13 * (k + 5) + 4 * 20 + 40) * n
+    coordinates, lists = 4 * 64 * n, (13 * (k + 5) + 4 * 16 + 40) * n
     expected = 8 * n * k + 4 * n * d + coordinates + lists + 256 * 2**20
     assert neighbors.estimate_memory(n, d, k) == expected
     assert neighbors.estimate_memory(n, d, k, "cosine") == expected + 4 * n * d
