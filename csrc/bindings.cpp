@@ -101,14 +101,67 @@ void bind_graph(py::module_& m) {
       no_gil, "The square matrix of edges among some points.");
   m.def(
       "rerank",
-      [](Address indices, Address distances, Address X, Address candidates, Index first_row,
-         Index rows, Index count, Index dim, Index k, int metric, float p, const Target& target) {
+      [](Address indices, Address distances, Address X, Address candidates, Address points,
+         Index first_row, Index rows, Index count, Index dim, Index k, int metric, float p,
+         const Target& target) {
         rerank({at<std::int32_t>(indices), at<float>(distances), at<float>(X),
-                at<std::int32_t>(candidates), first_row, rows, count, dim, k,
-                static_cast<Metric>(metric), p},
+                at<std::int32_t>(candidates), at<std::int32_t>(points), first_row, rows, count, dim,
+                k, static_cast<Metric>(metric), p},
                target);
       },
       no_gil, "True distances to candidate neighbours, the k nearest of them in order.");
+}
+
+void bind_descent(py::module_& m) {
+  py::class_<Points>(m, "Points")
+      .def(py::init([](Address rows, Index n, Index stride, Index dim) {
+             return Points{at<float>(rows), n, stride, dim};
+           }),
+           "rows"_a, "n"_a, "stride"_a, "dim"_a);
+  py::class_<NeighborLists>(m, "NeighborLists")
+      .def(py::init([](Address indices, Address distances, Address rounds, Index width) {
+             return NeighborLists{at<std::int32_t>(indices), at<float>(distances),
+                                  at<std::uint8_t>(rounds), width};
+           }),
+           "indices"_a, "distances"_a, "rounds"_a, "width"_a);
+  m.def(
+      "project_rows",
+      [](Address out, Address X, float scale, Address mean, Address basis, Index n, Index dim,
+         Index stride, const Target& target) {
+        project_rows({at<float>(out), at<float>(X), scale, at<float>(mean), at<float>(basis), n,
+                      dim, stride},
+                     target);
+      },
+      no_gil, "Scaled and centred rows times a basis.");
+  m.def(
+      "build_forest",
+      [](Address orders, const Points& points, Index trees, Index first_tree, Index leaf,
+         std::uint64_t seed, const Target& target) {
+        build_forest({at<std::int32_t>(orders), points, trees, first_tree, leaf, seed}, target);
+      },
+      no_gil, "Random-projection trees, each as an order of the points.");
+  m.def(
+      "join_leaves",
+      [](const NeighborLists& lists, const Points& points, Address order, Index leaf,
+         const Target& target) {
+        join_leaves({lists, points, at<std::int32_t>(order), leaf}, target);
+      },
+      no_gil, "Neighbours within the leaves of a tree.");
+  m.def(
+      "reverse_lists",
+      [](Address reverse, const NeighborLists& lists, Index n, Index reach, int round,
+         const Target& target) {
+        reverse_lists({at<std::int32_t>(reverse), lists, n, reach, round}, target);
+      },
+      no_gil, "Who lists a point among its neighbours.");
+  m.def(
+      "nn_descent",
+      [](const NeighborLists& lists, const Points& points, Address reverse, Index reach,
+         Index first, Index last, int round, const Target& target) {
+        return nn_descent({lists, points, at<std::int32_t>(reverse), reach, first, last, round},
+                          target);
+      },
+      no_gil, "Neighbours among the neighbours of neighbours; returns how many are new.");
 }
 
 void bind_training(py::module_& m) {
@@ -224,6 +277,7 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
   m.attr("cuda_architectures") = FPD_CUDA_ARCHITECTURES;
   m.attr("kHeadsPerPartial") = kHeadsPerPartial;
   bind_graph(m);
+  bind_descent(m);
   bind_training(m);
   bind_layout(m);
 }

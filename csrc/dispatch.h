@@ -8,6 +8,7 @@
 #include "ops/edge_sampler.h"
 #include "ops/gather_rows.h"
 #include "ops/graph_matmul.h"
+#include "ops/nn_descent.h"
 #include "ops/perplexity.h"
 #include "ops/rerank.h"
 #include "ops/sgd_layout.h"
@@ -53,6 +54,27 @@ inline void subgraph(const SubgraphArgs& a, const Target& t) { FPD_DISPATCH(subg
 inline void rerank(const RerankArgs& a, const Target& t) { FPD_DISPATCH(rerank, a, t); }
 inline void sgd_layout(const SgdLayoutArgs& a, const Target& t) { FPD_DISPATCH(sgd_layout, a, t); }
 // clang-format on
+
+// Neighbour descent is for the CPU: a GPU searches exactly, by matrix products.
+inline int cpu_threads(const Target& target) {
+  if (target.device == Device::cuda) throw std::runtime_error("nn_descent has no CUDA code");
+  return target.threads;
+}
+inline void project_rows(const ProjectArgs& a, const Target& t) {
+  cpu::project_rows(a, cpu_threads(t));
+}
+inline void build_forest(const ForestArgs& a, const Target& t) {
+  cpu::build_forest(a, cpu_threads(t));
+}
+inline void join_leaves(const LeafJoinArgs& a, const Target& t) {
+  cpu::join_leaves(a, cpu_threads(t));
+}
+inline void reverse_lists(const ReverseArgs& a, const Target& t) {
+  cpu::reverse_lists(a, cpu_threads(t));
+}
+inline std::int64_t nn_descent(const DescentArgs& a, const Target& t) {
+  return cpu::nn_descent(a, cpu_threads(t));
+}
 
 inline std::size_t symmetrize_scratch(std::int64_t n, std::int64_t nnz, const Target& t) {
   return FPD_DISPATCH_SIZE(symmetrize_scratch, t, n, nnz);

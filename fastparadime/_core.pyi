@@ -80,6 +80,7 @@ def rerank(
     distances: int,
     X: int,
     candidates: int,
+    points: int,
     first_row: int,
     rows: int,
     count: int,
@@ -90,6 +91,52 @@ def rerank(
     target: Target,
     /,
 ) -> None: ...
+
+class Points:
+    def __init__(self, rows: int, n: int, stride: int, dim: int) -> None: ...
+
+class NeighborLists:
+    def __init__(self, indices: int, distances: int, rounds: int, width: int) -> None: ...
+
+def project_rows(
+    out: int,
+    X: int,
+    scale: float,
+    mean: int,
+    basis: int,
+    n: int,
+    dim: int,
+    stride: int,
+    target: Target,
+    /,
+) -> None: ...
+def build_forest(
+    orders: int,
+    points: Points,
+    trees: int,
+    first_tree: int,
+    leaf: int,
+    seed: int,
+    target: Target,
+    /,
+) -> None: ...
+def join_leaves(
+    lists: NeighborLists, points: Points, order: int, leaf: int, target: Target, /
+) -> None: ...
+def reverse_lists(
+    reverse: int, lists: NeighborLists, n: int, reach: int, round: int, target: Target, /
+) -> None: ...
+def nn_descent(
+    lists: NeighborLists,
+    points: Points,
+    reverse: int,
+    reach: int,
+    first: int,
+    last: int,
+    round: int,
+    target: Target,
+    /,
+) -> int: ...
 def edge_table_scratch(size: int, target: Target, /) -> int: ...
 def edge_table(
     cumulative: int,

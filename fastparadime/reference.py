@@ -170,6 +170,18 @@ def gather_rows(table: npt.NDArray[np.generic], indices: Ints) -> npt.NDArray[np
     return np.stack([table[i] for i in indices]) if len(indices) else table[:0]
 
 
+def nn_descent(X: Floats, k: int) -> tuple[Ints, Floats]:
+    """The k nearest other rows by Euclidean distance, ties by index: what a recall is against."""
+    X = np.asarray(X, dtype=np.float64)
+    indices, distances = np.empty((len(X), k), np.int64), np.empty((len(X), k))
+    for i, row in enumerate(X):
+        found = np.sqrt(((X - row) ** 2).sum(axis=1))
+        found[i] = np.inf
+        indices[i] = np.argsort(found, kind="stable")[:k]
+        distances[i] = found[indices[i]]
+    return indices, distances
+
+
 def rerank(
     X: Floats, candidates: Ints, k: int, metric: str, p: float = 2.0, first_row: int = 0
 ) -> tuple[Ints, Floats]:

@@ -168,6 +168,9 @@ class NeighborBasedPDist(Relations):
     metric : str or callable, optional
         Any metric of `fastparadime.neighbors.knn`, euclidean if None.
     verbose : bool
+    recall : float
+        In (0, 1]: the share of true neighbours that a search of much data must find; see
+        `fastparadime.neighbors.knn`. 1 searches exactly.
     """
 
     def __init__(
@@ -177,6 +180,7 @@ class NeighborBasedPDist(Relations):
         transform: Transform | None = None,
         data_key: str = "main",
         verbose: bool = False,
+        recall: float = 0.95,
     ) -> None:
         super().__init__(transform=transform, data_key=data_key)
         if n_neighbors is not None:
@@ -184,6 +188,7 @@ class NeighborBasedPDist(Relations):
         self.n_neighbors = n_neighbors
         self.metric = neighbors.check_metric("euclidean" if metric is None else metric)
         self.verbose = verbose
+        self.recall = neighbors.check_recall(recall)
 
     def _neighbors_of(self, n: int) -> int:
         perplexity = connectivity = 0.0
@@ -218,7 +223,7 @@ class NeighborBasedPDist(Relations):
         k = self._neighbors_of(len(X))
         if self.verbose:
             log("Indexing nearest neighbors.")
-        graph = neighbors.knn(X, k, self.metric)
+        graph = neighbors.knn(X, k, self.metric, recall=self.recall)
         if self.verbose:
             log(f"Found {k} neighbors of {len(X)} points with {graph.engine}.")
         self.relations = self._transform(NeighborRelationTuple((graph.indices, graph.distances)))

@@ -68,11 +68,11 @@ def engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> s
     if request.param == "faiss" and neighbors.find_faiss() is None:
         pytest.skip("faiss is not installed")
     if request.param == "torch":
-        monkeypatch.setattr(neighbors, "find_faiss", lambda: None)
+        monkeypatch.setattr(neighbors.exact, "find_faiss", lambda: None)
     return request.param
 
 
-NATIVE = [*neighbors.NATIVE_METRICS, *neighbors._ALIASES]
+NATIVE = [*neighbors.NATIVE_METRICS, *neighbors.graph._ALIASES]
 
 
 @pytest.mark.parametrize("metric", NATIVE)
@@ -118,15 +118,15 @@ def test_scipy_metrics_and_callables(metric: str | Callable[..., float], binary:
 def test_scipy_metrics_in_several_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     X = table(130, 5)
     whole = neighbors.knn(X, K, "seuclidean")
-    monkeypatch.setattr(neighbors, "_BLOCK_BYTES", 8 * 130 * 7)
+    monkeypatch.setattr(neighbors.exact, "_BLOCK_BYTES", 8 * 130 * 7)
     chunked = neighbors.knn(X, K, "seuclidean")
     assert torch.equal(whole.indices, chunked.indices)
     assert torch.equal(whole.distances, chunked.distances)
 
 
 def test_torch_engine_in_several_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(neighbors, "find_faiss", lambda: None)
-    monkeypatch.setattr(neighbors, "_BLOCK_BYTES", 4 * 300 * 7)
+    monkeypatch.setattr(neighbors.exact, "find_faiss", lambda: None)
+    monkeypatch.setattr(neighbors.exact, "_BLOCK_BYTES", 4 * 300 * 7)
     check(neighbors.knn(table(), K), all_distances(table(), "euclidean"))
 
 
@@ -196,46 +196,6 @@ def test_angles_of_rows_without_direction(metric: str) -> None:
     assert graph.distances.min() >= 0
 
 
-def clusters(n: int, dim: int) -> np.ndarray:
-    rng = np.random.default_rng(5)
-    centres = 3 * rng.standard_normal((50, dim))
-    return (centres[rng.integers(0, 50, n)] + rng.standard_normal((n, dim))).astype(np.float32)
-
-
-@pytest.mark.parametrize(("n", "dim", "name"), [(30_000, 32, "IVF"), (6_000, 96, "PCA64,IVF")])
-def test_approximate_engine(n: int, dim: int, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("faiss", reason="the approximate engine is faiss's")
-    X = clusters(n, dim)
-    exact = neighbors.knn(X, K)
-    assert exact.engine == "faiss Flat, exact"
-    monkeypatch.setattr(neighbors, "_EXACT_COST", 1e6)
-    found = neighbors.knn(X, K)
-    assert found.engine.startswith(f"faiss {name}")
-    indices = found.indices.numpy()
-    assert (indices >= 0).all()
-    assert not (indices == np.arange(n)[:, None]).any()
-    same = (indices[:, :, None] == exact.indices.numpy()[:, None, :]).any(2)
-    assert same.mean() >= 0.9
-    # Distances are those of the pairs, from X itself, and in order.
-    rows = slice(0, 500)
-    pairs = X[rows, None].astype(float) - X[indices[rows]].astype(float)
-    np.testing.assert_allclose(found.distances[rows], np.linalg.norm(pairs, axis=2), rtol=1e-5)
-    assert (found.distances.diff(dim=1) >= 0).all()
-
-
-def test_approximate_engine_completes_rows_of_short_lists(monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("faiss", reason="the approximate engine is faiss's")
-    # A far cluster smaller than k: its lists alone cannot fill a row.
-    far = table(6, 4, seed=1) + 1e4
-    X = np.concatenate([table(3000, 4), far]).astype(np.float32)
-    monkeypatch.setattr(neighbors, "_EXACT_COST", 1e3)
-    graph = neighbors.knn(X, 200)
-    assert "IVF" in graph.engine
-    assert (graph.indices >= 0).all()
-    assert torch.isfinite(graph.distances).all()
-    assert set(graph.indices[3000, :5].tolist()) == set(range(3001, 3006))
-
-
 @pytest.mark.usefixtures("engine")
 @pytest.mark.parametrize("n", [2, 3, 11])
 def test_all_others_are_neighbours(n: int) -> None:
@@ -254,8 +214,8 @@ def test_one_column_and_other_dtypes() -> None:
 def test_without_faiss_one_line_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(neighbors, "find_faiss", lambda: None)
-    neighbors._say_what_is_missing.cache_clear()  # it is said once in a process
+    monkeypatch.setattr(neighbors.exact, "find_faiss", lambda: None)
+    neighbors.exact._say_what_is_missing.cache_clear()  # it is said once in a process
     for _ in range(2):
         neighbors.knn(table(), K)
     assert capsys.readouterr().out.count("pip install 'fastparadime[cpu]'") == 1

@@ -4,6 +4,9 @@
 #pragma once
 
 #include <cstdint>
+#include <cstring>
+
+#include "../math/host_device.h"
 
 #if defined(__x86_64__) && defined(__gnu_linux__) && defined(__GNUC__) && !defined(__clang__) && \
     __GNUC__ >= 12
@@ -28,6 +31,17 @@ constexpr std::int64_t kLanes = 16;
 
 constexpr std::int64_t padded(std::int64_t size) { return (size + kLanes - 1) / kLanes * kLanes; }
 
+#if defined(__GNUC__)
+// kLanes floats as one value; arithmetic goes lane by lane. Passed by reference: how such values
+// are returned depends on the instruction set.
+typedef float FloatLanes __attribute__((vector_size(kLanes * sizeof(float))));
+
+FPD_INLINE void load(FloatLanes& lanes, const float* from) {
+  std::memcpy(&lanes, from, sizeof lanes);
+}
+FPD_INLINE void store(float* to, const FloatLanes& lanes) { std::memcpy(to, &lanes, sizeof lanes); }
+#endif
+
 // Asks for the cache line that is read a little later.
 inline void prefetch(const void* address) {
 #if defined(__GNUC__)
@@ -37,13 +51,19 @@ inline void prefetch(const void* address) {
 #endif
 }
 
+// Adds the upper half of 2 width values to the lower, and so on down to one. Unrolled by its types:
+// loops of changing width go through memory.
+template <std::int64_t width>
+FPD_INLINE void fold_sum(float* sums) {
+  for (std::int64_t l = 0; l < width; ++l) sums[l] += sums[l + width];
+  if constexpr (width > 1) fold_sum<width / 2>(sums);
+}
+
 // Sum of kLanes partial sums in a fixed order.
-inline float lane_sum(const float* lanes) {
+FPD_INLINE float lane_sum(const float* lanes) {
   float sums[kLanes];
   for (std::int64_t l = 0; l < kLanes; ++l) sums[l] = lanes[l];
-  for (std::int64_t width = kLanes / 2; width > 0; width /= 2) {
-    for (std::int64_t l = 0; l < width; ++l) sums[l] += sums[l + width];
-  }
+  fold_sum<kLanes / 2>(sums);
   return sums[0];
 }
 

@@ -51,7 +51,7 @@ template <typename DistanceType>
 __global__ void rerank_kernel(RerankArgs args, DistanceType distance) {
   extern __shared__ float distances[];
   for (std::int64_t row = blockIdx.x; row < args.rows; row += gridDim.x) {
-    const std::int64_t self = args.first_row + row;
+    const std::int64_t self = args.point(row);
     const std::int32_t* candidates = args.candidates + row * args.count;
     for (std::int64_t j = threadIdx.x / kGroupSize; j < args.count;
          j += kRerankThreads / kGroupSize) {

@@ -32,6 +32,13 @@ FPD_HD float divergence_of_ratio(float t) {
   return above * log_fast(above) + (below > 0.0f ? below * log_fast(below) : 0.0f);
 }
 
+// Of floats, or of the lanes of vectors.
+template <typename T>
+FPD_HD void add_squared_difference(T& sum, const T& x, const T& y) {
+  const T difference = x - y;
+  sum += difference * difference;
+}
+
 template <Metric metric>
 struct Distance {
   float p;  // exponent of minkowski
@@ -39,7 +46,7 @@ struct Distance {
   FPD_HD void add(float& sum, float& norm, float x, float y) const {
     const float difference = x - y;
     if constexpr (metric == Metric::euclidean || metric == Metric::sqeuclidean) {
-      sum += difference * difference;
+      add_squared_difference(sum, x, y);
     } else if constexpr (metric == Metric::inner_product) {
       sum += x * y;
     } else if constexpr (metric == Metric::manhattan) {

@@ -13,13 +13,18 @@ struct RerankArgs {
   float* distances;                // (rows, k) out, infinite where candidates ran out
   const float* X;                  // (n, dim)
   const std::int32_t* candidates;  // (rows, count), negative entries are empty
-  std::int64_t first_row;          // candidates belong to rows first_row ... first_row + rows
+  const std::int32_t* points;      // (rows,) whose candidates they are, or null
+  std::int64_t first_row;          // without `points`, candidates are of points from here on
   std::int64_t rows;
   std::int64_t count;
   std::int64_t dim;
   std::int64_t k;
   Metric metric;
   float p;  // exponent of minkowski
+
+  FPD_HD std::int64_t point(std::int64_t row) const {
+    return points != nullptr ? points[row] : first_row + row;
+  }
 };
 
 namespace cpu {

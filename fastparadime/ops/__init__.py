@@ -6,6 +6,7 @@ argument name, allocates the outputs, and hands addresses and the current stream
 """
 
 from fastparadime.ops._checks import build_info, resolve_device
+from fastparadime.ops.descent import NeighborDescent, leaf_size, list_width, nn_descent
 from fastparadime.ops.edges import (
     EdgeBatch,
     EdgeSampler,
@@ -31,11 +32,15 @@ __all__ = [
     "EdgeBatch",
     "EdgeSampler",
     "Edges",
+    "NeighborDescent",
     "SmoothKnn",
     "build_info",
     "gather_rows",
     "graph_matmul",
+    "leaf_size",
+    "list_width",
     "negative_edge_cross_entropy",
+    "nn_descent",
     "perplexity",
     "rerank",
     "resolve_device",

@@ -257,6 +257,7 @@ def rerank(
     *,
     p: float = 2.0,
     first_row: int = 0,
+    points: TensorLike | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """True distances of rows to their candidate neighbours, and the k nearest in order.
 
@@ -264,12 +265,15 @@ def rerank(
     ----------
     X : float32 tensor (n, dim)
     candidates : integer tensor (rows, count)
-        Of rows `first_row`, ... of `X`; negative entries are empty. The row itself and repeated
-        candidates are dropped.
+        Of rows `first_row`, ... of `X`, or of `points`; negative entries are empty. The row itself
+        and repeated candidates are dropped.
     metric : str
         One of `METRICS`; ``"inner_product"`` is 1 - <x, y>.
     p : float
         Exponent of ``"minkowski"``.
+    points : integer tensor (rows,), optional
+        The rows of `X` that the candidates belong to. Close ones in turn find their candidates in
+        the cache.
 
     Returns
     -------
@@ -283,7 +287,12 @@ def rerank(
     candidates = as_indices(candidates, "candidates", 2, len(X), negative_ok=True)
     check_same_device(X=X, candidates=candidates)
     rows, count = candidates.shape
-    if not 0 <= first_row <= len(X) - rows:
+    if points is not None:
+        points = as_indices(points, "points", 1, len(X))
+        check_same_device(X=X, points=points)
+        if len(points) != rows:
+            raise ValueError(f"points must name the {rows} rows of candidates, not {len(points)}")
+    elif not 0 <= first_row <= len(X) - rows:
         raise ValueError(f"candidates must belong to rows of X, not to {first_row} + {rows} rows")
     with on_device(X):
         indices, distances = candidates.new_empty((rows, k)), X.new_empty((rows, k))
@@ -292,6 +301,7 @@ def rerank(
             distances.data_ptr(),
             X.data_ptr(),
             candidates.data_ptr(),
+            0 if points is None else points.data_ptr(),
             first_row,
             rows,
             count,

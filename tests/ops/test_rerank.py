@@ -97,6 +97,19 @@ def test_first_row(first_row: int, device: torch.device) -> None:
     assert_equals_reference(result, points, candidates, 20, "euclidean", first_row=first_row)
 
 
+def test_scattered_points(device: torch.device) -> None:
+    points, candidates = random_points(50, 6), random_candidates(4, 30, 50)
+    of = np.array([41, 3, 3, 17])
+    candidates[:, 1] = of
+    on_device = (torch.from_numpy(part).to(device) for part in (points, candidates))
+    indices, distances = ops.rerank(*on_device, 20, points=of)
+    for i, point in enumerate(of):
+        row = (indices[i : i + 1], distances[i : i + 1])
+        assert_equals_reference(
+            row, points, candidates[i : i + 1], 20, "euclidean", first_row=int(point)
+        )
+
+
 def test_self_repeated_and_empty_entries_are_dropped(device: torch.device) -> None:
     points = torch.tensor([[0.0], [3.0], [1.0], [7.0]], device=device)
     candidates = torch.tensor([[3, 0, 3, -1, 2, 2], [-5, -1, 1, 1, -1, -1]], device=device)
@@ -186,6 +199,8 @@ def test_threads_do_not_matter(metric: str, assert_same_bits: Callable[[Any], No
         ({"candidates": torch.tensor([1])}, ValueError, "candidates must have 2 dim"),
         ({"first_row": 3}, ValueError, r"candidates must belong to rows of X, not to 3 \+ 1 rows"),
         ({"first_row": -1}, ValueError, "candidates must belong to rows of X"),
+        ({"points": [3]}, ValueError, r"points must lie in \[0, 3\), but holds 3"),
+        ({"points": [0, 1]}, ValueError, "points must name the 1 rows of candidates, not 2"),
         ({"k": 0}, ValueError, "k must be an integer"),
         ({"k": -1}, ValueError, "k must be an integer"),
         ({"k": 1.5}, ValueError, "k must be an integer"),

@@ -1,0 +1,28 @@
+"""Nearest neighbours: from a data table to (indices, distances), exact or with a promised recall.
+
+Every engine proposes candidates; `fastparadime.ops.rerank` then computes their true float32
+distances from the data, drops the point itself and repeated candidates, and sorts.
+"""
+
+from fastparadime.neighbors.exact import find_faiss
+from fastparadime.neighbors.graph import (
+    NATIVE_METRICS,
+    SCIPY_METRICS,
+    Metric,
+    NeighborGraph,
+    check_metric,
+)
+from fastparadime.neighbors.memory import estimate_memory
+from fastparadime.neighbors.search import check_recall, knn
+
+__all__ = [
+    "NATIVE_METRICS",
+    "SCIPY_METRICS",
+    "Metric",
+    "NeighborGraph",
+    "check_metric",
+    "check_recall",
+    "estimate_memory",
+    "find_faiss",
+    "knn",
+]

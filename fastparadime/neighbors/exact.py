@@ -1,0 +1,174 @@
+"""Exact search: FAISS where it is there, torch in bounded memory, SciPy for what both lack."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import warnings
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import torch
+
+from fastparadime import ops
+from fastparadime.neighbors.graph import Metric, NeighborGraph
+from fastparadime.utils.convert import to_numpy
+from fastparadime.utils.logging import log
+
+_FAR = 10.0  # times its variance that the squared mean may be before the data is centred
+_SOME = 4096  # rows that show it
+_BLOCK_BYTES = 64 * 2**20  # of distances held at a time
+_SPARE = 8  # candidates beyond k, so that rounding of products cannot drop a true neighbour
+_CANCELLED = 1e-4  # of the largest squared norm, below which products lose a squared distance
+
+
+@functools.cache
+def find_faiss() -> ModuleType | None:
+    """The installed faiss, whichever flavour, or None."""
+    try:
+        with warnings.catch_warnings():
+            # SWIG's type objects warn on import in recent Pythons; faiss users can do nothing.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            return importlib.import_module("faiss")
+    except ImportError:
+        return None
+
+
+def _near_origin(X: torch.Tensor, metric: str) -> torch.Tensor:
+    # Engines take d^2 from norms and products, which cancel where the data lies far out.
+    if metric not in ("euclidean", "sqeuclidean"):
+        return X
+    some = X[:: -(-len(X) // _SOME)]
+    variance, mean = torch.var_mean(some, dim=0, correction=0)
+    far = float(mean.square().sum()) > _FAR * float(variance.sum())
+    return X - mean if far else X
+
+
+def block_bytes(n: int, itemsize: int) -> int:
+    """Bytes of the distances to n points that are held at a time: those of one row at least."""
+    return max(_BLOCK_BYTES, itemsize * n)
+
+
+def scipy_knn(X: np.ndarray[Any, Any], k: int, metric: Metric) -> NeighborGraph:
+    """Exact neighbours by a metric of SciPy or a function of two rows, chunk by chunk."""
+    from scipy.spatial.distance import cdist
+
+    n = len(X)
+    X = X.astype(np.float64)
+    rows = max(1, _BLOCK_BYTES // (8 * n))
+    indices, distances = np.empty((n, k), np.int32), np.empty((n, k), np.float32)
+    options = _scipy_options(X, metric)
+    for start in range(0, n, rows):
+        block = cdist(X[start : start + rows], X, metric=metric, **options)
+        own = np.arange(len(block))
+        block[own, start + own] = np.inf
+        nearest = np.argsort(block, axis=1, kind="stable")[:, :k]
+        indices[start : start + rows] = nearest
+        distances[start : start + rows] = np.take_along_axis(block, nearest, axis=1)
+    if not np.isfinite(distances).all():
+        raise ValueError(f"metric {metric!r} gave a distance that is not finite")
+    return NeighborGraph(torch.from_numpy(indices), torch.from_numpy(distances), "scipy, exact")
+
+
+def _scipy_options(X: np.ndarray[Any, Any], metric: Metric) -> dict[str, Any]:
+    # Of all rows: SciPy would take them of each block.
+    if metric == "seuclidean":
+        return {"V": np.maximum(X.var(axis=0, ddof=1), np.finfo(float).tiny)}
+    if metric == "mahalanobis":
+        return {"VI": np.linalg.pinv(np.atleast_2d(np.cov(X.T)))}
+    return {}
+
+
+def torch_knn(X: torch.Tensor, k: int, metric: str, p: float) -> NeighborGraph:
+    """Exact neighbours by a native metric where `X` lives, chunk by chunk."""
+    n = len(X)
+    rows = max(1, _BLOCK_BYTES // (4 * n))
+    count = min(n, k + 1 + _SPARE)
+    candidates = torch.empty((n, count), dtype=torch.int32, device=X.device)
+    table = _near_origin(X, metric)
+    norms = table.square().sum(dim=1)
+    for start in range(0, n, rows):
+        block = _torch_block(table, norms, slice(start, start + rows), metric, p)
+        candidates[start : start + rows] = block.topk(count, dim=1, largest=False).indices
+    indices, distances = ops.rerank(X, candidates, k, metric, p=p)
+    if not X.is_cuda:
+        _say_what_is_missing()
+    return NeighborGraph(indices, distances, "torch, exact")
+
+
+@functools.cache
+def _say_what_is_missing() -> None:
+    log("faiss is not installed, so neighbors are exact and slow: pip install 'fastparadime[cpu]'")
+
+
+def _torch_block(
+    X: torch.Tensor, norms: torch.Tensor, rows: slice | torch.Tensor, metric: str, p: float
+) -> torch.Tensor:
+    if metric in ("euclidean", "sqeuclidean"):
+        return torch.addmm(norms, X[rows], X.T, alpha=-2.0)  # the row's own norm orders nothing
+    if metric == "inner_product":
+        return -(X[rows] @ X.T)
+    exponents = {"manhattan": 1.0, "chebyshev": float("inf"), "minkowski": p}
+    if metric in exponents:
+        return torch.cdist(X[rows], X, p=exponents[metric])
+    from scipy.spatial.distance import cdist
+
+    return torch.from_numpy(cdist(to_numpy(X[rows]), to_numpy(X), metric=metric)).to(X.device)
+
+
+def _faiss_metric(faiss: ModuleType, metric: str) -> Any:
+    return {
+        "euclidean": faiss.METRIC_L2,
+        "sqeuclidean": faiss.METRIC_L2,
+        "inner_product": faiss.METRIC_INNER_PRODUCT,
+        "manhattan": faiss.METRIC_L1,
+        "chebyshev": faiss.METRIC_Linf,
+        "minkowski": faiss.METRIC_Lp,
+        "canberra": faiss.METRIC_Canberra,
+        "braycurtis": faiss.METRIC_BrayCurtis,
+        "jensenshannon": faiss.METRIC_JensenShannon,
+    }[metric]
+
+
+def faiss_knn(faiss: ModuleType, X: torch.Tensor, k: int, metric: str, p: float) -> NeighborGraph:
+    """Exact neighbours of all rows of `X` by a native metric, through a flat index."""
+    table = to_numpy(_near_origin(X, metric))
+    index = faiss.IndexFlat(table.shape[1], _faiss_metric(faiss, metric))
+    index.metric_arg = p
+    index.add(table)
+    candidates = torch.from_numpy(index.search(table, k + 1)[1]).to(torch.int32)
+    indices, distances = ops.rerank(X, candidates, k, metric, p=p)
+    return NeighborGraph(indices, distances, "faiss Flat, exact")
+
+
+def exact_rows(X: torch.Tensor, rows: torch.Tensor, k: int) -> torch.Tensor:
+    """Euclidean distances of some rows to their k nearest others.
+
+    Parameters
+    ----------
+    X : float32 tensor (n, d)
+    rows : int64 tensor (m,)
+    k : int
+
+    Returns
+    -------
+    float32 tensor (m, k)
+        Ascending.
+    """
+    table = _near_origin(X, "euclidean")
+    norms = torch.linalg.vector_norm(table, dim=1).square_()
+    step = max(1, _BLOCK_BYTES // (4 * len(X)))
+    count = min(len(X), k + 1 + _SPARE)
+    found = []
+    for chunk in rows.split(step):
+        block = _torch_block(table, norms, chunk, "euclidean", 2.0)
+        candidates = block.topk(count, dim=1, largest=False).indices
+        found.append(ops.rerank(X, candidates, k, points=chunk)[1])
+    distances = torch.cat(found)
+    doubtful = (distances[:, -1].square() < _CANCELLED * norms.max()).nonzero().flatten()
+    for chunk in doubtful.split(step):
+        block = torch.cdist(X[rows[chunk]], X, compute_mode="donot_use_mm_for_euclid_dist")
+        candidates = block.topk(count, dim=1, largest=False).indices
+        distances[chunk] = ops.rerank(X, candidates, k, points=rows[chunk])[1]
+    return distances

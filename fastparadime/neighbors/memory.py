@@ -1,0 +1,80 @@
+"""How much memory a search takes, by formula, before it begins."""
+
+from __future__ import annotations
+
+from fastparadime.neighbors import approximate
+from fastparadime.neighbors.exact import block_bytes
+from fastparadime.neighbors.graph import SCIPY_METRICS, Metric, check_metric
+from fastparadime.utils.validate import check_integer, check_positive
+
+
+def estimate_memory(
+    n: int,
+    d: int,
+    k: int,
+    metric: Metric = "euclidean",
+    *,
+    recall: float = 0.95,
+    on_gpu: bool = False,
+) -> int:
+    """Bytes that `knn` takes at its peak beside `X`, the result included.
+
+    Parameters
+    ----------
+    n, d : int
+        Rows and columns of the data.
+    k : int
+        In [1, n).
+    metric : str or callable
+        As of `knn`.
+    recall : float
+        As of `knn`.
+    on_gpu : bool
+        Whether `X` is on a GPU.
+
+    Returns
+    -------
+    int
+        8 n k of the result; and
+
+        - 4 n d of `X` in float32, and as much again if the metric prepares rows of its own;
+        - exact: 8 n d of the centred copy and the index, 16 n (k + 9) of candidates, 64 MiB of
+          distances;
+        - neighbour descent, with the first attempt's c coordinates rounded up to 16, lists of w and
+          reach r: 4 n c of coordinates, twice where they are a projection, (13 w + 4 r + 40) n of
+          lists, 256 MiB of rows solved exactly. Attempts after a failed one take more.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For sizes outside their ranges or an unknown metric.
+    """
+    n = check_integer(n, "n", minimum=2)
+    d = check_integer(d, "d", minimum=1)
+    k = check_integer(k, "k", minimum=1, maximum=n - 1)
+    metric = check_metric(metric)
+    result, table = 8 * n * k, 4 * n * d
+    if callable(metric) or metric in SCIPY_METRICS:
+        return result + 2 * table + 2 * block_bytes(n, 8)
+    if metric in ("cosine", "correlation", "jensenshannon"):
+        table *= 2
+    if on_gpu or not approximate.is_wanted(n, d, k, metric, recall):
+        return result + table + 8 * n * d + 16 * n * (k + 9) + block_bytes(n, 4)
+    effort = approximate.efforts(n, d, k, recall)[0]
+    coordinates = -(-min(d, effort.columns) // 16) * 64 * n
+    tables = 2 if d > effort.columns else 1
+    lists = (13 * effort.width + 4 * effort.reach + 40) * n
+    return result + table + tables * coordinates + lists + 4 * block_bytes(n, 4)
+
+
+def check_memory(
+    max_memory: float, n: int, d: int, k: int, metric: Metric, *, recall: float, on_gpu: bool
+) -> None:
+    """Raises if `knn` would take more than `max_memory` bytes."""
+    allowed = check_positive(max_memory, "max_memory")
+    needed = estimate_memory(n, d, k, metric, recall=recall, on_gpu=on_gpu)
+    if needed > allowed:
+        raise ValueError(
+            f"max_memory={allowed:.4g} bytes is too little: {k} neighbors of {n} rows with {d} "
+            f"columns take about {needed:.4g}. Fewer columns or neighbors take less"
+        )

@@ -1,0 +1,83 @@
+"""Rows of neighbour descent: scaled, padded, and where they are long, projected."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+
+from fastparadime import _core
+from fastparadime.ops._checks import target_of
+from fastparadime.types import Array
+
+_LANES = 16
+_SAMPLE = 4096  # rows that a subspace is fitted to
+_POWER_STEPS = 2
+
+
+def largest(table: torch.Tensor) -> float:
+    """The largest magnitude of a table; NaN where it holds one."""
+    if not table.numel():
+        return 0.0
+    low, high = (float(value) for value in torch.aminmax(table))
+    return max(-low, high)
+
+
+def scale_of(table: torch.Tensor) -> float:
+    """A power of two that brings the largest entry near 1, so that squares stay finite."""
+    return math.ldexp(1.0, -max(-100, math.frexp(largest(table))[1]))
+
+
+def stride_of(dim: int) -> int:
+    """Columns of rows that are padded to whole vectors."""
+    return -(-dim // _LANES) * _LANES
+
+
+def project(X: torch.Tensor, columns: int, scale: float, seed: int) -> torch.Tensor:
+    """X scaled and in the coordinates of about its leading principal subspace, padded.
+
+    By power steps from a random start over some rows (Halko, Martinsson and Tropp, SIAM Review
+    2011, algorithm 4.4). Sums have a fixed order, as those of torch and BLAS have not.
+    """
+    n, d = X.shape
+    sample = X[:: -(-n // _SAMPLE)] * scale
+    mean = sample.double().mean(dim=0).float()
+    centred = (sample - mean) * scale_of(sample - mean)
+    transposed = centred.T.contiguous()
+    generator = torch.Generator().manual_seed(seed)
+    basis = torch.zeros((d, stride_of(columns)))
+    basis[:, :columns] = torch.randn((d, columns), generator=generator)
+    for _ in range(_POWER_STEPS + 1):
+        scores = _times(centred, 1.0, torch.zeros(d), basis)
+        basis = _orthonormal(_times(transposed, 1.0, torch.zeros(len(sample)), scores))
+    return _times(X, scale, mean, basis)
+
+
+def _orthonormal(columns: torch.Tensor) -> torch.Tensor:
+    """Gram-Schmidt, twice; directions that hold nothing of their own become zero."""
+    rows: Array = np.ascontiguousarray(columns.numpy().T, dtype=np.float64)
+    for i, row in enumerate(rows):
+        before = np.sqrt((row**2).sum())
+        for _ in range(2):
+            row -= ((rows[:i] * row).sum(axis=1, keepdims=True) * rows[:i]).sum(axis=0)
+        after = np.sqrt((row**2).sum())
+        row *= 1 / after if after > 1e-6 * before else 0.0
+    return torch.from_numpy(rows.T.astype(np.float32, order="C"))
+
+
+def _times(X: torch.Tensor, scale: float, mean: torch.Tensor, basis: torch.Tensor) -> torch.Tensor:
+    n, d = X.shape
+    out = torch.empty((n, basis.shape[1]))
+    _core.project_rows(
+        out.data_ptr(),
+        X.data_ptr(),
+        scale,
+        mean.data_ptr(),
+        basis.data_ptr(),
+        n,
+        d,
+        basis.shape[1],
+        target_of(X),
+    )
+    return out

@@ -1,0 +1,227 @@
+"""Searches of much data: the promised recall, its estimate, and the memory they take."""
+
+from __future__ import annotations
+
+import dataclasses
+import subprocess
+import sys
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+from scipy.spatial.distance import cdist
+
+from fastparadime import neighbors, ops, relations
+from fastparadime.neighbors import approximate
+
+K = 10
+
+
+def clusters(n: int = 6000, dim: int = 32) -> np.ndarray:
+    rng = np.random.default_rng(5)
+    centres = 3 * rng.standard_normal((50, dim))
+    return (centres[rng.integers(0, 50, n)] + rng.standard_normal((n, dim))).astype(np.float32)
+
+
+@pytest.fixture
+def descends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Small tables go by neighbour descent too."""
+    monkeypatch.setattr(approximate, "_EXACT_COST", 1e6)
+
+
+def true_recall(graph: neighbors.NeighborGraph, X: np.ndarray, metric: str) -> float:
+    D = cdist(X.astype(np.float64), X.astype(np.float64), metric)
+    np.fill_diagonal(D, np.inf)
+    radius = np.partition(D, K - 1, axis=1)[:, K - 1 : K]
+    found = np.take_along_axis(D, graph.indices.numpy().astype(np.int64), axis=1)
+    return float((found <= radius * (1 + 1e-5)).mean())
+
+
+@pytest.mark.usefixtures("descends")
+@pytest.mark.parametrize("metric", ["euclidean", "sqeuclidean", "cosine", "correlation"])
+@pytest.mark.parametrize("dim", [32, 96])
+@pytest.mark.parametrize("recall", [0.9, 0.99])
+def test_the_promise(metric: str, dim: int, recall: float) -> None:
+    X = clusters(dim=dim)
+    graph = neighbors.knn(X, K, metric, recall=recall)
+    assert graph.engine.startswith("neighbour descent")
+    assert f"{graph.recall_estimate:.3f} >= {graph.recall_bound:.3f}" in graph.engine
+    assert recall <= graph.recall_bound <= graph.recall_estimate <= 1
+    assert true_recall(graph, X, metric) >= recall
+    # Distances are those of the pairs, from X itself, and in order.
+    rows = np.arange(300)
+    pairs = cdist(X[rows].astype(float), X.astype(float), metric)
+    pairs = np.take_along_axis(pairs, graph.indices.numpy()[rows].astype(np.int64), axis=1)
+    np.testing.assert_allclose(graph.distances[rows], pairs, rtol=2e-5, atol=1e-6)
+    assert (graph.distances.diff(dim=1) >= 0).all()
+
+
+@pytest.mark.usefixtures("descends")
+@pytest.mark.parametrize("recall", [0.9995, 1.0])
+def test_full_recall_is_exact(recall: float) -> None:
+    graph = neighbors.knn(clusters(), K, recall=recall)
+    assert "exact" in graph.engine
+    assert graph.recall_estimate == graph.recall_bound == 1
+
+
+@pytest.mark.usefixtures("descends")
+@pytest.mark.parametrize("metric", ["manhattan", "inner_product", "chebyshev"])
+def test_other_metrics_are_exact(metric: str) -> None:
+    assert "exact" in neighbors.knn(clusters(2000), K, metric, recall=0.9).engine
+
+
+def test_small_data_is_exact() -> None:
+    graph = neighbors.knn(clusters(), K)
+    assert "exact" in graph.engine
+    assert graph.recall_bound == 1
+
+
+@pytest.mark.usefixtures("descends")
+def test_more_effort_for_more_recall() -> None:
+    # 256 directions of one variance: a projection to 64 of them tells little.
+    X = np.random.default_rng(0).standard_normal((4500, 256)).astype(np.float32)
+    graph = neighbors.knn(X, 5, recall=0.6)
+    assert true_recall_at_5(graph, X) >= 0.6
+    assert graph.recall_bound >= 0.6
+
+
+def true_recall_at_5(graph: neighbors.NeighborGraph, X: np.ndarray) -> float:
+    exact = neighbors.knn(X, 5, recall=1.0).indices
+    return float((graph.indices[:, :, None] == exact[:, None, :]).any(2).float().mean())
+
+
+@pytest.mark.usefixtures("descends")
+def test_a_recall_that_is_not_reached_warns(monkeypatch: pytest.MonkeyPatch) -> None:
+    weak = approximate.Effort(K, 2, 1)
+    monkeypatch.setattr(approximate, "efforts", lambda *_: [weak])
+    with pytest.warns(
+        UserWarning, match=r"recall=0.95 was not reached: .* found 0\.\d+ .* exactly"
+    ):
+        graph = neighbors.knn(clusters(), K)
+    assert graph.recall_bound < 0.95
+    assert graph.recall_bound <= true_recall(graph, clusters(), "euclidean")
+
+
+@pytest.mark.usefixtures("descends")
+def test_duplicates_and_a_far_cluster() -> None:
+    X = np.concatenate([np.repeat(clusters(1500, 8), 3, axis=0), clusters(500, 8) + 1e5])
+    graph = neighbors.knn(X, K, recall=0.98)
+    assert true_recall(graph, X.astype(np.float32), "euclidean") >= 0.98
+    assert (graph.distances[:4500, :2] == 0).all()
+
+
+@pytest.mark.usefixtures("descends")
+def test_same_bits_for_any_threads(assert_same_bits: Callable[..., None]) -> None:
+    X = clusters(5000, 80)
+    assert_same_bits(lambda: tuple(neighbors.knn(X, K)))
+
+
+@pytest.mark.usefixtures("descends")
+def test_seeds_choose_other_samples() -> None:
+    graphs = [neighbors.knn(clusters(5000), K, recall=0.5, seed=seed) for seed in (0, 1, 0)]
+    assert graphs[0].recall_estimate == graphs[2].recall_estimate
+    assert graphs[0].recall_estimate != graphs[1].recall_estimate
+
+
+@pytest.mark.usefixtures("descends")
+def test_relations_pass_the_recall_on(capsys: pytest.CaptureFixture[str]) -> None:
+    X = clusters(5000)
+    relations.NeighborBasedPDist(K, recall=1.0, verbose=True).compute_relations(X)
+    assert "exact" in capsys.readouterr().out
+    relations.NeighborBasedPDist(K, recall=0.9, verbose=True).compute_relations(X)
+    assert "neighbour descent" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("recall", [0.0, -1.0, 1.5, float("nan"), float("inf")])
+def test_bad_recall(recall: float) -> None:
+    with pytest.raises(ValueError, match="recall must"):
+        neighbors.knn(clusters(50), K, recall=recall)
+    with pytest.raises(ValueError, match="recall must"):
+        relations.NeighborBasedPDist(K, recall=recall)
+
+
+def test_recall_of_independent_hits_is_wilsons() -> None:
+    rng = np.random.default_rng(0)
+    hits = torch.from_numpy(rng.binomial(1, 0.9, 400))
+    estimate, bound = approximate.recall_of(hits, 1)
+    assert estimate == pytest.approx(float(hits.double().mean()))
+    wilson = stats.binomtest(int(hits.sum()), 400).proportion_ci(0.9, "wilson")
+    assert bound == pytest.approx(wilson.low, abs=1e-5)
+
+
+def test_the_bound_holds() -> None:
+    # Rows whose neighbours are found or missed together: the bound must still cover the truth.
+    rng = np.random.default_rng(1)
+    truth, covered = 0.9, 0
+    for _ in range(1000):
+        shares = rng.beta(0.9, 0.1, 256)
+        hits = torch.from_numpy(rng.binomial(K, shares))
+        covered += approximate.recall_of(hits, K)[1] <= truth
+    assert covered >= 930
+    assert approximate.recall_of(torch.full((256,), K), K) == (1.0, pytest.approx(0.9895, abs=1e-4))
+    assert approximate.recall_of(torch.zeros(256), K)[1] == pytest.approx(0, abs=1e-9)
+
+
+@pytest.mark.parametrize("recall", [0.5, 0.95, 0.99, 0.995, 0.999])
+def test_the_sample_can_show_the_recall(recall: float) -> None:
+    rows = approximate.sample_size(10**6, recall)
+    assert 256 <= rows <= 10_000
+    assert approximate.recall_of(torch.full((rows,), K), K)[1] >= recall
+    assert approximate.sample_size(100, recall) == 100
+
+
+def test_graphs_unpack_and_say_that_they_are_exact() -> None:
+    graph = neighbors.knn(clusters(50), 3)
+    indices, distances = dataclasses.replace(graph, engine="other")
+    assert indices is graph.indices
+    assert distances is graph.distances
+
+
+def test_memory_by_formula() -> None:
+    n, d, k = 1_000_000, 50, 15
+    coordinates, lists = 4 * 64 * n, (13 * (k + 5) + 4 * 16 + 40) * n
+    expected = 8 * n * k + 4 * n * d + coordinates + lists + 256 * 2**20
+    assert neighbors.estimate_memory(n, d, k) == expected
+    assert neighbors.estimate_memory(n, d, k, "cosine") == expected + 4 * n * d
+    exact = neighbors.estimate_memory(n, d, k, recall=1.0)
+    assert exact == 8 * n * k + 12 * n * d + 16 * n * (k + 9) + 64 * 2**20
+    assert neighbors.estimate_memory(n, d, k, on_gpu=True) == exact
+    assert neighbors.estimate_memory(10_000, 10, 5, "hamming") > 4 * 10_000 * 10
+    with pytest.raises(ValueError, match="k must be"):
+        neighbors.estimate_memory(10, 3, 10)
+
+
+def test_too_little_memory_is_said_before_any_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    X = clusters(500)
+    needed = neighbors.estimate_memory(*X.shape, K)
+    assert neighbors.knn(X, K, max_memory=needed).indices.shape == (500, K)
+    monkeypatch.setattr(ops, "rerank", None)  # any search would need it
+    with pytest.raises(ValueError, match=r"max_memory=1000 bytes is too little: 10 neighbors of"):
+        neighbors.knn(X, K, max_memory=1000)
+    with pytest.raises(ValueError, match="max_memory must be"):
+        neighbors.knn(X, K, max_memory=0)
+
+
+_PEAK = """
+import resource, sys
+import numpy as np
+from fastparadime import neighbors
+n, d = int(sys.argv[1]), int(sys.argv[2])
+X = np.random.default_rng(0).standard_normal((n, d)).astype(np.float32)
+X[:, 8:] *= 0.01
+neighbors.knn(X[:500], 15)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+graph = neighbors.knn(X, 15)
+assert "descent" in graph.engine, graph.engine
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024)
+"""
+
+
+@pytest.mark.parametrize(("n", "d"), [(150_000, 20), (60_000, 200)])
+def test_the_estimate_covers_the_peak(n: int, d: int) -> None:
+    found = subprocess.run(
+        [sys.executable, "-c", _PEAK, str(n), str(d)], capture_output=True, text=True, check=True
+    )
+    assert int(found.stdout) <= neighbors.estimate_memory(n, d, 15)
