@@ -95,6 +95,23 @@ def assert_same_bits(
     return check
 
 
+@pytest.fixture
+def registries() -> Iterator[None]:
+    """What a test registers is forgotten after it."""
+    from fastparadime import models
+    from fastparadime.spec import names
+
+    known = [
+        names.DATA_FUNCS, names.RELATIONS, names.TRANSFORMS, names.LOSSES, names.LOSS_FUNCS,
+        models._registered,
+    ]  # fmt: skip
+    before = [dict(registry) for registry in known]
+    yield
+    for registry, entries in zip(known, before, strict=True):
+        registry.clear()
+        registry.update(entries)
+
+
 @pytest.fixture(autouse=True)
 def _away_from_the_sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Processes that a test starts import the installed package, not the folder beside tests."""

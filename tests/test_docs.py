@@ -56,6 +56,7 @@ def data(digits: Any) -> dict[str, Any]:
     return {"X": images[:ROWS], "X_new": images[ROWS : ROWS + 50], "labels": labels[:ROWS]}
 
 
+@pytest.mark.usefixtures("registries")
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_blocks_run(page: Path, data: dict[str, Any], set_threads: Any, tmp_path: Path) -> None:
     from matplotlib import pyplot as plt

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -13,15 +12,7 @@ from fastparadime import dr, loss, models, relations, spec, transforms
 from fastparadime.exceptions import SpecificationError
 from fastparadime.spec import names
 
-
-@pytest.fixture(autouse=True)
-def _registries() -> Iterator[None]:
-    known = [names.DATA_FUNCS, names.RELATIONS, names.TRANSFORMS, names.LOSSES, names.LOSS_FUNCS]
-    before = [dict(registry) for registry in known]
-    yield
-    for registry, entries in zip(known, before, strict=True):
-        registry.clear()
-        registry.update(entries)
+pytestmark = pytest.mark.usefixtures("registries")
 
 
 def subclasses(base: type) -> set[type]:

@@ -14,7 +14,7 @@ from fastparadime.neighbors.graph import Metric, NeighborGraph
 from fastparadime.utils.seed import derive
 
 METRICS = ("euclidean", "sqeuclidean", "cosine", "correlation")
-_EXACT_COST = 4e11  # n^2 d up to which exact search takes seconds on two cores
+_EXACT_COST = 1e11  # n^2 d up to which exact search takes about a second on two cores
 _EXACT_RECALL = 0.999  # above it the rows to solve exactly become too many
 _COLUMNS = 64  # compared on the way
 _SMALL = 16  # times a leaf, below which so many points are compared anyway

@@ -25,7 +25,7 @@ def knn(
 ) -> NeighborGraph:
     """The k nearest other points of each row of `X`.
 
-    Exact while that takes seconds, which is while n^2 d is at most 4e11, and on a GPU. Beyond, for
+    Exact while that takes a second, which is while n^2 d is at most 1e11, and on a GPU. Beyond, for
     the metrics that come down to Euclidean distance (``"euclidean"``, ``"sqeuclidean"``,
     ``"cosine"``, ``"correlation"``), by neighbour descent: some rows are solved exactly and the
     search goes on until it finds `recall` of their neighbours. Other metrics are always exact.
