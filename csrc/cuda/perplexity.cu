@@ -39,14 +39,16 @@ __device__ EntropySums entropy_sums(const ScaledRow& row, float beta) {
 
 __device__ float beta_of_row(const ScaledRow& row, float target_nats) {
   const float share = 1.0f / static_cast<float>(row.k);
-  float mean_square = 0.0f, ties = 0.0f;
+  SquareMoments moments{};
   for (std::int64_t j = group_lane(); j < row.k; j += kGroupSize) {
     const float square = row.square(j);
-    mean_square += square * share;
-    ties += square == 0.0f ? 1.0f : 0.0f;
+    moments.mean += square * share;
+    moments.mean_square += square * square * share;
+    moments.ties += square == 0.0f ? 1.0f : 0.0f;
   }
-  BetaBracket bracket = BetaBracket::start(group_sum(mean_square));
-  if (!BetaBracket::has_root(group_sum(ties), target_nats)) return bracket.high;
+  moments = {group_sum(moments.mean), group_sum(moments.mean_square), group_sum(moments.ties)};
+  BetaBracket bracket = BetaBracket::start(moments, static_cast<float>(row.k), target_nats);
+  if (!BetaBracket::has_root(moments, target_nats)) return bracket.high;
   for (int step = 0; step < BetaBracket::kMaxSteps; ++step) {
     if (bracket.update(entropy_sums(row, bracket.beta), target_nats)) break;
   }

@@ -19,8 +19,6 @@ enum class Metric {
   jensenshannon = 8,  // of rows that sum to one
 };
 
-FPD_HD float magnitude(float x) { return x < 0.0f ? -x : x; }
-
 // (1 + t) log(1 + t) + (1 - t) log(1 - t) for |t| <= 1, the divergence of x and y from their mean m
 // by m, with t = (x - y) / (x + y). The series keeps the digits of close values.
 FPD_HD float divergence_of_ratio(float t) {

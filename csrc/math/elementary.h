@@ -35,6 +35,8 @@ FPD_HD float float_of(std::int32_t bits) {
 FPD_HD float min_of(float x, float y) { return x < y ? x : y; }
 FPD_HD float max_of(float x, float y) { return x > y ? x : y; }
 
+FPD_HD float magnitude(float x) { return x < 0.0f ? -x : x; }
+
 FPD_HD float reciprocal_or_zero(float x) { return x > 0.0f ? 1.0f / x : 0.0f; }
 
 FPD_HD float exp_fast(float x) {

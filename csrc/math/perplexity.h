@@ -25,23 +25,36 @@ struct EntropySums {
 // d^2 - d_min^2 as a product, which keeps the digits of close distances.
 FPD_HD float shifted_square(float d, float smallest) { return (d - smallest) * (d + smallest); }
 
+// Means over the k neighbours of a row of d^2 - d_min^2 and of its square.
+struct SquareMoments {
+  float mean;
+  float mean_square;
+  float ties;  // neighbours at the smallest distance
+};
+
 struct BetaBracket {
   static constexpr int kMaxSteps = 64;
+  // Newton's error squares with each step, so that a step this small is the last one.
+  static constexpr float kLastStep = 3e-4f;
 
   float beta;
   float low;
   float high;
 
+  // The start is where the entropy's expansion, log k - beta^2 var(d^2) / 2, meets the target.
   // `high` stands where ties at the smallest distance leave the entropy without a root: a width
   // of a thousandth of the root mean square, the share that UMAP bounds sigma by.
-  FPD_HD static BetaBracket start(float mean_square) {
-    const float scale = reciprocal_or_zero(mean_square);
-    return {scale, 0.0f, 1e6f * scale};
+  FPD_HD static BetaBracket start(const SquareMoments& moments, float k, float target_nats) {
+    const float scale = reciprocal_or_zero(moments.mean), high = 1e6f * scale;
+    const float variance = moments.mean_square - moments.mean * moments.mean;
+    const float drop = log_fast(k) - target_nats;
+    const float guess = sqrtf(2.0f * drop / variance);
+    return {guess > 0.0f && guess < high ? guess : scale, 0.0f, high};
   }
 
   // `ties` neighbours at the smallest distance keep the entropy at or above their log.
-  FPD_HD static bool has_root(float ties, float target_nats) {
-    return log_fast(ties) < target_nats;
+  FPD_HD static bool has_root(const SquareMoments& moments, float target_nats) {
+    return log_fast(moments.ties) < target_nats;
   }
 
   // Newton in log beta: d entropy / d log beta is minus the variance of u. True once settled.
@@ -58,8 +71,9 @@ struct BetaBracket {
     const float newton = beta * exp_fast(step);
     // A settled beta stays: it is an end of the bracket, whose middle may lie far off.
     if (newton == beta || (excess < 3e-7f && excess > -3e-7f)) return true;
-    const float next = newton > low && newton < high ? newton : 0.5f * (low + high);
-    const bool settled = next == beta;
+    const bool within = newton > low && newton < high;
+    const float next = within ? newton : 0.5f * (low + high);
+    const bool settled = next == beta || (within && magnitude(step) < kLastStep);
     beta = next;
     return settled;
   }

@@ -11,7 +11,7 @@ import torch
 from fastparadime import _core
 from fastparadime.exceptions import CUDANotAvailableError
 from fastparadime.types import Device, TensorLike
-from fastparadime.utils.convert import to_torch
+from fastparadime.utils.convert import to_torch, value_range
 
 MAX_POINTS = 2**31 - 1  # node ids are int32; edges are counted in int64
 
@@ -81,7 +81,7 @@ def as_floats(value: TensorLike, name: str, ndim: int) -> torch.Tensor:
 def as_non_negative(value: TensorLike, name: str, ndim: int) -> torch.Tensor:
     tensor = as_floats(value, name, ndim)
     if tensor.numel():
-        low, high = (float(v) for v in torch.aminmax(tensor))
+        low, high = value_range(tensor)
         if not (low >= 0 and high < math.inf):
             raise ValueError(
                 f"{name} must be finite and not negative, but holds {_first_bad(tensor)}"
@@ -104,7 +104,7 @@ def as_indices(
     if tensor.ndim != ndim:
         raise ValueError(f"{name} must have {ndim} dimensions, not shape {tuple(tensor.shape)}")
     if tensor.numel():
-        low, high = (int(v) for v in torch.aminmax(tensor))
+        low, high = (int(v) for v in value_range(tensor))
         if high >= limit or (low < 0 and not negative_ok):
             accepted = f"below {limit}" if negative_ok else f"in [0, {limit})"
             raise ValueError(

@@ -9,7 +9,7 @@ import torch
 
 from fastparadime.ops import Edges
 from fastparadime.types import IndexList
-from fastparadime.utils.convert import is_triangular, to_torch
+from fastparadime.utils.convert import is_triangular, to_torch, value_range
 
 
 def has_form(relations: Any, form: str) -> bool:
@@ -32,7 +32,7 @@ def points_of(indices: IndexList, n: int) -> torch.Tensor:
         raise TypeError(
             f"indices must be a list of integers, not {points.dtype} of shape {tuple(points.shape)}"
         )
-    low, high = (int(value) for value in torch.aminmax(points))
+    low, high = (int(value) for value in value_range(points))
     if low < 0 or high >= n:
         raise ValueError(f"indices must lie in [0, {n}), but hold {low if low < 0 else high}")
     return points.long()
@@ -92,6 +92,7 @@ def neighbor_parts(relations: Any) -> tuple[torch.Tensor, torch.Tensor]:
             "indices and values must have one shape (n, k), not "
             f"{tuple(indices.shape)} and {tuple(values.shape)}"
         )
-    if indices.numel() and not 0 <= int(indices.min()) <= int(indices.max()) < len(indices):
+    low, high = value_range(indices) if indices.numel() else (0, -1)
+    if low < 0 or high >= len(indices):
         raise ValueError(f"indices must lie in [0, {len(indices)})")
     return indices, values

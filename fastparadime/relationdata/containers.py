@@ -7,9 +7,11 @@ them all through `values` and `with_values`, so none has to tell them apart.
 
 from __future__ import annotations
 
+import copy
 import warnings
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
 import torch
 
 from fastparadime import ops
@@ -17,7 +19,7 @@ from fastparadime.ops import Edges
 from fastparadime.relationdata import _raw
 from fastparadime.types import Array, IndexList, TensorLike
 from fastparadime.utils import ReprMixin, triangular
-from fastparadime.utils.convert import share, to_numpy, triu_to_square_dim
+from fastparadime.utils.convert import share, to_numpy, to_torch, triu_to_square_dim
 
 if TYPE_CHECKING:
     import scipy.sparse
@@ -289,13 +291,29 @@ class NeighborRelationTuple(RelationData):
         return self._values
 
     def with_values(self, values: TensorLike) -> NeighborRelationTuple:
-        return NeighborRelationTuple((self.indices, values))
+        changed = to_torch(values)
+        if changed.shape != self.indices.shape:
+            return NeighborRelationTuple((self.indices, changed))  # which refuses them
+        result = copy.copy(self)
+        result._values = changed
+        return result
+
+    def _lists_itself(self) -> torch.Tensor | None:
+        """Where points stand among their own neighbours, None if nowhere."""
+        n = len(self.indices)
+        if self.indices.device.type == "cpu":
+            # By numpy: torch's threads would spin beside those of the operation that follows.
+            found = (
+                self.indices.numpy() == np.arange(n, dtype=to_numpy(self.indices).dtype)[:, None]
+            )
+            return torch.from_numpy(found) if found.any() else None
+        mask = self.indices == torch.arange(n, device=self.indices.device)[:, None]
+        return mask if bool(mask.any()) else None
 
     def without_self(self) -> NeighborRelationTuple:
         """The same neighbours without each point itself, where every row has it."""
-        own = torch.arange(len(self.indices), device=self.indices.device)[:, None]
-        mask = self.indices == own
-        if not bool(mask.any()):
+        mask = self._lists_itself()
+        if mask is None:
             return self
         if not bool((mask.sum(dim=1) == 1).all()):
             warnings.warn(

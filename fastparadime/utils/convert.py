@@ -78,6 +78,16 @@ def to_torch(X: TensorLike | Sequence[Any]) -> torch.Tensor:
     return share(array)
 
 
+def value_range(tensor: torch.Tensor) -> tuple[float, float]:
+    """The smallest and largest value of a tensor, which must not be empty; NaN if it holds one."""
+    if tensor.device.type == "cpu":
+        # On one thread: torch's others would spin beside those of the core for a while.
+        values = tensor.numpy()
+        return values.min(), values.max()
+    low, high = torch.aminmax(tensor)
+    return low.item(), high.item()
+
+
 def share(X: TensorLike | Sequence[Any]) -> torch.Tensor:
     """The tensor over an array's memory, in the array's own dtype; tensors as they are."""
     if isinstance(X, torch.Tensor):
