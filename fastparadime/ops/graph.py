@@ -18,7 +18,7 @@ from fastparadime.ops._checks import (
     target_of,
 )
 from fastparadime.types import TensorLike
-from fastparadime.utils.convert import share, to_torch
+from fastparadime.utils.convert import mean_of, share, to_torch
 from fastparadime.utils.validate import check_integer, check_option, check_positive
 
 METRICS = (
@@ -104,7 +104,7 @@ def smooth_knn(
     with on_device(distances):
         weights = torch.empty_like(distances)
         rho, sigma = distances.new_empty(n), distances.new_empty(n)
-        mean = (distances.mean(dtype=torch.float64) * (k / counted)).to(torch.float32)
+        mean = (mean_of(distances) * (k / counted)).to(torch.float32)
         _core.smooth_knn(
             weights.data_ptr(),
             rho.data_ptr(),

@@ -88,6 +88,13 @@ def value_range(tensor: torch.Tensor) -> tuple[float, float]:
     return low.item(), high.item()
 
 
+def mean_of(tensor: torch.Tensor) -> torch.Tensor:
+    """The mean of a float tensor, float64 (), on one thread as in `value_range`."""
+    if tensor.device.type == "cpu":
+        return torch.tensor(tensor.numpy().mean(dtype=np.float64), dtype=torch.float64)
+    return tensor.mean(dtype=torch.float64)
+
+
 def share(X: TensorLike | Sequence[Any]) -> torch.Tensor:
     """The tensor over an array's memory, in the array's own dtype; tensors as they are."""
     if isinstance(X, torch.Tensor):
