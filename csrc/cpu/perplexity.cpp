@@ -13,12 +13,16 @@ constexpr std::int64_t kRowsPerPiece = 128;
 
 FPD_HD EntropySums entropy_sums(const float* squares, std::int64_t k, float beta) {
   float y[kLanes] = {}, uy[kLanes] = {}, uuy[kLanes] = {};
-  for (std::int64_t block = 0; block < k; block += kLanes) {
-    const int live = static_cast<int>(std::min(k - block, kLanes));
-    for (int l = 0; l < static_cast<int>(kLanes); ++l) {
+  const std::int64_t whole = k / kLanes * kLanes;
+  for (std::int64_t block = 0; block < whole; block += kLanes) {
+    for (std::int64_t l = 0; l < kLanes; ++l) {
       const float u = squares[block + l] * beta;
-      EntropySums::add(y[l], uy[l], uuy[l], u, l < live ? exp_fast(-u) : 0.0f);
+      EntropySums::add(y[l], uy[l], uuy[l], u, exp_fast(-u));
     }
+  }
+  for (std::int64_t l = 0; l < kLanes; ++l) {  // the last ones, in a row padded with zeros
+    const float u = squares[whole + l] * beta;
+    EntropySums::add(y[l], uy[l], uuy[l], u, whole + l < k ? exp_fast(-u) : 0.0f);
   }
   return {lane_sum(y), lane_sum(uy), lane_sum(uuy)};
 }
@@ -85,7 +89,7 @@ FPD_MULTIVERSION void perplexity_rows(const PerplexityArgs& args, std::int64_t b
 void perplexity(const PerplexityArgs& args, int threads) {
   if (args.n == 0) return;
   parallel_for(args.n, kRowsPerPiece, threads, [&](std::int64_t begin, std::int64_t end) {
-    std::vector<float> squares(padded(args.k), 0.0f);
+    std::vector<float> squares(padded(args.k + 1), 0.0f);
     perplexity_rows(args, begin, end, squares.data());
   });
 }

@@ -35,7 +35,7 @@ struct SquareMoments {
 struct BetaBracket {
   static constexpr int kMaxSteps = 64;
   // Newton's error squares with each step, so that a step this small is the last one.
-  static constexpr float kLastStep = 3e-4f;
+  static constexpr float kLastStep = 1e-3f;
 
   float beta;
   float low;
