@@ -89,8 +89,8 @@ def value_range(tensor: torch.Tensor) -> tuple[float, float]:
 
 
 def mean_of(tensor: torch.Tensor) -> torch.Tensor:
-    """The mean of a float tensor, float64 (), on one thread as in `value_range`."""
-    if tensor.device.type == "cpu":
+    """The mean of a float tensor, float64 (), on one thread as in `value_range`; NaN of none."""
+    if tensor.device.type == "cpu" and tensor.numel():
         return torch.tensor(tensor.numpy().mean(dtype=np.float64), dtype=torch.float64)
     return tensor.mean(dtype=torch.float64)
 
