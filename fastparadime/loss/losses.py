@@ -8,7 +8,7 @@ from typing import Any, Literal
 import torch
 
 from fastparadime import exceptions
-from fastparadime.models import as_input
+from fastparadime.models import as_input, method_of
 from fastparadime.relationdata import RelationData
 from fastparadime.relations import DistsFromTo, Relations
 from fastparadime.types import BinaryTensorFun, TensorLike
@@ -94,13 +94,6 @@ class Loss(torch.nn.Module):
         raise NotImplementedError(f"{type(self).__name__} does not define forward")
 
 
-def _method(model: torch.nn.Module, name: str) -> Any:
-    method = getattr(model, name, None)
-    if not callable(method):
-        raise AttributeError(f"Model has no {name} method.")
-    return method
-
-
 def check_weights(weights: TensorLike | Sequence[float], name: str) -> list[float]:
     """Weights of losses as numbers, checked."""
     values = [value.item() if hasattr(value, "item") else value for value in weights]
@@ -165,7 +158,7 @@ class RelationLoss(Loss):
         device: torch.device,
     ) -> torch.Tensor:
         relation = batch_relations[self.batch_relation_key]
-        embed = _method(model, self.embedding_method)
+        embed = method_of(model, self.embedding_method)
         if isinstance(relation, DistsFromTo):
             target = batch[self.global_relation_key].to(device)
             ends = as_input(model, batch["from_to_data"])
@@ -220,7 +213,7 @@ class ClassificationLoss(Loss):
         batch: Batch,
         device: torch.device,
     ) -> torch.Tensor:
-        scores = _method(model, self.classification_method)(as_input(model, batch[self.data_key]))
+        scores = method_of(model, self.classification_method)(as_input(model, batch[self.data_key]))
         loss: torch.Tensor = self.loss_function(scores, batch[self.label_key].to(device))
         return loss
 
@@ -265,7 +258,7 @@ class PositionLoss(Loss):
         batch: Batch,
         device: torch.device,
     ) -> torch.Tensor:
-        embedded = _method(model, self.embedding_method)(as_input(model, batch[self.data_key]))
+        embedded = method_of(model, self.embedding_method)(as_input(model, batch[self.data_key]))
         loss: torch.Tensor = self.loss_function(embedded, batch[self.position_key].to(device))
         return loss
 
@@ -311,7 +304,10 @@ class ReconstructionLoss(Loss):
         device: torch.device,
     ) -> torch.Tensor:
         data = as_input(model, batch[self.data_key])
-        encode, decode = _method(model, self.encoding_method), _method(model, self.decoding_method)
+        encode, decode = (
+            method_of(model, self.encoding_method),
+            method_of(model, self.decoding_method),
+        )
         return self.loss_function(data, decode(encode(data)))
 
 
