@@ -174,9 +174,11 @@ class ParametricUMAP(_Initialized):
             progress=progress,
         )
         if quality is not None:
-            self._settle(QUALITIES[quality].phase("layout", data_key, spread))
+            self._settle(QUALITIES[quality].phase("layout", data_key, spread), curve)
 
-    def _settle(self, regression: dr.TrainingPhase) -> None:
+    def _settle(
+        self, regression: dr.TrainingPhase, curve: transforms.ModifiedCauchyTransform
+    ) -> None:
         """Replaces paraDime's positions and phases by the layout and a regression onto it."""
         for name in _SETTLED:
             default = inspect.signature(ParametricUMAP).parameters[name].default
@@ -187,12 +189,12 @@ class ParametricUMAP(_Initialized):
                 )
         self.initialization = "layout"
         self.derived_data = {"layout": dr.DerivedData(self._layout, [("rels", "rel")])}
+        self._curve = (float(curve.a), float(curve.b))
+        self._regression = regression
         self.training_phases = [regression]
 
     def _layout(self, reldata: RelationData) -> torch.Tensor:
-        (curve,) = self.batch_relations["rel"].transform
-        assert isinstance(curve, transforms.ModifiedCauchyTransform)
-        return layout_positions(reldata, self.out_dim, (float(curve.a), float(curve.b)), self.seed)
+        return layout_positions(reldata, self.out_dim, self._curve, self.seed)
 
     @property
     def _model_class(self) -> type[models.FullyConnectedEmbeddingModel]:
@@ -200,10 +202,12 @@ class ParametricUMAP(_Initialized):
 
     def _prepare_training(self) -> None:
         if self.quality is not None:
-            self.training_phases[0].epochs = QUALITIES[self.quality].epochs(len(self.dataset))
+            self._regression.epochs = QUALITIES[self.quality].epochs(len(self.dataset))
 
     def _prepare_model(self) -> None:
-        if self.quality is not None and isinstance(self.model, models.ScaledEmbeddingModel):
+        if self.quality is None or self.trained:  # new scales would undo what was learned
+            return
+        if isinstance(self.model, models.ScaledEmbeddingModel):
             data = self.dataset.data
             self.model.fit_scales(data[self.data_key].to(self.device), data["layout"])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 
 import numpy as np
@@ -76,3 +77,28 @@ def test_quality_settles_the_schedule(name: str, value: object) -> None:
 def test_unknown_quality() -> None:
     with pytest.raises(ValueError, match=r"quality must be .*'fast'.* not 'good'"):
         routines.ParametricUMAP(quality="good")
+
+
+def test_phases_can_be_replaced_and_training_goes_on() -> None:
+    X, _ = digits(200)
+    routine = routines.ParametricUMAP(n_neighbors=8, quality="fast", hidden_dims=[10], seed=1)
+    routine.train(X)
+    scale = routine.model.input_scale.clone()
+    (regression,) = routine.training_phases
+    routine.training_phases.clear()
+    routine.add_training_phase(
+        loss_keys=["embedding"], sampling="negative_edge", epochs=1, batch_size=50
+    )
+    routine.train(3 * X)
+    assert torch.equal(routine.model.input_scale, scale)
+    assert [run["name"] for run in routine.history] == [regression.name, None]
+
+
+def test_copies_train_on_their_own() -> None:
+    X, _ = digits(200)
+    routine = routines.ParametricUMAP(n_neighbors=8, quality="fast", hidden_dims=[10], seed=1)
+    copied = copy.deepcopy(routine)
+    copied.train(X)
+    assert not routine.trained
+    routine.train(X)
+    assert torch.equal(copied.apply(X), routine.apply(X))
