@@ -179,7 +179,8 @@ void bind_training(py::module_& m) {
       "edge_draw",
       [](Address heads, Address tails, Address cumulative, Address guide, Index size,
          int guide_bits, Address edge_heads, Address edge_tails, Index batch, int negatives,
-         Index n, std::uint64_t seed, std::uint64_t step, const Target& target) {
+         Index n, std::uint64_t seed, std::uint64_t step, Address counter,
+         const Target& target) {
         edge_draw({at<std::int32_t>(heads),
                    at<std::int32_t>(tails),
                    {at<Index>(cumulative), at<Index>(guide), size, guide_bits},
@@ -189,7 +190,8 @@ void bind_training(py::module_& m) {
                    negatives,
                    n,
                    seed,
-                   step},
+                   step,
+                   at<std::int64_t>(counter)},
                   target);
       },
       no_gil, "Positive edges by weight and uniform negative tails.");

@@ -163,6 +163,7 @@ def edge_draw(
     n: int,
     seed: int,
     step: int,
+    counter: int,
     target: Target,
     /,
 ) -> None: ...

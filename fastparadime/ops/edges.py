@@ -97,16 +97,29 @@ class EdgeSampler:
     def __len__(self) -> int:
         return len(self._cumulative)
 
-    def draw(self, batch_size: int, negatives: int, step: int) -> EdgeBatch:
+    def draw(self, batch_size: int, negatives: int, step: int | torch.Tensor) -> EdgeBatch:
         """The edges of one step: a function of the seed, the step and the arguments alone.
+
+        Parameters
+        ----------
+        batch_size, negatives : int
+            Positive edges, and negative ones to each.
+        step : int or int64 tensor (1,)
+            A tensor, on the device of the edges, is read when the draw runs: the host never waits
+            for it, and a draw recorded in a CUDA graph draws anew at each replay.
 
         Raises
         ------
         TypeError, ValueError
-            If an argument is not an integer, `batch_size` or `step` is negative.
+            If an argument is not an integer, `batch_size` or `step` is negative, or a tensor is of
+            another shape, dtype or device.
         """
         batch_size = check_integer(batch_size, "batch_size", minimum=0, maximum=2**32 - 1)
         negatives = check_integer(negatives, "negatives", minimum=0, maximum=2**31 - 2)
+        counter = 0
+        if isinstance(step, torch.Tensor):
+            self._check_counter(step)
+            step, counter = 0, step.data_ptr()
         step = check_integer(step, "step", minimum=0, maximum=2**64 - 1)
         with on_device(self._heads):
             heads = self._heads.new_empty(batch_size)
@@ -125,9 +138,18 @@ class EdgeSampler:
                 self.n,
                 self.seed,
                 step,
+                counter,
                 target_of(self._heads),
             )
         return EdgeBatch(heads, tails)
+
+    def _check_counter(self, step: torch.Tensor) -> None:
+        if step.dtype != torch.int64 or step.shape != (1,):
+            raise ValueError(
+                f"step must be an integer or an int64 tensor (1,), not {step.dtype} of shape "
+                f"{tuple(step.shape)}"
+            )
+        check_same_device(step=step, heads=self._heads)
 
 
 def unique_nodes(ids: TensorLike) -> tuple[torch.Tensor, torch.Tensor]:
