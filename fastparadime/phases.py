@@ -60,6 +60,12 @@ class TrainingPhase(ReprMixin):
         The loss to minimise (paraDime 0.3).
     schedule : {"constant", "linear", "cosine"}
         How the learning rate falls over the steps of the phase, to zero after the last one.
+    cuda_graph : bool
+        Whether steps on a CUDA device are recorded once and replayed, where the phase allows it;
+        see docs/gpu.md. Not for a model whose `forward` depends on numbers that change on the host.
+    tf32 : bool
+        Whether matrix products of the steps on a CUDA device round their factors to 10 bits of
+        mantissa, which is faster; else torch's setting holds.
     **kwargs
         Passed on to the optimizer.
 
@@ -86,6 +92,8 @@ class TrainingPhase(ReprMixin):
         *,
         loss: losses.Loss | None = None,
         schedule: str = "constant",
+        cuda_graph: bool = True,
+        tf32: bool = False,
         **kwargs: Any,
     ) -> None:
         self.name = name
@@ -101,6 +109,8 @@ class TrainingPhase(ReprMixin):
         self.learning_rate = learning_rate
         self.report_interval = report_interval
         self.schedule = schedule
+        self.cuda_graph = cuda_graph
+        self.tf32 = tf32
         self.kwargs = kwargs
         self._loss = loss
         self.check()
@@ -111,7 +121,7 @@ class TrainingPhase(ReprMixin):
         return (
             "name", "epochs", "batch_size", "batches_per_epoch", "sampling", "edge_rel_key",
             "neg_sampling_rate", "loss_keys", "loss_weights", "optimizer", "learning_rate",
-            "report_interval", "loss", "schedule",
+            "report_interval", "loss", "schedule", "cuda_graph", "tf32",
         )  # fmt: skip
 
     def check(self) -> None:
@@ -126,6 +136,8 @@ class TrainingPhase(ReprMixin):
         check_positive(self.learning_rate, "learning_rate", zero_ok=True)
         check_option(self.sampling, _SAMPLING, "sampling")
         check_option(self.schedule, tuple(_SCHEDULES), "schedule")
+        check_option(self.cuda_graph, (True, False), "cuda_graph")
+        check_option(self.tf32, (True, False), "tf32")
         if self.batches_per_epoch != -1:
             check_integer(self.batches_per_epoch, "batches_per_epoch", minimum=1)
         if not (

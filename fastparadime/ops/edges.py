@@ -118,9 +118,9 @@ class EdgeSampler:
         negatives = check_integer(negatives, "negatives", minimum=0, maximum=2**31 - 2)
         counter = 0
         if isinstance(step, torch.Tensor):
-            self._check_counter(step)
-            step, counter = 0, step.data_ptr()
-        step = check_integer(step, "step", minimum=0, maximum=2**64 - 1)
+            counter, number = self._address_of(step), 0
+        else:
+            number = check_integer(step, "step", minimum=0, maximum=2**64 - 1)
         with on_device(self._heads):
             heads = self._heads.new_empty(batch_size)
             tails = self._heads.new_empty((batch_size, 1 + negatives))
@@ -137,19 +137,20 @@ class EdgeSampler:
                 negatives,
                 self.n,
                 self.seed,
-                step,
+                number,
                 counter,
                 target_of(self._heads),
             )
         return EdgeBatch(heads, tails)
 
-    def _check_counter(self, step: torch.Tensor) -> None:
+    def _address_of(self, step: torch.Tensor) -> int:
         if step.dtype != torch.int64 or step.shape != (1,):
             raise ValueError(
                 f"step must be an integer or an int64 tensor (1,), not {step.dtype} of shape "
                 f"{tuple(step.shape)}"
             )
         check_same_device(step=step, heads=self._heads)
+        return step.data_ptr()
 
 
 def unique_nodes(ids: TensorLike) -> tuple[torch.Tensor, torch.Tensor]:
