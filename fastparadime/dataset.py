@@ -202,12 +202,28 @@ def named_parts(value: Any, kind: type, key: str, name: str) -> dict[str, Any]:
 
 
 def pca_positions(X: TensorLike, n_components: int = 2) -> torch.Tensor:
-    """The first principal components of the rows of `X`, float32 (n, n_components)."""
+    """The first principal components of the rows of `X`, float32 (n, n_components).
+
+    By scikit-learn on the CPU; of a tensor on a device by the eigenvectors of its covariance, there.
+    """
+    if isinstance(X, torch.Tensor) and X.is_cuda:
+        return _pca_by_covariance(X, n_components)
     from sklearn.decomposition import PCA
 
     # A fixed state: the randomised solver would draw from numpy's global generator.
     pca = PCA(n_components=n_components, random_state=0)
     return to_torch(pca.fit_transform(to_numpy(X)))
+
+
+def _pca_by_covariance(X: torch.Tensor, n_components: int) -> torch.Tensor:
+    centred = X.double() - X.mean(dim=0, dtype=torch.float64)
+    if n_components > min(centred.shape):
+        raise ValueError(f"n_components={n_components} must be at most {min(centred.shape)}")
+    axes = torch.linalg.eigh(centred.T @ centred).eigenvectors[:, -n_components:].flip(1)
+    # As scikit-learn does: the largest entry of each axis is positive.
+    largest = axes.gather(0, axes.abs().argmax(dim=0, keepdim=True))
+    positions: torch.Tensor = centred @ (axes * largest.sign())
+    return positions.float()
 
 
 def spectral_positions(reldata: RelationData, n_components: int = 2) -> torch.Tensor:

@@ -29,5 +29,9 @@ class CUDANotAvailableError(Exception):
     """CUDA was asked for where the build or the machine has none."""
 
 
+class DeviceMemoryError(MemoryError):
+    """A stage of a routine needed more memory than its device had."""
+
+
 class TrainingDivergedError(ArithmeticError):
     """The loss of a training phase, or its gradient, is no longer finite."""

@@ -187,9 +187,8 @@ def test_an_optimizer_with_host_state_says_so(on_cpu: list[int]) -> None:
     assert on_cpu == []
 
 
-def test_what_cannot_be_recorded_runs_step_by_step(
-    on_cpu: list[int], monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.usefixtures("on_cpu")
+def test_what_cannot_be_recorded_runs_step_by_step(monkeypatch: pytest.MonkeyPatch) -> None:
     def refusing(*_: Any) -> Any:
         raise RuntimeError("operation not permitted when stream is capturing\nmore")
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import math
+import re
 from typing import Any
 
 import torch
@@ -45,7 +47,39 @@ def resolve_device(device: Device | None) -> torch.device:
                 "CUDA code: reinstall it with -C cmake.define.FASTPARADIME_CUDA=ON where nvcc is "
                 "on the path, or use device='cpu'"
             )
+        _check_cuda_device(resolved.index)
     return resolved
+
+
+@functools.cache
+def _check_cuda_device(index: int | None) -> None:
+    """Raises if there is no such device or the core has no code for it."""
+    count = torch.cuda.device_count()
+    if index is not None and index >= count:
+        raise CUDANotAvailableError(
+            f"device 'cuda:{index}' was asked for, but there are {count} CUDA devices, counted from 0"
+        )
+    capability = torch.cuda.get_device_capability(index)
+    if not has_code_for(capability, _core.cuda_architectures):
+        raise CUDANotAvailableError(
+            f"the GPU {torch.cuda.get_device_name(index)} has compute capability "
+            f"{capability[0]}.{capability[1]}, but this build of fastparadime has code for "
+            f"{_core.cuda_architectures}: reinstall it with "
+            "-C cmake.define.CMAKE_CUDA_ARCHITECTURES=native on this machine, or use device='cpu'"
+        )
+
+
+def has_code_for(capability: tuple[int, int], architectures: str) -> bool:
+    """Whether code for these CMake architectures runs on a GPU of this compute capability.
+
+    Machine code runs on later chips of its major version, PTX on all later ones.
+    """
+    codes = re.findall(r"(\d+)[af]?(-real|-virtual)?", architectures)
+    for number, form in codes:
+        major, minor = divmod(int(number), 10)
+        if (major, minor) <= capability and (form != "-real" or major == capability[0]):
+            return True
+    return not codes  # names of sets of architectures, of which nothing is known
 
 
 def build_info() -> dict[str, str]:

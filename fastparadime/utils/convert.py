@@ -84,8 +84,8 @@ def value_range(tensor: torch.Tensor) -> tuple[float, float]:
         # On one thread: torch's others would spin beside those of the core for a while.
         values = tensor.numpy()
         return values.min(), values.max()
-    low, high = torch.aminmax(tensor)
-    return low.item(), high.item()
+    low, high = torch.stack(torch.aminmax(tensor)).tolist()  # both in one wait for the device
+    return low, high
 
 
 def mean_of(tensor: torch.Tensor) -> torch.Tensor:

@@ -16,6 +16,7 @@ from fastparadime.types import Array, TensorLike
 _T = TypeVar("_T")
 
 _CHUNK_BYTES = 8 * 2**20  # of rows checked at a time
+_DEVICE_CHUNK_BYTES = 2**30  # there, each chunk is waited for
 _ACCEPTED = "accepted are bool, integer and floating-point values"
 
 
@@ -106,12 +107,13 @@ def _check_shape(table: TensorLike, name: str, min_rows: int) -> None:
 
 def _check_finite(table: TensorLike, name: str) -> None:
     if isinstance(table, torch.Tensor):
-        floating = table.is_floating_point()
+        floating, on_device = table.is_floating_point(), table.is_cuda
     else:
-        floating = table.dtype.kind == "f"
+        floating, on_device = table.dtype.kind == "f", False
     if not floating:
         return
-    rows = max(1, _CHUNK_BYTES // (table.shape[1] * table.dtype.itemsize))
+    chunk_bytes = _DEVICE_CHUNK_BYTES if on_device else _CHUNK_BYTES
+    rows = max(1, chunk_bytes // (table.shape[1] * table.dtype.itemsize))
     for start in range(0, len(table), rows):
         chunk = table[start : start + rows]
         bad = _first_bad_row(chunk)

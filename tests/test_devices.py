@@ -1,0 +1,140 @@
+"""Devices: which of them can be used, what stays on them, and what is said when memory runs out."""
+
+from __future__ import annotations
+
+import weakref
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from fastparadime import dataset, dr, ops, routines
+from fastparadime.exceptions import CUDANotAvailableError, DeviceMemoryError
+from fastparadime.ops import _checks
+
+OUT_OF_MEMORY = (
+    "CUDA out of memory. Tried to allocate 20.00 GiB. GPU 0 has a total capacity of 79.11 GiB of "
+    "which 3.50 GiB is free. Including non-PyTorch memory, this process has 75.00 GiB in use."
+)
+
+
+def table(n: int = 60, dim: int = 5) -> np.ndarray:
+    return np.random.default_rng(0).standard_normal((n, dim)).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    ("capability", "architectures", "runs"),
+    [
+        ((9, 0), "80-real 90-real 120-virtual", True),
+        ((8, 6), "80-real 90-real 120-virtual", True),
+        ((7, 5), "80-real 90-real 120-virtual", False),
+        ((10, 3), "80-real 90-real 100-virtual", True),
+        ((12, 0), "80-real 90-real", False),
+        ((12, 0), "90", True),
+        ((9, 0), "90a-real", True),
+        ((8, 0), "86-real", False),
+        ((9, 0), "all-major", True),
+    ],
+)
+def test_code_for_a_chip(capability: tuple[int, int], architectures: str, runs: bool) -> None:
+    assert _checks.has_code_for(capability, architectures) is runs
+
+
+@pytest.mark.parametrize("name", ["tpu", "mps"])
+def test_other_devices(name: str) -> None:
+    with pytest.raises((ValueError, RuntimeError), match="device"):
+        ops.resolve_device(name)
+
+
+@pytest.mark.cuda
+def test_a_device_too_many(cuda: torch.device) -> None:
+    count = torch.cuda.device_count()
+    with pytest.raises(CUDANotAvailableError, match=f"'cuda:{count}' was asked for, but there are"):
+        ops.resolve_device(f"{cuda}:{count}")
+
+
+def test_running_out_of_memory_names_the_stage() -> None:
+    kept: list[weakref.ref[torch.Tensor]] = []
+
+    def greedy(X: torch.Tensor) -> torch.Tensor:
+        doubled = torch.cat((X, X))
+        kept.append(weakref.ref(doubled))
+        raise torch.cuda.OutOfMemoryError(OUT_OF_MEMORY)
+
+    routine = dr.ParametricDR(dataset=table(), derived_data={"pos": dr.DerivedData(greedy)})
+    found = (
+        r"^pos ran out of the device's memory \(20.00 GiB more were needed, 3.50 GiB free\): "
+        "a smaller batch_size"
+    )
+    with pytest.raises(DeviceMemoryError, match=found) as caught:
+        routine.train()
+    assert caught.value.__traceback__ is not None
+    assert kept[0]() is None  # though the error is still held
+    assert "pos" not in routine.stages
+    assert "pos" not in routine.dataset.data
+
+
+@pytest.mark.cuda
+def test_after_running_out_of_memory_the_device_works(cuda: torch.device) -> None:
+    def greedy(X: torch.Tensor) -> torch.Tensor:
+        return X.to(cuda).new_empty(2**50)
+
+    before = torch.cuda.memory_allocated()
+    routine = dr.ParametricDR(
+        dataset=table(), derived_data={"pos": dr.DerivedData(greedy)}, device=cuda
+    )
+    with pytest.raises(DeviceMemoryError, match="pos ran out of the device's memory"):
+        routine.train()
+    del routine
+    assert torch.cuda.memory_allocated() == before
+    routine = dr.ParametricDR(dataset=table(), device=cuda)
+    routine.train()
+    assert routine.apply(table()).shape == (60, 2)
+
+
+@pytest.mark.parametrize("n_components", [1, 2, 4])
+def test_principal_components_by_covariance(n_components: int, device: torch.device) -> None:
+    X = table(200, 6) * np.array([5, 4, 3, 2, 1, 0.5], dtype=np.float32) + 10
+    expected = dataset.pca_positions(X, n_components)
+    found = dataset._pca_by_covariance(torch.from_numpy(X).to(device), n_components)
+    assert found.device.type == device.type
+    torch.testing.assert_close(found.cpu(), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_too_many_principal_components() -> None:
+    with pytest.raises(ValueError, match="n_components=7 must be at most 6"):
+        dataset._pca_by_covariance(torch.from_numpy(table(200, 6)), 7)
+
+
+def routine_on(device: torch.device, **options: Any) -> routines.ParametricUMAP:
+    return routines.ParametricUMAP(n_neighbors=5, hidden_dims=[8], seed=0, device=device, **options)
+
+
+@pytest.mark.parametrize("quality", [None, "fast"])
+def test_what_is_computed_is_on_the_device(quality: str | None, device: torch.device) -> None:
+    options = {"epochs": 1, "init_epochs": 1} if quality is None else {}
+    routine = routine_on(device, quality=quality, **options)
+    routine.train(torch.from_numpy(table()).to(device))
+    edges = routine.global_relation_data["rel"].to_sparse_array().edges
+    positions = routine.dataset.data["spectral" if quality is None else "layout"]
+    places = {part.device.type for part in (*edges, positions, routine.dataset.data["main"])}
+    assert places == {device.type}
+
+
+@pytest.mark.cuda
+def test_entries_are_copied_to_the_device_once(
+    cuda: torch.device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copied: list[tuple[int, ...]] = []
+    to = torch.Tensor.to
+
+    def watched(self: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
+        result = to(self, *args, **kwargs)
+        if self.ndim == 2 and result.device != self.device:
+            copied.append(tuple(self.shape))
+        return result
+
+    monkeypatch.setattr(torch.Tensor, "to", watched)
+    routine_on(cuda, epochs=1, init_epochs=1).train(table())
+    assert copied.count((60, 5)) == 1
