@@ -57,11 +57,11 @@ stage() {
 
 has_device=0
 if "$python" -c "import sys, torch; sys.exit(not torch.cuda.is_available())"; then has_device=1; fi
-architectures=native
-if ((has_device == 0)); then architectures=90-real; fi
+architectures=native build_limit=240
+if ((has_device == 0)); then architectures=90-real build_limit=1800 budget=1800; fi # no lease runs
 pip=("$python" -m pip install -q --no-index --no-deps --no-compile --target "$work/site")
 if compgen -G "$wheels/*.whl" >/dev/null; then stage wheels 60 "${pip[@]}" "$wheels"/*.whl; fi
-stage build 240 "${pip[@]}" --no-build-isolation --no-cache-dir "$repository" \
+stage build "$build_limit" "${pip[@]}" --no-build-isolation --no-cache-dir "$repository" \
   -C cmake.define.FASTPARADIME_CUDA=ON -C cmake.define.FASTPARADIME_WERROR=ON \
   -C "cmake.define.CMAKE_CUDA_ARCHITECTURES=$architectures" -C "build-dir=$work/build"
 if ((failed)); then
