@@ -234,19 +234,22 @@ def test_reports_of_recorded_phases(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_tf32_is_torchs_setting_and_put_back() -> None:
-    matmul = torch.backends.cuda.matmul
-    before = (matmul.allow_tf32, getattr(matmul, "fp32_precision", None))
-    for wanted in (False, True):
-        with tf32_products(wanted=wanted):
-            assert matmul.allow_tf32 == (wanted or before[0])
-        assert (matmul.allow_tf32, getattr(matmul, "fp32_precision", None)) == before
-    matmul.allow_tf32 = True
-    with tf32_products(wanted=True):
-        assert matmul.allow_tf32
-    assert matmul.allow_tf32
-    matmul.allow_tf32 = False
-    if before[1] is not None:
-        matmul.fp32_precision = before[1]
+    matmul: Any = torch.backends.cuda.matmul
+    name = "fp32_precision" if hasattr(matmul, "fp32_precision") else "allow_tf32"
+    before = getattr(matmul, name)
+    with tf32_products(wanted=False):
+        assert getattr(matmul, name) == before
+    seen = []
+
+    class Watching(loss.PositionLoss):
+        def forward(self, *arguments: Any) -> torch.Tensor:
+            seen.append(getattr(matmul, name))
+            return super().forward(*arguments)
+
+    for tf32 in (False, True):
+        trained(item_phase(loss=Watching(position_key="start"), epochs=1, tf32=tf32))
+    assert seen == 5 * [before] + 5 * ["tf32" if name == "fp32_precision" else True]
+    assert getattr(matmul, name) == before
 
 
 @pytest.mark.cuda

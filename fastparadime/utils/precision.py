@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 
@@ -13,18 +14,17 @@ def tf32_products(*, wanted: bool) -> Iterator[None]:
     """Within a `with` block, lets float32 matrix products on CUDA devices round factors to tf32.
 
     Torch's setting is the process's own: products of other threads round too meanwhile. It is as
-    before afterwards, and is not touched where `wanted` is False or it is on already.
+    before afterwards, and is not touched where `wanted` is False.
     """
-    matmul = torch.backends.cuda.matmul
-    # torch 2.9 brought a second name for the setting; the first sets both.
-    before = getattr(matmul, "fp32_precision", None)
-    if not wanted or (matmul.allow_tf32 if before is None else before == "tf32"):
+    if not wanted:
         yield
         return
-    matmul.allow_tf32 = True
+    # torch 2.9 brought another name for the setting, and warns of the first.
+    matmul: Any = torch.backends.cuda.matmul
+    name = "fp32_precision" if hasattr(matmul, "fp32_precision") else "allow_tf32"
+    before = getattr(matmul, name)
+    setattr(matmul, name, True if name == "allow_tf32" else "tf32")
     try:
         yield
     finally:
-        matmul.allow_tf32 = False
-        if before is not None:
-            matmul.fp32_precision = before
+        setattr(matmul, name, before)
