@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from dataclasses import dataclass
 
 import torch
@@ -13,6 +12,7 @@ from fastparadime.exceptions import RecallWarning
 from fastparadime.neighbors.exact import exact_rows
 from fastparadime.neighbors.graph import Metric, NeighborGraph
 from fastparadime.utils.seed import derive
+from fastparadime.utils.warning import warn
 
 METRICS = ("euclidean", "sqeuclidean", "cosine", "correlation")
 _EXACT_COST = 1e11  # n^2 d up to which exact search takes about a second on two cores
@@ -95,11 +95,10 @@ def recall_of(hits: torch.Tensor, k: int) -> tuple[float, float]:
 
 def warn_of_recall(recall: float, found: tuple[float, float], engine: str, advice: str) -> None:
     """Says that an engine found less than the recall that was asked for, and what to do."""
-    warnings.warn(
+    warn(
         f"recall={recall:g} was not reached: {engine} found {found[0]:.3f} of the neighbors, at "
         f"least {found[1]:.3f} with 95 % confidence, and these are returned. {advice}",
         RecallWarning,
-        stacklevel=5,
     )
 
 

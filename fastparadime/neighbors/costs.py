@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
-
 import torch
 
 from fastparadime.exceptions import SlowSearchWarning
 from fastparadime.neighbors.graph import SCIPY_METRICS, Metric
+from fastparadime.utils.warning import warn
 
 _LONG = 600.0  # seconds
 # Nanoseconds of one core for each pair of coordinates, measured on a server of 2024.
@@ -55,12 +54,11 @@ def warn_of_seconds(seconds: float, what: str) -> None:
     """Warns of an exact search of what `what` says, if it takes longer than ten minutes."""
     if seconds <= _LONG:
         return
-    warnings.warn(
+    warn(
         f"an exact search of {what} takes about {_readable(seconds)}. Faster ways: 'euclidean', "
         "'cosine' or 'correlation' of suitable columns with a recall below 1; fewer rows or "
         "columns; neighbors found otherwise, as a pair (indices, distances)",
         SlowSearchWarning,
-        stacklevel=6,
     )
 
 

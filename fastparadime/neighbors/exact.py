@@ -23,6 +23,7 @@ _SOME = 4096  # rows that show it
 _BLOCK_BYTES = 64 * 2**20  # of distances held at a time
 _ROWS = 8192  # compared with some queries at a time
 _PIECE = 512  # of these queries
+_NAN_OF_ZEROS = ("canberra", "jensenshannon")  # what faiss makes of 0 / 0
 _CANCELLED = 1e-4  # of the largest squared norm, below which products lose a squared distance
 
 
@@ -46,6 +47,13 @@ def _near_origin(X: torch.Tensor, metric: str) -> torch.Tensor:
     variance, mean = torch.var_mean(some, dim=0, correction=0)
     far = float(mean.square().sum()) > _FAR * float(variance.sum())
     return X - mean if far else X
+
+
+def faiss_for(X: torch.Tensor, metric: str) -> ModuleType | None:
+    """The installed faiss, where it is right for these rows."""
+    if X.is_cuda or (metric in _NAN_OF_ZEROS and bool((X == 0).any())):
+        return None
+    return find_faiss()
 
 
 def block_bytes(n: int, itemsize: int) -> int:
@@ -96,7 +104,7 @@ def torch_knn(X: torch.Tensor, k: int, metric: str, p: float) -> NeighborGraph:
         block = distance_block(table[start : start + rows], table, norms, metric, p)
         candidates[start : start + rows] = block.topk(count, dim=1, largest=False).indices
     indices, distances = ops.rerank(X, candidates, k, metric, p=p)
-    if not X.is_cuda:
+    if not X.is_cuda and find_faiss() is None:
         _say_what_is_missing()
     return NeighborGraph(indices, distances, "torch, exact")
 

@@ -70,8 +70,7 @@ def index_knn(
             "let it look further, as by a larger nprobe of an IVF index"
         )
     sample = Sample.of(X, k, recall, seed)
-    nearest = distances[sample.rows]
-    found = sample.recall(nearest.sqrt() if metric == "sqeuclidean" else nearest)
+    found = sample.recall(ops.rerank(X, candidates[sample.rows], k, points=sample.rows)[1])
     name = f"index {type(index).__name__}"
     if found[1] < recall:
         advice = "Let the index look further (nprobe, efSearch), or search without it"

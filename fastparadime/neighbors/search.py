@@ -227,7 +227,8 @@ def _search(table: Table, k: int, metric: str, options: _Options) -> NeighborGra
         costs.warn_if_slow(n, d, metric)
     if tiles is not None:
         return streamed_knn(table, k, compared, p, tiles)
-    faiss = exact.find_faiss()
-    if on_gpu or faiss is None:
-        return exact.torch_knn(table.whole(), k, compared, p)
-    return exact.faiss_knn(faiss, table.whole(), k, compared, p)
+    rows = table.whole()
+    faiss = exact.faiss_for(rows, compared)
+    if faiss is None:
+        return exact.torch_knn(rows, k, compared, p)
+    return exact.faiss_knn(faiss, rows, k, compared, p)
