@@ -112,6 +112,34 @@ void bind_graph(py::module_& m) {
       no_gil, "True distances to candidate neighbours, the k nearest of them in order.");
 }
 
+void bind_sparse(py::module_& m) {
+  py::class_<SparseRows>(m, "SparseRows")
+      .def(py::init([](Address indptr, Address columns, Address values) {
+             return SparseRows{at<Index>(indptr), at<std::int32_t>(columns), at<float>(values)};
+           }),
+           "indptr"_a, "columns"_a, "values"_a);
+  m.def(
+      "sparse_nearest",
+      [](Address indices, const SparseRows& rows, const SparseRows& by_column, Address alone,
+         Address points, Index queries, Index n, Index count, int metric, const Target& target) {
+        sparse_nearest({at<std::int32_t>(indices), rows, by_column, at<float>(alone),
+                        at<std::int32_t>(points), queries, n, count, static_cast<Metric>(metric)},
+                       target);
+      },
+      no_gil, "The rows that score best for some sparse rows.");
+  m.def(
+      "sparse_rerank",
+      [](Address indices, Address distances, const SparseRows& rows, Address candidates,
+         Address points, Index queries, Index dim, Index count, Index k, int metric,
+         const Target& target) {
+        sparse_rerank(
+            {at<std::int32_t>(indices), at<float>(distances), rows, at<std::int32_t>(candidates),
+             at<std::int32_t>(points), queries, dim, count, k, static_cast<Metric>(metric)},
+            target);
+      },
+      no_gil, "True distances of sparse rows to candidates, the k nearest of them in order.");
+}
+
 void bind_descent(py::module_& m) {
   py::class_<Points>(m, "Points")
       .def(py::init([](Address rows, Index n, Index stride, Index dim) {
@@ -279,6 +307,7 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
   m.attr("cuda_architectures") = FPD_CUDA_ARCHITECTURES;
   m.attr("kHeadsPerPartial") = kHeadsPerPartial;
   bind_graph(m);
+  bind_sparse(m);
   bind_descent(m);
   bind_training(m);
   bind_layout(m);

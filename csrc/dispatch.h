@@ -13,6 +13,7 @@
 #include "ops/rerank.h"
 #include "ops/sgd_layout.h"
 #include "ops/smooth_knn.h"
+#include "ops/sparse_rows.h"
 #include "ops/subgraph.h"
 #include "ops/symmetrize.h"
 #include "ops/target.h"
@@ -55,9 +56,10 @@ inline void rerank(const RerankArgs& a, const Target& t) { FPD_DISPATCH(rerank, 
 inline void sgd_layout(const SgdLayoutArgs& a, const Target& t) { FPD_DISPATCH(sgd_layout, a, t); }
 // clang-format on
 
-// Neighbour descent is for the CPU: a GPU searches exactly, by matrix products.
+// Neighbour descent is for the CPU, since a GPU searches exactly, by matrix products; so are sparse
+// rows, which come from SciPy.
 inline int cpu_threads(const Target& target) {
-  if (target.device == Device::cuda) throw std::runtime_error("nn_descent has no CUDA code");
+  if (target.device == Device::cuda) throw std::runtime_error("the operation has no CUDA code");
   return target.threads;
 }
 inline void project_rows(const ProjectArgs& a, const Target& t) {
@@ -74,6 +76,12 @@ inline void reverse_lists(const ReverseArgs& a, const Target& t) {
 }
 inline std::int64_t nn_descent(const DescentArgs& a, const Target& t) {
   return cpu::nn_descent(a, cpu_threads(t));
+}
+inline void sparse_nearest(const SparseNearestArgs& a, const Target& t) {
+  cpu::sparse_nearest(a, cpu_threads(t));
+}
+inline void sparse_rerank(const SparseRerankArgs& a, const Target& t) {
+  cpu::sparse_rerank(a, cpu_threads(t));
 }
 
 inline std::size_t symmetrize_scratch(std::int64_t n, std::int64_t nnz, const Target& t) {

@@ -92,6 +92,37 @@ def rerank(
     /,
 ) -> None: ...
 
+class SparseRows:
+    def __init__(self, indptr: int, columns: int, values: int) -> None: ...
+
+def sparse_nearest(
+    indices: int,
+    rows: SparseRows,
+    by_column: SparseRows,
+    alone: int,
+    points: int,
+    queries: int,
+    n: int,
+    count: int,
+    metric: int,
+    target: Target,
+    /,
+) -> None: ...
+def sparse_rerank(
+    indices: int,
+    distances: int,
+    rows: SparseRows,
+    candidates: int,
+    points: int,
+    queries: int,
+    dim: int,
+    count: int,
+    k: int,
+    metric: int,
+    target: Target,
+    /,
+) -> None: ...
+
 class Points:
     def __init__(self, rows: int, n: int, stride: int, dim: int) -> None: ...
 

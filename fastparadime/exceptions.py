@@ -1,4 +1,4 @@
-"""Errors raised by fastparadime, under paraDime's names."""
+"""Errors raised by fastparadime, under paraDime's names, and its warnings."""
 
 
 class NotTrainedError(Exception):
@@ -35,3 +35,11 @@ class DeviceMemoryError(MemoryError):
 
 class TrainingDivergedError(ArithmeticError):
     """The loss of a training phase, or its gradient, is no longer finite."""
+
+
+class RecallWarning(UserWarning):
+    """A search for neighbours found less than the recall that was asked for."""
+
+
+class SlowSearchWarning(UserWarning):
+    """A search for neighbours is going to take long."""

@@ -10,6 +10,7 @@ import torch
 
 from fastparadime import neighbors, ops
 from fastparadime.estimators._parameters import Settings
+from fastparadime.neighbors.precomputed import from_lists
 from fastparadime.types import Array
 
 _UNKNOWN_LABEL = -1
@@ -25,18 +26,8 @@ def find_neighbors(X: Array, k: int, settings: Settings) -> tuple[torch.Tensor, 
 
 
 def _from_distances(D: Array, k: int) -> tuple[torch.Tensor, torch.Tensor]:
-    n = len(D)
-    if D.shape != (n, n):
-        raise ValueError(f"X must be square for metric='precomputed', but has shape {D.shape}")
-    if (D < 0).any():
-        raise ValueError("X must hold distances for metric='precomputed', but some are negative")
-    if (np.diagonal(D) != 0).any():
-        raise ValueError("X must have a diagonal of zeros for metric='precomputed'")
-    others = D.astype(np.float32)
-    np.fill_diagonal(others, np.inf)
-    indices = np.argsort(others, axis=1, kind="stable")[:, :k]
-    distances = np.take_along_axis(others, indices, axis=1)
-    return torch.from_numpy(indices.astype(np.int32)), torch.from_numpy(distances)
+    graph = neighbors.knn(D, k, "precomputed")
+    return graph.indices, graph.distances
 
 
 def given_neighbors(knn: Any, n: int, n_neighbors: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -63,16 +54,8 @@ def given_neighbors(knn: Any, n: int, n_neighbors: int) -> tuple[torch.Tensor, t
         )
     if (indices[:, 0] != np.arange(n)).mean() > 0.5:  # duplicates may come before the point itself
         raise ValueError("precomputed_knn must have the point itself in its first column")
-    if (indices < 0).any() or (indices >= n).any():
-        raise ValueError(f"precomputed_knn's indices must lie in [0, {n})")
-    if not (np.isfinite(distances).all() and (distances >= 0).all()):
-        raise ValueError("precomputed_knn's distances must be finite and not negative")
-    # A duplicate listed first leaves the point itself in a later column: it is moved to the front.
-    itself = (indices == np.arange(n)[:, None]) & (distances == 0)
-    order = np.argsort(~itself, axis=1, kind="stable")[:, 1:n_neighbors]
-    parts = (np.take_along_axis(part, order, axis=1) for part in (indices, distances))
-    first, second = (torch.from_numpy(np.ascontiguousarray(part)) for part in parts)
-    return first.to(torch.int32), second.to(torch.float32)
+    graph = from_lists((indices, distances), n_neighbors - 1, "precomputed_knn")
+    return graph.indices, graph.distances
 
 
 def fuzzy_graph(

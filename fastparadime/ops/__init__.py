@@ -26,14 +26,17 @@ from fastparadime.ops.graph import (
     symmetrize,
 )
 from fastparadime.ops.layout import sgd_layout
+from fastparadime.ops.sparse import SPARSE_METRICS, SparseTable
 
 __all__ = [
     "METRICS",
+    "SPARSE_METRICS",
     "EdgeBatch",
     "EdgeSampler",
     "Edges",
     "NeighborDescent",
     "SmoothKnn",
+    "SparseTable",
     "build_info",
     "gather_rows",
     "graph_matmul",
