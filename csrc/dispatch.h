@@ -76,6 +76,10 @@ inline std::int64_t nn_descent(const DescentArgs& a, const Target& t) {
   return cpu::nn_descent(a, cpu_threads(t));
 }
 
+inline std::size_t sgd_layout_scratch(std::int64_t n, std::int64_t edges, int steps_per_epoch,
+                                      const Target& t) {
+  return FPD_DISPATCH_SIZE(sgd_layout_scratch, t, n, edges, steps_per_epoch);
+}
 inline std::size_t symmetrize_scratch(std::int64_t n, std::int64_t nnz, const Target& t) {
   return FPD_DISPATCH_SIZE(symmetrize_scratch, t, n, nnz);
 }
