@@ -106,8 +106,6 @@ def sgd_layout(
     strength = check_positive(repulsion_strength, "repulsion_strength", zero_ok=True)
     largest, sampled = _sampling(graph.weights, largest_weight)
     steps = _steps(steps_per_epoch, sampled / max(1, n))
-    if sampled == 0:
-        return start.clone()
     with on_device(start):
         target = target_of(start)
         moved, following = start.clone(), torch.empty_like(start)
@@ -207,7 +205,7 @@ def _sampling(weights: torch.Tensor, largest: float | None) -> tuple[float, floa
     else:
         top = float(weights.max()) if len(weights) else 0.0
     if top == 0.0:
-        return 0.0, 0.0
+        return 1.0, 0.0
     counted = weights if largest is None else weights.clamp(max=top)
     return top, float(mean_of(counted)) * len(weights) / top
 
