@@ -75,6 +75,17 @@ def test_options(options: dict[str, Any], device: torch.device) -> None:
     np.testing.assert_allclose(result.cpu().double(), truth, rtol=0, atol=2e-5)
 
 
+@pytest.mark.parametrize("steps", [1, 3, 4])
+def test_a_sample_moves_both_ends_alike(steps: int, device: torch.device) -> None:
+    # Without negatives every move has its opposite in the same step, so the mean stays.
+    edges, start = random_graph(300, 5, device=device), random_positions(300, 2)
+    places = torch.from_numpy(start).to(device)
+    options = {"negative_sample_rate": 0, "learning_rate": 0.02}
+    result = ops.sgd_layout(places, edges, A, B, 3, steps_per_epoch=steps, **options)
+    assert float((result - places).abs().max()) > 0.1
+    np.testing.assert_allclose(result.mean(dim=0).cpu(), start.mean(axis=0), rtol=0, atol=1e-5)
+
+
 def test_anchors_stay_and_attract_once(device: torch.device) -> None:
     rng = np.random.default_rng(3)
     anchors, start = random_positions(30, 2, seed=1), random_positions(8, 2)
