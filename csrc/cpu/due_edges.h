@@ -11,6 +11,7 @@
 namespace fpd::cpu {
 
 constexpr std::int64_t kPointsPerPiece = 512;
+static_assert(kPointsPerPiece <= 1 << 16, "a head within its piece takes 16 bits");
 
 // Edges of one piece and part, their heads counted from the piece's first point.
 struct EdgeList {
