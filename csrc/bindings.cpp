@@ -260,19 +260,21 @@ void bind_training(py::module_& m) {
 }
 
 void bind_layout(py::module_& m) {
+  m.def("sgd_layout_scratch", &sgd_layout_scratch, "Bytes of scratch that sgd_layout takes.");
   m.def(
       "sgd_layout",
-      [](Address positions, Address scratch, Address anchors, Address indptr, Address tails,
-         Address rates, Address streams, Index n, Index dim, Index tail_count, int negatives,
-         int steps_per_epoch, Index first_epoch, Index last_epoch, Index n_epochs,
-         float learning_rate, std::uint64_t seed, float a, float b, float repulsion_strength,
-         const Target& target) {
+      [](Address positions, Address next, Address scratch, Address anchors, Address indptr,
+         Address tails, Address weights, Address streams, Index n, Index dim, Index tail_count,
+         int negatives, int steps_per_epoch, Index first_epoch, Index last_epoch, Index n_epochs,
+         float learning_rate, float largest_weight, std::uint64_t seed, float a, float b,
+         float repulsion_strength, const Target& target) {
         sgd_layout({at<float>(positions),
-                    at<float>(scratch),
+                    at<float>(next),
+                    at<void>(scratch),
                     at<float>(anchors),
                     at<Index>(indptr),
                     at<std::int32_t>(tails),
-                    at<std::uint32_t>(rates),
+                    at<float>(weights),
                     at<std::uint32_t>(streams),
                     n,
                     dim,
@@ -283,6 +285,7 @@ void bind_layout(py::module_& m) {
                     last_epoch,
                     n_epochs,
                     learning_rate,
+                    largest_weight,
                     seed,
                     {{a, b}, repulsion_strength}},
                    target);

@@ -84,6 +84,10 @@ inline void sparse_rerank(const SparseRerankArgs& a, const Target& t) {
   cpu::sparse_rerank(a, cpu_threads(t));
 }
 
+inline std::size_t sgd_layout_scratch(std::int64_t n, std::int64_t edges, int steps_per_epoch,
+                                      const Target& t) {
+  return FPD_DISPATCH_SIZE(sgd_layout_scratch, t, n, edges, steps_per_epoch);
+}
 inline std::size_t symmetrize_scratch(std::int64_t n, std::int64_t nnz, const Target& t) {
   return FPD_DISPATCH_SIZE(symmetrize_scratch, t, n, nnz);
 }

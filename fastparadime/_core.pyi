@@ -219,13 +219,15 @@ def edge_loss(
 def gather_rows(
     out: int, table: int, indices: int, m_rows: int, row_bytes: int, target: Target, /
 ) -> None: ...
+def sgd_layout_scratch(n: int, edges: int, steps_per_epoch: int, target: Target, /) -> int: ...
 def sgd_layout(
     positions: int,
+    next: int,
     scratch: int,
     anchors: int,
     indptr: int,
     tails: int,
-    rates: int,
+    weights: int,
     streams: int,
     n: int,
     dim: int,
@@ -236,6 +238,7 @@ def sgd_layout(
     last_epoch: int,
     n_epochs: int,
     learning_rate: float,
+    largest_weight: float,
     seed: int,
     a: float,
     b: float,

@@ -235,6 +235,28 @@ def _layout_factor(difference: Floats, a: float, b: float, strength: float | Non
     return 2 * strength * b / ((0.001 + d2) * (1 + power))
 
 
+def _mixed_bits(x: int) -> int:
+    for shift, factor in ((16, 0x85EBCA6B), (13, 0xC2B2AE35)):
+        x = (x ^ x >> shift) * factor & 0xFFFFFFFF
+    return x ^ x >> 16
+
+
+def _part_of(head: int, tail: int, parts: int, fixed_tails: bool) -> int:
+    """The part of an epoch that an edge is sampled in."""
+    lower, upper = (0, tail) if fixed_tails else (min(head, tail), max(head, tail))
+    part = _mixed_bits(_mixed_bits(lower) ^ upper) * parts >> 32
+    return part if fixed_tails or head < tail else parts - 1 - part
+
+
+def _negatives(seed: int, epoch: int, head: int, tail: int, count: int, n: int) -> list[int]:
+    words: list[int] = []
+    for block in range(-(-count // 5)):
+        low, high = philox(seed, epoch | block << 32, head, tail)
+        four = [half >> shift & 0xFFFFFFFF for half in (low, high) for shift in (0, 32)]
+        words += [*four, four[0] ^ four[1] ^ four[2] ^ four[3]]
+    return [word * n >> 32 for word in words[:count]]
+
+
 def sgd_layout(
     positions: Floats,
     indptr: Ints,
@@ -251,36 +273,29 @@ def sgd_layout(
     seed: int = 0,
     anchors: Floats | None = None,
 ) -> Floats:
-    """Positions after the epochs: in each, one synchronous step for each part of every row."""
+    """Positions after the epochs: in each, one synchronous step for each part of the edges."""
     now = np.asarray(positions, dtype=np.float64)
-    shares = weights / weights.max()
-    blocks = -(-negatives // 4)
+    fixed = anchors is not None
+    singles = np.asarray(weights, dtype=np.float32)
+    shares = singles / singles.max()  # the schedule is one of float32
+    heads = np.repeat(np.arange(len(now)), np.diff(indptr))
+    ends = [(int(i), int(j)) for i, j in zip(heads, tails, strict=True)]
+    parts = np.array([_part_of(i, j, steps_per_epoch, fixed) for i, j in ends])
     for step in range(n_epochs * steps_per_epoch):
         epoch, part = divmod(step, steps_per_epoch)
+        due = np.floor(shares * np.float32(epoch + 1)) > np.floor(shares * np.float32(epoch))
         others = now if anchors is None else np.asarray(anchors, dtype=np.float64)
         sums = np.zeros_like(now)
-        for i in range(len(now)):
-            length = int(indptr[i + 1] - indptr[i])
-            first, last = (length * p // steps_per_epoch for p in (part, part + 1))
-            for place in range(first, last):
-                edge = indptr[i] + place
-                # An edge of the largest weight is a 2^-32 short of one sample an epoch.
-                share = min(int(shares[edge] * 2**32), 2**32 - 1)
-                if (epoch + 1) * share >> 32 == epoch * share >> 32:
-                    continue
-                words = [
-                    w >> shift & 0xFFFFFFFF
-                    for block in range(blocks)
-                    for w in philox(seed, step, i, (place - first) * blocks + block)
-                    for shift in (0, 32)
-                ]
-                drawn = [(w * len(others)) >> 32 for w in words[:negatives]]
-                scales = [2.0 if anchors is None else 1.0] + [1.0] * negatives
-                for slot, j in enumerate([int(tails[edge]), *drawn]):
-                    difference = now[i] - others[j]
-                    strength = repulsion_strength if slot else None
-                    term = _layout_factor(difference, a, b, strength) * difference
-                    sums[i] += scales[slot] * np.clip(term, -4, 4)
+        for e in np.flatnonzero(due & (parts == part)):
+            i, j = ends[e]
+            drawn = _negatives(seed, epoch, i, j, negatives, len(others))
+            pairs = [(i, others[j], None)] + [(i, others[k], repulsion_strength) for k in drawn]
+            if not fixed:
+                pairs.append((j, others[i], None))
+            for point, other, strength in pairs:
+                difference = now[point] - other
+                term = _layout_factor(difference, a, b, strength) * difference
+                sums[point] += np.clip(term, -4, 4)
         size = learning_rate * (1 - epoch / n_epochs)
         now = now + size * np.clip(sums, -8, 8)
     return now
