@@ -94,9 +94,10 @@ def test_bertopic_reduces_by_our_umap(rows: Any, tmp_path: Path) -> None:
     assert adjusted_rand_score(model.transform(documents[:60], embeddings=new)[0], kinds[:60]) > 0.9
     model.save(tmp_path / "topics", serialization="pickle")
     restored = bertopic.BERTopic.load(tmp_path / "topics")
-    assert restored.transform(documents[:60], embeddings=new)[0] == model.transform(
-        documents[:60], embeddings=new
-    )[0]
+    assert (
+        restored.transform(documents[:60], embeddings=new)[0]
+        == model.transform(documents[:60], embeddings=new)[0]
+    )
 
 
 def test_bertopic_takes_labels(rows: Any) -> None:

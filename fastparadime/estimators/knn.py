@@ -20,8 +20,10 @@ if TYPE_CHECKING:
     import scipy.sparse
 
 
-class KNNTransformer(  # type: ignore[misc]
-    ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
+class KNNTransformer(
+    ClassNamePrefixFeaturesOutMixin,  # type: ignore[misc]
+    TransformerMixin,  # type: ignore[misc]
+    BaseEstimator,  # type: ignore[misc]
 ):
     """The graph of k nearest neighbours, in the form that others take as precomputed.
 
