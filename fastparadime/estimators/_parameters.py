@@ -87,7 +87,7 @@ def check_parameters(estimator: UMAP) -> Settings:
         target_weight=_share(estimator.target_weight, "target_weight"),
         unique=unique,
         unrelated_distance=_unrelated_distance(estimator.disconnection_distance, metric),
-        seed=_seed_of(estimator.random_state),
+        seed=seed_of(estimator.random_state),
         transform_seed=check_integer(
             estimator.transform_seed, "transform_seed", minimum=0, maximum=2**63 - 1
         ),
@@ -116,9 +116,7 @@ def _refuse_unsupported(estimator: UMAP) -> None:
 
 def _check_without_effect(estimator: UMAP) -> None:
     """Parameters that change nothing here are still held to umap-learn's ranges."""
-    n_jobs = estimator.n_jobs
-    if n_jobs is not None and (check_integer(n_jobs, "n_jobs", minimum=-1) == 0):
-        raise ValueError("n_jobs must be a positive integer, -1 or None, not 0")
+    check_n_jobs(estimator.n_jobs)
     check_positive(estimator.dens_lambda, "dens_lambda", zero_ok=True)
     _share(estimator.dens_frac, "dens_frac")
     check_positive(estimator.dens_var_shift, "dens_var_shift", zero_ok=True)
@@ -127,6 +125,12 @@ def _check_without_effect(estimator: UMAP) -> None:
         check_integer(estimator.target_n_neighbors, "target_n_neighbors", minimum=2)
     if estimator.tqdm_kwds is not None and not isinstance(estimator.tqdm_kwds, dict):
         raise TypeError(f"tqdm_kwds must be a dictionary or None, not {estimator.tqdm_kwds!r}")
+
+
+def check_n_jobs(n_jobs: Any) -> None:
+    """Accepted for scikit-learn's sake: the threads are torch's."""
+    if n_jobs is not None and check_integer(n_jobs, "n_jobs", minimum=-1) == 0:
+        raise ValueError("n_jobs must be a positive integer, -1 or None, not 0")
 
 
 def _share(value: Any, name: str) -> float:
@@ -183,7 +187,8 @@ def _unrelated_distance(value: Any, metric: Metric) -> float:
     return float(value)
 
 
-def _seed_of(random_state: Any) -> int:
+def seed_of(random_state: Any) -> int:
+    """The seed that a `random_state` of scikit-learn's kinds stands for; None draws one."""
     if random_state is None:
         return draw_seed()
     if isinstance(random_state, np.random.RandomState):
