@@ -17,6 +17,7 @@ enable_language(CUDA)
 string(REPLACE ";" " " FASTPARADIME_CUDA_ARCHITECTURES "${CMAKE_CUDA_ARCHITECTURES}")
 
 target_sources(_core PRIVATE
+  csrc/cuda/density.cu
   csrc/cuda/edge_loss.cu
   csrc/cuda/edge_sampler.cu
   csrc/cuda/gather_rows.cu

@@ -211,3 +211,21 @@ def sgd_layout(
     target: Target,
     /,
 ) -> None: ...
+
+class DensityGraph:
+    def __init__(
+        self, positions: int, indptr: int, tails: int, n: int, dim: int, a: float, b: float
+    ) -> None: ...
+
+def density_radii(squares: int, strengths: int, graph: DensityGraph, target: Target, /) -> None: ...
+def density_step(
+    moved: int,
+    weights: int,
+    pulls: int,
+    graph: DensityGraph,
+    gain: float,
+    samples: float,
+    size: float,
+    target: Target,
+    /,
+) -> None: ...
