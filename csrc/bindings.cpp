@@ -102,11 +102,11 @@ void bind_graph(py::module_& m) {
   m.def(
       "rerank",
       [](Address indices, Address distances, Address X, Address candidates, Address points,
-         Index first_row, Index rows, Index count, Index dim, Index k, int metric, float p,
-         const Target& target) {
+         Address queries, Index first_row, Index rows, Index count, Index dim, Index k, int metric,
+         float p, const Target& target) {
         rerank({at<std::int32_t>(indices), at<float>(distances), at<float>(X),
-                at<std::int32_t>(candidates), at<std::int32_t>(points), first_row, rows, count, dim,
-                k, static_cast<Metric>(metric), p},
+                at<std::int32_t>(candidates), at<std::int32_t>(points), at<float>(queries),
+                first_row, rows, count, dim, k, static_cast<Metric>(metric), p},
                target);
       },
       no_gil, "True distances to candidate neighbours, the k nearest of them in order.");

@@ -81,6 +81,7 @@ def rerank(
     X: int,
     candidates: int,
     points: int,
+    queries: int,
     first_row: int,
     rows: int,
     count: int,

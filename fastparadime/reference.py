@@ -293,8 +293,9 @@ def density_radii(
     n = len(positions)
     d2 = ((positions[heads] - positions[tails]) ** 2).sum(axis=1)
     q = 1 / (1 + a * d2**b)
-    strengths = np.bincount(heads, q, n)
-    squares = np.bincount(heads, q * d2, n)
+    strengths, squares = np.zeros(n), np.zeros(n)
+    np.add.at(strengths, heads, q)
+    np.add.at(squares, heads, q * d2)
     return np.divide(squares, strengths, out=np.zeros(n), where=strengths > 0), strengths
 
 

@@ -143,6 +143,8 @@ class DensityTerm:
             points.data_ptr(),
             self.edges.indptr.data_ptr(),
             self.edges.tails.data_ptr(),
-            *points.shape,
-            *self.curve,
+            len(points),
+            points.shape[1],
+            self.curve[0],
+            self.curve[1],
         )

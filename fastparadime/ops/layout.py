@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 
 import torch
 
@@ -44,6 +44,8 @@ def sgd_layout(
     largest_weight: float | None = None,
     steps_per_epoch: int | None = None,
     progress: Callable[[int], object] | None = None,
+    stops: Collection[int] = (),
+    at_stop: Callable[[int, torch.Tensor], object] | None = None,
 ) -> torch.Tensor:
     """Positions after UMAP's stochastic gradient descent on the cross-entropy of a graph.
 
@@ -80,6 +82,11 @@ def sgd_layout(
         one edge of a point is sampled in each on average, at most 32.
     progress : callable, optional
         Called with the number of epochs done, now and then.
+    stops : collection of int
+        Numbers of epochs done, in [1, n_epochs], at which `at_stop` is called.
+    at_stop : callable, optional
+        Called with the number of epochs done and the positions, float32 (n, dim), which it may
+        change in place.
 
     Returns
     -------
@@ -106,35 +113,22 @@ def sgd_layout(
         negative_sample_rate, "negative_sample_rate", minimum=0, maximum=2**16
     )
     seed = check_integer(seed, "seed", minimum=0, maximum=2**64 - 1)
+    stops = {check_integer(stop, "stops", minimum=1, maximum=n_epochs) for stop in stops}
     rates, due = _sampling_rates(graph.weights, largest_weight, n)
     steps = _steps(steps_per_epoch, due)
     indptr, order = _parts(graph.indptr, steps)
     tails, rates = graph.tails[order], rates[order]
     with on_device(start):
         moved, scratch = start.clone(), torch.empty_like(start)
-        for first, last in _calls(n_epochs, due * n):
+        for first, last in _calls(n_epochs, due * n, stops):
             _core.sgd_layout(
-                moved.data_ptr(),
-                scratch.data_ptr(),
-                0 if anchors is None else others.data_ptr(),
-                indptr.data_ptr(),
-                tails.data_ptr(),
-                rates.data_ptr(),
-                lanes.data_ptr(),
-                n,
-                dim,
-                len(others),
-                negatives,
-                steps,
-                first,
-                last,
-                n_epochs,
-                size,
-                seed,
-                *curve,
-                strength,
+                moved.data_ptr(), scratch.data_ptr(), 0 if anchors is None else others.data_ptr(),
+                indptr.data_ptr(), tails.data_ptr(), rates.data_ptr(), lanes.data_ptr(), n, dim,
+                len(others), negatives, steps, first, last, n_epochs, size, seed, *curve, strength,
                 target_of(start),
-            )
+            )  # fmt: skip
+            if at_stop is not None and last in stops:
+                at_stop(last, moved)
             if progress is not None:
                 progress(last)
     return moved
@@ -227,9 +221,12 @@ def _steps(wanted: int | None, due: float) -> int:
     return check_integer(wanted, "steps_per_epoch", minimum=1, maximum=2**16)
 
 
-def _calls(n_epochs: int, sampled: float) -> Iterator[tuple[int, int]]:
+def _calls(n_epochs: int, sampled: float, stops: Collection[int]) -> Iterator[tuple[int, int]]:
     """First and one past the last epoch of each call of the core, by the edges of an epoch."""
     affordable = int(_SAMPLED_PER_CALL / max(1.0, sampled))
     stride = max(1, min(_MOST_EPOCHS_PER_CALL, affordable))
-    for first in range(0, n_epochs, stride):
-        yield first, min(n_epochs, first + stride)
+    first = 0
+    for end in sorted({*stops, n_epochs}):
+        for start in range(first, end, stride):
+            yield start, min(end, start + stride)
+        first = end

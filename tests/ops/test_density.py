@@ -12,6 +12,7 @@ import torch
 from fastparadime import ops, reference
 
 A, B = 1.577, 0.8951
+MOVES = True
 
 
 def random_case(
@@ -84,8 +85,8 @@ def test_moves_are_those_of_umap_learn(scale: float) -> None:
         """At a step so small that the order of the edges does not matter."""
         moved, once = points.copy(), np.ones(len(heads))
         layouts._optimize_layout_euclidean_single_epoch(
-            moved, moved, heads, tails, n, once, A, B, np.zeros((n, 3), np.int64), 1.0, 2, True,
-            size, once, once.copy() + 2, once.copy() - 1, 1, True, strengths, own, covariance,
+            moved, moved, heads, tails, n, once, A, B, np.zeros((n, 3), np.int64), 1.0, 2, MOVES,
+            size, once, once.copy() + 2, once.copy() - 1, 1, MOVES, strengths, own, covariance,
             deviation, own.mean(), strength, wanted, mu, mu.sum(),
         )  # fmt: skip
         return (moved.astype(np.float64) - points) / size
