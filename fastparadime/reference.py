@@ -323,7 +323,6 @@ def density_step(
     variance = own.var() + variance_shift
     covariance = own @ wanted / (n - 1)
     pulls = wanted - covariance * (own - own.mean()) / variance
-    moved = positions.copy()
     sums = np.zeros_like(positions)
     for j, k, weight in zip(heads, tails, weights, strict=True):
         difference = positions[j] - positions[k]
@@ -336,5 +335,4 @@ def density_step(
         coefficient = strength * weights.sum() * slope / (weight * np.sqrt(variance) * n)
         term = np.clip(2 * coefficient * difference, -4, 4)
         sums[j] += 2 * weight / weights.max() * term
-    moved += size * np.clip(sums, -8, 8)
-    return moved
+    return positions + size * sums

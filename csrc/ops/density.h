@@ -47,8 +47,9 @@ FPD_HD float density_term(const DensityStepArgs& args, float factor, float diffe
   return args.samples * weight * limited(factor * difference, kTermLimit);
 }
 
+// The sum is not cut: radii would fall short of those of the data.
 FPD_HD float density_moved(const DensityStepArgs& args, float position, float sum) {
-  return position + args.size * limited(sum, kSumLimit);
+  return position + args.size * sum;
 }
 
 namespace cpu {

@@ -59,15 +59,19 @@ class Placed:
 
     def query(self, rows: Any, k: int) -> tuple[Array, Array]:
         """Indices and distances (m, k) of the nearest rows of the fit, as umap.plot asks."""
-        indices, distances = self.index.nearest(like(rows, self.rows), k)
+        indices, distances = self.index.nearest(self._queries(rows), k)
         return indices.numpy(), distances.numpy()
+
+    def _queries(self, rows: Any) -> Any:
+        # Distances that a sparse matrix does not store are not zero.
+        return rows if self.settings.metric == "precomputed" else like(rows, self.rows)
 
     def memberships(self, rows: Any) -> Any:
         """The strengths that tie new rows to those of the fit: CSR float32 (m, n)."""
         import scipy.sparse
 
         k = min(self.settings.n_neighbors, self.rows.shape[0])
-        indices, distances = self.index.nearest(like(rows, self.rows), k)
+        indices, distances = self.index.nearest(self._queries(rows), k)
         weights = query_strengths(distances, self.settings)
         starts = np.arange(len(indices) + 1) * k
         entries = (weights.numpy().ravel(), indices.numpy().ravel(), starts)
@@ -79,7 +83,7 @@ class Placed:
     def place(self, rows: Any) -> Array:
         """Positions of new rows, float32 (m, dim); NaN for rows without any neighbour."""
         assert self.positions is not None
-        queries = like(rows, self.rows)
+        queries = self._queries(rows)
         reached = self._reached
         if reached is not self and self.settings.metric == "precomputed":
             queries = queries[:, np.isfinite(self.positions[:, 0])]
@@ -131,25 +135,35 @@ class Placed:
 
 
 def query_strengths(distances: torch.Tensor, settings: Settings) -> torch.Tensor:
-    """Membership strengths (m, k) of the neighbours of new rows, which sum to log2(k).
+    """Membership strengths (m, k) of the neighbours of new rows; all but the first's sum to log2(k).
 
-    Their offsets count from zero, not from the nearest one: a new row need not be connected. A
+    Offsets count from zero, not from the nearest one: a new row need not be connected. A
     `local_connectivity` above 1 leaves what is above 1. Neighbours too far to be related have 0.
     """
     k = distances.shape[1]
     mean = torch.zeros(len(distances), dtype=torch.float64)
     for j in range(k):  # in one order, whatever the number of rows
         mean += distances[:, j] / k
-    # A neighbour next to nothing away becomes the nearest one. It adds 1 to the sum, and log2(2 k)
-    # is 1 more than log2(k); with its offset above zero, sigma depends on its own row alone.
-    nearest = (1e-6 * mean).float()[:, None]
-    extended = torch.cat([nearest, distances], dim=1)
-    connectivity = max(1.0, settings.local_connectivity)
-    strengths = ops.smooth_knn(
-        extended, "umap", n_neighbors=2 * k, local_connectivity=connectivity
-    ).weights
+    # A neighbour next to nothing away stands for the row itself. It adds 1 to the sum, and
+    # log2(2 k) is 1 more than log2(k); with its offset above zero, a result depends on its own row
+    # alone.
+    itself = (1e-6 * mean).float()[:, None]
+    offsets = distances
+    if settings.local_connectivity > 1:
+        rho = ops.smooth_knn(
+            torch.cat([itself, distances], dim=1),
+            "umap",
+            local_connectivity=settings.local_connectivity,
+        ).rho
+        offsets = (distances - rho[:, None]).clamp_min(0.0)
+    extended = torch.cat([itself, offsets[:, 1:]], dim=1)
+    strengths, _, sigma = ops.smooth_knn(extended, "umap", n_neighbors=2 * k)
+    nearest = offsets[:, 0]
+    strengths[:, 0] = torch.where(nearest > 0, torch.exp(-nearest / sigma), 1.0)
+    if k == 1:  # nothing to tell a scale by
+        strengths.fill_(1.0)
     related = distances < settings.unrelated_distance
-    return strengths[:, 1:].masked_fill(~related, 0.0).contiguous()
+    return strengths.masked_fill(~related, 0.0)
 
 
 def weighted_means(weights: torch.Tensor, indices: torch.Tensor, anchors: Array) -> Array:
