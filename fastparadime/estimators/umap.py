@@ -174,14 +174,14 @@ class UMAP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, UmapParameters):  
         placed = Placed(rows, None, settings, settings.row_metric.space(rows))
         report = Report(self.verbose, self.tqdm_kwds)
         fitted = fit_graph(rows, target, knn, placed.space, settings, report)
-        self._supervised = target is not None
+        supervised = target is not None
         if settings.graph_alone:
-            self._keep_graph(placed, fitted)
+            self._keep_graph(placed, fitted, supervised=supervised)
             return self
         report.say("UMAP: initial positions")
         start = _positions.start_positions(rows, fitted.edges, settings)
         found = lay_out(start, fitted, settings, report)
-        self._keep_graph(replace(placed, positions=found.final), fitted)
+        self._keep_graph(replace(placed, positions=found.final), fitted, supervised=supervised)
         self._keep_positions(found, inverse, table.dtype)
         return self
 
@@ -303,14 +303,20 @@ class UMAP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, UmapParameters):  
             n_epochs=later_epochs(settings),
             learning_rate=settings.learning_rate / 4,
         )
-        self._keep_graph(Placed(rows, found.final, settings, self._placed.space), fitted)
-        self._keep_positions(found, None, self.embedding_.dtype)
+        placed, dtype = (
+            replace(self._placed, rows=rows, positions=found.final),
+            self.embedding_.dtype,
+        )
+        self._keep_graph(placed, fitted, supervised=False)
+        self._keep_positions(found, None, dtype)
         return self
 
-    def _keep_graph(self, placed: Placed, fitted: Fitted) -> None:
+    def _keep_graph(self, placed: Placed, fitted: Fitted, *, supervised: bool) -> None:
         """Keeps the graph, and under umap-learn's names what others read."""
         import scipy.sparse
 
+        for name in ("embedding_", "embedding_list_", "rad_orig_", "rad_emb_"):  # of a fit before
+            self.__dict__.pop(name, None)
         n = placed.rows.shape[0]
         indptr, _, tails, weights = (part.numpy() for part in fitted.edges)
         self.graph_ = scipy.sparse.csr_matrix((weights, tails, indptr), shape=(n, n))
@@ -319,6 +325,7 @@ class UMAP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, UmapParameters):  
         self._placed = placed
         self._a, self._b = settings.a, settings.b
         self._raw_data = placed.rows
+        self._supervised = supervised
         self._sparse_data = _rows.is_sparse(placed.rows)
         self._small_data = n < _SMALL_DATA
         self._n_neighbors = fitted.n_neighbors
