@@ -20,6 +20,7 @@ string(REGEX REPLACE "^native$" "${CMAKE_CUDA_ARCHITECTURES_NATIVE}" FASTPARADIM
 string(REPLACE ";" " " FASTPARADIME_CUDA_ARCHITECTURES "${FASTPARADIME_CUDA_ARCHITECTURES}")
 
 target_sources(_core PRIVATE
+  csrc/cuda/density.cu
   csrc/cuda/edge_loss.cu
   csrc/cuda/edge_sampler.cu
   csrc/cuda/gather_rows.cu

@@ -102,11 +102,11 @@ void bind_graph(py::module_& m) {
   m.def(
       "rerank",
       [](Address indices, Address distances, Address X, Address candidates, Address points,
-         Index first_row, Index rows, Index count, Index dim, Index k, int metric, float p,
-         const Target& target) {
+         Address queries, Index first_row, Index rows, Index count, Index dim, Index k, int metric,
+         float p, const Target& target) {
         rerank({at<std::int32_t>(indices), at<float>(distances), at<float>(X),
-                at<std::int32_t>(candidates), at<std::int32_t>(points), first_row, rows, count, dim,
-                k, static_cast<Metric>(metric), p},
+                at<std::int32_t>(candidates), at<std::int32_t>(points), at<float>(queries),
+                first_row, rows, count, dim, k, static_cast<Metric>(metric), p},
                target);
       },
       no_gil, "True distances to candidate neighbours, the k nearest of them in order.");
@@ -293,6 +293,32 @@ void bind_layout(py::module_& m) {
       no_gil, "Epochs of UMAP's stochastic layout, on positions in place.");
 }
 
+void bind_density(py::module_& m) {
+  py::class_<DensityGraph>(m, "DensityGraph")
+      .def(
+          py::init([](Address positions, Address indptr, Address tails, Index n, Index dim, float a,
+                      float b) {
+            return DensityGraph{
+                at<float>(positions), at<Index>(indptr), at<std::int32_t>(tails), n, dim, {{a, b}}};
+          }),
+          "positions"_a, "indptr"_a, "tails"_a, "n"_a, "dim"_a, "a"_a, "b"_a);
+  m.def(
+      "density_radii",
+      [](Address squares, Address strengths, const DensityGraph& graph, const Target& target) {
+        density_radii({at<float>(squares), at<float>(strengths), graph}, target);
+      },
+      no_gil, "Squared local radii of positions and the sums of their strengths.");
+  m.def(
+      "density_step",
+      [](Address moved, Address weights, Address pulls, const DensityGraph& graph, float gain,
+         float samples, float size, const Target& target) {
+        density_step({at<float>(moved), at<float>(weights), at<DensityPull>(pulls), graph, gain,
+                      samples, size},
+                     target);
+      },
+      no_gil, "One step of densMAP's term.");
+}
+
 }  // namespace
 
 PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
@@ -314,4 +340,5 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
   bind_descent(m);
   bind_training(m);
   bind_layout(m);
+  bind_density(m);
 }

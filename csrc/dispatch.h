@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <stdexcept>
 
+#include "ops/density.h"
 #include "ops/edge_loss.h"
 #include "ops/edge_sampler.h"
 #include "ops/gather_rows.h"
@@ -53,6 +54,8 @@ inline void gather_rows(const GatherRowsArgs& a, const Target& t) { FPD_DISPATCH
 inline void graph_matmul(const GraphMatmulArgs& a, const Target& t) { FPD_DISPATCH(graph_matmul, a, t); }
 inline void subgraph(const SubgraphArgs& a, const Target& t) { FPD_DISPATCH(subgraph, a, t); }
 inline void rerank(const RerankArgs& a, const Target& t) { FPD_DISPATCH(rerank, a, t); }
+inline void density_radii(const DensityRadiiArgs& a, const Target& t) { FPD_DISPATCH(density_radii, a, t); }
+inline void density_step(const DensityStepArgs& a, const Target& t) { FPD_DISPATCH(density_step, a, t); }
 inline void sgd_layout(const SgdLayoutArgs& a, const Target& t) { FPD_DISPATCH(sgd_layout, a, t); }
 // clang-format on
 

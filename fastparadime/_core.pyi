@@ -81,6 +81,7 @@ def rerank(
     X: int,
     candidates: int,
     points: int,
+    queries: int,
     first_row: int,
     rows: int,
     count: int,
@@ -243,6 +244,24 @@ def sgd_layout(
     a: float,
     b: float,
     repulsion_strength: float,
+    target: Target,
+    /,
+) -> None: ...
+
+class DensityGraph:
+    def __init__(
+        self, positions: int, indptr: int, tails: int, n: int, dim: int, a: float, b: float
+    ) -> None: ...
+
+def density_radii(squares: int, strengths: int, graph: DensityGraph, target: Target, /) -> None: ...
+def density_step(
+    moved: int,
+    weights: int,
+    pulls: int,
+    graph: DensityGraph,
+    gain: float,
+    samples: float,
+    size: float,
     target: Target,
     /,
 ) -> None: ...

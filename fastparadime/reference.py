@@ -299,3 +299,55 @@ def sgd_layout(
         size = learning_rate * (1 - epoch / n_epochs)
         now = now + size * np.clip(sums, -8, 8)
     return now
+
+
+def density_radii(
+    positions: Floats, heads: Ints, tails: Ints, a: float, b: float
+) -> tuple[Floats, Floats]:
+    """Squared local radii (n,) of positions by a graph's edges, and sums of their strengths."""
+    n = len(positions)
+    d2 = ((positions[heads] - positions[tails]) ** 2).sum(axis=1)
+    q = 1 / (1 + a * d2**b)
+    strengths, squares = np.zeros(n), np.zeros(n)
+    np.add.at(strengths, heads, q)
+    np.add.at(squares, heads, q * d2)
+    return np.divide(squares, strengths, out=np.zeros(n), where=strengths > 0), strengths
+
+
+def density_step(
+    positions: Floats,
+    heads: Ints,
+    tails: Ints,
+    weights: Floats,
+    radii: Floats,
+    a: float,
+    b: float,
+    size: float,
+    *,
+    strength: float = 2.0,
+    variance_shift: float = 0.1,
+) -> Floats:
+    """Positions after one epoch of densMAP's term at a step size; `radii` are log radii (n,).
+
+    umap-learn sums strengths from both ends of both directions of a pair: twice those of a row.
+    """
+    n = len(positions)
+    squares, strengths = density_radii(positions, heads, tails, a, b)
+    own = np.log(1e-8 + squares)
+    wanted = (radii - radii.mean()) / radii.std()
+    variance = own.var() + variance_shift
+    covariance = own @ wanted / (n - 1)
+    pulls = wanted - covariance * (own - own.mean()) / variance
+    sums = np.zeros_like(positions)
+    for j, k, weight in zip(heads, tails, weights, strict=True):
+        difference = positions[j] - positions[k]
+        d2 = difference @ difference
+        q = 1 / (1 + a * d2**b)
+        slope = 0.0
+        for i in (j, k):
+            inner = (1 - b * (1 - q)) / np.exp(own[i]) + a * b * d2 ** (b - 1) * q
+            slope += pulls[i] * q / (2 * strengths[i]) * inner
+        coefficient = strength * weights.sum() * slope / (weight * np.sqrt(variance) * n)
+        term = np.clip(2 * coefficient * difference, -4, 4)
+        sums[j] += 2 * weight / weights.max() * term
+    return positions + size * sums

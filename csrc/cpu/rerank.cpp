@@ -30,7 +30,7 @@ FPD_HD float row_distance(const DistanceType& distance, const float* x, const fl
 
 // Distances of one row to its candidates; empty ones are left as they are.
 FPD_MULTIVERSION void row_distances(const RerankArgs& args, std::int64_t row, float* distances) {
-  const float* x = args.X + args.point(row) * args.dim;
+  const float* x = args.values(row);
   const std::int32_t* candidates = args.candidates + row * args.count;
   visit_metric(args.metric, args.p, [&](const auto& distance) FPD_INLINE_LAMBDA {
     for (std::int64_t j = 0; j < args.count; ++j) {

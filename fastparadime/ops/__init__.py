@@ -6,6 +6,7 @@ argument name, allocates the outputs, and hands addresses and the current stream
 """
 
 from fastparadime.ops._checks import build_info, resolve_device
+from fastparadime.ops.density import DensityTerm
 from fastparadime.ops.descent import NeighborDescent, leaf_size, list_width, nn_descent
 from fastparadime.ops.edges import (
     EdgeBatch,
@@ -31,6 +32,7 @@ from fastparadime.ops.sparse import SPARSE_METRICS, SparseTable
 __all__ = [
     "METRICS",
     "SPARSE_METRICS",
+    "DensityTerm",
     "EdgeBatch",
     "EdgeSampler",
     "Edges",

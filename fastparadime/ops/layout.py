@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 
 import torch
 
@@ -45,6 +45,8 @@ def sgd_layout(
     largest_weight: float | None = None,
     steps_per_epoch: int | None = None,
     progress: Callable[[int], object] | None = None,
+    stops: Collection[int] = (),
+    at_stop: Callable[[int, torch.Tensor], object] | None = None,
 ) -> torch.Tensor:
     """Positions after UMAP's stochastic gradient descent on the cross-entropy of a graph.
 
@@ -82,6 +84,11 @@ def sgd_layout(
         a point samples two thirds of an edge in each on average, at most 32.
     progress : callable, optional
         Called with the number of epochs done, now and then.
+    stops : collection of int
+        Numbers of epochs done, in [1, n_epochs], at which `at_stop` is called.
+    at_stop : callable, optional
+        Called with the number of epochs done and the positions, float32 (n, dim), which it may
+        change in place.
 
     Returns
     -------
@@ -104,6 +111,7 @@ def sgd_layout(
     n_epochs, negatives, seed = _checked_counts(n_epochs, negative_sample_rate, seed)
     size = check_positive(learning_rate, "learning_rate", zero_ok=True)
     strength = check_positive(repulsion_strength, "repulsion_strength", zero_ok=True)
+    stops = {check_integer(stop, "stops", minimum=1, maximum=n_epochs) for stop in stops}
     largest, sampled = _sampling(graph.weights, largest_weight)
     steps = _steps(steps_per_epoch, sampled / max(1, n))
     with on_device(start):
@@ -111,7 +119,7 @@ def sgd_layout(
         moved, following = start.clone(), torch.empty_like(start)
         bytes_needed = _core.sgd_layout_scratch(n, len(graph.weights), steps, target)
         scratch = torch.empty(bytes_needed, dtype=torch.uint8, device=start.device)
-        for first, last in _calls(n_epochs, sampled):
+        for first, last in _calls(n_epochs, sampled, stops):
             _core.sgd_layout(
                 moved.data_ptr(),
                 following.data_ptr(),
@@ -136,6 +144,8 @@ def sgd_layout(
                 strength,
                 target,
             )
+            if at_stop is not None and last in stops:
+                at_stop(last, moved)
             if progress is not None:
                 progress(last)
     return moved
@@ -216,9 +226,12 @@ def _steps(wanted: int | None, due: float) -> int:
     return check_integer(wanted, "steps_per_epoch", minimum=1, maximum=2**16)
 
 
-def _calls(n_epochs: int, sampled: float) -> Iterator[tuple[int, int]]:
+def _calls(n_epochs: int, sampled: float, stops: Collection[int]) -> Iterator[tuple[int, int]]:
     """First and one past the last epoch of each call of the core, by the edges of an epoch."""
     affordable = int(_SAMPLED_PER_CALL / max(1.0, sampled))
     stride = max(1, min(_MOST_EPOCHS_PER_CALL, affordable))
-    for first in range(0, n_epochs, stride):
-        yield first, min(n_epochs, first + stride)
+    first = 0
+    for end in sorted({*stops, n_epochs}):
+        for start in range(first, end, stride):
+            yield start, min(end, start + stride)
+        first = end

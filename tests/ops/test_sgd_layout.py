@@ -266,3 +266,21 @@ def test_bad_input(change: dict[str, Any], message: str) -> None:
     arguments = {"positions": START, "edges": GRAPH, "a": A, "b": B, "n_epochs": 2, **change}
     with pytest.raises(ValueError, match=message):
         ops.sgd_layout(**arguments)
+
+
+def test_stops_see_and_change_the_positions() -> None:
+    edges, start = random_graph(40, 4), random_positions(40, 2)
+    seen: dict[int, torch.Tensor] = {}
+    final = ops.sgd_layout(
+        start, edges, A, B, 23, stops=[5, 16, 23], at_stop=lambda e, x: seen.update({e: x.clone()})
+    )
+    assert torch.equal(final, ops.sgd_layout(start, edges, A, B, 23))
+    assert list(seen) == [5, 16, 23]
+    assert torch.equal(seen[23], final)
+    assert not torch.equal(seen[5], seen[16])
+    changed = ops.sgd_layout(
+        start, edges, A, B, 23, stops=[23], at_stop=lambda _, x: x.mul_(2), steps_per_epoch=1
+    )
+    assert torch.equal(changed, 2 * ops.sgd_layout(start, edges, A, B, 23, steps_per_epoch=1))
+    with pytest.raises(ValueError, match=r"stops must be an integer in \[1, 23\], not 24"):
+        ops.sgd_layout(start, edges, A, B, 23, stops=[24])
