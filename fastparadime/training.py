@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -9,7 +11,7 @@ from typing import cast
 
 import torch
 
-from fastparadime import exceptions, models, ops
+from fastparadime import exceptions, models, ops, stepping
 from fastparadime import loss as losses
 from fastparadime.optim import make_optimizer
 from fastparadime.phases import TrainingPhase
@@ -135,6 +137,50 @@ def _step_losses(
         yield value
 
 
+def _torch_steps(
+    model: torch.nn.Module, phase: TrainingPhase, data: TrainingData, total: int
+) -> Iterator[torch.Tensor]:
+    """Takes the steps of a phase and gives the loss of each."""
+    optimizer = make_optimizer(phase.optimizer, model, phase.learning_rate, **phase.kwargs)
+    for step, loss in enumerate(_step_losses(model, phase, data, data.seed)):
+        if phase.schedule != "constant":
+            for group in optimizer.param_groups:
+                group["lr"] = phase.learning_rate_at(step, total)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        yield loss.detach()
+
+
+def _native_steps(
+    model: torch.nn.Module, phase: TrainingPhase, data: TrainingData, total: int
+) -> Iterator[torch.Tensor] | None:
+    """The same without torch where that is possible, else None."""
+    loss = cast(losses.PositionLoss | losses.RelationLoss, phase.loss)
+    curve = fused_curve(loss, data.batch_relations, phase)
+    if type(loss) is losses.PositionLoss and phase.sampling == "standard":
+        data_key, rows = loss.data_key, phase.batch_size
+    elif curve is not None:
+        data_key = _embedded_entry(loss, data.batch_relations)
+        rows = phase.batch_size * (2 + phase.neg_sampling_rate)
+    else:
+        return None
+    table = data.entries[data_key]
+    rows = min(rows, len(table))
+    network = stepping.network_of(model, phase, loss.embedding_method, table, rows)
+    if network is None:
+        return None
+    rate = functools.partial(phase.learning_rate_at, steps=total)
+    if curve is not None:
+        edges = _edge_batches(phase, data, data.seed)
+        return stepping.edge_steps(network, loss, edges, curve, total, rate)  # type: ignore[arg-type]
+    batches = itertools.chain.from_iterable(
+        item_batches(data.entries, phase.batch_size, derive(data.seed, epoch))
+        for epoch in range(phase.epochs)
+    )
+    return stepping.position_steps(network, loss, table, batches, rate)  # type: ignore[arg-type]
+
+
 class _Guard:
     """Stops a phase whose loss or weights are no longer finite, and takes good weights back.
 
@@ -217,19 +263,13 @@ def run_phase(
 
     n = len(next(iter(data.entries.values())))
     per_epoch = _batches_per_epoch(phase, n)
-    optimizer = make_optimizer(phase.optimizer, model, phase.learning_rate, **phase.kwargs)
     if verbose:
         log(f"Beginning training phase '{phase.name}'.")
     total = phase.epochs * per_epoch
     guard = _Guard(model, phase)
+    steps = _native_steps(model, phase, data, total) or _torch_steps(model, phase, data, total)
     with tqdm(total=total, desc=phase.name, unit="step", disable=not progress) as bar:
-        for step, loss in enumerate(_step_losses(model, phase, data, data.seed), start=1):
-            if phase.schedule != "constant":
-                for group in optimizer.param_groups:
-                    group["lr"] = phase.learning_rate_at(step - 1, total)
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
+        for step, loss in enumerate(steps, start=1):
             guard.watch(loss)
             bar.update()
             if step % per_epoch == 0:

@@ -6,12 +6,15 @@ argument name, allocates the outputs, and hands addresses and the current stream
 """
 
 from fastparadime.ops._checks import build_info, resolve_device
+from fastparadime.ops.adam import Adam
 from fastparadime.ops.descent import NeighborDescent, leaf_size, list_width, nn_descent
 from fastparadime.ops.edges import (
     EdgeBatch,
     EdgeSampler,
     gather_rows,
     negative_edge_cross_entropy,
+    negative_edge_gradients,
+    scatter_add,
     unique_nodes,
 )
 from fastparadime.ops.graph import (
@@ -26,12 +29,16 @@ from fastparadime.ops.graph import (
     symmetrize,
 )
 from fastparadime.ops.layout import sgd_layout
+from fastparadime.ops.mlp import MLP_ACTIVATIONS, Mlp
 
 __all__ = [
     "METRICS",
+    "MLP_ACTIVATIONS",
+    "Adam",
     "EdgeBatch",
     "EdgeSampler",
     "Edges",
+    "Mlp",
     "NeighborDescent",
     "SmoothKnn",
     "build_info",
@@ -40,10 +47,12 @@ __all__ = [
     "leaf_size",
     "list_width",
     "negative_edge_cross_entropy",
+    "negative_edge_gradients",
     "nn_descent",
     "perplexity",
     "rerank",
     "resolve_device",
+    "scatter_add",
     "sgd_layout",
     "smooth_knn",
     "subgraph",
