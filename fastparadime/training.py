@@ -5,13 +5,13 @@ from __future__ import annotations
 import functools
 import itertools
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import cast
 
 import torch
 
-from fastparadime import exceptions, models, ops, stepping
+from fastparadime import exceptions, models, ops, stepping, stopping
 from fastparadime import loss as losses
 from fastparadime.optim import make_optimizer
 from fastparadime.phases import TrainingPhase
@@ -87,6 +87,8 @@ def fused_curve(
 def _edge_batches(phase: TrainingPhase, data: TrainingData, seed: int) -> NegativeEdgeBatches:
     edges = data.global_relations[phase.edge_rel_key].to_sparse_array().edges
     heads, tails, weights = (part.to(data.device) for part in edges[1:])
+    if phase.patience is not None:
+        weights = weights.masked_fill(stopping.held_out(edges, seed).to(data.device), 0.0)
     n = len(edges.indptr) - 1
     sampler = ops.EdgeSampler(heads, tails, weights, n, seed=seed)
     data_key = _embedded_entry(phase.loss, data.batch_relations)
@@ -112,11 +114,9 @@ def _batches_per_epoch(phase: TrainingPhase, n: int) -> int:
 
 
 def _step_losses(
-    model: torch.nn.Module, phase: TrainingPhase, data: TrainingData, seed: int
+    model: torch.nn.Module, phase: TrainingPhase, data: TrainingData, seed: int, total: int
 ) -> Iterator[torch.Tensor]:
     """The loss of each step in turn, ready for its backward pass."""
-    n = len(next(iter(data.entries.values())))
-    per_epoch = _batches_per_epoch(phase, n)
     arguments = (model, data.global_relations, data.batch_relations)
     if phase.sampling == "standard":
         for epoch in range(phase.epochs):
@@ -126,12 +126,12 @@ def _step_losses(
     batches = _edge_batches(phase, data, seed)
     curve = fused_curve(phase.loss, data.batch_relations, phase)
     if curve is None:
-        for step in range(phase.epochs * per_epoch):
+        for step in range(total):
             yield phase.loss(*arguments, batches.batch(step), data.device)
         return
     method = cast(losses.RelationLoss, phase.loss).embedding_method
     fused = _FusedEdgeStep(batches, model, method, curve)
-    for step in range(phase.epochs * per_epoch):
+    for step in range(total):
         value = fused.loss(step)
         phase.loss.accumulate(value)
         yield value
@@ -142,7 +142,7 @@ def _torch_steps(
 ) -> Iterator[torch.Tensor]:
     """Takes the steps of a phase and gives the loss of each."""
     optimizer = make_optimizer(phase.optimizer, model, phase.learning_rate, **phase.kwargs)
-    for step, loss in enumerate(_step_losses(model, phase, data, data.seed)):
+    for step, loss in enumerate(_step_losses(model, phase, data, data.seed, total)):
         if phase.schedule != "constant":
             for group in optimizer.param_groups:
                 group["lr"] = phase.learning_rate_at(step, total)
@@ -179,6 +179,20 @@ def _native_steps(
         for epoch in range(phase.epochs)
     )
     return stepping.position_steps(network, loss, table, batches, rate)  # type: ignore[arg-type]
+
+
+def _early_stop(
+    model: torch.nn.Module, phase: TrainingPhase, data: TrainingData
+) -> Callable[[], bool]:
+    """Whether the loss of held-out edges is flat, asked at the end of each epoch."""
+    if phase.patience is None:
+        return lambda: False
+    edges = data.global_relations[phase.edge_rel_key].to_sparse_array().edges
+    data_key = _embedded_entry(phase.loss, data.batch_relations)
+    batch = stopping.held_out_batch(edges, data.entries, phase, data_key, data.seed)
+    arguments = (data.global_relations, data.batch_relations, batch, data.device)
+    plateau = stopping.Plateau(phase.patience)
+    return lambda: plateau.reached(stopping.evaluate(model, phase.loss, *arguments))
 
 
 class _Guard:
@@ -265,7 +279,8 @@ def run_phase(
     per_epoch = _batches_per_epoch(phase, n)
     if verbose:
         log(f"Beginning training phase '{phase.name}'.")
-    total = phase.epochs * per_epoch
+    total = phase.epochs_of(per_epoch) * per_epoch
+    is_flat = _early_stop(model, phase, data)
     guard = _Guard(model, phase)
     steps = _native_steps(model, phase, data, total) or _torch_steps(model, phase, data, total)
     with tqdm(total=total, desc=phase.name, unit="step", disable=not progress) as bar:
@@ -277,4 +292,6 @@ def run_phase(
                 epoch = step // per_epoch - 1
                 if verbose and epoch % phase.report_interval == 0:
                     log(f"Loss after epoch {epoch}: {phase.loss.history[-1]}")
+                if is_flat():
+                    break
         guard.check()

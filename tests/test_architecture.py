@@ -19,7 +19,7 @@ LAYERS = (
     {"dr"},
     {"preparation", "spec", "training", "inference"},
     {"dataset", "saving", "exporting"},
-    {"quality", "stepping"},
+    {"quality", "stepping", "stopping"},
     {"phases"},
     {"loss", "sampling"},
     {"models", "optim"},
