@@ -60,6 +60,9 @@ class TrainingPhase(ReprMixin):
         The loss to minimise (paraDime 0.3).
     schedule : {"constant", "linear", "cosine"}
         How the learning rate falls over the steps of the phase, to zero after the last one.
+    shared_negatives : bool
+        Negative-edge sampling only: whether negative edges end at ends of the batch's own positive
+        edges instead of any point, which leaves about half as many points to embed.
     edges : int, optional
         Negative-edge sampling only: positive edges to see at least, instead of a number of epochs.
     patience : int, optional
@@ -92,6 +95,7 @@ class TrainingPhase(ReprMixin):
         *,
         loss: losses.Loss | None = None,
         schedule: str = "constant",
+        shared_negatives: bool = False,
         edges: int | None = None,
         patience: int | None = None,
         **kwargs: Any,
@@ -109,6 +113,7 @@ class TrainingPhase(ReprMixin):
         self.learning_rate = learning_rate
         self.report_interval = report_interval
         self.schedule = schedule
+        self.shared_negatives = shared_negatives
         self.edges = edges
         self.patience = patience
         self.kwargs = kwargs
@@ -121,7 +126,8 @@ class TrainingPhase(ReprMixin):
         return (
             "name", "epochs", "batch_size", "batches_per_epoch", "sampling", "edge_rel_key",
             "neg_sampling_rate", "loss_keys", "loss_weights", "optimizer", "learning_rate",
-            "report_interval", "loss", "schedule", "edges", "patience",
+            "report_interval", "loss", "schedule", "shared_negatives",
+            "edges", "patience",
         )  # fmt: skip
 
     def check(self) -> None:
@@ -171,11 +177,11 @@ class TrainingPhase(ReprMixin):
         if self.batches_per_epoch != -1:
             check_integer(self.batches_per_epoch, "batches_per_epoch", minimum=1)
         for name in ("edges", "patience"):
-            value = getattr(self, name)
-            if value is None:
-                continue
-            check_integer(value, name, minimum=1)
-            if self.sampling != "negative_edge":
+            if getattr(self, name) is not None:
+                check_integer(getattr(self, name), name, minimum=1)
+        check_option(self.shared_negatives, (False, True), "shared_negatives")
+        for name in ("edges", "patience", "shared_negatives"):
+            if getattr(self, name) not in (None, False) and self.sampling != "negative_edge":
                 raise ValueError(
                     f"{name} is for 'negative_edge' sampling, but sampling is {self.sampling!r}"
                 )

@@ -93,7 +93,12 @@ def _edge_batches(phase: TrainingPhase, data: TrainingData, seed: int) -> Negati
     sampler = ops.EdgeSampler(heads, tails, weights, n, seed=seed)
     data_key = _embedded_entry(phase.loss, data.batch_relations)
     return NegativeEdgeBatches(
-        data.entries, sampler, phase.batch_size, phase.neg_sampling_rate, data_key
+        data.entries,
+        sampler,
+        phase.batch_size,
+        phase.neg_sampling_rate,
+        data_key,
+        phase.shared_negatives,
     )
 
 

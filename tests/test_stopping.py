@@ -144,6 +144,16 @@ def test_a_budget_of_edges(edges: int, epochs: int) -> None:
     assert len(run(phase_of(edges=edges))) == epochs
 
 
+def test_shared_negatives_train() -> None:
+    shared, plain = (run(phase_of(shared_negatives=share)) for share in (True, False))
+    assert np.isfinite(shared).all()
+    assert shared != plain
+    with pytest.raises(ValueError, match="shared_negatives must be"):
+        phase_of(shared_negatives="yes")
+    with pytest.raises(ValueError, match="shared_negatives is for 'negative_edge' sampling"):
+        dr.TrainingPhase(shared_negatives=True)
+
+
 @pytest.mark.parametrize("name", ["edges", "patience"])
 def test_bad_budgets(name: str) -> None:
     with pytest.raises(ValueError, match=name):

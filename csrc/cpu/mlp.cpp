@@ -21,8 +21,9 @@ constexpr std::int64_t parts(std::int64_t size, std::int64_t part) {
 // Calls body(begin, size) for the parts of [0, size) of at most `part`.
 template <typename Body>
 void for_parts(std::int64_t size, std::int64_t part, const Body& body) {
-  for (std::int64_t begin = 0; begin < size; begin += part)
+  for (std::int64_t begin = 0; begin < size; begin += part) {
     body(begin, std::min(part, size - begin));
+  }
 }
 
 // What a layer reads: the table's rows, or the values of the layer before.
@@ -47,14 +48,14 @@ FPD_MULTIVERSION void standardize_columns(float* panel, const Standardization& i
 FPD_MULTIVERSION void fill_panel(float* panel, const MlpArgs& args, std::size_t l, std::int64_t row,
                                  std::int64_t depth, std::int64_t first, std::int64_t size) {
   const Rows from = input_of(args, l).from(row, first);
-  const float* mean = args.mlp.input.mean + first;
+  const float* mean = args.mlp.input.mean;
   const float factor = 1.0f / args.mlp.input.scale;
   for (std::int64_t d = 0; d < depth; ++d) {
     const float* values = from[d];
     float* to = panel + d * kPanelRows;
     if (l == 0) {
 #pragma GCC ivdep
-      for (std::int64_t c = 0; c < size; ++c) to[c] = (values[c] - mean[c]) * factor;
+      for (std::int64_t c = 0; c < size; ++c) to[c] = (values[c] - mean[first + c]) * factor;
     } else {
 #pragma GCC ivdep
       for (std::int64_t c = 0; c < size; ++c) to[c] = values[c];
