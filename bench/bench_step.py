@@ -9,6 +9,7 @@ the products alone are torch's, of the same shapes and rows, into buffers that a
 """
 
 import argparse
+import copy
 import itertools
 import statistics
 import time
@@ -84,13 +85,8 @@ def native(problem):
 
 def torchs(problem):
     """The same step as torch's operations and our fused loss, as models of the user's take it."""
-    layers = problem.model.layers
-    model = models.FullyConnectedEmbeddingModel(
-        problem.widths[0], problem.widths[-1], problem.widths[1:-1]
-    )
-    model.load_state_dict(problem.model.state_dict())
+    model = copy.deepcopy(problem.model)
     adam = optim.Adam(model.parameters(), RATE)
-    assert len(layers) == len(model.layers)
 
     def step(number, clock):
         nodes, places = problem.draw(number)
@@ -115,9 +111,7 @@ def torchs(problem):
 
 def plain(problem):
     """paraDime's step: all ends of edges in torch, torch.optim.Adam."""
-    model = models.FullyConnectedEmbeddingModel(
-        problem.widths[0], problem.widths[-1], problem.widths[1:-1]
-    )
+    model = copy.deepcopy(problem.model)
     adam = torch.optim.Adam(model.parameters(), lr=RATE)
     a, b = CURVE
 
