@@ -1,8 +1,11 @@
 // The Python module: one def an operation, from addresses and sizes to its argument struct.
 #include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
 
 #include <cstdint>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "dispatch.h"
 
@@ -257,6 +260,64 @@ void bind_training(py::module_& m) {
                     target);
       },
       no_gil, "Rows of a table picked by index.");
+  m.def(
+      "scatter_add",
+      [](Address out, Address rows, Address indices, Index n, Index m_rows, Index dim) {
+        cpu::scatter_add(
+            {at<float>(out), at<float>(rows), at<std::int32_t>(indices), n, m_rows, dim});
+      },
+      no_gil, "Sums of the rows that have an index in common.");
+}
+
+void bind_network(py::module_& m) {
+  py::class_<MlpLayer>(m, "MlpLayer")
+      .def(
+          py::init([](Address weight, Address bias, Address transposed, Address values,
+                      Address slopes, Address weight_grad, Address bias_grad, Index in, Index out) {
+            return MlpLayer{at<float>(weight),
+                            at<float>(bias),
+                            at<float>(transposed),
+                            at<float>(values),
+                            at<float>(slopes),
+                            at<float>(weight_grad),
+                            at<float>(bias_grad),
+                            in,
+                            out};
+          }),
+          "weight"_a, "bias"_a, "transposed"_a, "values"_a, "slopes"_a, "weight_grad"_a,
+          "bias_grad"_a, "in_dim"_a, "out_dim"_a);
+  py::class_<Mlp>(m, "Mlp").def(
+      py::init([](std::vector<MlpLayer> layers, int activation, Address input_mean,
+                  float input_scale, Address output_mean, float output_scale) {
+        return Mlp{{at<float>(input_mean), input_scale},
+                   {at<float>(output_mean), output_scale},
+                   static_cast<Activation>(activation),
+                   std::move(layers)};
+      }),
+      "layers"_a, "activation"_a, "input_mean"_a, "input_scale"_a, "output_mean"_a,
+      "output_scale"_a);
+  m.def(
+      "mlp_forward",
+      [](const Mlp& mlp, Address table, Address ids, Index rows, int threads) {
+        cpu::mlp_forward({mlp, {at<float>(table), at<std::int32_t>(ids), rows}}, threads);
+      },
+      no_gil, "A network's values and slopes for rows of a table.");
+  m.def(
+      "mlp_backward",
+      [](const Mlp& mlp, Address table, Address ids, Index rows, Address out_grad, int threads) {
+        cpu::mlp_backward({mlp, {at<float>(table), at<std::int32_t>(ids), rows}},
+                          at<float>(out_grad), threads);
+      },
+      no_gil, "Gradients of a network's weights, after its forward pass.");
+  m.def(
+      "adam",
+      [](Address parameter, Address mean, Address square, Address gradient, Index size, float beta1,
+         float beta2, float epsilon, float step_size, float square_scale, int threads) {
+        cpu::adam({at<float>(parameter), at<float>(mean), at<float>(square), at<float>(gradient),
+                   size, beta1, beta2, epsilon, step_size, square_scale},
+                  threads);
+      },
+      no_gil, "A step of Adam on one tensor.");
 }
 
 void bind_layout(py::module_& m) {
@@ -335,10 +396,12 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
   m.attr("cuda_version") = FPD_CUDA_VERSION;
   m.attr("cuda_architectures") = FPD_CUDA_ARCHITECTURES;
   m.attr("kHeadsPerPartial") = kHeadsPerPartial;
+  m.attr("kMlpBlock") = kMlpBlock;
   bind_graph(m);
   bind_sparse(m);
   bind_descent(m);
   bind_training(m);
+  bind_network(m);
   bind_layout(m);
   bind_density(m);
 }

@@ -4,11 +4,13 @@
 #include <cstddef>
 #include <stdexcept>
 
+#include "ops/adam.h"
 #include "ops/density.h"
 #include "ops/edge_loss.h"
 #include "ops/edge_sampler.h"
 #include "ops/gather_rows.h"
 #include "ops/graph_matmul.h"
+#include "ops/mlp.h"
 #include "ops/nn_descent.h"
 #include "ops/perplexity.h"
 #include "ops/rerank.h"

@@ -4,6 +4,7 @@ simd_level: str
 cuda_version: str
 cuda_architectures: str
 kHeadsPerPartial: int  # noqa: N816
+kMlpBlock: int  # noqa: N816
 
 class Target:
     def __init__(self, device: str, threads: int, stream: int = ...) -> None: ...
@@ -263,5 +264,50 @@ def density_step(
     samples: float,
     size: float,
     target: Target,
+    /,
+) -> None: ...
+def scatter_add(out: int, rows: int, indices: int, n: int, m_rows: int, dim: int, /) -> None: ...
+
+class MlpLayer:
+    def __init__(
+        self,
+        weight: int,
+        bias: int,
+        transposed: int,
+        values: int,
+        slopes: int,
+        weight_grad: int,
+        bias_grad: int,
+        in_dim: int,
+        out_dim: int,
+    ) -> None: ...
+
+class Mlp:
+    def __init__(
+        self,
+        layers: list[MlpLayer],
+        activation: int,
+        input_mean: int,
+        input_scale: float,
+        output_mean: int,
+        output_scale: float,
+    ) -> None: ...
+
+def mlp_forward(mlp: Mlp, table: int, ids: int, rows: int, threads: int, /) -> None: ...
+def mlp_backward(
+    mlp: Mlp, table: int, ids: int, rows: int, out_grad: int, threads: int, /
+) -> None: ...
+def adam(
+    parameter: int,
+    mean: int,
+    square: int,
+    gradient: int,
+    size: int,
+    beta1: float,
+    beta2: float,
+    epsilon: float,
+    step_size: float,
+    square_scale: float,
+    threads: int,
     /,
 ) -> None: ...

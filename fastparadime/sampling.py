@@ -175,6 +175,8 @@ class NegativeEdgeBatches:
         Positive edges of a batch and negative edges to each.
     data_key : str
         The entry that 'from_to_data' is taken from.
+    shared : bool
+        Whether negative edges end at ends of the batch's own positive edges instead of any point.
     """
 
     entries: Entries
@@ -182,10 +184,16 @@ class NegativeEdgeBatches:
     batch_size: int
     negatives: int
     data_key: str = "main"
+    shared: bool = False
 
     def draw(self, step: int | torch.Tensor) -> EdgeBatch:
         """The edges of a step; a tensor is read when the draw runs, see `EdgeSampler.draw`."""
-        return self.sampler.draw(self.batch_size, self.negatives, step)
+        heads, tails = self.sampler.draw(self.batch_size, self.negatives, step)
+        if self.shared:
+            ends = torch.cat((heads, tails[:, 0]))
+            # A uniform draw from n points is one from the ends too, once scaled.
+            tails[:, 1:] = ends[tails[:, 1:].long() * len(ends) // self.sampler.n]
+        return EdgeBatch(heads, tails)
 
     def batch(self, step: int) -> Batch:
         """The batch of a step; see `edge_batch`."""

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
 import torch
 
 from fastparadime import loss as losses
-from fastparadime import models, ops, recording
+from fastparadime import models, ops, recording, stepping, stopping
 from fastparadime.guard import Guard
 from fastparadime.optim import make_optimizer, recordable_options
 from fastparadime.phases import TrainingPhase
@@ -90,11 +92,18 @@ def fused_curve(
 def _edge_batches(phase: TrainingPhase, data: TrainingData, seed: int) -> NegativeEdgeBatches:
     edges = data.global_relations[phase.edge_rel_key].to_sparse_array().edges
     heads, tails, weights = (part.to(data.device) for part in edges[1:])
+    if phase.patience is not None:
+        weights = weights.masked_fill(stopping.held_out(edges, seed).to(data.device), 0.0)
     n = len(edges.indptr) - 1
     sampler = ops.EdgeSampler(heads, tails, weights, n, seed=seed)
     data_key = _embedded_entry(phase.loss, data.batch_relations)
     return NegativeEdgeBatches(
-        data.entries, sampler, phase.batch_size, phase.neg_sampling_rate, data_key
+        data.entries,
+        sampler,
+        phase.batch_size,
+        phase.neg_sampling_rate,
+        data_key,
+        phase.shared_negatives,
     )
 
 
@@ -178,6 +187,49 @@ def _plain_steps(
         yield loss.detach()
 
 
+def _native_steps(
+    model: torch.nn.Module, phase: TrainingPhase, data: TrainingData, total: int
+) -> Iterator[torch.Tensor] | None:
+    """The same without torch where that is possible, else None."""
+    loss = cast(losses.PositionLoss | losses.RelationLoss, phase.loss)
+    curve = fused_curve(loss, data.batch_relations, phase)
+    if type(loss) is losses.PositionLoss and phase.sampling == "standard":
+        data_key, rows = loss.data_key, phase.batch_size
+    elif curve is not None:
+        data_key = _embedded_entry(loss, data.batch_relations)
+        rows = phase.batch_size * (2 + phase.neg_sampling_rate)
+    else:
+        return None
+    table = data.entries[data_key]
+    rows = min(rows, len(table))
+    network = stepping.network_of(model, phase, loss.embedding_method, table, rows)
+    if network is None:
+        return None
+    rate = functools.partial(phase.learning_rate_at, steps=total)
+    if curve is not None:
+        edges = _edge_batches(phase, data, data.seed)
+        return stepping.edge_steps(network, loss, edges, curve, total, rate)  # type: ignore[arg-type]
+    batches = itertools.chain.from_iterable(
+        item_batches(data.entries, phase.batch_size, derive(data.seed, epoch))
+        for epoch in range(phase.epochs)
+    )
+    return stepping.position_steps(network, loss, table, batches, rate)  # type: ignore[arg-type]
+
+
+def _early_stop(
+    model: torch.nn.Module, phase: TrainingPhase, data: TrainingData
+) -> Callable[[], bool]:
+    """Whether the loss of held-out edges is flat, asked at the end of each epoch."""
+    if phase.patience is None:
+        return lambda: False
+    edges = data.global_relations[phase.edge_rel_key].to_sparse_array().edges
+    data_key = _embedded_entry(phase.loss, data.batch_relations)
+    batch = stopping.held_out_batch(edges, data.entries, phase, data_key, data.seed)
+    arguments = (data.global_relations, data.batch_relations, batch, data.device)
+    plateau = stopping.Plateau(phase.patience)
+    return lambda: plateau.reached(stopping.evaluate(model, phase.loss, *arguments))
+
+
 def _recorded_steps(
     model: torch.nn.Module, phase: TrainingPhase, data: TrainingData, steps: int
 ) -> Iterator[torch.Tensor] | None:
@@ -204,7 +256,7 @@ def _replayed_steps(
     steps: int,
     options: Mapping[str, Any],
 ) -> Iterator[torch.Tensor]:
-    per_epoch = steps // max(1, phase.epochs)
+    per_epoch = _batches_per_epoch(phase, len(next(iter(data.entries.values()))))
     changing = phase.schedule != "constant"
     rates = [phase.learning_rate_at(step, steps) for step in range(steps)] if changing else None
     progress = recording.Progress(steps, data.device, rates)
@@ -221,7 +273,7 @@ def _replayed_steps(
         kinds = [_ItemStep(items, size, model, phase.loss, data) for size in sizes]
     count = recording.steps_per_graph(steps, whole)
     recorded = [recording.RecordedStep(kind.loss, optimizer, progress, count) for kind in kinds]
-    for epoch in range(phase.epochs):
+    for epoch in range(steps // per_epoch):
         if items is not None:
             items.begin_epoch(derive(data.seed, epoch))
         first, done = epoch * per_epoch, 0
@@ -266,14 +318,17 @@ def run_phase(
     per_epoch = _batches_per_epoch(phase, n)
     if verbose:
         log(f"Beginning training phase '{phase.name}'.")
-    total, done = phase.epochs * per_epoch, 0
+    total = phase.epochs_of(per_epoch) * per_epoch
+    is_flat, done = _early_stop(model, phase, data), 0
     guard = Guard(model, phase.name)
     with (
         tqdm(total=total, desc=phase.name, unit="step", disable=not progress) as bar,
         tf32_products(wanted=phase.tf32),
         recording.own_stream(data.device),
     ):
-        steps = _recorded_steps(model, phase, data, total)
+        steps = _recorded_steps(model, phase, data, total) or _native_steps(
+            model, phase, data, total
+        )
         for made in steps or _plain_steps(model, phase, data, total):
             guard.watch(made)
             bar.update(made.numel())
@@ -283,4 +338,6 @@ def run_phase(
                 epoch = done // per_epoch - 1
                 if verbose and epoch % phase.report_interval == 0:
                     log(f"Loss after epoch {epoch}: {phase.loss.history[-1]}")
+                if is_flat():
+                    break
         guard.check()

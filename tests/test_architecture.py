@@ -19,7 +19,7 @@ LAYERS = (
     {"dr"},
     {"preparation", "spec", "training", "inference"},
     {"dataset", "saving", "exporting"},
-    {"quality"},
+    {"quality", "stepping", "stopping"},
     {"phases"},
     {"loss", "sampling"},
     {"recording"},
@@ -171,8 +171,9 @@ def test_cuda_is_switched_in_one_place() -> None:
 OPERATIONS = [path.stem for path in sorted((CSRC / "ops").glob("*.h")) if path.stem != "target"]
 
 
-# A GPU searches exactly, by matrix products, where the CPU descends; sparse rows are SciPy's.
-CPU_ONLY = {"nn_descent", "sparse_rows"}
+# A GPU searches exactly, by matrix products, where the CPU descends; sparse rows are SciPy's; its
+# steps are torch's, whose products and optimizers are at the floor of the device.
+CPU_ONLY = {"nn_descent", "sparse_rows", "mlp", "adam"}
 
 
 @pytest.mark.parametrize("name", OPERATIONS)

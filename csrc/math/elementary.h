@@ -39,11 +39,11 @@ FPD_HD float magnitude(float x) { return x < 0.0f ? -x : x; }
 
 FPD_HD float reciprocal_or_zero(float x) { return x > 0.0f ? 1.0f / x : 0.0f; }
 
-FPD_HD float exp_fast(float x) {
+// x must be in [-87.3, 88.3].
+FPD_HD float exp_within(float x) {
 #if defined(__CUDA_ARCH__)
   return expf(x);
 #else
-  x = max_of(-87.3f, min_of(x, 88.3f));
   constexpr float round_to_int =
       12582912.0f;  // 1.5 * 2^23: adding it rounds to the nearest integer
   const float shifted = x * 1.44269504f + round_to_int;
@@ -59,6 +59,8 @@ FPD_HD float exp_fast(float x) {
   return p * float_of((bits_of(shifted) - bits_of(round_to_int) + 127) << 23);
 #endif
 }
+
+FPD_HD float exp_fast(float x) { return exp_within(max_of(-87.3f, min_of(x, 88.3f))); }
 
 // x must be positive and normal.
 FPD_HD float log_fast(float x) {
@@ -83,6 +85,12 @@ FPD_HD float log_fast(float x) {
   const float tail = m * square * p - 2.12194440e-4f * e - 0.5f * square;
   return (m + tail) + 0.693359375f * e;
 #endif
+}
+
+// log(1 + x) for x in [0, 1], where 1 + x rounds: what is lost goes in to first order.
+FPD_HD float log1p_fast(float x) {
+  const float sum = 1.0f + x;
+  return log_fast(sum) + (x - (sum - 1.0f)) / sum;
 }
 
 // x must be positive and normal. The relative error grows with |y log x|, 6e-8 for each unit.

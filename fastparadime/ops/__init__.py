@@ -6,6 +6,7 @@ argument name, allocates the outputs, and hands addresses and the current stream
 """
 
 from fastparadime.ops._checks import build_info, resolve_device
+from fastparadime.ops.adam import Adam
 from fastparadime.ops.density import DensityTerm
 from fastparadime.ops.descent import NeighborDescent, leaf_size, list_width, nn_descent
 from fastparadime.ops.edges import (
@@ -13,6 +14,8 @@ from fastparadime.ops.edges import (
     EdgeSampler,
     gather_rows,
     negative_edge_cross_entropy,
+    negative_edge_gradients,
+    scatter_add,
     unique_nodes,
 )
 from fastparadime.ops.graph import (
@@ -27,15 +30,19 @@ from fastparadime.ops.graph import (
     symmetrize,
 )
 from fastparadime.ops.layout import sgd_layout
+from fastparadime.ops.mlp import MLP_ACTIVATIONS, Mlp
 from fastparadime.ops.sparse import SPARSE_METRICS, SparseTable
 
 __all__ = [
     "METRICS",
+    "MLP_ACTIVATIONS",
     "SPARSE_METRICS",
+    "Adam",
     "DensityTerm",
     "EdgeBatch",
     "EdgeSampler",
     "Edges",
+    "Mlp",
     "NeighborDescent",
     "SmoothKnn",
     "SparseTable",
@@ -45,10 +52,12 @@ __all__ = [
     "leaf_size",
     "list_width",
     "negative_edge_cross_entropy",
+    "negative_edge_gradients",
     "nn_descent",
     "perplexity",
     "rerank",
     "resolve_device",
+    "scatter_add",
     "sgd_layout",
     "smooth_knn",
     "subgraph",

@@ -154,3 +154,21 @@ def check_same_device(**tensors: torch.Tensor) -> None:
     if len(devices) > 1:
         where = ", ".join(f"{name} on {t.device}" for name, t in tensors.items())
         raise ValueError(f"arguments must be on one device, not {where}")
+
+
+def check_plain(tensor: torch.Tensor, name: str, shape: tuple[int | None, ...]) -> None:
+    """Raises unless a tensor is float32, contiguous, on the CPU and of a shape; None is any size."""
+    if not isinstance(tensor, torch.Tensor) or tensor.dtype != torch.float32:
+        kind = tensor.dtype if isinstance(tensor, torch.Tensor) else type(tensor).__name__
+        raise TypeError(f"{name} must be a float32 tensor, not {kind}")
+    if tensor.device.type != "cpu" or not tensor.is_contiguous():
+        raise ValueError(
+            f"{name} must be contiguous and on the CPU, not strides {tensor.stride()} on "
+            f"{tensor.device}"
+        )
+    fits = len(shape) == tensor.ndim and all(
+        size in (None, found) for size, found in zip(shape, tensor.shape, strict=True)
+    )
+    if not fits:
+        wanted = ", ".join("any" if size is None else str(size) for size in shape)
+        raise ValueError(f"{name} must have shape ({wanted}), not {tuple(tensor.shape)}")
