@@ -163,7 +163,8 @@ class KNNTransformer(
         self._rows = np.array(table, dtype=np.float32, order="C")
         self._space = RowMetric(metric, p).space(self._rows)
         self.n_samples_fit_ = self._n_features_out = len(table)
-        return table.dtype
+        dtype: np.dtype[Any] = table.dtype
+        return dtype
 
     def _graph(
         self, indices: Array, distances: Array, dtype: np.dtype[Any]
