@@ -127,6 +127,13 @@ def test_losses_of_items(chosen: loss.Loss, on_cpu: list[int]) -> None:
     assert on_cpu == [1, 1]
 
 
+def test_noise_goes_by_the_number_of_the_step(on_cpu: list[int]) -> None:
+    noisy, again = (trained(item_phase(noise=0.5, cuda_graph=graph)) for graph in (False, True))
+    assert_same(again, noisy, bits=True)
+    assert noisy[0][0] > trained(item_phase())[0][0]
+    assert len(on_cpu) == 4
+
+
 def test_several_steps_in_a_graph(on_cpu: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recording, "_STEPS_PER_RECORDED", 4)
     for make, count in ((edge_phase, 6), (item_phase, 4)):

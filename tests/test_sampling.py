@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from fastparadime import ops, sampling
+from fastparadime import dr, ops, sampling
 
 N, DIM = 60, 4
 
@@ -156,3 +156,35 @@ def test_item_order_is_the_seeds() -> None:
     assert order(1) != order(2)
     assert order(1) != list(range(N))
     assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_noise_has_the_spread_asked_for(device: torch.device) -> None:
+    rows = torch.randn(5000, 6, generator=torch.Generator().manual_seed(0))
+    table = (100 + torch.arange(6) * rows).to(device)
+    noise = sampling.Noise(table, 0.5, 200, seed=1)
+    pieces = torch.stack([noise.piece(step, 200) for step in range(20)])
+    spread = float(table.var(dim=0, correction=0).mean().sqrt())
+    assert float(pieces.std()) == pytest.approx(0.5 * spread, rel=0.05)
+    assert abs(float(pieces.mean())) < 0.05 * spread
+    assert not torch.equal(pieces[0], pieces[1])
+    step = torch.tensor([7], device=device)
+    assert torch.equal(noise.piece(step, 50), noise.piece(7, 50))
+    assert torch.equal(sampling.Noise(table, 0.5, 200, seed=1).piece(3, 9), noise.piece(3, 9))
+
+
+@pytest.mark.parametrize("key", ["main", "data"])
+def test_noise_is_on_one_entry(key: str) -> None:
+    entries = sampling.DataEntries({"main": torch.zeros(8, 3), "pos": torch.ones(8, 2)})
+    entries["main"][0] = 1.0
+    (batch,) = sampling.item_batches(entries, 8, seed=0)
+    noise = sampling.Noise(entries["main"], 2.0, 8, seed=0)
+    noisy = sampling.with_noise(batch, key, noise, 4)
+    assert torch.equal(noisy["data"], batch["main"] + noise.piece(4, 8))
+    assert torch.equal(noisy["pos"], batch["pos"])
+
+
+def test_bad_noise() -> None:
+    with pytest.raises(ValueError, match=r"noise must be .*-1"):
+        dr.TrainingPhase(noise=-1)
+    with pytest.raises(ValueError, match="noise is for 'standard' sampling"):
+        dr.TrainingPhase(noise=0.5, sampling="negative_edge")

@@ -33,6 +33,8 @@ def network(
 
 
 def phase_of(kind: str, **settings: Any) -> dr.TrainingPhase:
+    if kind == "noisy positions":
+        return phase_of("positions", noise=0.5, **settings)
     if kind == "positions":
         chosen = loss.PositionLoss(torch.nn.functional.smooth_l1_loss, position_key="pos")
         return dr.TrainingPhase(
@@ -99,6 +101,7 @@ def count_native(monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
         ("edges", "softplus"),
         ("edges", "silu"),
         *(("positions", activation) for activation in models.ACTIVATIONS),
+        ("noisy positions", "silu"),
     ],
 )
 @pytest.mark.parametrize("scaled", [False, True])
@@ -205,7 +208,7 @@ def test_other_data_is_torchs(rows: torch.dtype) -> None:
     assert stepping.network_of(network(), phase, "encode", data, 10) is None
 
 
-@pytest.mark.parametrize("kind", ["edges", "positions"])
+@pytest.mark.parametrize("kind", ["edges", "positions", "noisy positions"])
 def test_threads_do_not_matter(kind: str, assert_same_bits: Callable[[Any], None]) -> None:
     def weights() -> list[torch.Tensor]:
         model = network(scaled=True)
