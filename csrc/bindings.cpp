@@ -82,15 +82,6 @@ void bind_graph(py::module_& m) {
       },
       no_gil, "Writes the edges that symmetrize_plan counted.");
   m.def(
-      "graph_matmul",
-      [](Address out, Address x, Address scale, Address indptr, Address indices, Address weights,
-         Index n, Index columns, const Target& target) {
-        graph_matmul({at<double>(out), at<double>(x), at<double>(scale), at<Index>(indptr),
-                      at<std::int32_t>(indices), at<float>(weights), n, columns},
-                     target);
-      },
-      no_gil, "Row- and column-scaled sparse product with dense columns.");
-  m.def(
       "subgraph",
       [](Address out, Address points, Address places, Address indptr, Address indices,
          Address weights, Index m, const Target& target) {
@@ -110,6 +101,49 @@ void bind_graph(py::module_& m) {
                target);
       },
       no_gil, "True distances to candidate neighbours, the k nearest of them in order.");
+}
+
+void bind_algebra(py::module_& m) {
+  m.def(
+      "graph_matmul",
+      [](Address out, Address x, Address scale, Address gain, Address shift, Address previous,
+         Address indptr, Address indices, Address weights, Index n, Index columns,
+         const Target& target) {
+        graph_matmul({at<double>(out), at<double>(x), at<double>(scale), at<double>(gain),
+                      at<double>(shift), at<double>(previous), at<Index>(indptr),
+                      at<std::int32_t>(indices), at<float>(weights), n, columns},
+                     target);
+      },
+      no_gil, "Row- and column-scaled sparse product with dense columns.");
+  m.def(
+      "segment_gram",
+      [](Address out, Address partials, Address x, Address y, Address starts, Address pieces,
+         Index piece_count, Index segments, Index p, Index q, const Target& target) {
+        segment_gram({at<double>(out), at<double>(partials), at<double>(x), at<double>(y),
+                      at<Index>(starts), at<Index>(pieces), piece_count, segments, p, q},
+                     target);
+      },
+      no_gil, "Products of columns with columns within segments of the rows.");
+  m.def(
+      "segment_matmul",
+      [](Address out, Address x, Address matrices, Address segment_of, Index n, Index p, Index q,
+         const Target& target) {
+        segment_matmul({at<double>(out), at<double>(x), at<double>(matrices),
+                        at<std::int32_t>(segment_of), n, p, q},
+                       target);
+      },
+      no_gil, "Rows times the small matrix of their segment.");
+  m.def(
+      "nearest_in_tile",
+      [](Address bounds, Address indices, Address cosines, Address row_norms, Address norms,
+         float slack, Index rows, Index columns, Index width, Index first_column,
+         const Target& target) {
+        nearest_in_tile({at<float>(bounds), at<std::int32_t>(indices), at<float>(cosines),
+                         at<float>(row_norms), at<float>(norms), slack, rows, columns, width,
+                         first_column},
+                        target);
+      },
+      no_gil, "The nearest columns of a tile of products join each row's list.");
 }
 
 void bind_descent(py::module_& m) {
@@ -275,8 +309,11 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
   m.attr("simd_level") = cpu::simd_level();
   m.attr("cuda_version") = FPD_CUDA_VERSION;
   m.attr("cuda_architectures") = FPD_CUDA_ARCHITECTURES;
+  m.attr("kListUnit") = kListUnit;
+  m.attr("kListMost") = kListMost;
   m.attr("kHeadsPerPartial") = kHeadsPerPartial;
   bind_graph(m);
+  bind_algebra(m);
   bind_descent(m);
   bind_training(m);
   bind_layout(m);

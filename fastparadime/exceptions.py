@@ -29,5 +29,9 @@ class CUDANotAvailableError(Exception):
     """CUDA was asked for where the build or the machine has none."""
 
 
+class DeviceMemoryError(MemoryError):
+    """A stage of the work found too little memory on its device."""
+
+
 class TrainingDivergedError(ArithmeticError):
     """The loss of a training phase, or its gradient, is no longer finite."""

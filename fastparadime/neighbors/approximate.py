@@ -92,18 +92,35 @@ def recall_of(hits: torch.Tensor, k: int) -> tuple[float, float]:
     return estimate, max(0.0, (centre - margin) / (1 + _Z**2 / trials))
 
 
-class _Sample:
-    """Rows that were solved exactly."""
+class Sample:
+    """Rows that were solved exactly.
+
+    Attributes
+    ----------
+    rows : int64 tensor (rows,)
+        On the CPU.
+    k : int
+    """
 
     def __init__(self, X: torch.Tensor, k: int, recall: float, seed: int) -> None:
         generator = torch.Generator().manual_seed(derive(seed, "recall"))
-        self._rows = torch.randperm(len(X), generator=generator)[: sample_size(len(X), recall)]
-        self._radius = exact_rows(X, self._rows, k)[:, -1:]
-        self._k = k
+        self.rows = torch.randperm(len(X), generator=generator)[: sample_size(len(X), recall)]
+        self._radius = exact_rows(X, self.rows.to(X.device), k)[:, -1:]
+        self.k = k
 
-    def recall(self, descent: ops.NeighborDescent) -> tuple[float, float]:
-        distances = descent.nearest(self._k, rows=self._rows)[1]
-        return recall_of((distances <= self._radius).sum(dim=1), self._k)
+    def recall(self, distances: torch.Tensor) -> tuple[float, float]:
+        """`recall_of` a search from what it found (rows, k) for the rows of the sample."""
+        return recall_of((distances <= self._radius).sum(dim=1), self.k)
+
+
+def warn_of_recall(engine: str, recall: float, found: tuple[float, float]) -> None:
+    """Warns that all attempts of an engine, called within `knn`, fell short."""
+    warnings.warn(
+        f"recall={recall:g} was not reached: {engine} found {found[0]:.3f} of the "
+        f"neighbours, at least {found[1]:.3f} with 95 % confidence. recall=1.0 searches "
+        "exactly.",
+        stacklevel=5,
+    )
 
 
 def descent_knn(X: torch.Tensor, k: int, metric: str, recall: float, seed: int) -> NeighborGraph:
@@ -124,19 +141,14 @@ def descent_knn(X: torch.Tensor, k: int, metric: str, recall: float, seed: int) 
     UserWarning
         If all attempts together fell short.
     """
-    sample = _Sample(X, k, recall, seed)
+    sample = Sample(X, k, recall, seed)
     n, d = X.shape
     for effort in efforts(n, d, k, recall):
         descent, found = _attempt(X, sample, effort, recall, seed)
         if found[1] >= recall:
             break
     else:
-        warnings.warn(
-            f"recall={recall:g} was not reached: neighbour descent found {found[0]:.3f} of the "
-            f"neighbours, at least {found[1]:.3f} with 95 % confidence. recall=1.0 searches "
-            "exactly.",
-            stacklevel=4,
-        )
+        warn_of_recall("neighbour descent", recall, found)
     indices, distances = descent.nearest(
         k, "sqeuclidean" if metric == "sqeuclidean" else "euclidean"
     )
@@ -148,15 +160,15 @@ def descent_knn(X: torch.Tensor, k: int, metric: str, recall: float, seed: int) 
 
 
 def _attempt(
-    X: torch.Tensor, sample: _Sample, effort: Effort, recall: float, seed: int
+    X: torch.Tensor, sample: Sample, effort: Effort, recall: float, seed: int
 ) -> tuple[ops.NeighborDescent, tuple[float, float]]:
     descent = ops.NeighborDescent(X, effort.width, columns=effort.columns, seed=seed)
     descent.grow(_TREES)
-    found = sample.recall(descent)
+    found = sample.recall(descent.nearest(sample.k, rows=sample.rows)[1])
     while found[1] < recall and descent.rounds < _MOST_ROUNDS:
         before = found[0]
         descent.refine(effort.reach)
-        found = sample.recall(descent)
+        found = sample.recall(descent.nearest(sample.k, rows=sample.rows)[1])
         if found[0] - before < _GAIN:
             break
     return descent, found

@@ -6,9 +6,10 @@ import dataclasses
 
 import torch
 
-from fastparadime.neighbors import approximate, exact, memory
+from fastparadime import ops
+from fastparadime.neighbors import approximate, clustered, exact, memory, tiled
 from fastparadime.neighbors.graph import SCIPY_METRICS, Metric, NeighborGraph, check_metric
-from fastparadime.types import TensorLike
+from fastparadime.types import Device, TensorLike
 from fastparadime.utils.convert import to_numpy, to_torch
 from fastparadime.utils.validate import check_data, check_integer, check_positive
 
@@ -22,13 +23,15 @@ def knn(
     recall: float = 0.95,
     seed: int = 0,
     max_memory: float | None = None,
+    device: Device | None = None,
 ) -> NeighborGraph:
     """The k nearest other points of each row of `X`.
 
-    Exact while that takes a second, which is while n^2 d is at most 1e11, and on a GPU. Beyond, for
-    the metrics that come down to Euclidean distance (``"euclidean"``, ``"sqeuclidean"``,
-    ``"cosine"``, ``"correlation"``), by neighbour descent: some rows are solved exactly and the
-    search goes on until it finds `recall` of their neighbours. Other metrics are always exact.
+    Exact while that takes a second, which is while n^2 d is at most 1e11, and on a GPU up to three
+    million rows. Beyond, for the metrics that come down to Euclidean distance (``"euclidean"``,
+    ``"sqeuclidean"``, ``"cosine"``, ``"correlation"``), by neighbour descent, on a GPU by exact
+    search within overlapping clusters: some rows are solved exactly and the search goes on until it
+    finds `recall` of their neighbours. Other metrics are always exact.
     `engine`, `recall_estimate` and `recall_bound` of the result say what was done.
 
     Parameters
@@ -47,7 +50,11 @@ def knn(
     seed : int
         Of neighbour descent and its sample of rows, in [0, 2^63).
     max_memory : float, optional
-        Most bytes that the search may take beside `X`, as `estimate_memory` counts them.
+        Most bytes that the search may take beside `X`, as `estimate_memory` counts them. On a GPU,
+        blocks get smaller to keep it; without it, they may take nine tenths of what is free.
+    device : torch.device or str, optional
+        Where to search and where the result lies, if not where `X` is. An `X` that the GPU cannot
+        hold is moved there block by block, for Euclidean distance and what comes down to it.
 
     Returns
     -------
@@ -60,6 +67,10 @@ def knn(
     TypeError, ValueError
         For data that is not a finite table of numbers, k outside [1, n), an unknown metric, a
         recall outside (0, 1], or if `max_memory` is too little; no work is begun then.
+    CUDANotAvailableError
+        If `device` asks for CUDA where there is none that this build supports.
+    DeviceMemoryError
+        If a GPU runs out of memory.
 
     Warns
     -----
@@ -72,7 +83,9 @@ def knn(
     metric = check_metric(metric)
     recall = check_recall(recall)
     seed = check_integer(seed, "seed", minimum=0, maximum=2**63 - 1)
-    on_gpu = isinstance(X, torch.Tensor) and X.is_cuda
+    where = X.device if isinstance(X, torch.Tensor) else torch.device("cpu")
+    where = where if device is None else ops.resolve_device(device)
+    on_gpu = where.type == "cuda"
     if max_memory is not None:
         memory.check_memory(max_memory, n, d, k, metric, recall=recall, on_gpu=on_gpu)
     if callable(metric) or metric in SCIPY_METRICS:
@@ -83,7 +96,10 @@ def knn(
         searched = _unit_rows(table, metric)
     elif metric == "jensenshannon":
         searched = _distributions(table)
-    graph = _native_knn(searched, k, metric, p, recall, seed)
+    graph = _native_knn(searched, k, metric, p, recall, seed, where, max_memory)
+    graph = dataclasses.replace(
+        graph, indices=graph.indices.to(where), distances=graph.distances.to(where)
+    )
     if metric in ("cosine", "correlation"):
         # 1 - cos is half the squared distance of unit rows, and keeps its digits for close ones.
         return dataclasses.replace(graph, distances=graph.distances.square() / 2)
@@ -98,16 +114,34 @@ def check_recall(recall: float) -> float:
 
 
 def _native_knn(
-    X: torch.Tensor, k: int, metric: str, p: float, recall: float, seed: int
+    X: torch.Tensor,
+    k: int,
+    metric: str,
+    p: float,
+    recall: float,
+    seed: int,
+    device: torch.device,
+    max_memory: float | None,
 ) -> NeighborGraph:
     n, d = X.shape
-    if not X.is_cuda and approximate.is_wanted(n, d, k, metric, recall):
-        return approximate.descent_knn(X, k, metric, recall, seed)
+    on_gpu = device.type == "cuda"
+    if not on_gpu and approximate.is_wanted(n, d, k, metric, recall):
+        return approximate.descent_knn(X.to(device), k, metric, recall, seed)
     metric = "euclidean" if metric in ("cosine", "correlation") else metric
-    faiss = exact.find_faiss()
-    if X.is_cuda or faiss is None:
-        return exact.torch_knn(X, k, metric, p)
-    return exact.faiss_knn(faiss, X, k, metric, p)
+    faiss = None if on_gpu else exact.find_faiss()
+    if faiss is not None:
+        return exact.faiss_knn(faiss, X.to(device), k, metric, p)
+    if not on_gpu:
+        exact.say_what_is_missing()
+    advice = "Set max_memory to less than what is free, or use device='cpu'."
+    needed = memory.estimate_memory(n, d, k, metric, recall=recall, on_gpu=on_gpu)
+    with ops.memory_for("the neighbour search", device, needed, advice):
+        if not tiled.takes(k, metric):
+            return exact.torch_knn(X.to(device), k, metric, p)
+        X, limit = memory.placed(X, k, device, max_memory)
+        if on_gpu and clustered.is_wanted(n, recall):
+            return clustered.clustered_knn(X, k, metric, recall, seed, device=device, limit=limit)
+        return tiled.tiled_knn(X, k, metric, device=device, limit=limit)
 
 
 def _unit_rows(X: torch.Tensor, metric: str) -> torch.Tensor:

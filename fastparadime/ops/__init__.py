@@ -5,7 +5,8 @@ argument name, allocates the outputs, and hands addresses and the current stream
 `fastparadime.reference` defines every operation in plain float64.
 """
 
-from fastparadime.ops._checks import build_info, resolve_device
+from fastparadime.ops._checks import build_info, memory_for, resolve_device
+from fastparadime.ops.algebra import Segments, graph_matmul
 from fastparadime.ops.descent import NeighborDescent, leaf_size, list_width, nn_descent
 from fastparadime.ops.edges import (
     EdgeBatch,
@@ -18,7 +19,6 @@ from fastparadime.ops.graph import (
     METRICS,
     Edges,
     SmoothKnn,
-    graph_matmul,
     perplexity,
     rerank,
     smooth_knn,
@@ -26,19 +26,25 @@ from fastparadime.ops.graph import (
     symmetrize,
 )
 from fastparadime.ops.layout import sgd_layout
+from fastparadime.ops.tiles import MOST_CANDIDATES, Candidates, candidate_width
 
 __all__ = [
     "METRICS",
+    "MOST_CANDIDATES",
+    "Candidates",
     "EdgeBatch",
     "EdgeSampler",
     "Edges",
     "NeighborDescent",
+    "Segments",
     "SmoothKnn",
     "build_info",
+    "candidate_width",
     "gather_rows",
     "graph_matmul",
     "leaf_size",
     "list_width",
+    "memory_for",
     "negative_edge_cross_entropy",
     "nn_descent",
     "perplexity",

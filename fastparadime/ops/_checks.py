@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import math
+import re
+from collections.abc import Iterator
 from typing import Any
 
 import torch
 
 from fastparadime import _core
-from fastparadime.exceptions import CUDANotAvailableError
+from fastparadime.exceptions import CUDANotAvailableError, DeviceMemoryError
 from fastparadime.types import Device, TensorLike
 from fastparadime.utils.convert import to_torch, value_range
 
@@ -45,7 +47,77 @@ def resolve_device(device: Device | None) -> torch.device:
                 "CUDA code: reinstall it with -C cmake.define.FASTPARADIME_CUDA=ON where nvcc is "
                 "on the path, or use device='cpu'"
             )
+        if resolved.index is not None and resolved.index >= torch.cuda.device_count():
+            raise CUDANotAvailableError(
+                f"device {str(resolved)!r} was asked for, but there are {torch.cuda.device_count()}"
+                " CUDA devices, counted from 0"
+            )
+        check_capability(
+            str(resolved), torch.cuda.get_device_capability(resolved), _core.cuda_architectures
+        )
     return resolved
+
+
+def check_capability(device: str, capability: tuple[int, int], architectures: str) -> None:
+    """Raises if a device is older than every architecture that the core was built for.
+
+    Parameters
+    ----------
+    device : str
+    capability : (int, int)
+        Of the device: major and minor.
+    architectures : str
+        CMake's list, such as ``"80-real 90-real 120-virtual"``.
+
+    Raises
+    ------
+    CUDANotAvailableError
+    """
+    built = [int(name) for name in re.findall(r"\d+", architectures)]
+    if built and 10 * capability[0] + capability[1] < min(built):
+        oldest = f"{min(built) // 10}.{min(built) % 10}"
+        raise CUDANotAvailableError(
+            f"device {device!r} was asked for, but its compute capability is {capability[0]}."
+            f"{capability[1]} and this build of fastparadime is for {oldest} and later: use "
+            "device='cpu', or rebuild it with -C cmake.define.CMAKE_CUDA_ARCHITECTURES="
+            f"{capability[0]}{capability[1]}"
+        )
+
+
+@contextlib.contextmanager
+def memory_for(stage: str, device: torch.device, needed: float, advice: str) -> Iterator[None]:
+    """Turns torch's out-of-memory error within a stage into one that says what to do.
+
+    Parameters
+    ----------
+    stage : str
+        What is being done, as the start of the message.
+    device : torch.device
+    needed : float
+        Bytes that the stage takes by its formula.
+    advice : str
+        What the caller may set.
+
+    Raises
+    ------
+    DeviceMemoryError
+    """
+    failed = False
+    try:
+        yield
+    except torch.cuda.OutOfMemoryError:
+        failed = True  # raised below, where the traceback no longer keeps tensors alive
+    if failed:
+        free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else None
+        raise DeviceMemoryError(memory_message(stage, str(device), needed, free, advice))
+
+
+def memory_message(
+    stage: str, device: str, needed: float, free: float | None, advice: str
+) -> str:
+    """What a stage that ran out of memory says."""
+    there = "" if free is None else f", {free:.4g} are free now"
+    return f"{stage} ran out of memory on {device}: it takes about {needed:.4g} bytes{there}. {advice}"
 
 
 def build_info() -> dict[str, str]:
