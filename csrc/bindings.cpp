@@ -138,10 +138,10 @@ void bind_algebra(py::module_& m) {
       [](Address bounds, Address indices, Address cosines, Address row_norms, Address norms,
          float slack, Index rows, Index columns, Index width, Index first_column,
          const Target& target) {
-        nearest_in_tile({at<float>(bounds), at<std::int32_t>(indices), at<float>(cosines),
-                         at<float>(row_norms), at<float>(norms), slack, rows, columns, width,
-                         first_column},
-                        target);
+        nearest_in_tile(
+            {at<float>(bounds), at<std::int32_t>(indices), at<float>(cosines), at<float>(row_norms),
+             at<float>(norms), slack, rows, columns, width, first_column},
+            target);
       },
       no_gil, "The nearest columns of a tile of products join each row's list.");
 }

@@ -27,9 +27,8 @@ FPD_MULTIVERSION void graph_matmul_piece(const GraphMatmulArgs& args, std::int64
 }  // namespace
 
 void graph_matmul(const GraphMatmulArgs& args, int threads) {
-  parallel_for(args.n, kRowsPerPiece, threads, [&](std::int64_t begin, std::int64_t end) {
-    graph_matmul_piece(args, begin, end);
-  });
+  parallel_for(args.n, kRowsPerPiece, threads,
+               [&](std::int64_t begin, std::int64_t end) { graph_matmul_piece(args, begin, end); });
 }
 
 }  // namespace fpd::cpu

@@ -45,9 +45,8 @@ void segment_gram(const SegmentGramArgs& args, int threads) {
 }
 
 void segment_matmul(const SegmentMatmulArgs& args, int threads) {
-  parallel_for(args.n, kRowsPerPiece, threads, [&](std::int64_t begin, std::int64_t end) {
-    matmul_piece(args, begin, end);
-  });
+  parallel_for(args.n, kRowsPerPiece, threads,
+               [&](std::int64_t begin, std::int64_t end) { matmul_piece(args, begin, end); });
 }
 
 }  // namespace fpd::cpu

@@ -31,9 +31,7 @@ struct WarpList {
     }
   }
 
-  __device__ float farthest() const {
-    return __shfl_sync(kAllLanes, bounds[slots - 1], kWarp - 1);
-  }
+  __device__ float farthest() const { return __shfl_sync(kAllLanes, bounds[slots - 1], kWarp - 1); }
 
   // Entries above the newcomer move up by one; of equal ones, the earlier stays.
   __device__ void insert(float bound, std::int32_t index, int lane) {
@@ -41,8 +39,8 @@ struct WarpList {
     for (int s = slots - 1; s >= 0; --s) {
       float below = __shfl_up_sync(kAllLanes, bounds[s], 1);
       std::int32_t below_index = __shfl_up_sync(kAllLanes, indices[s], 1);
-      const float carried = s > 0 ? __shfl_sync(kAllLanes, bounds[s > 0 ? s - 1 : 0], kWarp - 1)
-                                  : -INFINITY;
+      const float carried =
+          s > 0 ? __shfl_sync(kAllLanes, bounds[s > 0 ? s - 1 : 0], kWarp - 1) : -INFINITY;
       const std::int32_t carried_index =
           __shfl_sync(kAllLanes, indices[s > 0 ? s - 1 : 0], kWarp - 1);
       if (lane == 0) {
@@ -62,7 +60,8 @@ struct WarpList {
 __device__ void bounds_at(const NearestInTileArgs& args, std::int64_t row, float row_norm,
                           std::int64_t column, bool aligned, float* found) {
   if (aligned && column + kPerLane <= args.columns) {
-    const float4 cosines = *reinterpret_cast<const float4*>(args.cosines + row * args.columns + column);
+    const float4 cosines =
+        *reinterpret_cast<const float4*>(args.cosines + row * args.columns + column);
     const float4 norms = *reinterpret_cast<const float4*>(args.norms + column);
     found[0] = squared_distance_bound(row_norm, norms.x, cosines.x, args.slack);
     found[1] = squared_distance_bound(row_norm, norms.y, cosines.y, args.slack);
@@ -77,11 +76,9 @@ __device__ void bounds_at(const NearestInTileArgs& args, std::int64_t row, float
 
 // A warp a row. Newcomers enter by column, whatever the lane that saw them.
 template <int slots>
-__global__ void __launch_bounds__(kBlockSize)
-    nearest_in_tile_kernel(NearestInTileArgs args, bool aligned) {
+__global__ void nearest_in_tile_kernel(NearestInTileArgs args, bool aligned) {
   const int lane = static_cast<int>(threadIdx.x % kWarp);
-  for (std::int64_t row = thread_index() / kWarp; row < args.rows;
-       row += thread_count() / kWarp) {
+  for (std::int64_t row = thread_index() / kWarp; row < args.rows; row += thread_count() / kWarp) {
     WarpList<slots> list;
     list.load(args.bounds + row * args.width, args.indices + row * args.width, lane);
     const float row_norm = args.row_norms[row];
@@ -123,8 +120,8 @@ void launch(const NearestInTileArgs& args, bool aligned, void* stream) {
 
 void nearest_in_tile(const NearestInTileArgs& args, void* stream) {
   if (args.rows == 0 || args.columns == 0) return;
-  const auto address = reinterpret_cast<std::uintptr_t>(args.cosines) |
-                       reinterpret_cast<std::uintptr_t>(args.norms);
+  const auto address =
+      reinterpret_cast<std::uintptr_t>(args.cosines) | reinterpret_cast<std::uintptr_t>(args.norms);
   const bool aligned = args.columns % kPerLane == 0 && address % sizeof(float4) == 0;
   switch (args.width / kListUnit) {
     case 1: return launch<1>(args, aligned, stream);

@@ -62,17 +62,16 @@ template <typename Held>
 __device__ RowSummary summary_of(const Held& held, float rho) {
   const float share = 1.0f / static_cast<float>(held.k);
   RowSummary part{};
-  held.each([&](std::int64_t, float distance) {
-    part.add(distance, offset_from(rho, distance), share);
-  });
+  held.each(
+      [&](std::int64_t, float distance) { part.add(distance, offset_from(rho, distance), share); });
   return {group_sum(part.mean), group_sum(part.mean_offset), group_sum(part.at_rho)};
 }
 
 template <typename Held>
 __device__ float inverse_of_row(const Held& held, float rho, const SmoothKnnRule& rule,
                                 float global_mean) {
-  SigmaSearch search = SigmaSearch::start(rule, summary_of(held, rho), rho,
-                                          static_cast<float>(held.k), global_mean);
+  SigmaSearch search =
+      SigmaSearch::start(rule, summary_of(held, rho), rho, static_cast<float>(held.k), global_mean);
   SigmaBracket& bracket = search.bracket;
   for (int step = 0; search.open && step < SigmaBracket::kMaxSteps; ++step) {
     float sum = 0.0f, moment = 0.0f;

@@ -36,10 +36,10 @@ FPD_HD void graph_matmul_row(const GraphMatmulArgs& args, std::int64_t row, std:
   const std::int64_t at = row * args.columns + first;
   for (int c = 0; c < count; ++c) {
     const double product = args.scale[row] * sums[c];
-    args.out[at + c] = args.gain == nullptr ? product
-                                            : args.gain[row] * product +
-                                                  args.shift[row] * args.x[at + c] -
-                                                  args.previous[at + c];
+    args.out[at + c] =
+        args.gain == nullptr
+            ? product
+            : args.gain[row] * product + args.shift[row] * args.x[at + c] - args.previous[at + c];
   }
 }
 

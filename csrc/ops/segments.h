@@ -43,10 +43,10 @@ FPD_HD void add_pieces(const SegmentGramArgs& args, std::int64_t segment, std::i
 }
 
 struct SegmentMatmulArgs {
-  double* out;                    // (n, q) out: x_r times its segment's matrix
-  const double* x;                // (n, p)
-  const double* matrices;         // (segments, p, q)
-  const std::int32_t* segment_of; // (n,)
+  double* out;                     // (n, q) out: x_r times its segment's matrix
+  const double* x;                 // (n, p)
+  const double* matrices;          // (segments, p, q)
+  const std::int32_t* segment_of;  // (n,)
   std::int64_t n;
   std::int64_t p;
   std::int64_t q;
