@@ -47,7 +47,12 @@ def usage_of(lines):
 def readable(names):
     """Names of kernels with their template arguments, without parameters and namespaces."""
     done = subprocess.run(["c++filt", *names], capture_output=True, text=True, check=True)
-    plain = re.sub(r"fpd::|cuda::|\(anonymous namespace\)::|\((?:fpd::)?Metric\)|^void ", "", done.stdout, flags=re.M)
+    plain = re.sub(
+        r"fpd::|cuda::|\(anonymous namespace\)::|\((?:fpd::)?Metric\)|^void ",
+        "",
+        done.stdout,
+        flags=re.MULTILINE,
+    )
     return dict(zip(names, re.sub(r"\(.*", "", plain).splitlines(), strict=True))
 
 
@@ -65,7 +70,9 @@ def main():
             for architecture in architectures:
                 registers, shared, spilled = usage[name, str(architecture)]
                 memory = f", {shared} B shared" if shared else ""
-                cells.append(f"{registers}{memory}" + (f", **{spilled} B spilled**" if spilled else ""))
+                cells.append(
+                    f"{registers}{memory}" + (f", **{spilled} B spilled**" if spilled else "")
+                )
             print(f"| `{shown}` | " + " | ".join(cells) + " |", flush=True)
 
 

@@ -227,7 +227,8 @@ def segment_gram(x: Floats, y: Floats, sizes: Ints) -> Floats:
 
 def segment_matmul(x: Floats, matrices: Floats, sizes: Ints) -> Floats:
     """Each row times the matrix of its segment."""
-    return np.einsum("ri,rij->rj", x, np.repeat(matrices, sizes, axis=0))
+    found: Floats = np.einsum("ri,rij->rj", x, np.repeat(matrices, sizes, axis=0))
+    return found
 
 
 def nearest_in_tile(

@@ -45,7 +45,7 @@ def two_devices(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("two_devices")
 def test_resolving_a_device() -> None:
-    with pytest.raises(CUDANotAvailableError, match="compute capability is 7.0"):
+    with pytest.raises(CUDANotAvailableError, match=r"compute capability is 7\.0"):
         ops.resolve_device("cuda:1")
     with pytest.raises(CUDANotAvailableError, match="there are 2 CUDA devices, counted from 0"):
         ops.resolve_device("cuda:2")

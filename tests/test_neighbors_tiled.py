@@ -63,7 +63,10 @@ def test_exact_in_any_precision(
 
 def test_most_rows_are_settled_by_products() -> None:
     for precision in PRECISIONS[:2]:
-        assert tiled.tiled_knn(table("normal"), K, precision=precision).engine == "tiled products, exact"
+        assert (
+            tiled.tiled_knn(table("normal"), K, precision=precision).engine
+            == "tiled products, exact"
+        )
     clusters = tiled.tiled_knn(table("two far clusters"), K, precision=torch.float16)
     assert clusters.engine == "tiled products, exact, 600 rows by differences"
 
@@ -100,9 +103,7 @@ def test_panels_within_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     assert plan.bytes <= limit
     seen = []
     make = tiled._Table.panel
-    monkeypatch.setattr(
-        tiled._Table, "panel", lambda self, *of: seen.append(of) or make(self, *of)
-    )
+    monkeypatch.setattr(tiled._Table, "panel", lambda self, *of: seen.append(of) or make(self, *of))
     check(tiled.tiled_knn(X, K, precision=torch.float16, limit=limit), X)
     assert max(count for _, count in seen) == plan.panel
     assert {first for first, _ in seen} == set(range(0, 700, plan.panel))
@@ -200,9 +201,7 @@ def test_when_clusters_are_searched() -> None:
 def test_seeded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clustered, "_CLUSTER_ROWS", 300)
     state = torch.random.get_rng_state()
-    first, again = (
-        clustered.clustered_knn(mixture(), K, "euclidean", 0.9, 7) for _ in range(2)
-    )
+    first, again = (clustered.clustered_knn(mixture(), K, "euclidean", 0.9, 7) for _ in range(2))
     assert torch.equal(first.indices, again.indices)
     assert torch.equal(torch.random.get_rng_state(), state)
 

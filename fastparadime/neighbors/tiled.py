@@ -215,9 +215,7 @@ def tiled_knn(
     return NeighborGraph(indices, distances, f"tiled products, exact{redone}")
 
 
-def _search(
-    table: _Table, panel: _Panel, plan: Plan, k: int
-) -> list[tuple[int, ops.Candidates]]:
+def _search(table: _Table, panel: _Panel, plan: Plan, k: int) -> list[tuple[int, ops.Candidates]]:
     """The candidates of a panel's points among all, by first row."""
     parts = [
         (start, ops.Candidates(panel.norms[start : start + plan.rows], k + 1 + _SPARE))

@@ -112,12 +112,12 @@ def memory_for(stage: str, device: torch.device, needed: float, advice: str) -> 
         raise DeviceMemoryError(memory_message(stage, str(device), needed, free, advice))
 
 
-def memory_message(
-    stage: str, device: str, needed: float, free: float | None, advice: str
-) -> str:
+def memory_message(stage: str, device: str, needed: float, free: float | None, advice: str) -> str:
     """What a stage that ran out of memory says."""
     there = "" if free is None else f", {free:.4g} are free now"
-    return f"{stage} ran out of memory on {device}: it takes about {needed:.4g} bytes{there}. {advice}"
+    return (
+        f"{stage} ran out of memory on {device}: it takes about {needed:.4g} bytes{there}. {advice}"
+    )
 
 
 def build_info() -> dict[str, str]:

@@ -52,22 +52,25 @@ def graph_matmul(
         raise ValueError(f"edges, scale and x must be of one number of points, not {n} in x")
     x, scale = x.double().contiguous(), scale.double().contiguous()
     check_same_device(weights=edges.weights, scale=scale, x=x)
-    terms: tuple[torch.Tensor, ...] = ()
+    terms = []
     if step is not None:
-        terms = tuple(share(term).double().contiguous() for term in step)
+        terms = [share(term).double().contiguous() for term in step]
         if [tuple(term.shape) for term in terms] != [(n,), (n,), (n, columns)]:
             raise ValueError(
                 f"step must be gain ({n},), shift ({n},) and previous ({n}, {columns}), not "
                 + ", ".join(str(tuple(term.shape)) for term in terms)
             )
         check_same_device(x=x, gain=terms[0], shift=terms[1], previous=terms[2])
+    gain, shift, previous = [term.data_ptr() for term in terms] or [0, 0, 0]
     with on_device(x):
         out = torch.empty_like(x) if out is None else _checked_out(out, x)
         _core.graph_matmul(
             out.data_ptr(),
             x.data_ptr(),
             scale.data_ptr(),
-            *([term.data_ptr() for term in terms] or (0, 0, 0)),
+            gain,
+            shift,
+            previous,
             edges.indptr.data_ptr(),
             edges.tails.data_ptr(),
             edges.weights.data_ptr(),
@@ -99,7 +102,7 @@ class Segments:
         Where the rows live.
     """
 
-    def __init__(self, sizes: TensorLike, device: torch.device | str = "cpu") -> None:
+    def __init__(self, sizes: TensorLike | list[int], device: torch.device | str = "cpu") -> None:
         sizes = torch.as_tensor(sizes, dtype=torch.int64)
         if sizes.ndim != 1 or (len(sizes) > 0 and int(sizes.min()) < 1):
             raise ValueError("sizes must be 1-D and hold positive numbers of rows")

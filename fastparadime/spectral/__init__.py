@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from fastparadime import ops
 from fastparadime.ops import Edges, Segments
 from fastparadime.spectral import _components, _dense
 from fastparadime.spectral._eigenvectors import ComponentSolver, block_width
@@ -37,12 +38,25 @@ def spectral_positions(edges: Edges, out_dim: int = 2, *, seed: int = 0) -> torc
         Each column with mean 0 and standard deviation 1, on the edges' device, where the work is
         done but for matrices of some ten columns and components of up to some hundred points.
 
+    Raises
+    ------
+    DeviceMemoryError
+        If a GPU runs out of memory.
+
     Notes
     -----
     The eigenvectors are a start for training: each lies within 0.01 radians of the span of those
     wanted and the next five, or is the best of 500 products with the graph.
     """
     out_dim = check_integer(out_dim, "out_dim", minimum=1)
+    n, device = len(edges.indptr) - 1, edges.weights.device
+    # Four blocks of vectors, the graph by component with the places its edges came from.
+    needed = 4 * 8 * n * block_width(out_dim) + 24 * len(edges.tails)
+    with ops.memory_for("the spectral start", device, needed, "Start from 'pca' instead."):
+        return _positions(edges, out_dim, seed)
+
+
+def _positions(edges: Edges, out_dim: int, seed: int) -> torch.Tensor:
     n = len(edges.indptr) - 1
     whole = Segments([n], edges.weights.device)
     labels = _components.labels_of(edges)

@@ -36,7 +36,8 @@ def propagated_labels(edges: Edges) -> torch.Tensor:
         while not torch.equal(ends := hooked[hooked], hooked):
             hooked = ends
         if torch.equal(hooked, roots):
-            return roots.unique(return_inverse=True)[1]
+            labels: torch.Tensor = roots.unique(return_inverse=True)[1]
+            return labels
         roots = hooked
 
 

@@ -39,7 +39,9 @@ def leading_vectors(edges: Edges, sizes: Array, out_dim: int) -> torch.Tensor:
             positions[rows] = np.eye(size, out_dim) * np.arange(1, size + 1)[:, None]
             continue
         place = np.full(len(sizes), -1)
-        for chunk in np.array_split(np.arange(len(alike)), -(-8 * rows.size * size // _STACK_BYTES)):
+        for chunk in np.array_split(
+            np.arange(len(alike)), -(-8 * rows.size * size // _STACK_BYTES)
+        ):
             place[:] = -1
             place[alike[chunk]] = np.arange(len(chunk))
             inner = np.flatnonzero(place[component] >= 0)

@@ -60,9 +60,16 @@ def test_a_step_of_a_recurrence(columns: int, device: torch.device) -> None:
 
 def test_bad_steps_and_outputs() -> None:
     edges, scale, x = random_edges(5, 2), torch.ones(5), torch.ones((5, 2), dtype=torch.float64)
-    with pytest.raises(ValueError, match=r"step must be gain \(5,\), .* not \(5,\), \(4,\), \(5, 2\)"):
+    with pytest.raises(
+        ValueError, match=r"step must be gain \(5,\), .* not \(5,\), \(4,\), \(5, 2\)"
+    ):
         ops.graph_matmul(edges, scale, x, step=(scale, scale[:4], x))
-    for wrong in (x, x.float(), torch.ones((5, 3), dtype=torch.float64), torch.ones((2, 5)).double().T):
+    for wrong in (
+        x,
+        x.float(),
+        torch.ones((5, 3), dtype=torch.float64),
+        torch.ones((2, 5)).double().T,
+    ):
         with pytest.raises(ValueError, match="out must be a contiguous float64 tensor"):
             ops.graph_matmul(edges, scale, x, out=wrong)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -42,7 +42,9 @@ def test_equals_reference(count: int, cuts: list[int], device: torch.device) -> 
     lists = fill(cosines, row_norms, norms, count, cuts, device)
     width = ops.candidate_width(count)
     assert lists.bounds.shape == lists.indices.shape == (37, width)
-    wanted = reference.nearest_in_tile(*(a.astype(float) for a in (cosines, row_norms, norms)), 0.25, width)
+    wanted = reference.nearest_in_tile(
+        *(a.astype(float) for a in (cosines, row_norms, norms)), 0.25, width
+    )
     # Ties go to the smaller column, and quarters and twentieths leave ties that rounding keeps.
     np.testing.assert_allclose(lists.bounds.cpu(), wanted[1], rtol=1e-5, atol=2e-6)
     D = norms**2 - 2 * row_norms[:, None] * norms * (cosines + np.float32(0.25))
@@ -78,8 +80,8 @@ def test_the_way_tiles_are_cut_does_not_matter(device: torch.device) -> None:
 
 
 @pytest.fixture
-def arrays() -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    yield products(300, 700)
+def arrays() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    return products(300, 700)
 
 
 def test_threads_do_not_matter(
