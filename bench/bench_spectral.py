@@ -1,6 +1,6 @@
-"""Spectral positions, beside ARPACK and the products alone.
+"""Spectral positions, beside ARPACK.
 
-ARPACK solves the largest component to the tolerance that umap-learn's start has, 1e-4 of the eigenvalue.
+ARPACK solves each component with SciPy's default basis, to 1e-4 of the eigenvalue as umap-learn does.
 """
 
 import argparse
