@@ -89,21 +89,24 @@ def knn(
     if max_memory is not None:
         memory.check_memory(max_memory, n, d, k, metric, recall=recall, on_gpu=on_gpu)
     if callable(metric) or metric in SCIPY_METRICS:
-        return exact.scipy_knn(to_numpy(X), k, metric)
+        return _moved(exact.scipy_knn(to_numpy(X), k, metric), where)
     table = to_torch(X).to(torch.float32).contiguous()
     searched = table
     if metric in ("cosine", "correlation"):
         searched = _unit_rows(table, metric)
     elif metric == "jensenshannon":
         searched = _distributions(table)
-    graph = _native_knn(searched, k, metric, p, recall, seed, where, max_memory)
-    graph = dataclasses.replace(
-        graph, indices=graph.indices.to(where), distances=graph.distances.to(where)
-    )
+    found = _native_knn(searched, k, metric, p, recall, seed, where, max_memory)
+    graph = _moved(found, where)
     if metric in ("cosine", "correlation"):
         # 1 - cos is half the squared distance of unit rows, and keeps its digits for close ones.
         return dataclasses.replace(graph, distances=graph.distances.square() / 2)
     return graph
+
+
+def _moved(graph: NeighborGraph, device: torch.device) -> NeighborGraph:
+    indices, distances = (part.to(device) for part in graph)
+    return dataclasses.replace(graph, indices=indices, distances=distances)
 
 
 def check_recall(recall: float) -> float:

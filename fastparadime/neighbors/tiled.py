@@ -67,7 +67,7 @@ def make_plan(n: int, d: int, k: int, *, itemsize: int, limit: float | None = No
     p (s d + 4) bytes of unit rows, d rounded up to 8 and s bytes an element, twice if p < n;
     8 w p of lists, 4 r c of cosines and 3 x 64 MiB (12 d at least) of rows being converted.
     """
-    width = ops.candidate_width(min(n, k + 1 + _SPARE))
+    width = ops.candidate_width(k + 1 + _SPARE)
     row_bytes = itemsize * _rounded_up(d) + 4
     staged = 3 * max(min(_STAGED_BYTES, 4 * d * n), 4 * d)
     for tile_bytes in (_TILE_BYTES, _LEAST_TILE_BYTES):

@@ -214,7 +214,7 @@ def symmetrize(
     nnz = indices.numel()
     code = 1 if operation == "mean" else 0
     advice = "Fewer neighbors take less, and the graph of a CPU tensor is built on the CPU."
-    with on_device(weights), memory_for("symmetrize", weights.device, 56 * nnz + 24 * n, advice):
+    with on_device(weights), memory_for("symmetrize", weights.device, 68 * nnz + 24 * n, advice):
         target = target_of(weights)
         size = _core.symmetrize_scratch(n, nnz, target)
         scratch = torch.empty(size, dtype=torch.uint8, device=weights.device)
