@@ -22,7 +22,7 @@ SAMPLE = 1_000
 def mixture(n, columns=50, parts=200, rank=10):
     """Gaussians of low rank with a little noise."""
     rng = np.random.default_rng(0)
-    labels = rng.integers(0, parts, n)
+    labels = rng.integers(0, parts, n)  # those of mixture_labels
     X = np.empty((n, columns), np.float32)
     for part in range(parts):
         rows = np.flatnonzero(labels == part)
@@ -31,6 +31,11 @@ def mixture(n, columns=50, parts=200, rank=10):
         noise = 0.1 * rng.standard_normal((len(rows), columns), dtype=np.float32)
         X[rows] = inside + noise + 4 * rng.standard_normal(columns, dtype=np.float32)
     return X
+
+
+def mixture_labels(n, parts=200):
+    """Which Gaussian each row of a mixture is of."""
+    return np.random.default_rng(0).integers(0, parts, n)
 
 
 def load(arguments):

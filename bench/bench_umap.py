@@ -1,19 +1,64 @@
-"""UMAP from the images to the embedding, umap-learn beside it where it is installed.
+"""UMAP from the table to the embedding, umap-learn beside it where it is installed.
 
-    python bench/bench_umap.py --mnist mnist.npz [--rows 5000 --n-neighbors 30] [--runs 3] [--no-peer]
+    python bench/bench_umap.py --mnist mnist.npz [--rows 5000 --n-neighbors 30] [--seeds 3]
+    python bench/bench_umap.py --mixture 1e6 --no-peer --cold
 
-Contestants run in turn in one process; a first fit of a thousand rows compiles umap-learn and
-starts the threads. Seconds of a whole fit with a seed, of placing 1,000 rows, and quality:
-trustworthiness and the accuracy of 5 nearest neighbours on at most 5,000 rows.
+Each fit has a process of its own. Before it, a fit of a thousand rows compiles umap-learn and
+starts the threads, unless `--cold`. Seconds of a fit with a seed and of its stages, of placing
+1,000 new rows; the process's peak memory after the fit, its table and libraries included; and
+quality, as `bench_fidelity.py` has it, on at most 5,000 rows.
 """
 
 import argparse
 import importlib.util
+import json
+import logging
+import resource
 import statistics
+import subprocess
+import sys
 import time
 import warnings
 
 import numpy as np
+
+PEERS = {"umap-learn, seed": True, "umap-learn, no seed": False}
+STAGES = {
+    "UMAP: nearest neighbors": "neighbours",
+    "UMAP: fuzzy graph": "graph",
+    "UMAP: initial positions": "spectral",
+    "UMAP: layout": "layout",
+}
+
+
+class Stages(logging.Handler):
+    """Seconds of a fit's stages, by the log that `verbose` writes."""
+
+    def __init__(self):
+        super().__init__()
+        self.begun = []
+        logger = logging.getLogger("fastparadime")
+        logger.handlers = [self]  # nothing is printed
+
+    def emit(self, record):
+        self.begun.append((record.getMessage(), time.perf_counter()))
+
+    def seconds(self, end):
+        ends = [clock for _, clock in self.begun[1:]] + [end]
+        return {
+            STAGES[message]: after - before
+            for (message, before), after in zip(self.begun, ends, strict=True)
+        }
+
+
+def load(arguments):
+    if arguments.mixture:
+        from bench_nn_descent import mixture, mixture_labels
+
+        return mixture(arguments.mixture), mixture_labels(arguments.mixture)
+    with np.load(arguments.mnist) as archive:
+        images, labels = (archive[name][: arguments.rows] for name in ("images", "labels"))
+    return images.reshape(len(images), -1).astype(np.float32) / 255, labels
 
 
 def quality(X, embedding, labels):
@@ -24,59 +69,77 @@ def quality(X, embedding, labels):
     rows = np.random.default_rng(0).permutation(len(X))[:5000]
     trust = trustworthiness(X[rows], embedding[rows], n_neighbors=15)
     accuracy = cross_val_score(KNeighborsClassifier(5), embedding[rows], labels[rows], cv=10)
-    return trust, accuracy.mean()
+    return {"trust15": trust, "acc5": accuracy.mean()}
 
 
-def seconds_of(call):
-    clock = time.perf_counter()
-    result = call()
-    return result, time.perf_counter() - clock
-
-
-def measure(make, X, new, labels, seed):
-    estimator, fit = seconds_of(lambda: make(seed).fit(X))
-    _, transform = seconds_of(lambda: estimator.transform(new))
-    return (fit, transform, *quality(X, estimator.embedding_, labels))
-
-
-def contestants(n_neighbors, peer):
-    from fastparadime import UMAP
-
-    found = {"fastparadime": lambda seed: UMAP(n_neighbors=n_neighbors, random_state=seed)}
-    if peer and importlib.util.find_spec("umap"):
+def estimator_of(arguments, verbose=False):
+    options = {"n_neighbors": arguments.n_neighbors, "random_state": arguments.seed}
+    if arguments.one in PEERS:
         import umap
 
-        found["umap-learn, seed"] = lambda seed: umap.UMAP(
-            n_neighbors=n_neighbors, random_state=seed
-        )
-        found["umap-learn, no seed"] = lambda _seed: umap.UMAP(n_neighbors=n_neighbors)
-    return found
+        if not PEERS[arguments.one]:
+            options["random_state"] = None
+        return umap.UMAP(**options)
+    from fastparadime import UMAP
+
+    return UMAP(**options, verbose=verbose, tqdm_kwds={"disable": True})
+
+
+def measure(arguments):
+    """One fit in this process."""
+    warnings.simplefilter("ignore")  # umap-learn's, of seeds and threads
+    X, labels = load(arguments)
+    # Rows between two of the data: none of them is in it.
+    new = (X[:1000] + X[1000:2000]) / 2
+    if not arguments.cold:
+        estimator_of(arguments).fit(X[:1000]).transform(new)
+    own = arguments.one not in PEERS
+    estimator, stages = estimator_of(arguments, verbose=own), Stages() if own else None
+    clock = time.perf_counter()
+    estimator.fit(X)
+    end = time.perf_counter()
+    found = {"fit": end - clock, **(stages.seconds(end) if stages else {})}
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    clock = time.perf_counter()
+    estimator.transform(new)
+    found |= {"transform": time.perf_counter() - clock, "peak MB": peak}
+    return found | quality(X, estimator.embedding_, labels)
+
+
+def report(name, runs):
+    print(name)
+    for measure in runs[0]:
+        found = [run[measure] for run in runs]
+        spread = f"({min(found):.4g} to {max(found):.4g})" if len(found) > 1 else ""
+        print(f"    {measure:<12}{statistics.mean(found):10.4g}  {spread}")
 
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--mnist", required=True)
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--mnist", help="an .npz with images and labels")
+    source.add_argument("--mixture", type=lambda text: int(float(text)), help="rows")
     parser.add_argument("--rows", type=int, default=70_000)
     parser.add_argument("--n-neighbors", type=int, default=15)
-    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--no-peer", action="store_true")
+    parser.add_argument("--cold", action="store_true")
+    parser.add_argument("--one", help=argparse.SUPPRESS)
+    parser.add_argument("--seed", type=int, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    warnings.simplefilter("ignore")  # umap-learn's, of seeds and threads
-    with np.load(arguments.mnist) as archive:
-        images, labels = (archive[name][: arguments.rows] for name in ("images", "labels"))
-    X = images.reshape(len(images), -1).astype(np.float32) / 255
-    # Images between two of the data: none of them is in it.
-    new = (X[:1000] + X[1000:2000]) / 2
-    found = {name: [] for name in contestants(arguments.n_neighbors, not arguments.no_peer)}
-    for run in range(arguments.runs):
-        for name, make in contestants(arguments.n_neighbors, not arguments.no_peer).items():
-            if run == 0:
-                measure(make, X[:1000], new, labels[:1000], run)
-            found[name].append(measure(make, X, new, labels, run))
-    print(f"{'':<22}{'fit s':>10}{'transform s':>13}{'trust15':>10}{'acc5':>8}")
+    if arguments.one:
+        print(json.dumps(measure(arguments)))
+        return
+    peers = [] if arguments.no_peer or not importlib.util.find_spec("umap") else list(PEERS)
+    found = {name: [] for name in ["fastparadime", *peers]}
+    for seed in range(arguments.seeds):
+        for name, runs in found.items():
+            command = [sys.executable, *sys.argv, "--one", name, "--seed", str(seed)]
+            output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+            runs.append(json.loads(output.splitlines()[-1]))
+    print(f"mean of {arguments.seeds} seeds (least to most)")
     for name, runs in found.items():
-        fit, transform, trust, accuracy = map(statistics.median, zip(*runs, strict=True))
-        print(f"{name:<22}{fit:10.2f}{transform:13.2f}{trust:10.4f}{accuracy:8.4f}")
+        report(name, runs)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import argparse
 import functools
+import json
+import pathlib
 import statistics
 import time
 from collections.abc import Callable
@@ -70,10 +72,14 @@ def floor_of(case: Case, device: torch.device) -> float:
 
 
 def main(make_case: Callable[[int, torch.device], Case], sizes: tuple[int, ...]) -> None:
-    """Times a case of each size and prints a table; `--sizes` and `--device` choose others."""
+    """Times a case of each size and prints a table.
+
+    `--sizes` and `--device` choose others, `--json` appends the figures to a file.
+    """
     parser = argparse.ArgumentParser()
     parser.add_argument("--sizes", type=lambda text: int(float(text)), nargs="+", default=sizes)
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--json", type=pathlib.Path)
     arguments = parser.parse_args()
     device = torch.device(arguments.device)
     print(f"fastparadime {fastparadime.__version__}, {device}, {torch.get_num_threads()} threads")
@@ -85,6 +91,14 @@ def main(make_case: Callable[[int, torch.device], Case], sizes: tuple[int, ...])
         median = statistics.median(found)
         figures = f"{median:12.3f}{min(found):10.3f}{max(found):10.3f}{floor:10.3f}"
         print(f"{case.label:<44}{figures}{median / floor:9.1f}")
+        keep(arguments.json, case=case.label, device=str(device), ms=found, floor_ms=floor)
+
+
+def keep(path: pathlib.Path | None, **figures: object) -> None:
+    """Appends figures to a file of JSON lines, if there is one."""
+    if path is not None:
+        with path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(figures) + "\n")
 
 
 def knn_graph(n: int, k: int, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:

@@ -14,9 +14,13 @@ if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES)
   set(CMAKE_CUDA_ARCHITECTURES ${wanted} ${newest}-virtual)
 endif()
 enable_language(CUDA)
-string(REPLACE ";" " " FASTPARADIME_CUDA_ARCHITECTURES "${CMAKE_CUDA_ARCHITECTURES}")
+# "native" is what the machine has.
+string(REGEX REPLACE "^native$" "${CMAKE_CUDA_ARCHITECTURES_NATIVE}" FASTPARADIME_CUDA_ARCHITECTURES
+                     "${CMAKE_CUDA_ARCHITECTURES}")
+string(REPLACE ";" " " FASTPARADIME_CUDA_ARCHITECTURES "${FASTPARADIME_CUDA_ARCHITECTURES}")
 
 target_sources(_core PRIVATE
+  csrc/cuda/density.cu
   csrc/cuda/edge_loss.cu
   csrc/cuda/edge_sampler.cu
   csrc/cuda/gather_rows.cu

@@ -4,10 +4,13 @@
 #include <cstddef>
 #include <stdexcept>
 
+#include "ops/adam.h"
+#include "ops/density.h"
 #include "ops/edge_loss.h"
 #include "ops/edge_sampler.h"
 #include "ops/gather_rows.h"
 #include "ops/graph_matmul.h"
+#include "ops/mlp.h"
 #include "ops/nearest_in_tile.h"
 #include "ops/nn_descent.h"
 #include "ops/perplexity.h"
@@ -15,6 +18,7 @@
 #include "ops/segments.h"
 #include "ops/sgd_layout.h"
 #include "ops/smooth_knn.h"
+#include "ops/sparse_rows.h"
 #include "ops/subgraph.h"
 #include "ops/symmetrize.h"
 #include "ops/target.h"
@@ -57,12 +61,15 @@ inline void segment_matmul(const SegmentMatmulArgs& a, const Target& t) { FPD_DI
 inline void nearest_in_tile(const NearestInTileArgs& a, const Target& t) { FPD_DISPATCH(nearest_in_tile, a, t); }
 inline void subgraph(const SubgraphArgs& a, const Target& t) { FPD_DISPATCH(subgraph, a, t); }
 inline void rerank(const RerankArgs& a, const Target& t) { FPD_DISPATCH(rerank, a, t); }
+inline void density_radii(const DensityRadiiArgs& a, const Target& t) { FPD_DISPATCH(density_radii, a, t); }
+inline void density_step(const DensityStepArgs& a, const Target& t) { FPD_DISPATCH(density_step, a, t); }
 inline void sgd_layout(const SgdLayoutArgs& a, const Target& t) { FPD_DISPATCH(sgd_layout, a, t); }
 // clang-format on
 
-// Neighbour descent is for the CPU: a GPU searches exactly, by matrix products.
+// Neighbour descent is for the CPU, since a GPU searches exactly, by matrix products; so are sparse
+// rows, which come from SciPy.
 inline int cpu_threads(const Target& target) {
-  if (target.device == Device::cuda) throw std::runtime_error("nn_descent has no CUDA code");
+  if (target.device == Device::cuda) throw std::runtime_error("the operation has no CUDA code");
   return target.threads;
 }
 inline void project_rows(const ProjectArgs& a, const Target& t) {
@@ -80,7 +87,17 @@ inline void reverse_lists(const ReverseArgs& a, const Target& t) {
 inline std::int64_t nn_descent(const DescentArgs& a, const Target& t) {
   return cpu::nn_descent(a, cpu_threads(t));
 }
+inline void sparse_nearest(const SparseNearestArgs& a, const Target& t) {
+  cpu::sparse_nearest(a, cpu_threads(t));
+}
+inline void sparse_rerank(const SparseRerankArgs& a, const Target& t) {
+  cpu::sparse_rerank(a, cpu_threads(t));
+}
 
+inline std::size_t sgd_layout_scratch(std::int64_t n, std::int64_t edges, int steps_per_epoch,
+                                      const Target& t) {
+  return FPD_DISPATCH_SIZE(sgd_layout_scratch, t, n, edges, steps_per_epoch);
+}
 inline std::size_t symmetrize_scratch(std::int64_t n, std::int64_t nnz, const Target& t) {
   return FPD_DISPATCH_SIZE(symmetrize_scratch, t, n, nnz);
 }

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from fastparadime.config import show_config
-    from fastparadime.estimators import UMAP
+    from fastparadime.estimators import UMAP, KNNTransformer
 
 __version__ = metadata.version("fastparadime")
 
@@ -21,6 +21,7 @@ _MODULES = (
     "models",
     "neighbors",
     "ops",
+    "plot",
     "relationdata",
     "relations",
     "routines",
@@ -32,8 +33,8 @@ _MODULES = (
     "types",
     "utils",
 )
-_NAMES = {"UMAP": "estimators", "show_config": "config"}
-__all__ = ["UMAP", "__version__", "show_config"]
+_NAMES = {"UMAP": "estimators", "KNNTransformer": "estimators", "show_config": "config"}
+__all__ = ["UMAP", "KNNTransformer", "__version__", "show_config"]
 
 
 def __getattr__(name: str) -> Any:

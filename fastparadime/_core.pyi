@@ -6,6 +6,7 @@ cuda_architectures: str
 kHeadsPerPartial: int  # noqa: N816
 kListUnit: int  # noqa: N816
 kListMost: int  # noqa: N816
+kMlpBlock: int  # noqa: N816
 
 class Target:
     def __init__(self, device: str, threads: int, stream: int = ...) -> None: ...
@@ -125,6 +126,7 @@ def rerank(
     X: int,
     candidates: int,
     points: int,
+    queries: int,
     first_row: int,
     rows: int,
     count: int,
@@ -132,6 +134,37 @@ def rerank(
     k: int,
     metric: int,
     p: float,
+    target: Target,
+    /,
+) -> None: ...
+
+class SparseRows:
+    def __init__(self, indptr: int, columns: int, values: int) -> None: ...
+
+def sparse_nearest(
+    indices: int,
+    rows: SparseRows,
+    by_column: SparseRows,
+    alone: int,
+    points: int,
+    queries: int,
+    n: int,
+    count: int,
+    metric: int,
+    target: Target,
+    /,
+) -> None: ...
+def sparse_rerank(
+    indices: int,
+    distances: int,
+    rows: SparseRows,
+    candidates: int,
+    points: int,
+    queries: int,
+    dim: int,
+    count: int,
+    k: int,
+    metric: int,
     target: Target,
     /,
 ) -> None: ...
@@ -207,6 +240,7 @@ def edge_draw(
     n: int,
     seed: int,
     step: int,
+    counter: int,
     target: Target,
     /,
 ) -> None: ...
@@ -231,13 +265,15 @@ def edge_loss(
 def gather_rows(
     out: int, table: int, indices: int, m_rows: int, row_bytes: int, target: Target, /
 ) -> None: ...
+def sgd_layout_scratch(n: int, edges: int, steps_per_epoch: int, target: Target, /) -> int: ...
 def sgd_layout(
     positions: int,
+    next: int,
     scratch: int,
     anchors: int,
     indptr: int,
     tails: int,
-    rates: int,
+    weights: int,
     streams: int,
     n: int,
     dim: int,
@@ -248,10 +284,74 @@ def sgd_layout(
     last_epoch: int,
     n_epochs: int,
     learning_rate: float,
+    largest_weight: float,
     seed: int,
     a: float,
     b: float,
     repulsion_strength: float,
     target: Target,
+    /,
+) -> None: ...
+
+class DensityGraph:
+    def __init__(
+        self, positions: int, indptr: int, tails: int, n: int, dim: int, a: float, b: float
+    ) -> None: ...
+
+def density_radii(squares: int, strengths: int, graph: DensityGraph, target: Target, /) -> None: ...
+def density_step(
+    moved: int,
+    weights: int,
+    pulls: int,
+    graph: DensityGraph,
+    gain: float,
+    samples: float,
+    size: float,
+    target: Target,
+    /,
+) -> None: ...
+def scatter_add(out: int, rows: int, indices: int, n: int, m_rows: int, dim: int, /) -> None: ...
+
+class MlpLayer:
+    def __init__(
+        self,
+        weight: int,
+        bias: int,
+        transposed: int,
+        values: int,
+        slopes: int,
+        weight_grad: int,
+        bias_grad: int,
+        in_dim: int,
+        out_dim: int,
+    ) -> None: ...
+
+class Mlp:
+    def __init__(
+        self,
+        layers: list[MlpLayer],
+        activation: int,
+        input_mean: int,
+        input_scale: float,
+        output_mean: int,
+        output_scale: float,
+    ) -> None: ...
+
+def mlp_forward(mlp: Mlp, table: int, ids: int, rows: int, threads: int, /) -> None: ...
+def mlp_backward(
+    mlp: Mlp, table: int, ids: int, rows: int, out_grad: int, threads: int, /
+) -> None: ...
+def adam(
+    parameter: int,
+    mean: int,
+    square: int,
+    gradient: int,
+    size: int,
+    beta1: float,
+    beta2: float,
+    epsilon: float,
+    step_size: float,
+    square_scale: float,
+    threads: int,
     /,
 ) -> None: ...

@@ -12,7 +12,7 @@ from fastparadime import spectral
 from fastparadime.relationdata import RelationData
 from fastparadime.sampling import DataEntries, edge_batch
 from fastparadime.types import Data, TensorLike, TypeKeyTuples
-from fastparadime.utils import ReprMixin
+from fastparadime.utils import ReprMixin, sources
 from fastparadime.utils.convert import to_numpy, to_torch
 from fastparadime.utils.validate import (
     check_data,
@@ -57,10 +57,20 @@ class DerivedData:
 
 def check_table(data: Any, name: str) -> TensorLike:
     """The data to embed, checked: a finite table, or items of more dimensions."""
+    if sources.is_source(data) and data.ndim > 2:
+        data = sources.load(data, name)
     if isinstance(data, (np.ndarray, torch.Tensor)) and data.ndim > 2:
         check_data(data.reshape((len(data), -1)), name)
         return data
     return check_data(data, name)
+
+
+def _loaded(data: Mapping[str, Any]) -> dict[str, Any]:
+    """The entries, with sources of rows as arrays."""
+    return {
+        key: sources.load(value, f"entry {key!r}") if sources.is_source(value) else value
+        for key, value in data.items()
+    }
 
 
 def _length(key: str, value: Any) -> int:
@@ -79,18 +89,24 @@ class Dataset(torch.utils.data.Dataset[dict[str, torch.Tensor]], ReprMixin):
 
     Parameters
     ----------
-    data : (n, ...) array or tensor, or mapping of them
+    data : (n, ...) array, tensor or source of rows, or mapping of them
         A single one becomes the entry 'main', which also answers to 'data'. An entry 'indices'
-        is added where there is none.
+        is added where there is none. Float32 arrays, memory-mapped ones included, are used where
+        they are; sources, such as datasets of HDF5 or Zarr, are read into memory.
 
     Raises
     ------
     TypeError, ValueError
         For an entry that is not an array or tensor, or lengths that differ.
+    OSError, ValueError
+        For a source that cannot be read, or ends before its shape says.
     """
 
     def __init__(self, data: Data) -> None:
-        entries = data if isinstance(data, Mapping) else {"main": check_table(data, "data")}
+        if isinstance(data, Mapping):
+            entries = _loaded(data)
+        else:
+            entries = {"main": check_table(data, "data")}
         if not entries:
             raise ValueError("data must hold at least one entry")
         key, first = next(iter(entries.items()))
@@ -105,7 +121,7 @@ class Dataset(torch.utils.data.Dataset[dict[str, torch.Tensor]], ReprMixin):
     def add(self, data: Mapping[str, TensorLike]) -> None:
         """Adds or replaces entries, after all of them have been checked."""
         added: dict[str, torch.Tensor] = {}
-        for key, value in data.items():
+        for key, value in _loaded(data).items():
             if key in ("main", "data"):
                 check_table(value, f"entry {key!r}")
             if _length(key, value) != self.num_items:
@@ -202,12 +218,28 @@ def named_parts(value: Any, kind: type, key: str, name: str) -> dict[str, Any]:
 
 
 def pca_positions(X: TensorLike, n_components: int = 2) -> torch.Tensor:
-    """The first principal components of the rows of `X`, float32 (n, n_components)."""
+    """The first principal components of the rows of `X`, float32 (n, n_components).
+
+    By scikit-learn on the CPU; of a tensor on a device by the eigenvectors of its covariance, there.
+    """
+    if isinstance(X, torch.Tensor) and X.is_cuda:
+        return _pca_by_covariance(X, n_components)
     from sklearn.decomposition import PCA
 
     # A fixed state: the randomised solver would draw from numpy's global generator.
     pca = PCA(n_components=n_components, random_state=0)
     return to_torch(pca.fit_transform(to_numpy(X)))
+
+
+def _pca_by_covariance(X: torch.Tensor, n_components: int) -> torch.Tensor:
+    centred = X.double() - X.mean(dim=0, dtype=torch.float64)
+    if n_components > min(centred.shape):
+        raise ValueError(f"n_components={n_components} must be at most {min(centred.shape)}")
+    axes = torch.linalg.eigh(centred.T @ centred).eigenvectors[:, -n_components:].flip(1)
+    # As scikit-learn does: the largest entry of each axis is positive.
+    largest = axes.gather(0, axes.abs().argmax(dim=0, keepdim=True))
+    positions: torch.Tensor = centred @ (axes * largest.sign())
+    return positions.float()
 
 
 def spectral_positions(reldata: RelationData, n_components: int = 2) -> torch.Tensor:

@@ -264,7 +264,9 @@ class ParametricDR(Preparation, Inference):
         relations = self.global_relation_data
         check_phase(training_phase, self.dataset.data, relations, self.batch_relations)
         data = TrainingData(
-            DataEntries((key, entry.to(self.device)) for key, entry in self.dataset.data.items()),
+            DataEntries(
+                (key, self._entry_on_device(key).to(self.device)) for key in self.dataset.data
+            ),
             relations,
             self.batch_relations,
             self.device,
@@ -305,6 +307,13 @@ class ParametricDR(Preparation, Inference):
                 "Attempted to start training, but no data was pre-added or passed to 'train'."
             )
         self._prepare_training()
+        self._copies = {}
+        try:
+            self._train()
+        finally:
+            self._copies = None
+
+    def _train(self) -> None:
         entries = {*self.dataset.data.names(), *self.derived_data}
         for phase in self.training_phases:
             check_phase(phase, entries, self.global_relations, self.batch_relations)

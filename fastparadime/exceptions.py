@@ -1,4 +1,4 @@
-"""Errors raised by fastparadime, under paraDime's names."""
+"""Errors raised by fastparadime, under paraDime's names, and its warnings."""
 
 
 class NotTrainedError(Exception):
@@ -30,8 +30,16 @@ class CUDANotAvailableError(Exception):
 
 
 class DeviceMemoryError(MemoryError):
-    """A stage of the work found too little memory on its device."""
+    """A stage of the work needed more memory than its device had."""
 
 
 class TrainingDivergedError(ArithmeticError):
     """The loss of a training phase, or its gradient, is no longer finite."""
+
+
+class RecallWarning(UserWarning):
+    """A search for neighbours found less than the recall that was asked for."""
+
+
+class SlowSearchWarning(UserWarning):
+    """A search for neighbours is going to take long."""

@@ -12,6 +12,7 @@ from fastparadime import exceptions, exporting, models, saving
 from fastparadime.types import TensorLike
 from fastparadime.utils.convert import to_torch
 from fastparadime.utils.seed import derive
+from fastparadime.utils.sources import Source
 from fastparadime.utils.validate import check_integer, check_type
 
 
@@ -97,12 +98,13 @@ class Inference:
                 "calling the model."
             )
 
-    def apply(self, X: TensorLike, method: str | None = None) -> torch.Tensor:
+    def apply(self, X: TensorLike | Source, method: str | None = None) -> torch.Tensor:
         """The model's output for `X` (n, ...) without gradients, on the CPU, chunk by chunk.
 
         Parameters
         ----------
-        X : array or tensor, memory-mapped ones included
+        X : array or tensor, memory-mapped ones included, or source of rows
+            Such as a dataset of HDF5 or Zarr, which is read chunk by chunk.
         method : str, optional
             The model's method; its call if None.
 
@@ -110,6 +112,8 @@ class Inference:
         ------
         NotTrainedError
             Before training.
+        OSError, ValueError
+            If a source cannot be read, or ends before its shape says.
         """
         self._check_trained()
         return models.embed_in_chunks(self.model, X, method)

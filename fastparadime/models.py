@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar, cast
 
 import torch
 
 from fastparadime.types import TensorLike
+from fastparadime.utils import sources
 from fastparadime.utils.convert import to_torch
 from fastparadime.utils.validate import check_integer, check_list, check_option
 
@@ -228,7 +229,7 @@ def input_width(model: torch.nn.Module) -> int | None:
     return width if isinstance(width, int) else None
 
 
-def check_width(model: torch.nn.Module, X: TensorLike) -> None:
+def check_width(model: torch.nn.Module, X: TensorLike | sources.Source) -> None:
     """Raises if the rows of `X` are not of the model's `input_width`."""
     width = input_width(model)
     if width is not None and X.ndim == 2 and X.shape[1] != width:
@@ -261,14 +262,15 @@ def as_input(model: torch.nn.Module, rows: torch.Tensor) -> torch.Tensor:
 
 @torch.no_grad()
 def embed_in_chunks(
-    model: torch.nn.Module, X: TensorLike, method: str | None = None
+    model: torch.nn.Module, X: TensorLike | sources.Source, method: str | None = None
 ) -> torch.Tensor:
     """The model's output for all rows of `X`, on the CPU, computed chunk by chunk.
 
     Parameters
     ----------
     model : torch.nn.Module
-    X : (n, ...) array or tensor, memory-mapped ones included
+    X : (n, ...) array or tensor, memory-mapped ones included, or source of rows
+        A source, such as a dataset of HDF5 or Zarr, is read chunk by chunk.
     method : str, optional
         The model's method; its call if None.
 
@@ -276,17 +278,27 @@ def embed_in_chunks(
     ------
     AttributeError
         If the model has no such method.
+    OSError
+        If a source cannot be read.
     ValueError
-        If the model does not take rows of this width.
+        If the model does not take rows of this width, or a source ends before its shape says.
     """
     call = method_of(model, method)
     if method != "decode":  # codes are not as wide as the data
         check_width(model, X)
-    rows = max(1, _CHUNK_BYTES // max(1, 4 * math.prod(X.shape[1:])))
-    out: torch.Tensor | None = None
-    for start in range(0, len(X), rows):
-        part = call(as_input(model, to_torch(X[start : start + rows])))
+    n, out = X.shape[0], None
+    for start, rows in _chunks(X):
+        part = call(as_input(model, to_torch(rows)))
         if out is None:
-            out = torch.empty((len(X), *part.shape[1:]), dtype=part.dtype)
-        out[start : start + rows] = part
+            out = torch.empty((n, *part.shape[1:]), dtype=part.dtype)
+        out[start : start + len(rows)] = part
     return torch.empty((0, getattr(model, "out_dim", 0))) if out is None else out
+
+
+def _chunks(X: TensorLike | sources.Source) -> Iterator[tuple[int, TensorLike]]:
+    most = max(1, _CHUNK_BYTES // max(1, 4 * math.prod(X.shape[1:])))
+    if sources.is_source(X):
+        yield from sources.row_blocks(X, "X", most)
+    else:
+        for start in range(0, X.shape[0], most):
+            yield start, X[start : start + most]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import inspect
+from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
 import torch
@@ -26,18 +27,21 @@ class Adam:
     Parameters
     ----------
     parameters : iterable of floating-point tensors
-    learning_rate : float
+    learning_rate : float or tensor ()
 
     Attributes
     ----------
     param_groups : list of one dict
-        Its 'lr' is the learning rate of the next step, as in torch's optimizers.
+        Its 'lr' is the learning rate of the next step, as in torch's optimizers: a number, or a
+        float32 tensor () on the parameters' device that is read when the step runs.
     """
 
     _BETAS = (0.9, 0.999)
     _EPSILON = 1e-8
 
-    def __init__(self, parameters: Iterable[torch.Tensor], learning_rate: float) -> None:
+    def __init__(
+        self, parameters: Iterable[torch.Tensor], learning_rate: float | torch.Tensor
+    ) -> None:
         self.param_groups = [{"lr": learning_rate}]
         self._state = {
             p: (torch.zeros_like(p), torch.zeros_like(p), torch.zeros((), device=p.device))
@@ -78,11 +82,36 @@ class Adam:
 def make_optimizer(
     kind: type[torch.optim.Optimizer],
     model: torch.nn.Module,
-    learning_rate: float,
+    learning_rate: float | torch.Tensor,
     **options: Any,
 ) -> Optimizer:
     """An optimizer of the model's parameters, of a torch class."""
     parameters = list(model.parameters())
-    if kind is torch.optim.Adam and not options and all(p.is_floating_point() for p in parameters):
+    if _is_own(kind, model, options):
         return Adam(parameters, learning_rate)
     return kind(parameters, lr=learning_rate, **options)  # type: ignore[call-arg]
+
+
+def _is_own(
+    kind: type[torch.optim.Optimizer], model: torch.nn.Module, options: Mapping[str, Any]
+) -> bool:
+    floating = all(p.is_floating_point() for p in model.parameters())
+    return kind is torch.optim.Adam and not options and floating
+
+
+def recordable_options(
+    kind: type[torch.optim.Optimizer], model: torch.nn.Module, options: Mapping[str, Any]
+) -> dict[str, Any] | None:
+    """Options with which all that an optimizer changes stays on the parameters' device.
+
+    None if there are none: replayed from a CUDA graph, its steps would not go on as they should.
+    """
+    if _is_own(kind, model, options):
+        return {}
+    if not kind.__module__.startswith("torch.optim."):
+        return None  # a subclass may keep what it likes on the host
+    accepted = inspect.signature(kind).parameters
+    needed = "fused" if kind is torch.optim.SGD else "capturable"
+    if needed not in accepted or not options.get(needed, True):
+        return None
+    return {**options, needed: True}

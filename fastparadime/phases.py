@@ -60,6 +60,21 @@ class TrainingPhase(ReprMixin):
         The loss to minimise (paraDime 0.3).
     schedule : {"constant", "linear", "cosine"}
         How the learning rate falls over the steps of the phase, to zero after the last one.
+    cuda_graph : bool
+        Whether steps on a CUDA device are recorded once and replayed, where the phase allows it;
+        see docs/gpu.md. Not for a model whose `forward` depends on numbers that change on the host.
+    tf32 : bool
+        Whether matrix products of the steps on a CUDA device round their factors to 10 bits of
+        mantissa, which is faster; else torch's setting holds.
+    shared_negatives : bool
+        Negative-edge sampling only: whether negative edges end at ends of the batch's own positive
+        edges instead of any point, which leaves about half as many points to embed.
+    edges : int, optional
+        Negative-edge sampling only: positive edges to see at least, instead of a number of epochs.
+    patience : int, optional
+        Negative-edge sampling only: epochs after which the phase stops where the loss of edges held
+        out has not fallen by 0.1 %. One in 50 edges is held out, 200 to 1,000; the graph must have
+        1,000 or more.
     **kwargs
         Passed on to the optimizer.
 
@@ -86,6 +101,11 @@ class TrainingPhase(ReprMixin):
         *,
         loss: losses.Loss | None = None,
         schedule: str = "constant",
+        cuda_graph: bool = True,
+        tf32: bool = False,
+        shared_negatives: bool = False,
+        edges: int | None = None,
+        patience: int | None = None,
         **kwargs: Any,
     ) -> None:
         self.name = name
@@ -101,6 +121,11 @@ class TrainingPhase(ReprMixin):
         self.learning_rate = learning_rate
         self.report_interval = report_interval
         self.schedule = schedule
+        self.cuda_graph = cuda_graph
+        self.tf32 = tf32
+        self.shared_negatives = shared_negatives
+        self.edges = edges
+        self.patience = patience
         self.kwargs = kwargs
         self._loss = loss
         self.check()
@@ -111,7 +136,8 @@ class TrainingPhase(ReprMixin):
         return (
             "name", "epochs", "batch_size", "batches_per_epoch", "sampling", "edge_rel_key",
             "neg_sampling_rate", "loss_keys", "loss_weights", "optimizer", "learning_rate",
-            "report_interval", "loss", "schedule",
+            "report_interval", "loss", "schedule", "cuda_graph", "tf32", "shared_negatives",
+            "edges", "patience",
         )  # fmt: skip
 
     def check(self) -> None:
@@ -126,8 +152,9 @@ class TrainingPhase(ReprMixin):
         check_positive(self.learning_rate, "learning_rate", zero_ok=True)
         check_option(self.sampling, _SAMPLING, "sampling")
         check_option(self.schedule, tuple(_SCHEDULES), "schedule")
-        if self.batches_per_epoch != -1:
-            check_integer(self.batches_per_epoch, "batches_per_epoch", minimum=1)
+        check_option(self.cuda_graph, (True, False), "cuda_graph")
+        check_option(self.tf32, (True, False), "tf32")
+        self._check_budget()
         if not (
             isinstance(self.optimizer, type) and issubclass(self.optimizer, torch.optim.Optimizer)
         ):
@@ -157,6 +184,23 @@ class TrainingPhase(ReprMixin):
             )
         if self._loss is not None and not isinstance(self._loss, losses.Loss):
             raise TypeError(f"loss must be a Loss, not {type(self._loss).__name__}")
+
+    def _check_budget(self) -> None:
+        if self.batches_per_epoch != -1:
+            check_integer(self.batches_per_epoch, "batches_per_epoch", minimum=1)
+        for name in ("edges", "patience"):
+            if getattr(self, name) is not None:
+                check_integer(getattr(self, name), name, minimum=1)
+        check_option(self.shared_negatives, (False, True), "shared_negatives")
+        for name in ("edges", "patience", "shared_negatives"):
+            if getattr(self, name) not in (None, False) and self.sampling != "negative_edge":
+                raise ValueError(
+                    f"{name} is for 'negative_edge' sampling, but sampling is {self.sampling!r}"
+                )
+
+    def epochs_of(self, batches: int) -> int:
+        """Epochs of so many batches each: those given, or those that see as many edges."""
+        return self.epochs if self.edges is None else -(-self.edges // (batches * self.batch_size))
 
     def learning_rate_at(self, step: int, steps: int) -> float:
         """The learning rate of a step, counted from 0, of so many."""

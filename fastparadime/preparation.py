@@ -46,6 +46,8 @@ class Preparation(ReprMixin):
         self._device = device
         self._global_relations_computed = False
         self._dataset: Dataset | None = None
+        # While it trains: entries that are not on the device, each with its copy there.
+        self._copies: dict[str, tuple[torch.Tensor, torch.Tensor]] | None = None
 
     def _check_against_model(self, dataset: Dataset) -> None:
         """Called with a dataset before it is registered."""
@@ -58,6 +60,17 @@ class Preparation(ReprMixin):
                 "Attempted to access a dataset, but none was registered."
             )
         return self._dataset
+
+    def _entry_on_device(self, key: str) -> torch.Tensor:
+        """A dataset entry on the device; within `train`, it is copied there once."""
+        entry = self.dataset.data[key]
+        if self._copies is None or entry.device == self._device:
+            return entry.to(self._device)
+        source, copied = self._copies.get(key, (None, None))
+        if copied is None or source is not entry:
+            copied = entry.to(self._device)
+            self._copies[key] = (entry, copied)
+        return copied
 
     def register_dataset(self, dataset: Data | Dataset) -> None:
         """Registers a dataset, replacing an earlier one.
@@ -152,6 +165,6 @@ class Preparation(ReprMixin):
                 if self.verbose:
                     log(f"Computing global relations '{key}'.")
                 with timed(self.stages, f"relations '{key}'"):
-                    data = dataset.data[relation.data_key].to(self._device)
+                    data = self._entry_on_device(dataset.data.stored_name(relation.data_key))
                     self.global_relation_data[key] = relation.compute_relations(data)
         self._global_relations_computed = True

@@ -218,14 +218,18 @@ class NeighborBasedPDist(Relations):
         return min(n - 1, wanted)
 
     def compute_relations(self, X: TensorLike | None = None, **kwargs: Any) -> RelationData:
-        """Distances of each row of `X` (n, d) to its neighbours, a tuple before transforms."""
-        X = check_data(_required(X))
-        k = self._neighbors_of(len(X))
+        """Distances of each point to its neighbours, a tuple before transforms.
+
+        `X` is a table (n, d) or anything else that `fastparadime.neighbors.knn` takes.
+        """
+        X = _required(X)
+        n = neighbors.count_points(X)
+        k = self._neighbors_of(n)
         if self.verbose:
             log("Indexing nearest neighbors.")
         graph = neighbors.knn(X, k, self.metric, recall=self.recall)
         if self.verbose:
-            log(f"Found {k} neighbors of {len(X)} points with {graph.engine}.")
+            log(f"Found {k} neighbors of {n} points with {graph.engine}.")
         self.relations = self._transform(NeighborRelationTuple((graph.indices, graph.distances)))
         return self.relations
 

@@ -208,8 +208,8 @@ class ParametricUMAP(_Initialized):
         if self.quality is None or self.trained:  # new scales would undo what was learned
             return
         if isinstance(self.model, models.ScaledEmbeddingModel):
-            data = self.dataset.data
-            self.model.fit_scales(data[self.data_key].to(self.device), data["layout"])
+            key = self.dataset.data.stored_name(self.data_key)
+            self.model.fit_scales(self._entry_on_device(key), self._entry_on_device("layout"))
 
 
 class ParametricTSNE(_Initialized):

@@ -68,14 +68,52 @@ def _rows(entry: torch.Tensor, indices: torch.Tensor) -> Callable[[], torch.Tens
     return lambda: entry.index_select(0, indices.to(entry.device))
 
 
+def _item_order(n: int, device: torch.device, seed: int) -> torch.Tensor:
+    """An order of n items int64 (n,), drawn from the seed, the same on every device."""
+    order = torch.randperm(n, generator=torch.Generator().manual_seed(seed))
+    if device.type != "cuda":
+        return order
+    return order.pin_memory().to(device, non_blocking=True)  # while the device does other work
+
+
+def _item_batch(entries: Entries, indices: torch.Tensor) -> Batch:
+    builders = {key: _rows(entry, indices) for key, entry in entries.items()}
+    return Batch({"indices": functools.partial(_same, indices), **builders})
+
+
 def item_batches(entries: Entries, batch_size: int, seed: int) -> Iterator[Batch]:
     """One epoch of batches of items, each item once, in an order drawn from the seed."""
-    n = len(next(iter(entries.values())))
-    generator = torch.Generator().manual_seed(seed)
-    order = torch.randperm(n, generator=generator)
-    for indices in order.split(batch_size):
-        builders = {key: _rows(entry, indices) for key, entry in entries.items()}
-        yield Batch({"indices": functools.partial(_same, indices), **builders})
+    first = next(iter(entries.values()))
+    for indices in _item_order(len(first), first.device, seed).split(batch_size):
+        yield _item_batch(entries, indices)
+
+
+class ItemBatches:
+    """The batches of `item_batches`, looked up by the number of a step that only a device knows.
+
+    Parameters
+    ----------
+    entries : mapping of tensors (n, ...)
+    batch_size : int
+    """
+
+    def __init__(self, entries: Entries, batch_size: int) -> None:
+        self._entries = entries
+        first = next(iter(entries.values()))
+        self._batch_size, self._per_epoch = batch_size, -(-len(first) // batch_size)
+        self._order = torch.empty(len(first), dtype=torch.int64, device=first.device)
+
+    def __len__(self) -> int:
+        return len(self._order)
+
+    def begin_epoch(self, seed: int) -> None:
+        """Draws the order of the items."""
+        self._order.copy_(_item_order(len(self), self._order.device, seed))
+
+    def batch(self, step: torch.Tensor, size: int) -> Batch:
+        """The first `size` items of a step's batch, by its number int64 (1,) in the phase."""
+        places = torch.arange(size, device=step.device) + step % self._per_epoch * self._batch_size
+        return _item_batch(self._entries, self._order.index_select(0, places))
 
 
 def _same(tensor: torch.Tensor) -> torch.Tensor:
@@ -92,8 +130,13 @@ def edge_batch(
     both ends, 'indices' the distinct points in ascending order; every other entry has the rows of
     'indices'.
     """
-    indices = torch.cat((row, col)).unique()
     data = entries[data_key]
+
+    @functools.cache
+    def indices() -> torch.Tensor:
+        # A device does not know how many there are before it has counted them: only on demand.
+        distinct: torch.Tensor = torch.cat((row, col)).unique()
+        return distinct
 
     def rel() -> torch.Tensor:
         positive = torch.zeros(len(row), device=row.device)
@@ -104,11 +147,14 @@ def edge_batch(
         both = _rows(data, torch.cat((row, col)))()
         return both.view(2, len(row), *both.shape[1:])
 
-    builders = {key: _rows(entry, indices) for key, entry in entries.items()}
+    def rows_of(entry: torch.Tensor) -> torch.Tensor:
+        return _rows(entry, indices())()
+
+    builders = {key: functools.partial(rows_of, entry) for key, entry in entries.items()}
     return Batch(
         {
             **builders,
-            "indices": functools.partial(_same, indices),
+            "indices": indices,
             "row": functools.partial(_same, row),
             "col": functools.partial(_same, col),
             "rel": rel,
@@ -129,6 +175,8 @@ class NegativeEdgeBatches:
         Positive edges of a batch and negative edges to each.
     data_key : str
         The entry that 'from_to_data' is taken from.
+    shared : bool
+        Whether negative edges end at ends of the batch's own positive edges instead of any point.
     """
 
     entries: Entries
@@ -136,10 +184,16 @@ class NegativeEdgeBatches:
     batch_size: int
     negatives: int
     data_key: str = "main"
+    shared: bool = False
 
-    def draw(self, step: int) -> EdgeBatch:
-        """The edges of a step."""
-        return self.sampler.draw(self.batch_size, self.negatives, step)
+    def draw(self, step: int | torch.Tensor) -> EdgeBatch:
+        """The edges of a step; a tensor is read when the draw runs, see `EdgeSampler.draw`."""
+        heads, tails = self.sampler.draw(self.batch_size, self.negatives, step)
+        if self.shared:
+            ends = torch.cat((heads, tails[:, 0]))
+            # A uniform draw from n points is one from the ends too, once scaled.
+            tails[:, 1:] = ends[tails[:, 1:].long() * len(ends) // self.sampler.n]
+        return EdgeBatch(heads, tails)
 
     def batch(self, step: int) -> Batch:
         """The batch of a step; see `edge_batch`."""

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 import torch
 
-from fastparadime import exceptions, models, ops
 from fastparadime import loss as losses
-from fastparadime.optim import make_optimizer
+from fastparadime import models, ops, recording, stepping, stopping
+from fastparadime.guard import Guard
+from fastparadime.optim import make_optimizer, recordable_options
 from fastparadime.phases import TrainingPhase
 from fastparadime.relationdata import RelationData
 from fastparadime.relations import DistsFromTo, Relations, euclidean_rows
-from fastparadime.sampling import Entries, NegativeEdgeBatches, item_batches
+from fastparadime.sampling import Entries, ItemBatches, NegativeEdgeBatches, item_batches
 from fastparadime.transforms import ModifiedCauchyTransform
 from fastparadime.utils.logging import log
+from fastparadime.utils.precision import tf32_products
 from fastparadime.utils.seed import derive
+
+# Losses whose steps do the same work for any batch, and keep nothing on the host.
+_ITEM_LOSSES = (losses.PositionLoss, losses.ClassificationLoss, losses.ReconstructionLoss)
 
 
 @dataclass(frozen=True)
@@ -45,7 +52,7 @@ class _FusedEdgeStep:
         embedded: torch.Tensor = getattr(self.model, self.method)(models.as_input(self.model, rows))
         return embedded
 
-    def loss(self, step: int) -> torch.Tensor:
+    def loss(self, step: int | torch.Tensor) -> torch.Tensor:
         heads, tails = self.batches.draw(step)
         ids = torch.cat((heads, tails.flatten()))
         data = self.batches.entries[self.batches.data_key]
@@ -85,11 +92,18 @@ def fused_curve(
 def _edge_batches(phase: TrainingPhase, data: TrainingData, seed: int) -> NegativeEdgeBatches:
     edges = data.global_relations[phase.edge_rel_key].to_sparse_array().edges
     heads, tails, weights = (part.to(data.device) for part in edges[1:])
+    if phase.patience is not None:
+        weights = weights.masked_fill(stopping.held_out(edges, seed).to(data.device), 0.0)
     n = len(edges.indptr) - 1
     sampler = ops.EdgeSampler(heads, tails, weights, n, seed=seed)
     data_key = _embedded_entry(phase.loss, data.batch_relations)
     return NegativeEdgeBatches(
-        data.entries, sampler, phase.batch_size, phase.neg_sampling_rate, data_key
+        data.entries,
+        sampler,
+        phase.batch_size,
+        phase.neg_sampling_rate,
+        data_key,
+        phase.shared_negatives,
     )
 
 
@@ -109,82 +123,167 @@ def _batches_per_epoch(phase: TrainingPhase, n: int) -> int:
     return -(-edges // phase.batch_size)
 
 
+@dataclass(frozen=True)
+class _ItemStep:
+    """The loss of a batch of `size` items, by the number of its step."""
+
+    batches: ItemBatches
+    size: int
+    model: torch.nn.Module
+    item_loss: losses.Loss
+    data: TrainingData
+
+    def loss(self, step: torch.Tensor) -> torch.Tensor:
+        batch = self.batches.batch(step, self.size)
+        relations = (self.data.global_relations, self.data.batch_relations)
+        # Not by calling the loss, which would sum its values: they are kept by their step.
+        return self.item_loss.forward(self.model, *relations, batch, self.data.device)
+
+
+def _fused_step(
+    model: torch.nn.Module, phase: TrainingPhase, data: TrainingData
+) -> _FusedEdgeStep | None:
+    curve = fused_curve(phase.loss, data.batch_relations, phase)
+    if curve is None:
+        return None
+    method = cast(losses.RelationLoss, phase.loss).embedding_method
+    return _FusedEdgeStep(_edge_batches(phase, data, data.seed), model, method, curve)
+
+
 def _step_losses(
-    model: torch.nn.Module, phase: TrainingPhase, data: TrainingData, seed: int
+    model: torch.nn.Module, phase: TrainingPhase, data: TrainingData, steps: int
 ) -> Iterator[torch.Tensor]:
     """The loss of each step in turn, ready for its backward pass."""
-    n = len(next(iter(data.entries.values())))
-    per_epoch = _batches_per_epoch(phase, n)
     arguments = (model, data.global_relations, data.batch_relations)
     if phase.sampling == "standard":
         for epoch in range(phase.epochs):
-            for batch in item_batches(data.entries, phase.batch_size, derive(seed, epoch)):
+            for batch in item_batches(data.entries, phase.batch_size, derive(data.seed, epoch)):
                 yield phase.loss(*arguments, batch, data.device)
         return
-    batches = _edge_batches(phase, data, seed)
-    curve = fused_curve(phase.loss, data.batch_relations, phase)
-    if curve is None:
-        for step in range(phase.epochs * per_epoch):
+    fused = _fused_step(model, phase, data)
+    if fused is None:
+        batches = _edge_batches(phase, data, data.seed)
+        for step in range(steps):
             yield phase.loss(*arguments, batches.batch(step), data.device)
         return
-    method = cast(losses.RelationLoss, phase.loss).embedding_method
-    fused = _FusedEdgeStep(batches, model, method, curve)
-    for step in range(phase.epochs * per_epoch):
+    for step in range(steps):
         value = fused.loss(step)
         phase.loss.accumulate(value)
         yield value
 
 
-class _Guard:
-    """Stops a phase whose loss or weights are no longer finite, and takes good weights back.
+def _plain_steps(
+    model: torch.nn.Module, phase: TrainingPhase, data: TrainingData, steps: int
+) -> Iterator[torch.Tensor]:
+    """Makes the steps one by one; yields the loss of each, a tensor ()."""
+    optimizer = make_optimizer(phase.optimizer, model, phase.learning_rate, **phase.kwargs)
+    for step, loss in enumerate(_step_losses(model, phase, data, steps)):
+        if phase.schedule != "constant":
+            for group in optimizer.param_groups:
+                group["lr"] = phase.learning_rate_at(step, steps)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        yield loss.detach()
 
-    Looking at every loss would make each step on a device wait for the last one, so the losses of
-    some steps are looked at together.
+
+def _native_steps(
+    model: torch.nn.Module, phase: TrainingPhase, data: TrainingData, total: int
+) -> Iterator[torch.Tensor] | None:
+    """The same without torch where that is possible, else None."""
+    loss = cast(losses.PositionLoss | losses.RelationLoss, phase.loss)
+    curve = fused_curve(loss, data.batch_relations, phase)
+    if type(loss) is losses.PositionLoss and phase.sampling == "standard":
+        data_key, rows = loss.data_key, phase.batch_size
+    elif curve is not None:
+        data_key = _embedded_entry(loss, data.batch_relations)
+        rows = phase.batch_size * (2 + phase.neg_sampling_rate)
+    else:
+        return None
+    table = data.entries[data_key]
+    rows = min(rows, len(table))
+    network = stepping.network_of(model, phase, loss.embedding_method, table, rows)
+    if network is None:
+        return None
+    rate = functools.partial(phase.learning_rate_at, steps=total)
+    if curve is not None:
+        edges = _edge_batches(phase, data, data.seed)
+        return stepping.edge_steps(network, loss, edges, curve, total, rate)  # type: ignore[arg-type]
+    batches = itertools.chain.from_iterable(
+        item_batches(data.entries, phase.batch_size, derive(data.seed, epoch))
+        for epoch in range(phase.epochs)
+    )
+    return stepping.position_steps(network, loss, table, batches, rate)  # type: ignore[arg-type]
+
+
+def _early_stop(
+    model: torch.nn.Module, phase: TrainingPhase, data: TrainingData
+) -> Callable[[], bool]:
+    """Whether the loss of held-out edges is flat, asked at the end of each epoch."""
+    if phase.patience is None:
+        return lambda: False
+    edges = data.global_relations[phase.edge_rel_key].to_sparse_array().edges
+    data_key = _embedded_entry(phase.loss, data.batch_relations)
+    batch = stopping.held_out_batch(edges, data.entries, phase, data_key, data.seed)
+    arguments = (data.global_relations, data.batch_relations, batch, data.device)
+    plateau = stopping.Plateau(phase.patience)
+    return lambda: plateau.reached(stopping.evaluate(model, phase.loss, *arguments))
+
+
+def _recorded_steps(
+    model: torch.nn.Module, phase: TrainingPhase, data: TrainingData, steps: int
+) -> Iterator[torch.Tensor] | None:
+    """Makes the steps by replaying recorded ones; None where that does not apply.
+
+    It applies on a device to the fused operation and to the plain losses of items: each of their
+    steps does the same work. Yields the losses of steps, tensors (count,).
     """
+    fused = fused_curve(phase.loss, data.batch_relations, phase) is not None
+    plain = phase.sampling == "standard" and type(phase.loss) in _ITEM_LOSSES
+    if not (phase.cuda_graph and data.device.type in recording.DEVICES and (fused or plain)):
+        return None
+    options = recordable_options(phase.optimizer, model, phase.kwargs)
+    if options is None:
+        recording.warn_not_recorded(f"{phase.optimizer.__name__} keeps state on the host")
+        return None
+    return _replayed_steps(model, phase, data, steps, options)
 
-    _STEPS = 100
 
-    def __init__(self, model: torch.nn.Module, phase: TrainingPhase) -> None:
-        self._weights: list[torch.Tensor] = [p for p in model.parameters() if p.requires_grad]
-        self._good = [p.detach().clone() for p in self._weights]
-        self._phase = phase
-        self._losses: list[torch.Tensor] = []
-        self._steps = 0  # looked at so far
-
-    def watch(self, loss: torch.Tensor) -> None:
-        """Takes the loss of a step that was made."""
-        self._losses.append(loss.detach())
-        if len(self._losses) == self._STEPS:
-            self.check()
-
-    @torch.no_grad()
-    def check(self) -> None:
-        """Looks at what was watched.
-
-        Raises
-        ------
-        TrainingDivergedError
-            After the weights went back to where they were last found good.
-        """
-        if not self._losses:
-            return
-        losses = torch.stack(self._losses).tolist()
-        bad = next((i for i, loss in enumerate(losses) if not math.isfinite(loss)), None)
-        if bad is None and all(bool(p.isfinite().all()) for p in self._weights):
-            self._losses.clear()
-            self._steps += len(losses)
-            for good, weight in zip(self._good, self._weights, strict=True):
-                good.copy_(weight)
-            return
-        for good, weight in zip(self._good, self._weights, strict=True):
-            weight.copy_(good)
-        found = "the weights are not finite" if bad is None else f"the loss is {losses[bad]}"
-        step = self._steps + (len(losses) if bad is None else bad + 1)
-        raise exceptions.TrainingDivergedError(
-            f"{found} in step {step} of training phase {self._phase.name!r}; the model has its "
-            f"weights of step {self._steps}. A smaller learning_rate, or data of a smaller scale, "
-            "may help."
-        )
+def _replayed_steps(
+    model: torch.nn.Module,
+    phase: TrainingPhase,
+    data: TrainingData,
+    steps: int,
+    options: Mapping[str, Any],
+) -> Iterator[torch.Tensor]:
+    per_epoch = _batches_per_epoch(phase, len(next(iter(data.entries.values()))))
+    changing = phase.schedule != "constant"
+    rates = [phase.learning_rate_at(step, steps) for step in range(steps)] if changing else None
+    progress = recording.Progress(steps, data.device, rates)
+    rate = phase.learning_rate if progress.rate is None else progress.rate
+    optimizer = make_optimizer(phase.optimizer, model, rate, **options)
+    kinds: list[_FusedEdgeStep | _ItemStep]
+    fused, items = _fused_step(model, phase, data), None
+    if fused is not None:
+        whole, kinds = per_epoch, [fused]
+    else:
+        items = ItemBatches(data.entries, phase.batch_size)
+        whole, left = divmod(len(items), phase.batch_size)
+        sizes = (phase.batch_size, left)
+        kinds = [_ItemStep(items, size, model, phase.loss, data) for size in sizes]
+    count = recording.steps_per_graph(steps, whole)
+    recorded = [recording.RecordedStep(kind.loss, optimizer, progress, count) for kind in kinds]
+    for epoch in range(steps // per_epoch):
+        if items is not None:
+            items.begin_epoch(derive(data.seed, epoch))
+        first, done = epoch * per_epoch, 0
+        while done < per_epoch:
+            made = recorded[0].advance(whole - done) if done < whole else recorded[1].advance(1)
+            done += made
+            if done == per_epoch:
+                phase.loss.accumulate(progress.losses[first : first + done].sum())
+            yield progress.losses[first + done - made : first + done]
+    optimizer.zero_grad()  # gradients are in the memory of the graphs
 
 
 def run_phase(
@@ -217,24 +316,28 @@ def run_phase(
 
     n = len(next(iter(data.entries.values())))
     per_epoch = _batches_per_epoch(phase, n)
-    optimizer = make_optimizer(phase.optimizer, model, phase.learning_rate, **phase.kwargs)
     if verbose:
         log(f"Beginning training phase '{phase.name}'.")
-    total = phase.epochs * per_epoch
-    guard = _Guard(model, phase)
-    with tqdm(total=total, desc=phase.name, unit="step", disable=not progress) as bar:
-        for step, loss in enumerate(_step_losses(model, phase, data, data.seed), start=1):
-            if phase.schedule != "constant":
-                for group in optimizer.param_groups:
-                    group["lr"] = phase.learning_rate_at(step - 1, total)
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            guard.watch(loss)
-            bar.update()
-            if step % per_epoch == 0:
+    total = phase.epochs_of(per_epoch) * per_epoch
+    is_flat, done = _early_stop(model, phase, data), 0
+    guard = Guard(model, phase.name)
+    with (
+        tqdm(total=total, desc=phase.name, unit="step", disable=not progress) as bar,
+        tf32_products(wanted=phase.tf32),
+        recording.own_stream(data.device),
+    ):
+        steps = _recorded_steps(model, phase, data, total) or _native_steps(
+            model, phase, data, total
+        )
+        for made in steps or _plain_steps(model, phase, data, total):
+            guard.watch(made)
+            bar.update(made.numel())
+            done += made.numel()
+            if done % per_epoch == 0:
                 phase.loss.checkpoint()
-                epoch = step // per_epoch - 1
+                epoch = done // per_epoch - 1
                 if verbose and epoch % phase.report_interval == 0:
                     log(f"Loss after epoch {epoch}: {phase.loss.history[-1]}")
+                if is_flat():
+                    break
         guard.check()

@@ -36,6 +36,15 @@ def device(request: pytest.FixtureRequest) -> torch.device:
     return torch.device(name)
 
 
+@pytest.fixture
+def cuda() -> torch.device:
+    """A CUDA device, for tests marked `cuda` that are about devices."""
+    reason = _missing_cuda()
+    if reason is not None:
+        pytest.skip(reason)
+    return torch.device("cuda")
+
+
 def _find(variable: str, default: Path, what: str) -> Path:
     path = Path(os.environ.get(variable) or default)
     if not path.exists():

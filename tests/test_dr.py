@@ -123,8 +123,8 @@ class Interrupting(loss.Loss):
 
 
 @pytest.mark.parametrize("place", [0, 1])
-def test_model_is_usable_after_an_interruption(place: int) -> None:
-    routine = routine_of(seed=1)
+def test_model_is_usable_after_an_interruption(place: int, device: torch.device) -> None:
+    routine = routine_of(seed=1, device=device)
     start = routine.model.layers[0].weight.detach().clone()
     routine.training_phases.insert(
         place, dr.TrainingPhase("stopped", epochs=3, batch_size=50, loss=Interrupting())
@@ -144,14 +144,15 @@ def test_model_is_usable_after_an_interruption(place: int) -> None:
     assert torch.isfinite(routine.apply(table())).all()
 
 
-def test_apply_gives_what_embed_gives_without_gradients() -> None:
-    routine = routine_of(seed=1)
+def test_apply_gives_what_embed_gives_without_gradients(device: torch.device) -> None:
+    routine = routine_of(seed=1, device=device)
     routine.train()
     applied, embedded = routine.apply(table()), routine.embed(table())
     assert embedded.requires_grad
+    assert embedded.device.type == device.type
     assert not applied.requires_grad
-    torch.testing.assert_close(applied, embedded.detach(), rtol=0, atol=1e-6)
-    torch.testing.assert_close(routine(table()).detach(), applied, rtol=0, atol=1e-6)
+    torch.testing.assert_close(applied, embedded.detach().cpu(), rtol=0, atol=1e-6)
+    torch.testing.assert_close(routine(table()).detach().cpu(), applied, rtol=0, atol=1e-6)
     torch.testing.assert_close(routine.apply(table(), "embed"), applied, rtol=0, atol=0)
     with pytest.raises(AttributeError, match="no guess method"):
         routine.apply(table(), "guess")

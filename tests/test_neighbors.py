@@ -84,6 +84,16 @@ def test_native_metrics_are_exact(metric: str, engine: str) -> None:
     assert graph.engine in names[engine]
 
 
+@pytest.mark.usefixtures("engine")
+@pytest.mark.parametrize("metric", ["canberra", "jensenshannon", "braycurtis"])
+def test_coordinates_that_are_zero_in_both_rows(metric: str) -> None:
+    X = distributions() * (table(dim=8) > 0)
+    X[:, 0] += 0.1
+    X /= X.sum(1, keepdims=True)
+    graph = neighbors.knn(X, K, metric)
+    check(graph, all_distances(X, metric), rtol=1e-4, atol=2e-4 if "jensen" in metric else 1e-6)
+
+
 def test_every_native_metric_is_covered() -> None:
     assert {"euclidean", "sqeuclidean", "cosine", "correlation", "inner_product"} <= set(NATIVE)
     assert {"manhattan", "chebyshev", "minkowski", "canberra", "braycurtis"} <= set(NATIVE)

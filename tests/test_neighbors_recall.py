@@ -184,7 +184,9 @@ def test_memory_by_formula() -> None:
     coordinates, lists = 4 * 64 * n, (13 * (k + 5) + 4 * 16 + 40) * n
     expected = 8 * n * k + 4 * n * d + coordinates + lists + 256 * 2**20
     assert neighbors.estimate_memory(n, d, k) == expected
-    assert neighbors.estimate_memory(n, d, k, "cosine") == expected + 4 * n * d
+    assert neighbors.estimate_memory(n, d, k, "cosine") == expected
+    assert neighbors.estimate_memory(n, d, k, "cosine", ready=True) == expected
+    assert neighbors.estimate_memory(n, d, k, ready=True) == expected - 4 * n * d
     exact = neighbors.estimate_memory(n, d, k, recall=1.0)
     assert exact == 8 * n * k + 12 * n * d + 16 * n * (k + 9) + 64 * 2**20
     tiles = tiled.make_plan(n, d, k, itemsize=2)
@@ -200,7 +202,9 @@ def test_too_little_memory_is_said_before_any_work(monkeypatch: pytest.MonkeyPat
     needed = neighbors.estimate_memory(*X.shape, K)
     assert neighbors.knn(X, K, max_memory=needed).indices.shape == (500, K)
     monkeypatch.setattr(ops, "rerank", None)  # any search would need it
-    with pytest.raises(ValueError, match=r"max_memory=1000 bytes is too little: 10 neighbors of"):
+    with pytest.raises(
+        ValueError, match=r"max_memory=1000 bytes is too little: 10 neighbors of .* streamed"
+    ):
         neighbors.knn(X, K, max_memory=1000)
     with pytest.raises(ValueError, match="max_memory must be"):
         neighbors.knn(X, K, max_memory=0)

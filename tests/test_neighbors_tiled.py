@@ -6,10 +6,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy.sparse
 import torch
 
 from fastparadime import neighbors, ops
+from fastparadime.exceptions import DeviceMemoryError, RecallWarning
 from fastparadime.neighbors import clustered, memory, tiled
+from fastparadime.neighbors.table import Table
 
 K = 10
 PRECISIONS = [torch.float32, torch.float16, torch.bfloat16]
@@ -110,10 +113,12 @@ def test_panels_within_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_limit_that_no_plan_keeps() -> None:
-    with pytest.raises(ValueError, match=r"max_memory leaves 1000 bytes .* 10 neighbors of 700"):
+    least = tiled.least_bytes(700, 30, K, itemsize=2)
+    assert tiled.make_plan(700, 30, K, itemsize=2, limit=least).bytes == least
+    with pytest.raises(DeviceMemoryError, match=r"search has 1000 bytes .* 10 neighbors of 700"):
         tiled.make_plan(700, 30, K, itemsize=2, limit=1000)
-    with pytest.raises(ValueError, match="max_memory leaves 0 bytes"):
-        memory.check_memory(1000, 700, 30, K, "cosine", recall=1.0, on_gpu=True)
+    with pytest.raises(DeviceMemoryError, match="search has 0 bytes for its tiles"):
+        tiled.make_plan(700, 30, K, itemsize=2, limit=-5)
 
 
 def test_search_beside_the_device(device: torch.device) -> None:
@@ -134,13 +139,86 @@ def test_knn_on_a_named_device(device: torch.device, monkeypatch: pytest.MonkeyP
         neighbors.knn(X, K, device="meta")
 
 
-def test_where_the_table_goes() -> None:
+GPU = torch.device("cuda")
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.uint8])
+def test_where_the_rows_go(dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> None:
+    X = table("far").to(dtype)
+    n, d = X.shape
+    moved: list[torch.device | None] = []
+    monkeypatch.setattr(Table, "whole", lambda _, device=None: moved.append(device) or X)
+    at_home = Table(X, "euclidean", GPU)
+    itemsize = tiled.default_precision(GPU).itemsize
+    usual = tiled.make_plan(n, d, K, itemsize=itemsize).bytes
+    enough = 8 * n * K + 4 * n * d + usual
+    assert memory.placed(at_home, K, enough)[1] == usual
+    copied = 0 if dtype == torch.float32 else 4 * n * d
+    assert memory.placed(at_home, K, enough - 1)[1] == usual + 4 * n * d - 1 - copied
+    assert moved == [None, torch.device("cpu")]
+
+
+@pytest.mark.parametrize("metric", ["euclidean", "cosine"])
+def test_small_tiles_before_streaming(metric: str) -> None:
     X = table("normal")
-    plan = tiled.make_plan(*X.shape, K, itemsize=4)
-    placed, left = memory.placed(X, K, torch.device("cpu"), plan.bytes + 8 * 700 * K)
-    assert placed is X
-    assert left == plan.bytes
-    assert memory.placed(X, K, torch.device("cpu"), None) == (X, None)
+    n, d = X.shape
+    rows = Table(X, metric, GPU)
+    copied = 0 if metric == "euclidean" else 4 * n * d
+    itemsize = tiled.default_precision(GPU).itemsize
+    least = 8 * n * K + copied + tiled.least_bytes(n, d, K, itemsize=itemsize)
+    assert memory.holds_tiles(least, rows, K, "euclidean")
+    assert not memory.holds_tiles(least - 1, rows, K, "euclidean")
+    assert not memory.holds_tiles(1e12, rows, K, "manhattan")
+    assert not memory.holds_tiles(1e12, Table(X, metric), K, "euclidean")
+
+
+class Rows:
+    """A source: a shape, a dtype and slices of rows."""
+
+    def __init__(self, X: np.ndarray) -> None:
+        self._X = X
+        self.shape, self.ndim, self.dtype = X.shape, X.ndim, X.dtype
+
+    def __getitem__(self, rows: slice) -> np.ndarray:
+        return self._X[rows]
+
+
+@pytest.mark.parametrize("metric", ["euclidean", "cosine", "manhattan"])
+def test_sources_on_a_named_device(metric: str, device: torch.device) -> None:
+    X = table("normal").numpy()
+    for max_memory in (None, 1000 * 700):
+        found = neighbors.knn(Rows(X), K, metric, device=device, max_memory=max_memory)
+        assert found.indices.device.type == found.distances.device.type == device.type
+        expected = neighbors.knn(X, K, metric)
+        torch.testing.assert_close(found.distances.cpu(), expected.distances, rtol=1e-4, atol=1e-6)
+
+
+def test_what_is_not_searched_on_a_named_device(
+    device: torch.device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    X = table("normal").numpy()
+    known = neighbors.knn(X, K)
+    with pytest.raises(ValueError, match="device must be None where X holds neighbors"):
+        neighbors.knn((known.indices, known.distances), 3, device=device)
+    with pytest.raises(ValueError, match="device must be None where X holds neighbors"):
+        neighbors.knn(np.ones((9, 9)) - np.eye(9), 3, "precomputed", device=device)
+    words = scipy.sparse.csr_matrix(X)
+    assert neighbors.knn(words, K, device="cpu").indices.device.type == "cpu"
+    monkeypatch.setattr(ops, "resolve_device", torch.device)
+    with pytest.raises(ValueError, match=r"sparse X is searched on the CPU: .* not cuda"):
+        neighbors.knn(words, K, device="cuda")
+
+
+def test_an_index_is_asked_on_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    faiss = neighbors.find_faiss()
+    if faiss is None:
+        pytest.skip("faiss is not installed")
+    X = table("normal").numpy()
+    index = faiss.IndexFlatL2(X.shape[1])
+    index.add(X)
+    monkeypatch.setattr(ops, "resolve_device", torch.device)
+    with pytest.raises(ValueError, match=r"an index is asked on the CPU: .* not cuda"):
+        neighbors.knn(X, K, index=index, device="cuda")
 
 
 def mixture(n: int = 6000) -> torch.Tensor:
@@ -178,7 +256,7 @@ def test_points_join_more_clusters_for_more_recall(monkeypatch: pytest.MonkeyPat
     assert "30 overlapping clusters, 2 a point" in engines[0]
     assert "30 overlapping clusters, 8 a point" in engines[1]
     monkeypatch.setattr(clustered, "_OVERLAPS", (1,))
-    with pytest.warns(UserWarning, match=r"recall=0.95 was not reached: overlapping clusters"):
+    with pytest.warns(RecallWarning, match=r"recall=0.95 was not reached: overlapping clusters"):
         clustered.clustered_knn(X, K, "euclidean", 0.95, 0)
 
 
@@ -205,12 +283,10 @@ def test_seeded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_out_of_memory_says_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
-    from fastparadime.exceptions import DeviceMemoryError
-
     def fail(*_: Any, **__: Any) -> None:
         raise torch.cuda.OutOfMemoryError("CUDA out of memory")
 
     monkeypatch.setattr(neighbors.exact, "find_faiss", lambda: None)
     monkeypatch.setattr(ops, "Candidates", fail)
-    with pytest.raises(DeviceMemoryError, match=r"the neighbour search ran out .* Set max_memory"):
+    with pytest.raises(DeviceMemoryError, match=r"the neighbour search ran out .* set max_memory"):
         neighbors.knn(table("normal"), K)

@@ -12,7 +12,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
-from fastparadime.utils import plotting
+from fastparadime.utils import _drawing
 from fastparadime.utils.plotting import get_color_palette, get_colormap, save_map, scatterplot
 
 
@@ -205,4 +205,4 @@ def test_save_map_needs_no_pyplot(tmp_path) -> None:
 
 
 def test_raster_threshold_is_documented() -> None:
-    assert f"{plotting._RASTER_FROM:,}" in (scatterplot.__doc__ or "")
+    assert f"{_drawing.RASTER_FROM:,}" in (scatterplot.__doc__ or "")

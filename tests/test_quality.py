@@ -24,13 +24,13 @@ def accuracy(coords: torch.Tensor, y: np.ndarray) -> float:
     return float((y[neighbors.knn(coords, 5).indices.numpy()] == y[:, None]).mean())
 
 
-def test_quality_regresses_onto_a_layout() -> None:
+def test_quality_regresses_onto_a_layout(device: torch.device) -> None:
     X, y = digits()
-    routine = routines.ParametricUMAP(n_neighbors=15, quality="fast", seed=0)
+    routine = routines.ParametricUMAP(n_neighbors=15, quality="fast", seed=0, device=device)
     routine.train(X)
     (phase,) = routine.training_phases
     assert (phase.name, phase.epochs) == ("layout_regression", 250)  # 500 steps, two an epoch
-    layout = routine.dataset.data["layout"]
+    layout = routine.dataset.data["layout"].cpu()
     coords = routine.apply(X)
     # The network follows the layout to a small part of its extent.
     assert float((coords - layout).square().mean().sqrt() / layout.std()) < 0.1
@@ -40,10 +40,12 @@ def test_quality_regresses_onto_a_layout() -> None:
     assert accuracy(coords, y) > 0.93 > accuracy(plain.apply(X), y) + 0.1
 
 
-def test_quality_is_seeded_and_saved(tmp_path: Path) -> None:
+def test_quality_is_seeded_and_saved(tmp_path: Path, device: torch.device) -> None:
     X, _ = digits(300)
     first, again = (
-        routines.ParametricUMAP(n_neighbors=10, quality="fast", hidden_dims=[20], seed=3)
+        routines.ParametricUMAP(
+            n_neighbors=10, quality="fast", hidden_dims=[20], seed=3, device=device
+        )
         for _ in range(2)
     )
     for routine in (first, again):
@@ -51,7 +53,7 @@ def test_quality_is_seeded_and_saved(tmp_path: Path) -> None:
     assert first.hidden_dims == [20]
     assert torch.equal(first.apply(X), again.apply(X))
     first.save(tmp_path / "model.safetensors")
-    loaded = routines.ParametricUMAP.load(tmp_path / "model.safetensors")
+    loaded = routines.ParametricUMAP.load(tmp_path / "model.safetensors", device=device)
     assert torch.equal(loaded.apply(X), first.apply(X))
 
 

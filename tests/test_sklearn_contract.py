@@ -8,11 +8,18 @@ from typing import Any
 import pytest
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from fastparadime import UMAP
+from fastparadime import UMAP, KNNTransformer
 
 
 # Some checks fit ten rows.
 @pytest.mark.filterwarnings("ignore:n_neighbors is lowered:UserWarning")
-@parametrize_with_checks([UMAP(n_epochs=50, random_state=0), UMAP(n_neighbors=5, init="pca")])
+@parametrize_with_checks(
+    [
+        UMAP(n_epochs=50, random_state=0),
+        UMAP(n_neighbors=5, init="pca"),
+        KNNTransformer(),
+        KNNTransformer(mode="connectivity", metric="cosine"),
+    ]
+)
 def test_sklearn_contract(estimator: Any, check: Callable[[Any], None]) -> None:
     check(estimator)

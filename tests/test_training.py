@@ -134,13 +134,14 @@ def test_subclass_of_relation_loss_is_called() -> None:
 
 
 @pytest.mark.parametrize("function", [loss.cross_entropy_loss, plain_cross_entropy])
-def test_convolutions_see_the_rows_of_both_paths(function: Any) -> None:
+def test_convolutions_see_the_rows_of_both_paths(function: Any, device: torch.device) -> None:
     images = table().reshape(N, 1, 2, DIM // 2)
     model = torch.nn.Sequential(
         torch.nn.Conv2d(1, 3, 2), torch.nn.BatchNorm2d(3), torch.nn.Flatten(),
         torch.nn.Linear(3 * (DIM // 2 - 1), 2),
     )  # fmt: skip
-    routine = umap_routine(dataset={"main": images, "flat": table()}, model=model)
+    data = {"main": images, "flat": table()}
+    routine = umap_routine(dataset=data, model=model, device=device)
     routine.global_relations["rel"].data_key = "flat"
     chosen = loss.RelationLoss(function, embedding_method="forward")
     history = run(routine, edge_phase(chosen, epochs=10))
@@ -188,13 +189,13 @@ def test_standard_sampling_sees_every_item_once_an_epoch() -> None:
     assert first.tolist() != second.tolist()
 
 
-def test_several_losses_are_weighted_and_summed() -> None:
+def test_several_losses_are_weighted_and_summed(device: torch.device) -> None:
     parts = {
         "near": loss.PositionLoss(position_key="zero"),
         "edges": loss.RelationLoss(loss.cross_entropy_loss),
     }
     data = {"main": table(), "zero": np.zeros((N, 2), np.float32)}
-    routine = umap_routine(dataset=data, losses=parts)
+    routine = umap_routine(dataset=data, losses=parts, device=device)
     routine.add_training_phase(
         sampling="negative_edge", epochs=3, batch_size=20, batches_per_epoch=2,
         loss_keys=["near", "edges"], loss_weights=[0.5, 2.0],
@@ -240,6 +241,8 @@ SETTINGS = {
     "learning_rate": 0.5,
     "report_interval": 3,
     "schedule": "cosine",
+    "cuda_graph": False,
+    "tf32": True,
 }
 
 
@@ -358,9 +361,13 @@ class Diverging(loss.Loss):
     ],
 )
 def test_diverging_loss_leaves_good_weights(
-    bad: Callable[[torch.Tensor], torch.Tensor], what: str, step: int, good: int
+    bad: Callable[[torch.Tensor], torch.Tensor],
+    what: str,
+    step: int,
+    good: int,
+    device: torch.device,
 ) -> None:
-    routine = dr.ParametricDR(dataset=table(), seed=1)
+    routine = dr.ParametricDR(dataset=table(), seed=1, device=device)
     phase = dr.TrainingPhase(
         "wild", epochs=100, batch_size=N // 3, loss=Diverging(bad, step), learning_rate=1e-3
     )
@@ -375,8 +382,10 @@ def test_diverging_loss_leaves_good_weights(
         assert bool(torch.isfinite(new).all())
 
 
-def test_reports_follow_the_interval(capsys: pytest.CaptureFixture[str]) -> None:
-    routine = umap_routine(verbose=True, progress=False)
+def test_reports_follow_the_interval(
+    capsys: pytest.CaptureFixture[str], device: torch.device
+) -> None:
+    routine = umap_routine(verbose=True, progress=False, device=device)
     history = run(
         routine,
         edge_phase(loss.RelationLoss(loss.cross_entropy_loss), epochs=5, report_interval=2),

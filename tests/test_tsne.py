@@ -116,9 +116,11 @@ def test_odd_data_gives_finite_embeddings(name: str, initialization: str | None)
     assert np.isfinite(routine.training_phases[-1].loss.history).all()
 
 
-def test_a_run_is_a_function_of_its_seed_alone() -> None:
+def test_a_run_is_a_function_of_its_seed_alone(device: torch.device) -> None:
     def embedding(seed: int) -> torch.Tensor:
-        routine = routines.ParametricTSNE(perplexity=10, epochs=2, batch_size=50, seed=seed)
+        routine = routines.ParametricTSNE(
+            perplexity=10, epochs=2, batch_size=50, seed=seed, device=device
+        )
         routine.train(cloud(200))
         return routine.apply(cloud(200))
 

@@ -19,4 +19,13 @@ void gather_rows(const GatherRowsArgs& args, int threads) {
   });
 }
 
+// In order on one thread: the rows of an embedding are few and short.
+void scatter_add(const ScatterAddArgs& args) {
+  std::fill_n(args.out, args.n * args.dim, 0.0f);
+  for (std::int64_t i = 0; i < args.m; ++i) {
+    float* out = args.out + args.indices[i] * args.dim;
+    for (std::int64_t c = 0; c < args.dim; ++c) out[c] += args.rows[i * args.dim + c];
+  }
+}
+
 }  // namespace fpd::cpu

@@ -1,9 +1,8 @@
 #include "../ops/rerank.h"
 
-#include <algorithm>
-#include <utility>
 #include <vector>
 
+#include "candidates.h"
 #include "parallel.h"
 #include "simd.h"
 
@@ -31,7 +30,7 @@ FPD_HD float row_distance(const DistanceType& distance, const float* x, const fl
 
 // Distances of one row to its candidates; empty ones are left as they are.
 FPD_MULTIVERSION void row_distances(const RerankArgs& args, std::int64_t row, float* distances) {
-  const float* x = args.X + args.point(row) * args.dim;
+  const float* x = args.values(row);
   const std::int32_t* candidates = args.candidates + row * args.count;
   visit_metric(args.metric, args.p, [&](const auto& distance) FPD_INLINE_LAMBDA {
     for (std::int64_t j = 0; j < args.count; ++j) {
@@ -39,19 +38,6 @@ FPD_MULTIVERSION void row_distances(const RerankArgs& args, std::int64_t row, fl
       distances[j] = row_distance(distance, x, args.X + candidates[j] * args.dim, args.dim);
     }
   });
-}
-
-using Candidate = std::pair<float, std::int32_t>;
-
-// The k nearest of a row's candidates, ascending by (distance, index).
-void write_row(const RerankArgs& args, std::int64_t row, std::vector<Candidate>& found) {
-  std::sort(found.begin(), found.end());
-  found.erase(std::unique(found.begin(), found.end()), found.end());
-  for (std::int64_t j = 0; j < args.k; ++j) {
-    const bool there = j < static_cast<std::int64_t>(found.size());
-    args.distances[row * args.k + j] = there ? found[j].first : INFINITY;
-    args.indices[row * args.k + j] = there ? found[j].second : -1;
-  }
 }
 
 }  // namespace
@@ -69,7 +55,7 @@ void rerank(const RerankArgs& args, int threads) {
         if (other < 0 || other == args.point(row)) continue;
         found.emplace_back(distances[j], other);
       }
-      write_row(args, row, found);
+      write_nearest(found, args.k, args.indices + row * args.k, args.distances + row * args.k);
     }
   });
 }

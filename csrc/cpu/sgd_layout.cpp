@@ -4,167 +4,159 @@
 #include <cstring>
 #include <vector>
 
+#include "due_edges.h"
 #include "parallel.h"
 #include "simd.h"
 
 namespace fpd::cpu {
 namespace {
 
-constexpr std::int64_t kPointsPerPiece = 512;
+// Edges in flight: their tails are fetched together, far more than one cache miss at a time.
+constexpr std::int64_t kBatch = 128;
+static_assert(kBatch % kLanes == 0, "a batch is whole lanes");
 
-// Due edges of a piece of points, in the order of the points: their ends and random blocks.
-struct Due {
-  std::vector<std::int32_t> heads;
-  std::vector<std::int32_t> tails;
-  std::vector<std::uint32_t> blocks;
-  std::int64_t size = 0;
+// A batch of edges, filled up to whole lanes with its last one.
+struct Batch {
+  std::int32_t heads[kBatch];
+  std::int32_t tails[kBatch];
+  std::uint32_t words[kDrawsPerBlock][kBatch];
+  std::int64_t size;
 
-  explicit Due(std::int64_t capacity) : heads(capacity), tails(capacity), blocks(capacity) {}
+  FPD_HD void take(const EdgeList& edges, std::int64_t first, std::int64_t begin) {
+    const std::int64_t taken = std::min(kBatch, edges.size - first);
+    size = padded(taken);
+    const std::int32_t offset = static_cast<std::int32_t>(begin);
+    for (std::int64_t l = 0; l < taken; ++l) heads[l] = offset + edges.heads[first + l];
+    for (std::int64_t l = 0; l < taken; ++l) tails[l] = edges.tails[first + l];
+    for (std::int64_t l = taken; l < size; ++l) heads[l] = heads[taken - 1];
+    for (std::int64_t l = taken; l < size; ++l) tails[l] = tails[taken - 1];
+  }
 
-  // Spare lanes repeat the last edge.
-  void pad() {
-    for (std::int64_t l = size; l < padded(size); ++l) {
-      heads[l] = heads[size - 1];
-      tails[l] = tails[size - 1];
-      blocks[l] = blocks[size - 1];
+  // The random words of one block of each edge.
+  FPD_HD void draw(const SgdLayoutArgs& args, std::uint64_t step) {
+    const std::uint32_t k0 = static_cast<std::uint32_t>(args.seed);
+    const std::uint32_t k1 = static_cast<std::uint32_t>(args.seed >> 32);
+    for (std::int64_t l = 0; l < size; ++l) words[0][l] = args.streams[heads[l]];
+    for (std::int64_t l = 0; l < size; ++l) {
+      std::uint32_t c0 = words[0][l], c1 = static_cast<std::uint32_t>(tails[l]);
+      std::uint32_t c2 = static_cast<std::uint32_t>(step);
+      std::uint32_t c3 = static_cast<std::uint32_t>(step >> 32);
+      philox_rounds(c0, c1, c2, c3, k0, k1);
+      words[0][l] = c0;
+      words[1][l] = c1;
+      words[2][l] = c2;
+      words[3][l] = c3;
+      words[4][l] = fifth_word(c0, c1, c2, c3);
     }
   }
 };
 
-Due find_due(const SgdLayoutArgs& args, const LayoutStep& step, std::int64_t begin,
-             std::int64_t end) {
-  Due due(step.indptr[end] - step.indptr[begin] + kLanes);
-  std::int64_t size = 0;
-  for (std::int64_t i = begin; i < end; ++i) {
-    for (std::int64_t e = step.indptr[i]; e < step.indptr[i + 1]; ++e) {
-      due.heads[size] = static_cast<std::int32_t>(i);
-      due.tails[size] = args.tails[e];
-      due.blocks[size] = first_block(args, step, i, e);
-      size += is_due(args.rates[e], step.epoch) ? 1 : 0;  // the next overwrites one that is not
-    }
-  }
-  due.size = size;
-  due.pad();
-  return due;
-}
-
-// Random words of one block of each lane, (kWordsPerBlock, kLanes).
-FPD_HD void draw_words(const SgdLayoutArgs& args, const LayoutStep& step, const std::int32_t* heads,
-                       const std::uint32_t* blocks, std::uint32_t block, std::uint32_t* words) {
-  std::uint32_t* const c0 = words;
-  std::uint32_t* const c1 = c0 + kLanes;
-  std::uint32_t* const c2 = c1 + kLanes;
-  std::uint32_t* const c3 = c2 + kLanes;
-  for (std::int64_t l = 0; l < kLanes; ++l) {
-    c0[l] = args.streams[heads[l]];
-    c1[l] = blocks[l] + block;
-    c2[l] = static_cast<std::uint32_t>(step.index);
-    c3[l] = static_cast<std::uint32_t>(step.index >> 32);
-  }
-  std::uint32_t k0 = static_cast<std::uint32_t>(args.seed);
-  std::uint32_t k1 = static_cast<std::uint32_t>(args.seed >> 32);
-  for (int round = 0; round < kPhiloxRounds; ++round) {
-    for (std::int64_t l = 0; l < kLanes; ++l) {
-      philox_round(c0[l], c1[l], c2[l], c3[l], k0, k1);
-    }
-    k0 += kPhiloxKeyStep0;
-    k1 += kPhiloxKeyStep1;
-  }
-}
-
-// head - tail of each lane, (dim, kLanes), and their squared lengths.
+// Columns (dim, kBatch) of the rows of some points, whole lanes of them.
 template <int kDim>
-FPD_HD void load_differences(const SgdLayoutArgs& args, const LayoutStep& step,
-                             const std::int32_t* heads, const std::int32_t* tails,
-                             float* differences, float* d2) {
-  const std::int64_t dim = kDim > 0 ? kDim : args.dim;
-  for (std::int64_t l = 0; l < kLanes; ++l) {
-    const float* head = step.from + heads[l] * dim;
-    const float* tail = step.others + tails[l] * dim;
-    for (std::int64_t c = 0; c < dim; ++c) differences[c * kLanes + l] = head[c] - tail[c];
-  }
-  for (std::int64_t l = 0; l < kLanes; ++l) d2[l] = 0.0f;
-  for (std::int64_t c = 0; c < dim; ++c) {
-    for (std::int64_t l = 0; l < kLanes; ++l) {
-      d2[l] += differences[c * kLanes + l] * differences[c * kLanes + l];
+FPD_HD void gather(const float* rows, const std::int32_t* points, std::int64_t count,
+                   std::int64_t dim, float* columns) {
+  if constexpr (kDim == 2) {
+    float pairs[2 * kBatch];  // a point is fetched at once, the two columns are parted later
+    for (std::int64_t l = 0; l < count; ++l) {
+      std::memcpy(pairs + 2 * l, rows + 2 * static_cast<std::int64_t>(points[l]),
+                  2 * sizeof(float));
+    }
+    for (std::int64_t l = 0; l < count; ++l) {
+      columns[l] = pairs[2 * l];
+      columns[kBatch + l] = pairs[2 * l + 1];
+    }
+  } else {
+    for (std::int64_t l = 0; l < count; ++l) {
+      const float* row = rows + points[l] * dim;
+      for (std::int64_t c = 0; c < dim; ++c) columns[c * kBatch + l] = row[c];
     }
   }
 }
 
-FPD_HD void add_terms(std::int64_t dim, float scale, const float* factors, const float* differences,
-                      float* forces) {
-  for (std::int64_t c = 0; c < dim; ++c) {
-    for (std::int64_t l = 0; l < kLanes; ++l) {
-      const std::int64_t at = c * kLanes + l;
-      forces[at] += scale * limited(factors[l] * differences[at], kTermLimit);
+// Adds factor(d2) of each difference head - tail, its components limited, to the forces.
+template <int kDim, typename Factor>
+FPD_HD void add_terms(std::int64_t count, std::int64_t any_dim, const float* heads,
+                      const float* tails, float* forces, const Factor& factor) {
+  const std::int64_t dim = kDim > 0 ? kDim : any_dim;
+  for (std::int64_t first = 0; first < count; first += kLanes) {
+    float factors[kLanes];
+    for (std::int64_t l = 0; l < kLanes; ++l) factors[l] = 0.0f;
+    for (std::int64_t c = 0; c < dim; ++c) {
+      for (std::int64_t l = 0; l < kLanes; ++l) {
+        const float difference = heads[c * kBatch + first + l] - tails[c * kBatch + first + l];
+        factors[l] += difference * difference;
+      }
+    }
+    for (std::int64_t l = 0; l < kLanes; ++l) factors[l] = factor(factors[l]);
+    for (std::int64_t c = 0; c < dim; ++c) {
+      for (std::int64_t l = 0; l < kLanes; ++l) {
+        const std::int64_t at = c * kBatch + first + l;
+        forces[at] += limited(factors[l] * (heads[at] - tails[at]), kTermLimit);
+      }
     }
   }
 }
 
-// The terms of kLanes edges and their negatives, summed for each, (dim, kLanes).
+// Adds the terms of edges to the sums (points, dim) of their heads; columns are three of
+// (dim, kBatch).
 template <int kDim>
-FPD_HD void edge_forces(const SgdLayoutArgs& args, const LayoutStep& step, const Due& due,
-                        std::int64_t first, float* differences, float* forces) {
+FPD_HD void sum_forces(const SgdLayoutArgs& args, const LayoutStep& step, const EdgeList& edges,
+                       int negatives, std::int64_t begin, float* columns, float* sums) {
   const std::int64_t dim = kDim > 0 ? kDim : args.dim;
-  const std::int32_t* heads = due.heads.data() + first;
-  const LayoutForce force = args.force;  // a copy: stores to the lanes cannot change it
-  float d2[kLanes], factors[kLanes];
-  for (std::int64_t at = 0; at < dim * kLanes; ++at) forces[at] = 0.0f;
-  load_differences<kDim>(args, step, heads, due.tails.data() + first, differences, d2);
-  for (std::int64_t l = 0; l < kLanes; ++l) factors[l] = force.attraction(d2[l]);
-  add_terms(dim, attraction_scale(args), factors, differences, forces);
-  std::uint32_t words[kWordsPerBlock * kLanes];
-  for (int negative = 0; negative < args.negatives; ++negative) {
-    const int word = negative % static_cast<int>(kWordsPerBlock);
-    if (word == 0) {
-      const std::uint32_t block = static_cast<std::uint32_t>(negative / kWordsPerBlock);
-      draw_words(args, step, heads, due.blocks.data() + first, block, words);
+  float* const heads = columns;
+  float* const tails = heads + dim * kBatch;
+  float* const forces = tails + dim * kBatch;
+  const LayoutForce force = args.force;  // a copy: stores to the columns cannot change it
+  const auto attraction = [=](float d2) FPD_INLINE_LAMBDA { return force.attraction(d2); };
+  const auto repulsion = [=](float d2) FPD_INLINE_LAMBDA { return force.repulsion(d2); };
+  Batch batch;
+  for (std::int64_t first = 0; first < edges.size; first += kBatch) {
+    batch.take(edges, first, begin);
+    gather<kDim>(step.from, batch.heads, batch.size, dim, heads);
+    gather<kDim>(step.others, batch.tails, batch.size, dim, tails);
+    std::fill_n(forces, dim * kBatch, 0.0f);
+    add_terms<kDim>(batch.size, dim, heads, tails, forces, attraction);
+    for (int negative = 0; negative < negatives; ++negative) {
+      const int word = negative % kDrawsPerBlock;
+      if (word == 0) batch.draw(args, draw_step(step.epoch, negative / kDrawsPerBlock));
+      std::int32_t drawn[kBatch];
+      for (std::int64_t l = 0; l < batch.size; ++l) {
+        drawn[l] = negative_tail(args, batch.words[word][l]);
+      }
+      gather<kDim>(step.others, drawn, batch.size, dim, tails);
+      add_terms<kDim>(batch.size, dim, heads, tails, forces, repulsion);
     }
-    std::int32_t tails[kLanes];
-    for (std::int64_t l = 0; l < kLanes; ++l) {
-      tails[l] = negative_tail(args, words[word * kLanes + l]);
-    }
-    load_differences<kDim>(args, step, heads, tails, differences, d2);
-    for (std::int64_t l = 0; l < kLanes; ++l) factors[l] = force.repulsion(d2[l]);
-    add_terms(dim, 1.0f, factors, differences, forces);
-  }
-}
-
-template <int kDim>
-FPD_HD void sum_forces(const SgdLayoutArgs& args, const LayoutStep& step, const Due& due,
-                       std::int64_t begin, float* differences, float* forces, float* sums) {
-  const std::int64_t dim = kDim > 0 ? kDim : args.dim;
-  for (std::int64_t first = 0; first < due.size; first += kLanes) {
-    edge_forces<kDim>(args, step, due, first, differences, forces);
-    const std::int64_t lanes = std::min(kLanes, due.size - first);
-    for (std::int64_t l = 0; l < lanes; ++l) {
-      float* sum = sums + (due.heads[first + l] - begin) * dim;
-      for (std::int64_t c = 0; c < dim; ++c) sum[c] += forces[c * kLanes + l];
+    const std::int64_t taken = std::min(kBatch, edges.size - first);
+    for (std::int64_t l = 0; l < taken; ++l) {
+      float* sum = sums + edges.heads[first + l] * dim;
+      for (std::int64_t c = 0; c < dim; ++c) sum[c] += forces[c * kBatch + l];
     }
   }
 }
 
 FPD_MULTIVERSION void sum_forces_2d(const SgdLayoutArgs& args, const LayoutStep& step,
-                                    const Due& due, std::int64_t begin, float* sums) {
-  float differences[2 * kLanes], forces[2 * kLanes];
-  sum_forces<2>(args, step, due, begin, differences, forces, sums);
+                                    const EdgeList& edges, int negatives, std::int64_t begin,
+                                    float* sums) {
+  float columns[3 * 2 * kBatch];
+  sum_forces<2>(args, step, edges, negatives, begin, columns, sums);
 }
 
 FPD_MULTIVERSION void sum_forces_any(const SgdLayoutArgs& args, const LayoutStep& step,
-                                     const Due& due, std::int64_t begin, float* scratch,
+                                     const EdgeList& edges, int negatives, std::int64_t begin,
                                      float* sums) {
-  sum_forces<0>(args, step, due, begin, scratch, scratch + args.dim * kLanes, sums);
+  std::vector<float> columns(3 * args.dim * kBatch);
+  sum_forces<0>(args, step, edges, negatives, begin, columns.data(), sums);
 }
 
-void move_points(const SgdLayoutArgs& args, const LayoutStep& step, std::int64_t begin,
-                 std::int64_t end) {
-  const Due due = find_due(args, step, begin, end);
+void move_points(const SgdLayoutArgs& args, const LayoutStep& step, const DueEdges& due,
+                 std::int64_t begin, std::int64_t end) {
+  const auto sum = args.dim == 2 ? sum_forces_2d : sum_forces_any;
+  const std::int64_t piece = begin / kPointsPerPiece;
   std::vector<float> sums((end - begin) * args.dim);
-  if (args.dim == 2) {
-    sum_forces_2d(args, step, due, begin, sums.data());
-  } else {
-    std::vector<float> scratch(2 * args.dim * kLanes);
-    sum_forces_any(args, step, due, begin, scratch.data(), sums.data());
+  sum(args, step, due.list(piece, step.part), args.negatives, begin, sums.data());
+  if (args.anchors == nullptr) {
+    const int other = EpochParts::of(args).mirrored(step.part);
+    sum(args, step, due.list(piece, other), 0, begin, sums.data());
   }
   for (std::int64_t at = 0; at < (end - begin) * args.dim; ++at) {
     const std::int64_t place = begin * args.dim + at;
@@ -174,15 +166,25 @@ void move_points(const SgdLayoutArgs& args, const LayoutStep& step, std::int64_t
 
 }  // namespace
 
+std::size_t sgd_layout_scratch(std::int64_t n, std::int64_t edges, int steps_per_epoch) {
+  return DueEdges::bytes(n, edges, steps_per_epoch);
+}
+
 void sgd_layout(const SgdLayoutArgs& args, int threads) {
+  if (args.n == 0) return;
+  const DueEdges due(args);
   const std::int64_t steps = steps_of(args);
   for (std::int64_t count = 0; count < steps; ++count) {
     const LayoutStep step = LayoutStep::of(args, count);
+    if (step.part == 0) {
+      parallel_for(args.n, kPointsPerPiece, threads,
+                   [&](std::int64_t begin, std::int64_t end) { due.find(begin, end, step.epoch); });
+    }
     parallel_for(args.n, kPointsPerPiece, threads, [&](std::int64_t begin, std::int64_t end) {
-      move_points(args, step, begin, end);
+      move_points(args, step, due, begin, end);
     });
   }
-  if (steps % 2 == 1) std::memcpy(args.positions, args.scratch, args.n * args.dim * sizeof(float));
+  if (steps % 2 == 1) std::memcpy(args.positions, args.next, args.n * args.dim * sizeof(float));
 }
 
 }  // namespace fpd::cpu

@@ -57,8 +57,8 @@ __global__ void rerank_kernel(RerankArgs args, DistanceType distance) {
          j += kRerankThreads / kGroupSize) {
       float found = NAN;
       if (is_wanted(candidates, j, self)) {
-        found = row_distance(distance, args.X + self * args.dim, args.X + candidates[j] * args.dim,
-                             args.dim);
+        found =
+            row_distance(distance, args.values(row), args.X + candidates[j] * args.dim, args.dim);
       }
       if (group_lane() == 0) distances[j] = found;
     }

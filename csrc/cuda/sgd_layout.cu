@@ -6,6 +6,50 @@ namespace {
 
 constexpr int kMaxDimInRegisters = 4;  // beyond it, the sum is kept in the output row
 
+// The due edges of an epoch: each row's at the start of its place among the edges, by part.
+struct DueEdges {
+  std::int32_t* ends;   // (steps_per_epoch, n) where a part of a row ends, from the row's start
+  std::int32_t* tails;  // (edges,)
+
+  explicit DueEdges(const SgdLayoutArgs& args)
+      : ends(static_cast<std::int32_t*>(args.scratch)),
+        tails(ends + args.steps_per_epoch * args.n) {}
+
+  __device__ std::int64_t end(const SgdLayoutArgs& args, std::int64_t point, int part) const {
+    return args.indptr[point] + (part < 0 ? 0 : ends[part * args.n + point]);
+  }
+};
+
+// Calls body(tail, part) for the due edges of a point.
+template <typename Body>
+__device__ void for_due(const SgdLayoutArgs& args, std::int64_t point, std::int64_t epoch,
+                        const Body& body) {
+  const EpochParts parts = EpochParts::of(args);
+  for (std::int64_t e = args.indptr[point]; e < args.indptr[point + 1]; ++e) {
+    if (!is_due(share_of(args.weights[e], args.largest_weight), epoch)) continue;
+    const std::int32_t tail = args.tails[e];
+    body(tail, parts.part_of(static_cast<std::uint32_t>(point), static_cast<std::uint32_t>(tail)));
+  }
+}
+
+// A thread a point: counts its due edges by part, then sorts them.
+__global__ void find_due_kernel(SgdLayoutArgs args, DueEdges due, std::int64_t epoch) {
+  for (std::int64_t i = thread_index(); i < args.n; i += thread_count()) {
+    std::int32_t* const places = due.ends + i;
+    for (int part = 0; part < args.steps_per_epoch; ++part) places[part * args.n] = 0;
+    for_due(args, i, epoch, [&](std::int32_t, int part) { ++places[part * args.n]; });
+    std::int32_t start = 0;
+    for (int part = 0; part < args.steps_per_epoch; ++part) {
+      const std::int32_t count = places[part * args.n];
+      places[part * args.n] = start;
+      start += count;
+    }
+    std::int32_t* const row = due.tails + args.indptr[i];
+    for_due(args, i, epoch,
+            [&](std::int32_t tail, int part) { row[places[part * args.n]++] = tail; });
+  }
+}
+
 // Adds the term of one pair to the sum of its head.
 __device__ void add_pair(const SgdLayoutArgs& args, const LayoutStep& step, std::int64_t head,
                          std::int32_t tail, bool attractive, float* sum) {
@@ -14,37 +58,48 @@ __device__ void add_pair(const SgdLayoutArgs& args, const LayoutStep& step, std:
   float d2 = 0.0f;
   for (std::int64_t c = 0; c < args.dim; ++c) d2 += (from[c] - other[c]) * (from[c] - other[c]);
   const float factor = attractive ? args.force.attraction(d2) : args.force.repulsion(d2);
-  const float scale = attractive ? attraction_scale(args) : 1.0f;
   for (std::int64_t c = 0; c < args.dim; ++c) {
-    sum[c] += scale * limited(factor * (from[c] - other[c]), kTermLimit);
+    sum[c] += limited(factor * (from[c] - other[c]), kTermLimit);
   }
 }
 
-__device__ void add_edge(const SgdLayoutArgs& args, const LayoutStep& step, std::int64_t head,
-                         std::int64_t edge, float* sum) {
-  add_pair(args, step, head, args.tails[edge], true, sum);
-  const std::uint32_t block = first_block(args, step, head, edge);
-  PhiloxBits bits{};
-  for (int negative = 0; negative < args.negatives; ++negative) {
-    const int word = negative % static_cast<int>(kWordsPerBlock);
-    if (word == 0) {
-      bits = philox(args.seed, step.index, args.streams[head],
-                    block + static_cast<std::uint32_t>(negative / kWordsPerBlock));
+__device__ std::uint32_t word_of(const PhiloxBits& bits, int word) {
+  const std::uint32_t words[] = {
+      static_cast<std::uint32_t>(bits.low), static_cast<std::uint32_t>(bits.low >> 32),
+      static_cast<std::uint32_t>(bits.high), static_cast<std::uint32_t>(bits.high >> 32)};
+  return word < 4 ? words[word] : fifth_word(words[0], words[1], words[2], words[3]);
+}
+
+__device__ void add_negatives(const SgdLayoutArgs& args, const LayoutStep& step, std::int64_t head,
+                              std::int32_t tail, float* sum) {
+  for (int block = 0; block * kDrawsPerBlock < args.negatives; ++block) {
+    const PhiloxBits bits = philox(args.seed, draw_step(step.epoch, block), args.streams[head],
+                                   static_cast<std::uint32_t>(tail));
+    const int left = args.negatives - block * kDrawsPerBlock;
+#pragma unroll
+    for (int word = 0; word < kDrawsPerBlock; ++word) {
+      if (word < left) {
+        add_pair(args, step, head, negative_tail(args, word_of(bits, word)), false, sum);
+      }
     }
-    const std::uint64_t half = word < 2 ? bits.low : bits.high;
-    const std::uint32_t drawn = static_cast<std::uint32_t>(half >> (32 * (word % 2)));
-    add_pair(args, step, head, negative_tail(args, drawn), false, sum);
   }
 }
 
 // A thread a point.
-__global__ void layout_step_kernel(SgdLayoutArgs args, LayoutStep step) {
+__global__ void layout_step_kernel(SgdLayoutArgs args, LayoutStep step, DueEdges due) {
+  const int other = EpochParts::of(args).mirrored(step.part);
   for (std::int64_t i = thread_index(); i < args.n; i += thread_count()) {
     float registers[kMaxDimInRegisters];
     float* sum = args.dim <= kMaxDimInRegisters ? registers : step.to + i * args.dim;
     for (std::int64_t c = 0; c < args.dim; ++c) sum[c] = 0.0f;
-    for (std::int64_t e = step.indptr[i]; e < step.indptr[i + 1]; ++e) {
-      if (is_due(args.rates[e], step.epoch)) add_edge(args, step, i, e, sum);
+    for (std::int64_t e = due.end(args, i, step.part - 1); e < due.end(args, i, step.part); ++e) {
+      add_pair(args, step, i, due.tails[e], true, sum);
+      add_negatives(args, step, i, due.tails[e], sum);
+    }
+    if (args.anchors == nullptr) {
+      for (std::int64_t e = due.end(args, i, other - 1); e < due.end(args, i, other); ++e) {
+        add_pair(args, step, i, due.tails[e], true, sum);
+      }
     }
     for (std::int64_t c = 0; c < args.dim; ++c) {
       const std::int64_t place = i * args.dim + c;
@@ -55,16 +110,26 @@ __global__ void layout_step_kernel(SgdLayoutArgs args, LayoutStep step) {
 
 }  // namespace
 
+std::size_t sgd_layout_scratch(std::int64_t n, std::int64_t edges, int steps_per_epoch) {
+  return (steps_per_epoch * n + edges) * sizeof(std::int32_t);
+}
+
 void sgd_layout(const SgdLayoutArgs& args, void* stream) {
-  const std::int64_t steps = steps_of(args);
   if (args.n == 0) return;
+  const unsigned blocks = blocks_for(args.n, kBlockSize);
+  const DueEdges due(args);
+  const std::int64_t steps = steps_of(args);
   for (std::int64_t count = 0; count < steps; ++count) {
-    layout_step_kernel<<<blocks_for(args.n, kBlockSize), kBlockSize, 0, as_stream(stream)>>>(
-        args, LayoutStep::of(args, count));
+    const LayoutStep step = LayoutStep::of(args, count);
+    if (step.part == 0) {
+      find_due_kernel<<<blocks, kBlockSize, 0, as_stream(stream)>>>(args, due, step.epoch);
+      FPD_CUDA_CHECK(cudaGetLastError());
+    }
+    layout_step_kernel<<<blocks, kBlockSize, 0, as_stream(stream)>>>(args, step, due);
     FPD_CUDA_CHECK(cudaGetLastError());
   }
   if (steps % 2 == 1) {
-    FPD_CUDA_CHECK(cudaMemcpyAsync(args.positions, args.scratch, sizeof(float) * args.n * args.dim,
+    FPD_CUDA_CHECK(cudaMemcpyAsync(args.positions, args.next, sizeof(float) * args.n * args.dim,
                                    cudaMemcpyDeviceToDevice, as_stream(stream)));
   }
 }

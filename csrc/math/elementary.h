@@ -39,11 +39,11 @@ FPD_HD float magnitude(float x) { return x < 0.0f ? -x : x; }
 
 FPD_HD float reciprocal_or_zero(float x) { return x > 0.0f ? 1.0f / x : 0.0f; }
 
-FPD_HD float exp_fast(float x) {
+// x must be in [-87.3, 88.3].
+FPD_HD float exp_within(float x) {
 #if defined(__CUDA_ARCH__)
   return expf(x);
 #else
-  x = max_of(-87.3f, min_of(x, 88.3f));
   constexpr float round_to_int =
       12582912.0f;  // 1.5 * 2^23: adding it rounds to the nearest integer
   const float shifted = x * 1.44269504f + round_to_int;
@@ -59,6 +59,8 @@ FPD_HD float exp_fast(float x) {
   return p * float_of((bits_of(shifted) - bits_of(round_to_int) + 127) << 23);
 #endif
 }
+
+FPD_HD float exp_fast(float x) { return exp_within(max_of(-87.3f, min_of(x, 88.3f))); }
 
 // x must be positive and normal.
 FPD_HD float log_fast(float x) {
@@ -85,12 +87,50 @@ FPD_HD float log_fast(float x) {
 #endif
 }
 
+// log(1 + x) for x in [0, 1], where 1 + x rounds: what is lost goes in to first order.
+FPD_HD float log1p_fast(float x) {
+  const float sum = 1.0f + x;
+  return log_fast(sum) + (x - (sum - 1.0f)) / sum;
+}
+
 // x must be positive and normal. The relative error grows with |y log x|, 6e-8 for each unit.
 FPD_HD float pow_fast(float x, float y) {
 #if defined(__CUDA_ARCH__)
   return powf(x, y);
 #else
   return exp_fast(y * log_fast(x));
+#endif
+}
+
+// pow for stochastic gradients, in half of pow_fast's operations: x positive and normal, relative
+// error below 3e-6 + 1.5e-6 |y| + 6e-8 |y log2 x|; the result is kept in [2^-126, 2^100].
+FPD_HD float pow_coarse(float x, float y) {
+#if defined(__CUDA_ARCH__)
+  return exp2f(max_of(-126.0f, min_of(y * __log2f(x), 100.0f)));
+#else
+  const std::int32_t bits = bits_of(x);
+  const std::int32_t exponent = (bits - 0x3f3504f3) >> 23;
+  const float m = float_of(bits - exponent * (1 << 23)) - 1.0f;
+  float log2 = -2.065917699e-1f;
+  log2 = log2 * m + 3.221548095e-1f;
+  log2 = log2 * m - 3.674899745e-1f;
+  log2 = log2 * m + 4.793480179e-1f;
+  log2 = log2 * m - 7.211318585e-1f;
+  log2 = log2 * m + 1.442713481f;
+  const float z = y * (log2 * m + static_cast<float>(exponent));
+  constexpr float round_to_int = 12582912.0f;  // as in exp_fast
+  const float shifted = z + round_to_int;
+  const float r = z - (shifted - round_to_int);
+  float p = 9.570101792e-3f;
+  p = p * r + 5.591786031e-2f;
+  p = p * r + 2.402474483e-1f;
+  p = p * r + 6.931218147e-1f;
+  p = p * r + 9.999992614e-1f;
+  // Whole numbers are limited in one instruction each, unlike floats with their NaN rules.
+  std::int32_t whole = bits_of(shifted) - bits_of(round_to_int);
+  whole = whole < -126 ? -126 : whole;
+  whole = whole > 100 ? 100 : whole;
+  return p * float_of((whole + 127) << 23);
 #endif
 }
 

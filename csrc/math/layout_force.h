@@ -25,18 +25,26 @@ struct LayoutForce {
 
   FPD_HD float attraction(float d2) const {
     d2 += kNothing;
-    const float power = curve.scaled_power(d2);
+    const float power = curve.coarse_scaled_power(d2);
     return -2.0f * curve.b * (power / (d2 * (1.0f + power)));
   }
 
   FPD_HD float repulsion(float d2) const {
-    const float power = curve.scaled_power(d2 + kNothing);
+    const float power = curve.coarse_scaled_power(d2 + kNothing);
     return 2.0f * repulsion_strength * curve.b / ((kSoftening + d2) * (1.0f + power));
   }
 };
 
+// Samples of an edge an epoch, where one of the largest weight has one.
+FPD_HD float share_of(float weight, float largest) { return min_of(1.0f, weight / largest); }
+
 // Whether an edge is sampled in an epoch: the number of samples until its end is the whole part of
-// (epoch + 1) weight / largest weight, of which `rate` holds 32 binary places.
-FPD_HD bool is_due(std::uint32_t rate, std::uint32_t epoch) { return rate * (epoch + 1u) < rate; }
+// (epoch + 1) share.
+FPD_HD bool is_due(float share, std::int64_t epoch) {
+  // Products below 2^24 are truncated alike on every device; nothing is added that could be fused.
+  const float before = share * static_cast<float>(epoch);
+  const float after = share * static_cast<float>(epoch + 1);
+  return static_cast<std::int32_t>(after) > static_cast<std::int32_t>(before);
+}
 
 }  // namespace fpd

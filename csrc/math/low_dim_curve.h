@@ -12,6 +12,8 @@ struct ModifiedCauchy {
 
   // a d^2b, kept below 1e30 so that its product with q stays finite.
   FPD_HD float scaled_power(float d2) const { return min_of(a * pow_fast(d2, b), 1e30f); }
+  // The same for stochastic gradients, below 2^100 a.
+  FPD_HD float coarse_scaled_power(float d2) const { return a * pow_coarse(d2, b); }
   FPD_HD static float strength(float scaled_power) { return 1.0f / (1.0f + scaled_power); }
 };
 

@@ -31,21 +31,29 @@ struct EdgeDrawArgs {
   std::int64_t n;  // points
   std::uint64_t seed;
   std::uint64_t step;
+  // (1,) the step instead, where it is known on the device alone; or null. A launch that is
+  // recorded once and repeated draws anew each time.
+  const std::int64_t* counter;
 };
 
+FPD_HD std::uint64_t step_of(const EdgeDrawArgs& args) {
+  return args.counter == nullptr ? args.step : static_cast<std::uint64_t>(*args.counter);
+}
+
 FPD_HD PhiloxBits first_bits(const EdgeDrawArgs& args, std::int64_t lane) {
-  return philox(args.seed, args.step, static_cast<std::uint32_t>(lane), 0);
+  return philox(args.seed, step_of(args), static_cast<std::uint32_t>(lane), 0);
 }
 
 // The lane's draws, given its first random bits and the edge that they choose.
 FPD_HD void write_lane(const EdgeDrawArgs& args, std::int64_t lane, PhiloxBits bits,
                        std::int64_t edge) {
   const std::uint32_t lane_bits = static_cast<std::uint32_t>(lane);
+  const std::uint64_t step = step_of(args);
   args.heads[lane] = args.edge_heads[edge];
   std::int32_t* tails = args.tails + lane * (1 + args.negatives);
   tails[0] = args.edge_tails[edge];
   for (int slot = 1; slot <= args.negatives; ++slot) {
-    if (slot % 2 == 0) bits = philox(args.seed, args.step, lane_bits, slot / 2);
+    if (slot % 2 == 0) bits = philox(args.seed, step, lane_bits, slot / 2);
     const std::uint64_t draw = slot % 2 == 0 ? bits.low : bits.high;
     tails[slot] =
         static_cast<std::int32_t>(multiply_high(draw, static_cast<std::uint64_t>(args.n)));

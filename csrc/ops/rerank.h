@@ -14,7 +14,8 @@ struct RerankArgs {
   const float* X;                  // (n, dim)
   const std::int32_t* candidates;  // (rows, count), negative entries are empty
   const std::int32_t* points;      // (rows,) whose candidates they are, or null
-  std::int64_t first_row;          // without `points`, candidates are of points from here on
+  const float* queries;            // (rows, dim) whose candidates they are, or null
+  std::int64_t first_row;          // without either, candidates are of points from here on
   std::int64_t rows;
   std::int64_t count;
   std::int64_t dim;
@@ -22,8 +23,14 @@ struct RerankArgs {
   Metric metric;
   float p;  // exponent of minkowski
 
+  // The row of X that a row of candidates belongs to; -1, which is none, for queries.
   FPD_HD std::int64_t point(std::int64_t row) const {
+    if (queries != nullptr) return -1;
     return points != nullptr ? points[row] : first_row + row;
+  }
+
+  FPD_HD const float* values(std::int64_t row) const {
+    return queries != nullptr ? queries + row * dim : X + point(row) * dim;
   }
 };
 

@@ -1,42 +1,40 @@
-"""UMAP's weighted graph of the data: neighbours, membership strengths, labels."""
+"""UMAP's weighted graph of the data: neighbours and membership strengths."""
 
 from __future__ import annotations
 
-import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
 from fastparadime import neighbors, ops
+from fastparadime.estimators._metrics import Space
 from fastparadime.estimators._parameters import Settings
+from fastparadime.estimators._rows import is_sparse
+from fastparadime.neighbors.precomputed import from_lists
 from fastparadime.types import Array
 
-_UNKNOWN_LABEL = -1
-_UNKNOWN_FACTOR = math.exp(-1.0)  # of an edge at whose ends a label is missing
+
+class FuzzyGraph(NamedTuple):
+    """The fuzzy simplicial set of neighbours."""
+
+    edges: ops.Edges
+    rho: torch.Tensor  # (n,) offsets of the nearest
+    sigma: torch.Tensor  # (n,) widths
+    removed: int  # edges that were too long
 
 
-def find_neighbors(X: Array, k: int, settings: Settings) -> tuple[torch.Tensor, torch.Tensor]:
+def find_neighbors(X: Any, k: int, space: Space) -> tuple[torch.Tensor, torch.Tensor]:
     """Indices and distances (n, k) of the nearest other points, nearest first."""
-    if settings.metric == "precomputed":
+    if space.metric == "precomputed":
         return _from_distances(X, k)
-    graph = neighbors.knn(X, k, settings.metric, p=settings.p)
+    graph = neighbors.knn(space.rows(X), k, space.metric, p=space.p)
     return graph.indices, graph.distances
 
 
-def _from_distances(D: Array, k: int) -> tuple[torch.Tensor, torch.Tensor]:
-    n = len(D)
-    if D.shape != (n, n):
-        raise ValueError(f"X must be square for metric='precomputed', but has shape {D.shape}")
-    if (D < 0).any():
-        raise ValueError("X must hold distances for metric='precomputed', but some are negative")
-    if (np.diagonal(D) != 0).any():
-        raise ValueError("X must have a diagonal of zeros for metric='precomputed'")
-    others = D.astype(np.float32)
-    np.fill_diagonal(others, np.inf)
-    indices = np.argsort(others, axis=1, kind="stable")[:, :k]
-    distances = np.take_along_axis(others, indices, axis=1)
-    return torch.from_numpy(indices.astype(np.int32)), torch.from_numpy(distances)
+def _from_distances(D: Any, k: int) -> tuple[torch.Tensor, torch.Tensor]:
+    graph = neighbors.knn(D, k, "precomputed")
+    return graph.indices, graph.distances
 
 
 def given_neighbors(knn: Any, n: int, n_neighbors: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -45,9 +43,11 @@ def given_neighbors(knn: Any, n: int, n_neighbors: int) -> tuple[torch.Tensor, t
     Raises
     ------
     TypeError, ValueError
-        If they are no two arrays (n, at least n_neighbors) of indices and distances, whose first
-        column is the point itself.
+        If they are neither two arrays (n, at least n_neighbors) of indices and distances, whose
+        first column is the point itself, nor a dense or sparse matrix of distances (n, n).
     """
+    if not isinstance(knn, (tuple, list)):
+        return _given_distances(knn, n, n_neighbors - 1)
     if len(knn) < 2 or knn[0] is None or knn[1] is None:
         raise TypeError("precomputed_knn must hold indices and distances: (indices, distances)")
     indices, distances = (np.asarray(part) for part in knn[:2])
@@ -63,51 +63,51 @@ def given_neighbors(knn: Any, n: int, n_neighbors: int) -> tuple[torch.Tensor, t
         )
     if (indices[:, 0] != np.arange(n)).mean() > 0.5:  # duplicates may come before the point itself
         raise ValueError("precomputed_knn must have the point itself in its first column")
-    if (indices < 0).any() or (indices >= n).any():
-        raise ValueError(f"precomputed_knn's indices must lie in [0, {n})")
-    if not (np.isfinite(distances).all() and (distances >= 0).all()):
-        raise ValueError("precomputed_knn's distances must be finite and not negative")
-    # A duplicate listed first leaves the point itself in a later column: it is moved to the front.
-    itself = (indices == np.arange(n)[:, None]) & (distances == 0)
-    order = np.argsort(~itself, axis=1, kind="stable")[:, 1:n_neighbors]
-    parts = (np.take_along_axis(part, order, axis=1) for part in (indices, distances))
-    first, second = (torch.from_numpy(np.ascontiguousarray(part)) for part in parts)
-    return first.to(torch.int32), second.to(torch.float32)
+    graph = from_lists((indices, distances), n_neighbors - 1, "precomputed_knn")
+    return graph.indices, graph.distances
 
 
-def fuzzy_graph(
-    indices: torch.Tensor, distances: torch.Tensor, settings: Settings
-) -> tuple[ops.Edges, int]:
-    """The fuzzy simplicial set of neighbours, and how many edges were too long for it."""
+def _given_distances(D: Any, n: int, k: int) -> tuple[torch.Tensor, torch.Tensor]:
+    matrix = D.tocsr() if is_sparse(D) else np.asarray(D)
+    if matrix.shape != (n, n):
+        raise ValueError(
+            "precomputed_knn must be (indices, distances) or a matrix of distances of shape "
+            f"{(n, n)}, not of shape {matrix.shape}"
+        )
+    try:
+        return _from_distances(matrix, k)
+    except ValueError as error:
+        raise ValueError(str(error).replace("X must", "precomputed_knn must", 1)) from None
+
+
+def fuzzy_graph(indices: torch.Tensor, distances: torch.Tensor, settings: Settings) -> FuzzyGraph:
+    """The fuzzy simplicial set of neighbours, without edges too long for it."""
     too_long = ~(distances < settings.unrelated_distance)
     removed = int(too_long.sum())
     if removed:
         # They keep a place in the rows, but neither distance nor weight.
         distances = distances.masked_fill(too_long, 0.0)
         distances = torch.where(too_long, distances.amax(dim=1, keepdim=True), distances)
-    weights = ops.smooth_knn(
+    strengths, rho, sigma = ops.smooth_knn(
         distances, "umap", local_connectivity=settings.local_connectivity
-    ).weights.masked_fill(too_long, 0.0)
-    return ops.symmetrize(indices, weights, "mix", mix_ratio=settings.set_op_mix_ratio), removed
+    )
+    weights = strengths.masked_fill(too_long, 0.0)
+    edges = ops.symmetrize(indices, weights, "mix", mix_ratio=settings.set_op_mix_ratio)
+    return FuzzyGraph(edges, rho, sigma, removed)
 
 
-def with_labels(edges: ops.Edges, y: Array, target_weight: float) -> ops.Edges:
-    """The graph's intersection with categorical labels, -1 for unknown ones, as in umap-learn.
+Ends = tuple[Array, Array]  # heads and tails of edges
 
-    Edges between different labels are weakened by exp(-2.5 / (1 - target_weight)), edges with an
-    unknown label by exp(-1); then each point's strongest edge counts 1 again.
-    """
-    heads, tails = edges.heads.numpy(), edges.tails.numpy()
-    far = 2.5 / (1 - target_weight) if target_weight < 1 else math.inf
-    _, codes = np.unique(y, return_inverse=True)
-    factors = np.where(codes[heads] == codes[tails], 1.0, math.exp(-far))
-    if y.dtype.kind in "if":
-        unknown = y == _UNKNOWN_LABEL
-        factors[unknown[heads] | unknown[tails]] = _UNKNOWN_FACTOR
-    weights = edges.weights.double().numpy() * factors
-    n = len(edges.indptr) - 1
-    largest = np.zeros(n)
-    np.maximum.at(largest, heads, weights)
-    strongest = largest[heads]
-    scaled = np.divide(weights, strongest, out=np.zeros_like(weights), where=strongest > 0)
-    return ops.symmetrize(edges.tails, scaled.astype(np.float32), "union", indptr=edges.indptr)
+
+def ends_of(edges: ops.Edges) -> Ends:
+    return edges.heads.numpy(), edges.tails.numpy()
+
+
+def values_at(n: int, wanted: Ends, known: Ends, values: Array) -> Array:
+    """The values (edges,) of a directed graph of n points at some edges, NaN where it has none."""
+    keys, sought = (heads.astype(np.int64) * n + tails for heads, tails in (known, wanted))
+    order = np.argsort(keys, kind="stable")
+    keys = keys[order]
+    places = np.minimum(np.searchsorted(keys, sought), len(keys) - 1)
+    found: Array = np.where(keys[places] == sought, values[order][places], np.nan)
+    return found

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastparadime import transforms
-from fastparadime.neighbors import Metric, check_metric
+from fastparadime.estimators._metrics import RowMetric, check_row_metric
+from fastparadime.neighbors import Metric
 from fastparadime.types import Array
 from fastparadime.utils.seed import draw_seed
 from fastparadime.utils.validate import check_integer, check_option, check_positive
@@ -18,9 +19,30 @@ from fastparadime.utils.validate import check_integer, check_option, check_posit
 if TYPE_CHECKING:
     from fastparadime.estimators.umap import UMAP
 
-_INITS = ("spectral", "pca", "random")
+_INITS = ("spectral", "tswspectral", "pca", "random")
+_MODES = ("embedding", "graph")
+# Discrete metrics of umap-learn between labels.
+_REFUSED_TARGETS = ("hierarchical_categorical", "ordinal", "count", "string", "myers")
 # Distances at which points have nothing in common, by metric, as umap-learn sets them.
 _UNRELATED = {"correlation": 2.0, "cosine": 2.0, "jaccard": 1.0, "dice": 1.0}
+
+
+@dataclass(frozen=True)
+class Target:
+    """How labels join the graph; without `metric` they are categories."""
+
+    metric: RowMetric | None
+    weight: float
+    n_neighbors: int | None  # as many as of the rows by default
+
+
+@dataclass(frozen=True)
+class Density:
+    """densMAP's term."""
+
+    strength: float
+    share: float  # of the epochs, the last ones
+    variance_shift: float
 
 
 @dataclass(frozen=True)
@@ -29,9 +51,9 @@ class Settings:
 
     n_neighbors: int
     n_components: int
-    metric: Metric
-    p: float
+    row_metric: RowMetric
     n_epochs: int | None
+    kept_epochs: tuple[int, ...] | None
     learning_rate: float
     init: str | Array
     a: float
@@ -40,11 +62,18 @@ class Settings:
     local_connectivity: float
     repulsion_strength: float
     negative_sample_rate: int
-    target_weight: float
+    target: Target
+    density: Density | None
+    output_dens: bool
+    graph_alone: bool
     unique: bool
     unrelated_distance: float
     seed: int
     transform_seed: int
+
+    @property
+    def metric(self) -> Metric:
+        return self.row_metric.name
 
 
 def check_parameters(estimator: UMAP) -> Settings:
@@ -59,19 +88,20 @@ def check_parameters(estimator: UMAP) -> Settings:
     """
     _refuse_unsupported(estimator)
     _check_without_effect(estimator)
-    metric, p = _checked_metric(estimator.metric, estimator.metric_kwds)
+    row_metric = check_row_metric(estimator.metric, estimator.metric_kwds)
     a, b = _curve(estimator)
-    epochs, unique = estimator.n_epochs, check_option(estimator.unique, (True, False), "unique")
-    if unique and metric == "precomputed":
+    epochs, kept_epochs = _checked_epochs(estimator.n_epochs)
+    unique = check_option(estimator.unique, (True, False), "unique")
+    if unique and row_metric.name == "precomputed":
         raise ValueError("unique=True needs rows of data, not metric='precomputed'")
     if unique and neighbors_given(estimator.precomputed_knn):
         raise ValueError("unique=True cannot be combined with precomputed_knn")
     return Settings(
         n_neighbors=check_integer(estimator.n_neighbors, "n_neighbors", minimum=2),
         n_components=check_integer(estimator.n_components, "n_components", minimum=1),
-        metric=metric,
-        p=p,
-        n_epochs=None if epochs is None else check_integer(epochs, "n_epochs", minimum=0),
+        row_metric=row_metric,
+        n_epochs=epochs,
+        kept_epochs=kept_epochs,
         learning_rate=check_positive(estimator.learning_rate, "learning_rate"),
         init=_checked_init(estimator.init),
         a=a,
@@ -84,10 +114,13 @@ def check_parameters(estimator: UMAP) -> Settings:
         negative_sample_rate=check_integer(
             estimator.negative_sample_rate, "negative_sample_rate", minimum=0, maximum=2**16
         ),
-        target_weight=_share(estimator.target_weight, "target_weight"),
+        target=_checked_target(estimator),
+        density=_checked_density(estimator),
+        output_dens=check_option(estimator.output_dens, (True, False), "output_dens"),
+        graph_alone=check_option(estimator.transform_mode, _MODES, "transform_mode") == "graph",
         unique=unique,
-        unrelated_distance=_unrelated_distance(estimator.disconnection_distance, metric),
-        seed=_seed_of(estimator.random_state),
+        unrelated_distance=_unrelated_distance(estimator.disconnection_distance, row_metric.name),
+        seed=seed_of(estimator.random_state),
         transform_seed=check_integer(
             estimator.transform_seed, "transform_seed", minimum=0, maximum=2**63 - 1
         ),
@@ -96,14 +129,9 @@ def check_parameters(estimator: UMAP) -> Settings:
 
 def _refuse_unsupported(estimator: UMAP) -> None:
     unsupported = {
-        "densmap": estimator.densmap is not False,
-        "output_dens": estimator.output_dens is not False,
         "output_metric": estimator.output_metric not in ("euclidean", "l2"),
         "output_metric_kwds": bool(estimator.output_metric_kwds),
-        "target_metric": estimator.target_metric != "categorical",
-        "target_metric_kwds": bool(estimator.target_metric_kwds),
-        "transform_mode": estimator.transform_mode != "embedding",
-        "n_epochs": isinstance(estimator.n_epochs, (list, tuple, np.ndarray)),
+        "target_metric": estimator.target_metric in _REFUSED_TARGETS,
     }
     for name, refused in unsupported.items():
         if refused:
@@ -116,17 +144,57 @@ def _refuse_unsupported(estimator: UMAP) -> None:
 
 def _check_without_effect(estimator: UMAP) -> None:
     """Parameters that change nothing here are still held to umap-learn's ranges."""
-    n_jobs = estimator.n_jobs
-    if n_jobs is not None and (check_integer(n_jobs, "n_jobs", minimum=-1) == 0):
-        raise ValueError("n_jobs must be a positive integer, -1 or None, not 0")
-    check_positive(estimator.dens_lambda, "dens_lambda", zero_ok=True)
-    _share(estimator.dens_frac, "dens_frac")
-    check_positive(estimator.dens_var_shift, "dens_var_shift", zero_ok=True)
+    check_n_jobs(estimator.n_jobs)
     check_positive(estimator.transform_queue_size, "transform_queue_size")
-    if estimator.target_n_neighbors != -1:
-        check_integer(estimator.target_n_neighbors, "target_n_neighbors", minimum=2)
     if estimator.tqdm_kwds is not None and not isinstance(estimator.tqdm_kwds, dict):
         raise TypeError(f"tqdm_kwds must be a dictionary or None, not {estimator.tqdm_kwds!r}")
+
+
+def check_n_jobs(n_jobs: Any) -> None:
+    """Accepted for scikit-learn's sake: the threads are torch's."""
+    if n_jobs is not None and check_integer(n_jobs, "n_jobs", minimum=-1) == 0:
+        raise ValueError("n_jobs must be a positive integer, -1 or None, not 0")
+
+
+def _checked_epochs(n_epochs: Any) -> tuple[int | None, tuple[int, ...] | None]:
+    """The number of epochs, and those whose positions are kept, ascending."""
+    if n_epochs is None:
+        return None, None
+    if not isinstance(n_epochs, (list, tuple, np.ndarray)):
+        return check_integer(n_epochs, "n_epochs", minimum=0), None
+    kept = {check_integer(epoch, "n_epochs", minimum=0) for epoch in n_epochs}
+    if not kept:
+        raise ValueError("n_epochs must be a number or a list of numbers, but the list is empty")
+    return max(kept), tuple(sorted(kept))
+
+
+def _checked_target(estimator: UMAP) -> Target:
+    metric, kwds, wanted = (
+        estimator.target_metric, estimator.target_metric_kwds, estimator.target_n_neighbors
+    )  # fmt: skip
+    if kwds is not None and not isinstance(kwds, dict):
+        raise TypeError(f"target_metric_kwds must be a dictionary or None, not {kwds!r}")
+    if wanted != -1:
+        check_integer(wanted, "target_n_neighbors", minimum=2)
+    if isinstance(metric, str) and metric == "precomputed":
+        raise ValueError("target_metric must be a metric of y's rows, not 'precomputed'")
+    if isinstance(metric, str) and metric == "categorical":
+        if kwds:
+            raise ValueError(f"target_metric_kwds must be empty for categories, not {kwds!r}")
+        checked = None
+    else:
+        checked = check_row_metric(metric, kwds, "target_metric")
+    weight = _share(estimator.target_weight, "target_weight")
+    return Target(checked, weight, None if wanted == -1 else int(wanted))
+
+
+def _checked_density(estimator: UMAP) -> Density | None:
+    density = Density(
+        check_positive(estimator.dens_lambda, "dens_lambda", zero_ok=True),
+        _share(estimator.dens_frac, "dens_frac"),
+        check_positive(estimator.dens_var_shift, "dens_var_shift", zero_ok=True),
+    )
+    return density if check_option(estimator.densmap, (True, False), "densmap") else None
 
 
 def _share(value: Any, name: str) -> float:
@@ -134,26 +202,6 @@ def _share(value: Any, name: str) -> float:
     if number > 1:
         raise ValueError(f"{name} must lie in [0, 1], not {value}")
     return number
-
-
-def _checked_metric(metric: Any, metric_kwds: Any) -> tuple[Metric, float]:
-    if metric_kwds is not None and not isinstance(metric_kwds, dict):
-        raise TypeError(f"metric_kwds must be a dictionary or None, not {metric_kwds!r}")
-    if not isinstance(metric, str) and not callable(metric):
-        raise TypeError(f"metric must be a name or a function of two rows, not {metric!r}")
-    known: Metric = "precomputed" if metric == "precomputed" else check_metric(metric)
-    if known == "inner_product":  # 1 - <x, y> may be negative
-        raise NotImplementedError(
-            "metric='inner_product' is not supported by UMAP, which takes distances: use 'cosine'"
-        )
-    options = dict(metric_kwds or {})
-    p = check_positive(options.pop("p", 2.0), "metric_kwds['p']") if known == "minkowski" else 2.0
-    if options:
-        raise NotImplementedError(
-            f"metric_kwds {sorted(options)} are not supported for metric {metric!r}: only 'p' of "
-            "'minkowski' is; a function of two rows can hold them instead"
-        )
-    return known, p
 
 
 def _curve(estimator: UMAP) -> tuple[float, float]:
@@ -183,7 +231,8 @@ def _unrelated_distance(value: Any, metric: Metric) -> float:
     return float(value)
 
 
-def _seed_of(random_state: Any) -> int:
+def seed_of(random_state: Any) -> int:
+    """The seed that a `random_state` of scikit-learn's kinds stands for; None draws one."""
     if random_state is None:
         return draw_seed()
     if isinstance(random_state, np.random.RandomState):
@@ -193,5 +242,8 @@ def _seed_of(random_state: Any) -> int:
     return check_integer(random_state, "random_state", minimum=0, maximum=2**63 - 1)
 
 
-def neighbors_given(precomputed_knn: Any) -> bool:
-    return precomputed_knn is not None and any(part is not None for part in precomputed_knn)
+def neighbors_given(knn: Any) -> bool:
+    """Whether `precomputed_knn` holds neighbours: arrays, or a matrix of distances."""
+    if isinstance(knn, (tuple, list)):
+        return any(part is not None for part in knn)
+    return knn is not None

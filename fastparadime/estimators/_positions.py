@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from fastparadime import ops, spectral
 from fastparadime.estimators._parameters import Settings
+from fastparadime.estimators._rows import is_sparse
 from fastparadime.types import Array
 from fastparadime.utils.seed import derive
 
@@ -32,13 +35,13 @@ def check_init_shape(init: str | Array, shape: tuple[int, ...], n_components: in
         raise ValueError("init must hold finite numbers")
 
 
-def start_positions(X: Array, edges: ops.Edges, settings: Settings) -> Array:
+def start_positions(X: Any, edges: ops.Edges, settings: Settings) -> Array:
     """Start of the layout, float32 (n, n_components), each column in [0, 10] up to noise."""
     seed = derive(settings.seed, "init")
     rng = np.random.default_rng(seed)
-    shape = (len(X), settings.n_components)
+    shape = (X.shape[0], settings.n_components)
     if isinstance(settings.init, str):
-        if settings.init == "spectral":
+        if settings.init in ("spectral", "tswspectral"):
             found = spectral.spectral_positions(edges, shape[1], seed=seed % 2**32).numpy()
         elif settings.init == "pca":
             found = _principal_components(X, shape[1], seed)
@@ -52,10 +55,11 @@ def start_positions(X: Array, edges: ops.Edges, settings: Settings) -> Array:
     return start.astype(np.float32)
 
 
-def _principal_components(X: Array, count: int, seed: int) -> Array:
-    from sklearn.decomposition import PCA
+def _principal_components(X: Any, count: int, seed: int) -> Array:
+    from sklearn.decomposition import PCA, TruncatedSVD
 
-    found: Array = PCA(count, random_state=seed % 2**32).fit_transform(X)
+    kind = TruncatedSVD if is_sparse(X) else PCA  # centred, sparse rows would be dense
+    found: Array = kind(count, random_state=seed % 2**32).fit_transform(X)
     return found
 
 

@@ -1,129 +1,182 @@
-"""Nearest training rows of new rows: each row's result depends on that row alone."""
+"""Nearest rows of a fit to new rows: each row's result depends on that row alone."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
 
 from fastparadime import ops
+from fastparadime.estimators._metrics import Space
+from fastparadime.estimators._projection import Projection
+from fastparadime.estimators._rows import is_sparse
 from fastparadime.neighbors import Metric
 from fastparadime.types import Array
 
+Found = tuple[torch.Tensor, torch.Tensor]  # indices int32 and distances float32 (m, k)
+
 _BLOCK_BYTES = 64 * 2**20  # of distances held at a time
 _SPARE = 8  # candidates beyond k, so that rounding of products cannot drop a true neighbour
+_FAR = 10.0  # times its variance that the squared mean may be before rows are centred
+_SOME = 4096  # rows that show it
+_EQUAL = 1e-12  # of the squared norms, below which sparse products say that rows are equal
 _PRODUCT_METRICS = ("euclidean", "sqeuclidean")
+_UNIT_METRICS = ("cosine", "correlation")
 _DIRECT_METRICS = {"manhattan": 1.0, "chebyshev": float("inf")}
-_OF_THE_SAMPLE = ("seuclidean", "mahalanobis")  # their scale is that of the rows together
 
 
-def check_query_metric(metric: Metric) -> None:
-    """Raises NotImplementedError for a metric that does not reach new rows."""
-    if metric in _OF_THE_SAMPLE:
-        raise NotImplementedError(
-            f"transform of new rows is not supported for metric {metric!r}: scale the columns "
-            "before and use 'euclidean'"
-        )
-
-
-def nearest_rows(
-    train: Array, queries: Array, k: int, metric: Metric, p: float
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """The k nearest rows of `train` to each query.
+class QueryIndex:
+    """The rows of a fit, ready for queries.
 
     Parameters
     ----------
-    train : float32 array (n, d)
-    queries : float32 array (m, d)
-    k : int
-        At most n.
-    metric, p
-        As for `fastparadime.neighbors.knn`, or ``"precomputed"``: `queries` then holds the
-        distances (m, n).
-
-    Returns
-    -------
-    indices, distances : int32 and float32 tensors (m, k)
-        Nearest first.
+    rows : float32 array (n, d) or CSR
+    space : Space
+        For the metric ``"precomputed"``, queries hold distances (m, n).
     """
-    if metric == "precomputed":
-        return _nearest_of(queries, k)
-    check_query_metric(metric)
-    if metric in ("cosine", "correlation"):
-        indices, distances = nearest_rows(
-            _unit_rows(train, metric), _unit_rows(queries, metric), k, "euclidean", p
-        )
-        return indices, distances.square() / 2
-    native = metric in (*_PRODUCT_METRICS, *_DIRECT_METRICS, "minkowski")
-    rows = max(1, _BLOCK_BYTES // (8 * len(train)))
-    search = _Search(train, k, metric, p, min(rows, len(queries))) if native else None
-    parts = []
-    for start in range(0, len(queries), rows):
-        block = queries[start : start + rows]
-        parts.append(_scipy_rows(train, block, k, metric) if search is None else search(block))
-    indices, distances = (torch.cat(part) for part in zip(*parts, strict=True))
-    return indices, distances
+
+    def __init__(self, rows: Any, space: Space) -> None:
+        self.n, self.space = rows.shape[0], space
+        self.search: Callable[[Any, int], Found] = _nearest_of
+        if space.metric == "precomputed":
+            return
+        prepared = _prepared(space.rows(rows), space.metric)
+        self.search = _search_of(prepared, space.metric, space.p)
+
+    def nearest(self, queries: Any, k: int) -> Found:
+        """The k nearest rows of the fit to each query, nearest first."""
+        if self.space.metric != "precomputed":
+            queries = _prepared(self.space.rows(queries), self.space.metric)
+        step = max(1, _BLOCK_BYTES // (8 * self.n))
+        blocks = range(0, max(1, queries.shape[0]), step)
+        found = [self.search(queries[start : start + step], k) for start in blocks]
+        indices, distances = (torch.cat(part) for part in zip(*found, strict=True))
+        if self.space.metric in _UNIT_METRICS:
+            # 1 - cos is half the squared distance of unit rows, and keeps its digits.
+            distances = distances.square() / 2
+        return indices, distances
 
 
-def _unit_rows(X: Array, metric: Metric) -> Array:
+def _search_of(rows: Any, metric: Metric, p: float) -> Callable[[Any, int], Found]:
+    if is_sparse(rows):
+        return _SparseSearch(rows, metric)
+    if metric in _PRODUCT_METRICS or metric in _UNIT_METRICS:
+        return _ProductSearch(rows, "euclidean" if metric in _UNIT_METRICS else str(metric))
+    if metric in _DIRECT_METRICS or metric == "minkowski":
+        return _DirectSearch(rows, str(metric), p)
+    return _SciPySearch(rows, metric)
+
+
+def _prepared(X: Any, metric: Metric) -> Any:
+    """Unit rows for the metrics that come down to them; others as they are."""
+    if metric not in _UNIT_METRICS:
+        return X
+    if is_sparse(X):
+        from sklearn.preprocessing import normalize
+
+        return normalize(X)
     if metric == "correlation":
         X = X - X.mean(axis=1, keepdims=True)
     norms = np.sqrt(np.square(X).sum(axis=1, keepdims=True))
-    unit: Array = X / np.maximum(norms, np.finfo(np.float32).tiny)
-    return unit
+    return X / np.maximum(norms, np.finfo(np.float32).tiny)
 
 
-def _nearest_of(distances: Array, k: int) -> tuple[torch.Tensor, torch.Tensor]:
+def _nearest_of(distances: Any, k: int) -> Found:
+    if is_sparse(distances):
+        counts = np.diff(distances.indptr)
+        if (counts < k).any():
+            row = int(np.argmax(counts < k))
+            raise ValueError(
+                f"X must store at least {k} distances in each row, but row {row} has {counts[row]}"
+            )
+        dense = np.full(distances.shape, np.inf, np.float32)
+        heads = np.repeat(np.arange(distances.shape[0]), np.diff(distances.indptr))
+        dense[heads, distances.indices] = distances.data
+        distances = dense
     indices = np.argsort(distances, axis=1, kind="stable")[:, :k]
     nearest = np.take_along_axis(distances, indices, axis=1).astype(np.float32)
     return torch.from_numpy(indices.astype(np.int32)), torch.from_numpy(nearest)
 
 
-def _scipy_rows(
-    train: Array, queries: Array, k: int, metric: Metric
-) -> tuple[torch.Tensor, torch.Tensor]:
-    from scipy.spatial.distance import cdist
+class _SciPySearch:
+    def __init__(self, rows: Array, metric: Metric) -> None:
+        self.rows, self.metric = rows.astype(np.float64), metric
 
-    return _nearest_of(cdist(queries.astype(np.float64), train.astype(np.float64), metric), k)
+    def __call__(self, block: Array, k: int) -> Found:
+        from scipy.spatial.distance import cdist
 
-
-class _Search:
-    """Candidates by products or direct distances, then their true distances and order."""
-
-    def __init__(self, train: Array, k: int, metric: Metric, p: float, rows: int) -> None:
-        n, d = train.shape
-        self.n, self.k, self.metric, self.p = n, k, str(metric), p
-        # `rerank` takes candidates among the rows of one table: the queries stand below.
-        self.table = torch.empty((n + rows, d))
-        self.table[:n] = torch.from_numpy(train)
-        self.mean = self.table[:n].mean(dim=0)
-        self.centred = self.table[:n] - self.mean
-        self.norms = self.centred.square().sum(dim=1)
-
-    def __call__(self, block: Array) -> tuple[torch.Tensor, torch.Tensor]:
-        rows = torch.from_numpy(np.ascontiguousarray(block))
-        count = min(self.n, self.k + _SPARE)
-        candidates = self._scores(rows).topk(count, dim=1, largest=False).indices
-        table = self.table[: self.n + len(rows)]
-        table[self.n :] = rows
-        return ops.rerank(table, candidates, self.k, self.metric, p=self.p, first_row=self.n)
-
-    def _scores(self, rows: torch.Tensor) -> Any:
-        if self.metric in _PRODUCT_METRICS:  # a row's own norm orders nothing
-            return torch.addmm(self.norms, rows - self.mean, self.centred.T, alpha=-2.0)
-        return torch.cdist(rows, self.table[: self.n], p=_DIRECT_METRICS.get(self.metric, self.p))
+        return _nearest_of(cdist(block.astype(np.float64), self.rows, self.metric), k)
 
 
-def row_streams(X: Array) -> Array:
-    """An int64 in [0, 2^31) for each row of a float32 array, a function of its values alone."""
-    bits = (X + np.float32(0)).view(np.uint32)  # -0 becomes 0
-    keys = np.random.default_rng(0).integers(1, 2**63, X.shape[1], dtype=np.uint64) | np.uint64(1)
-    sums = np.empty(len(X), dtype=np.uint64)
-    rows = max(1, _BLOCK_BYTES // (8 * X.shape[1]))
-    for start in range(0, len(X), rows):
-        block = bits[start : start + rows].astype(np.uint64)
-        sums[start : start + rows] = (block * keys).sum(axis=1, dtype=np.uint64)
-    mixed = (sums ^ (sums >> np.uint64(29))) * np.uint64(0xBF58476D1CE4E5B9)
-    streams: Array = (mixed >> np.uint64(33)).astype(np.int64)
-    return streams
+class _DirectSearch:
+    """Candidates by distances in torch, then their distances and order by `ops.rerank`."""
+
+    def __init__(self, rows: Array, metric: str, p: float) -> None:
+        self.rows, self.metric, self.p = torch.from_numpy(rows), metric, p
+
+    def __call__(self, block: Array, k: int) -> Found:
+        queries = torch.from_numpy(np.ascontiguousarray(block))
+        scores = torch.cdist(queries, self.rows, p=_DIRECT_METRICS.get(self.metric, self.p))
+        return _reranked(self.rows, queries, scores, k, self.metric, self.p)
+
+
+class _ProductSearch:
+    """Candidates by products, or by their lower bounds; then as above."""
+
+    def __init__(self, rows: Array, metric: str) -> None:
+        self.rows, self.metric = torch.from_numpy(rows), metric
+        some = self.rows[:: -(-len(rows) // _SOME)]
+        variance, mean = torch.var_mean(some, dim=0, correction=0)
+        # Norms and products cancel where the rows lie far out.
+        far = float(mean.square().sum()) > _FAR * float(variance.sum())
+        self.centre = mean if far else torch.zeros_like(mean)
+        self.table = self.rows - mean if far else self.rows
+        self.norms = self.table.square().sum(dim=1)
+        self.projection = Projection.of(self.table, some - self.centre, self.norms)
+
+    def __call__(self, block: Array, k: int) -> Found:
+        queries = torch.from_numpy(np.ascontiguousarray(block))
+        if self.projection is None or not self.projection.is_worthwhile(k):
+            return self._by_products(queries, k)
+        candidates, bounds = self.projection.candidates(queries - self.centre, k)
+        found = ops.rerank(self.rows, candidates, k, self.metric, queries=queries)
+        reach = found[1][:, -1] if self.metric == "sqeuclidean" else found[1][:, -1].square()
+        unproven = (reach >= bounds).nonzero().flatten()
+        if len(unproven):
+            rest = self._by_products(queries[unproven], k)
+            for part, better in zip(found, rest, strict=True):
+                part[unproven] = better
+        return found
+
+    def _by_products(self, queries: torch.Tensor, k: int) -> Found:
+        # A row's own norm orders nothing.
+        scores = torch.addmm(self.norms, queries - self.centre, self.table.T, alpha=-2.0)
+        return _reranked(self.rows, queries, scores, k, self.metric, 2.0)
+
+
+def _reranked(
+    rows: torch.Tensor, queries: torch.Tensor, scores: torch.Tensor, k: int, metric: str, p: float
+) -> Found:
+    count = min(len(rows), k + _SPARE)
+    candidates = scores.topk(count, dim=1, largest=False).indices
+    return ops.rerank(rows, candidates, k, metric, p=p, queries=queries)
+
+
+class _SparseSearch:
+    """Distances from norms and products of CSR rows, in float64."""
+
+    def __init__(self, rows: Any, metric: Metric) -> None:
+        self.metric = metric
+        wide = rows.astype(np.float64)
+        self.columns = wide.T.tocsr()
+        self.norms = np.asarray(wide.multiply(wide).sum(axis=1)).ravel()
+
+    def __call__(self, block: Any, k: int) -> Found:
+        wide = block.astype(np.float64)
+        norms = np.asarray(wide.multiply(wide).sum(axis=1)).ravel()
+        sums = norms[:, None] + self.norms
+        squares = sums - 2 * (wide @ self.columns).toarray()
+        squares[squares < _EQUAL * sums] = 0.0
+        return _nearest_of(squares if self.metric == "sqeuclidean" else np.sqrt(squares), k)

@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils.validation import check_is_fitted
 
-from fastparadime import ops
-from fastparadime.estimators import _graph, _positions, _queries
+from fastparadime.estimators import _inverse, _positions, _rows
+from fastparadime.estimators._constructor import UmapParameters
+from fastparadime.estimators._cuml import check_data_options
+from fastparadime.estimators._fitting import Fitted, Positions, Report, fit_graph, lay_out
+from fastparadime.estimators._metrics import SPARSE_METRICS
 from fastparadime.estimators._parameters import Settings, check_parameters, neighbors_given
-from fastparadime.estimators._placing import Placed
+from fastparadime.estimators._placing import Placed, later_epochs
+from fastparadime.estimators._targets import check_target
 from fastparadime.types import Array
-from fastparadime.utils.logging import log
-from fastparadime.utils.seed import derive
 
-_MANY_POINTS = 10_000  # beyond which fewer epochs are the default
-_EPOCHS = (500, 200)
+_SMALL_DATA = 4096  # points below which umap.plot makes a table of all distances
 
 
-class UMAP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
+class UMAP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, UmapParameters):  # type: ignore[misc]
     """Uniform manifold approximation and projection (McInnes et al., arXiv 1802.03426).
 
     A drop-in for umap-learn's class: its parameters, their meanings and defaults. The result is a
@@ -40,13 +38,16 @@ class UMAP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  #
         A metric of `fastparadime.neighbors.knn`, ``"precomputed"`` for a square table of
         distances, or a function of two rows.
     metric_kwds : dict, optional
-        ``{"p": ...}`` of ``"minkowski"``.
-    n_epochs : int, optional
-        500 up to 10,000 points and 200 beyond, by default.
+        ``"p"`` and ``"w"`` of ``"minkowski"``, ``"V"`` of ``"seuclidean"``, ``"V"`` or ``"VI"`` of
+        ``"mahalanobis"``, keywords of a function. Variances are those of the fit by default.
+    n_epochs : int or list of int, optional
+        500 up to 10,000 points and 200 beyond, by default, and 200 more for densMAP. The positions
+        after each number of a list are kept in `embedding_list_`.
     learning_rate : float
         Step size of the layout at its start.
-    init : {"spectral", "pca", "random"} or array (n_samples, n_components)
-        Where the layout starts; every column is scaled to [0, 10].
+    init : {"spectral", "tswspectral", "pca", "random"} or array (n_samples, n_components)
+        Where the layout starts; every column is scaled to [0, 10]. ``"tswspectral"`` is
+        ``"spectral"``: the solver needs no warm start.
     min_dist, spread : float
         Scales of the embedding; `min_dist` is at most `spread`.
     set_op_mix_ratio : float
@@ -61,27 +62,45 @@ class UMAP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  #
         The curve's parameters; fitted to `min_dist` and `spread` unless both are given.
     random_state : int, RandomState, Generator or None
         None draws a seed, which `seed_` reports.
+    target_n_neighbors : int
+        Neighbours among the rows of y, itself counted; -1 takes `n_neighbors`.
+    target_metric : str or callable
+        ``"categorical"``, or a metric between rows of numbers in y.
+    target_metric_kwds : dict, optional
+        Of that metric.
     target_weight : float
         How much labels count, from 0 to 1.
     transform_seed : int
         Of the layout of new rows.
+    transform_mode : {"embedding", "graph"}
+        With ``"graph"``, `fit` stops at the graph, and `transform` gives the strengths that tie new
+        rows to those of the fit.
     verbose : bool
         Whether stages are logged and the layout shows a bar.
     tqdm_kwds : dict, optional
         Of that bar.
     unique : bool
         Whether equal rows are embedded as one.
+    densmap : bool
+        Whether local radii in the embedding are to go with those in the data (densMAP).
+    dens_lambda, dens_frac, dens_var_shift : float
+        Weight of densMAP's term, the last share of the epochs that it takes part in, and what is
+        added to the variance of the radii.
+    output_dens : bool
+        Whether `rad_orig_` and `rad_emb_` are found, and `fit_transform` returns them as well.
     disconnection_distance : float, optional
         Neighbours at this distance or beyond are none; by default 2 for cosine and correlation,
         1 for jaccard and dice.
-    precomputed_knn : tuple
-        (indices, distances) of the neighbours, itself first; further items are ignored.
-    low_memory, n_jobs, transform_queue_size, angular_rp_forest, force_approximation_algorithm,
-    target_n_neighbors, dens_lambda, dens_frac, dens_var_shift
+    precomputed_knn : tuple, or array or sparse matrix (n_samples, n_samples)
+        (indices, distances) of the neighbours, itself first; further items are ignored. Or the
+        distances of all pairs, or those that a sparse matrix stores.
+    low_memory, n_jobs, transform_queue_size, angular_rp_forest, force_approximation_algorithm
         Accepted and checked, without effect here: the threads are torch's.
-    output_metric, output_metric_kwds, target_metric, target_metric_kwds, transform_mode, densmap,
-    output_dens
+    output_metric, output_metric_kwds
         Only their defaults are supported; others raise NotImplementedError.
+    hash_input, force_serial_epochs, build_algo, build_kwds, callback, device_ids, handle, output_type
+        cuML's, which are no parameters here: accepted at values that ask for nothing else than is
+        done; at others a TypeError says what to use.
 
     Attributes
     ----------
@@ -89,6 +108,11 @@ class UMAP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  #
         float32, or float64 for float64 data. NaN for a point without any neighbour.
     graph_ : scipy.sparse.csr_matrix (n, n), float32
         The fuzzy simplicial set; of the distinct rows if `unique`.
+    embedding_list_ : list of arrays (n_samples, n_components)
+        After the epochs of a list `n_epochs`, ascending.
+    rad_orig_, rad_emb_ : arrays (n_samples,), float32
+        With `output_dens`: the log of each point's mean squared distance to its neighbours in the
+        data, and of its mean distance to those in the embedding, as in umap-learn.
     seed_ : int
         Give it as `random_state` for the same embedding again.
     n_features_in_ : int
@@ -96,102 +120,32 @@ class UMAP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  #
         Where the data has column names that are all strings.
     """
 
-    n_neighbors: int
-    n_components: int
-    metric: Any
-    metric_kwds: dict[str, Any] | None
-    output_metric: Any
-    output_metric_kwds: dict[str, Any] | None
-    n_epochs: int | None
-    learning_rate: float
-    init: str | Array
-    min_dist: float
-    spread: float
-    low_memory: bool
-    n_jobs: int | None
-    set_op_mix_ratio: float
-    local_connectivity: float
-    repulsion_strength: float
-    negative_sample_rate: int
-    transform_queue_size: float
-    a: float | None
-    b: float | None
-    random_state: Any
-    angular_rp_forest: bool
-    target_n_neighbors: int
-    target_metric: Any
-    target_metric_kwds: dict[str, Any] | None
-    target_weight: float
-    transform_seed: int
-    transform_mode: str
-    force_approximation_algorithm: bool
-    verbose: bool
-    tqdm_kwds: dict[str, Any] | None
-    unique: bool
-    densmap: bool
-    dens_lambda: float
-    dens_frac: float
-    dens_var_shift: float
-    output_dens: bool
-    disconnection_distance: float | None
-    precomputed_knn: tuple[Any, ...] | None
-
-    def __init__(
+    def fit(
         self,
-        n_neighbors: int = 15,
-        n_components: int = 2,
-        metric: Any = "euclidean",
-        metric_kwds: dict[str, Any] | None = None,
-        output_metric: Any = "euclidean",
-        output_metric_kwds: dict[str, Any] | None = None,
-        n_epochs: int | None = None,
-        learning_rate: float = 1.0,
-        init: str | Array = "spectral",
-        min_dist: float = 0.1,
-        spread: float = 1.0,
-        low_memory: bool = True,
-        n_jobs: int | None = -1,
-        set_op_mix_ratio: float = 1.0,
-        local_connectivity: float = 1.0,
-        repulsion_strength: float = 1.0,
-        negative_sample_rate: int = 5,
-        transform_queue_size: float = 4.0,
-        a: float | None = None,
-        b: float | None = None,
-        random_state: Any = None,
-        angular_rp_forest: bool = False,
-        target_n_neighbors: int = -1,
-        target_metric: Any = "categorical",
-        target_metric_kwds: dict[str, Any] | None = None,
-        target_weight: float = 0.5,
-        transform_seed: int = 42,
-        transform_mode: str = "embedding",
-        force_approximation_algorithm: bool = False,
-        verbose: bool = False,
-        tqdm_kwds: dict[str, Any] | None = None,
-        unique: bool = False,
-        densmap: bool = False,
-        dens_lambda: float = 2.0,
-        dens_frac: float = 0.3,
-        dens_var_shift: float = 0.1,
-        output_dens: bool = False,
-        disconnection_distance: float | None = None,
-        precomputed_knn: tuple[Any, ...] | None = (None, None, None),
-    ) -> None:
-        arguments = dict(locals())
-        arguments.pop("self")
-        self.__dict__.update(arguments)
-
-    def fit(self, X: Any, y: Any = None) -> UMAP:
+        X: Any,
+        y: Any = None,
+        *,
+        ensure_all_finite: bool = True,
+        knn_graph: Any = None,
+        convert_dtype: bool = True,
+    ) -> UMAP:
         """Embeds the rows of `X`.
 
         Parameters
         ----------
-        X : (n_samples, n_features) array or data frame
+        X : (n_samples, n_features) array, data frame or sparse matrix
             Finite numbers, at least two rows; distances (n_samples, n_samples) for
-            ``metric="precomputed"``.
+            ``metric="precomputed"``, of which a sparse matrix stores those of neighbours. Other
+            metrics of sparse rows are euclidean, sqeuclidean and cosine.
         y : (n_samples,) array, optional
-            Categories, -1 where unknown: points of one category are drawn together.
+            Categories, -1 where unknown: points of one category are drawn together. For another
+            `target_metric`, numbers (n_samples,) or (n_samples, n_targets).
+        ensure_all_finite : bool
+            True: rows with NaN or infinite values have no neighbours.
+        knn_graph : optional
+            As `precomputed_knn`, for this fit alone.
+        convert_dtype : bool
+            Without effect: the dtype of the data is kept.
 
         Raises
         ------
@@ -200,159 +154,225 @@ class UMAP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  #
         TypeError, ValueError
             For data or parameters that are not as described.
         """
+        check_data_options(ensure_all_finite=ensure_all_finite, convert_dtype=convert_dtype)
         table = _validated(self, X, ensure_min_samples=2)
         settings = check_parameters(self)
-        rows = np.ascontiguousarray(table, dtype=np.float32)
-        labels = None if y is None else _labels(y, table)
-        _positions.check_init_shape(settings.init, table.shape, settings.n_components)
+        rows = _rows.as_rows(table, zeros=settings.metric == "precomputed")
+        _check_sparse(rows, settings)
+        target = None if y is None else check_target(y, rows.shape[0], settings.target)
+        _positions.check_init_shape(settings.init, rows.shape, settings.n_components)
+        knn = self.precomputed_knn if knn_graph is None else knn_graph
         inverse = None
         if settings.unique:
-            rows, first, inverse = np.unique(rows, axis=0, return_index=True, return_inverse=True)
-            labels = None if labels is None else labels[first]
+            if neighbors_given(knn):
+                raise ValueError("unique=True cannot be combined with precomputed_knn")
+            first, inverse = _rows.distinct(rows)
+            rows = rows[first]
+            target = None if target is None else target[first]
             if not isinstance(settings.init, str):
                 settings = replace(settings, init=settings.init[first])
-        edges = self._fuzzy_graph(rows, labels, settings)
-        positions = self._layout(rows, edges, settings)
-        alone = (edges.indptr.diff() == 0).numpy()
-        if alone.any():
-            positions[alone] = np.nan
-            warnings.warn(
-                f"{int(alone.sum())} of {len(rows)} points have no neighbour nearer than "
-                f"{settings.unrelated_distance} and get NaN as positions",
-                stacklevel=2,
-            )
-        self._keep(rows, positions, edges, settings)
-        whole = positions if inverse is None else positions[inverse.ravel()]
-        self.embedding_ = whole.astype(table.dtype, copy=False)
+        placed = Placed(rows, None, settings, settings.row_metric.space(rows))
+        report = Report(self.verbose, self.tqdm_kwds)
+        fitted = fit_graph(rows, target, knn, placed.space, settings, report)
+        supervised = target is not None
+        if settings.graph_alone:
+            self._keep_graph(placed, fitted, supervised=supervised)
+            return self
+        report.say("UMAP: initial positions")
+        start = _positions.start_positions(rows, fitted.edges, settings)
+        found = lay_out(start, fitted, settings, report)
+        self._keep_graph(replace(placed, positions=found.final), fitted, supervised=supervised)
+        self._keep_positions(found, inverse, table.dtype)
         return self
 
-    def fit_transform(self, X: Any, y: Any = None) -> Array:
-        """Embeds the rows of `X` and returns `embedding_`; see `fit`."""
-        return self.fit(X, y).embedding_
+    def fit_transform(self, X: Any, y: Any = None, **options: Any) -> Any:
+        """Embeds the rows of `X`; see `fit`.
 
-    def transform(self, X: Any) -> Array:
+        Returns
+        -------
+        `embedding_`; with `output_dens` (`embedding_`, `rad_orig_`, `rad_emb_`); with
+        ``transform_mode="graph"`` `graph_`.
+        """
+        self.fit(X, y, **options)
+        if self._placed.settings.graph_alone:
+            return self.graph_
+        if self._placed.settings.output_dens:
+            return self.embedding_, self.rad_orig_, self.rad_emb_
+        return self.embedding_
+
+    def transform(
+        self, X: Any, *, ensure_all_finite: bool = True, convert_dtype: bool = True
+    ) -> Any:
         """Positions of new rows among those of the fit, which stay.
 
         A row's position depends on that row alone, not on the others. A row of the fit gets its
-        own position (the first one's, if several are equal).
+        own position (the first one's, if several are equal). densMAP's term takes no part.
 
         Parameters
         ----------
-        X : (n_samples, n_features_in_) array or data frame
+        X : (n_samples, n_features_in_) array, data frame or sparse matrix
             Distances to the rows of the fit for ``metric="precomputed"``.
+        ensure_all_finite, convert_dtype
+            As for `fit`.
 
         Returns
         -------
         array (n_samples, n_components)
-            float32, or float64 for float64 data. NaN for a row without any neighbour.
+            float32, or float64 for float64 data. NaN for a row without any neighbour. With
+            ``transform_mode="graph"`` the membership strengths of the rows and those of the fit,
+            a scipy.sparse.csr_matrix (n_samples, n_fitted), float32.
 
         Raises
         ------
         sklearn.exceptions.NotFittedError
-        NotImplementedError
-            For metrics whose scale is that of the sample.
         TypeError, ValueError
             For data that is not as described.
         """
         check_is_fitted(self)
+        check_data_options(ensure_all_finite=ensure_all_finite, convert_dtype=convert_dtype)
         table = _validated(self, X, reset=False)
-        _queries.check_query_metric(self._placed.settings.metric)
-        rows = np.ascontiguousarray(table, dtype=np.float32)
+        rows = _rows.as_rows(table, zeros=self._placed.settings.metric == "precomputed")
+        if self._placed.settings.graph_alone:
+            return self._placed.memberships(rows)
         return self._placed.place(rows).astype(table.dtype, copy=False)
 
-    def _fuzzy_graph(self, rows: Array, labels: Array | None, settings: Settings) -> ops.Edges:
-        n, wanted = len(rows), settings.n_neighbors
-        if wanted > n:
-            warnings.warn(
-                f"n_neighbors is lowered from {wanted} to the {n} points there are", stacklevel=3
-            )
-            wanted = n
-        if n < 2:
-            raise ValueError("X must have at least 2 distinct rows for unique=True")
-        if neighbors_given(self.precomputed_knn):
-            found = _graph.given_neighbors(self.precomputed_knn, n, wanted)
-        else:
-            with self._stage("nearest neighbors"):
-                found = _graph.find_neighbors(rows, wanted - 1, settings)
-        with self._stage("fuzzy graph"):
-            edges, removed = _graph.fuzzy_graph(*found, settings)
-            if removed and self.verbose:
-                log(f"{removed} neighbors are at the disconnection distance or beyond")
-            if labels is not None:
-                edges = _graph.with_labels(edges, labels, settings.target_weight)
-        return edges
+    def inverse_transform(self, X: Any) -> Array:
+        """Rows of data for positions in the embedding.
 
-    def _layout(self, rows: Array, edges: ops.Edges, settings: Settings) -> Array:
-        with self._stage("initial positions"):
-            start = _positions.start_positions(rows, edges, settings)
-        n_epochs = settings.n_epochs
-        if n_epochs is None:
-            n_epochs = _EPOCHS[len(rows) > _MANY_POINTS]
-        with self._stage("layout"), self._bar(n_epochs) as progress:
-            positions = ops.sgd_layout(
-                start,
-                edges,
-                settings.a,
-                settings.b,
-                n_epochs,
-                learning_rate=settings.learning_rate,
-                repulsion_strength=settings.repulsion_strength,
-                negative_sample_rate=settings.negative_sample_rate,
-                seed=derive(settings.seed, "layout"),
-                progress=progress,
-            )
-        moved: Array = positions.numpy()
-        return moved
+        A row's result depends on that row alone.
 
-    def _keep(self, rows: Array, positions: Array, edges: ops.Edges, settings: Settings) -> None:
+        Parameters
+        ----------
+        X : (n_samples, n_components) array
+
+        Returns
+        -------
+        array (n_samples, n_features_in_)
+            float32, or float64 for float64 data.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+        ValueError
+            For fits of sparse rows, distances, or metrics that have no gradient, of densMAP or of
+            the graph alone, and for positions that are not as described.
+        """
+        check_is_fitted(self)
+        return _inverse.inverse_rows(X, self._placed)
+
+    def update(self, X: Any) -> UMAP:
+        """Adds rows to the fit: the graph is made anew, and all positions move a little.
+
+        New rows start where `transform` places them. The layout has as many epochs as that of
+        `transform`, and a quarter of the learning rate.
+
+        Parameters
+        ----------
+        X : (n_samples, n_features_in_) array, data frame or sparse matrix
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+        TypeError, ValueError
+            For data that is not as described, and for fits with labels, of distances, of unique
+            rows or of the graph alone.
+        """
+        check_is_fitted(self)
+        settings = self._placed.settings
+        refused = {
+            "metric='precomputed'": settings.metric == "precomputed",
+            "labels": self._supervised,
+            "unique=True": settings.unique,
+            "transform_mode='graph'": settings.graph_alone,
+        }
+        for name, is_so in refused.items():
+            if is_so:
+                raise ValueError(f"update is not available for a fit with {name}: fit all rows")
+        table = _validated(self, X, reset=False)
+        added = _rows.like(_rows.as_rows(table), self._raw_data)
+        start = np.concatenate([self._placed.positions, self._placed.place(added)])
+        start[~np.isfinite(start)] = 0.0  # points without neighbours until now
+        rows = _rows.stacked(self._raw_data, added)
+        report = Report(self.verbose, self.tqdm_kwds)
+        fitted = fit_graph(rows, None, None, self._placed.space, settings, report)
+        found = lay_out(
+            start,
+            fitted,
+            replace(settings, kept_epochs=None),
+            report,
+            n_epochs=later_epochs(settings),
+            learning_rate=settings.learning_rate / 4,
+        )
+        placed, dtype = (
+            replace(self._placed, rows=rows, positions=found.final),
+            self.embedding_.dtype,
+        )
+        self._keep_graph(placed, fitted, supervised=False)
+        self._keep_positions(found, None, dtype)
+        return self
+
+    def _keep_graph(self, placed: Placed, fitted: Fitted, *, supervised: bool) -> None:
+        """Keeps the graph, and under umap-learn's names what others read."""
         import scipy.sparse
 
-        indptr, _, tails, weights = (part.numpy() for part in edges)
-        self.graph_ = scipy.sparse.csr_matrix((weights, tails, indptr), shape=(len(rows),) * 2)
+        for name in ("embedding_", "embedding_list_", "rad_orig_", "rad_emb_"):  # of a fit before
+            self.__dict__.pop(name, None)
+        n = placed.rows.shape[0]
+        indptr, _, tails, weights = (part.numpy() for part in fitted.edges)
+        self.graph_ = scipy.sparse.csr_matrix((weights, tails, indptr), shape=(n, n))
+        settings = placed.settings
         self.seed_ = settings.seed
+        self._placed = placed
         self._a, self._b = settings.a, settings.b
-        self._raw_data = rows
-        self._placed = Placed(rows, positions, settings)
-        self._n_features_out = settings.n_components
+        self._raw_data = placed.rows
+        self._supervised = supervised
+        self._sparse_data = _rows.is_sparse(placed.rows)
+        self._small_data = n < _SMALL_DATA
+        self._n_neighbors = fitted.n_neighbors
+        self._metric_kwds = dict(self.metric_kwds or {})
+        self._disconnection_distance = settings.unrelated_distance
+        self._initial_alpha = settings.learning_rate
+        own = np.arange(n, dtype=np.int32)[:, None]
+        self._knn_indices = np.concatenate([own, fitted.indices.numpy()], axis=1)
+        self._knn_dists = np.pad(fitted.distances.numpy(), ((0, 0), (1, 0)))
+        self._rhos, self._sigmas = fitted.rho.numpy(), fitted.sigma.numpy()
+        self._n_features_out = n if settings.graph_alone else settings.n_components
 
-    @contextmanager
-    def _stage(self, name: str) -> Iterator[None]:
-        if self.verbose:
-            log(f"UMAP: {name}")
-        yield
+    def _keep_positions(self, found: Positions, inverse: Array | None, dtype: Any) -> None:
+        places = slice(None) if inverse is None else inverse
+        self.embedding_ = found.final[places].astype(dtype, copy=False)
+        if found.kept is not None:
+            self.embedding_list_ = [kept[places].astype(dtype, copy=False) for kept in found.kept]
+        if found.radii is not None:
+            radii = (part[places].astype(np.float32) for part in found.radii)
+            self.rad_orig_, self.rad_emb_ = radii
 
-    @contextmanager
-    def _bar(self, n_epochs: int) -> Iterator[Callable[[int], object] | None]:
-        if not self.verbose:
-            yield None
-            return
-        from tqdm import tqdm
-
-        options = {"desc": "layout", "unit": "epoch", **(self.tqdm_kwds or {})}
-        with tqdm(total=n_epochs, **options) as bar:
-            yield lambda done: bar.update(done - bar.n)
+    @property
+    def _knn_search_index(self) -> Placed:
+        """Has `query`, which umap.plot calls."""
+        return self._placed
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         tags.input_tags.pairwise = self.metric == "precomputed"
+        tags.input_tags.sparse = True
         return tags
 
 
-def _labels(y: Any, table: Array) -> Array:
-    labels: Array = column_or_1d(y)
-    check_consistent_length(table, labels)
-    if labels.dtype.kind == "f" and not np.isfinite(labels).all():
-        raise ValueError("y must hold categories, -1 where unknown, but has NaN or infinite values")
-    return labels
+def _check_sparse(rows: Any, settings: Settings) -> None:
+    if _rows.is_sparse(rows) and settings.metric not in (*SPARSE_METRICS, "precomputed"):
+        known = ", ".join(repr(name) for name in SPARSE_METRICS)
+        raise ValueError(
+            f"metric must be one of {known} or 'precomputed' for sparse data, not "
+            f"{settings.metric!r}: make X dense with X.toarray() for others"
+        )
 
 
-def _validated(estimator: UMAP, X: Any, **options: Any) -> Array:
-    options = {"dtype": (np.float64, np.float32), **options}
+def _validated(estimator: UMAP, X: Any, **options: Any) -> Any:
+    options = {"dtype": (np.float64, np.float32), "accept_sparse": "csr", **options}
     try:
         from sklearn.utils.validation import validate_data
     except ImportError:  # scikit-learn before 1.6
-        table: Array = estimator._validate_data(X, **options)
-    else:
-        table = validate_data(estimator, X, **options)
-    return table
+        return estimator._validate_data(X, **options)
+    return validate_data(estimator, X, **options)

@@ -13,7 +13,7 @@ from fastparadime.neighbors.graph import (
     check_metric,
 )
 from fastparadime.neighbors.memory import estimate_memory
-from fastparadime.neighbors.search import check_recall, knn
+from fastparadime.neighbors.search import check_recall, count_points, knn
 
 __all__ = [
     "NATIVE_METRICS",
@@ -22,6 +22,7 @@ __all__ = [
     "NeighborGraph",
     "check_metric",
     "check_recall",
+    "count_points",
     "estimate_memory",
     "find_faiss",
     "knn",

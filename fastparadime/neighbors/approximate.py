@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import math
-import warnings
 from dataclasses import dataclass
 
 import torch
 
 from fastparadime import ops
+from fastparadime.exceptions import RecallWarning
 from fastparadime.neighbors.exact import exact_rows
 from fastparadime.neighbors.graph import Metric, NeighborGraph
 from fastparadime.utils.seed import derive
+from fastparadime.utils.warning import warn
 
 METRICS = ("euclidean", "sqeuclidean", "cosine", "correlation")
 _EXACT_COST = 1e11  # n^2 d up to which exact search takes about a second on two cores
-_EXACT_RECALL = 0.999  # above it the rows to solve exactly become too many
+EXACT_RECALL = 0.999  # above it the rows to solve exactly become too many
 _COLUMNS = 64  # compared on the way
-_SMALL = 16  # times a leaf, below which so many points are compared anyway
+SMALL = 16  # times a leaf, below which so many points are compared anyway
 _TREES = 8
 _MOST_ROUNDS = 8
 _GAIN = 0.002  # of recall that a further round must bring
@@ -39,9 +40,9 @@ def is_wanted(n: int, d: int, k: int, metric: Metric, recall: float) -> bool:
     """Whether `knn` on the CPU goes by neighbour descent."""
     return (
         metric in METRICS
-        and recall <= _EXACT_RECALL
+        and recall <= EXACT_RECALL
         and float(n) * n * d > _EXACT_COST
-        and n > _SMALL * ops.leaf_size(efforts(n, d, k, recall)[0].width)
+        and n > SMALL * ops.leaf_size(efforts(n, d, k, recall)[0].width)
     )
 
 
@@ -92,35 +93,46 @@ def recall_of(hits: torch.Tensor, k: int) -> tuple[float, float]:
     return estimate, max(0.0, (centre - margin) / (1 + _Z**2 / trials))
 
 
-class Sample:
-    """Rows that were solved exactly.
+def warn_of_recall(recall: float, found: tuple[float, float], engine: str, advice: str) -> None:
+    """Says that an engine found less than the recall that was asked for, and what to do."""
+    warn(
+        f"recall={recall:g} was not reached: {engine} found {found[0]:.3f} of the neighbors, at "
+        f"least {found[1]:.3f} with 95 % confidence, and these are returned. {advice}",
+        RecallWarning,
+    )
 
-    Attributes
+
+def sample_rows(n: int, recall: float, seed: int) -> torch.Tensor:
+    """The rows to solve exactly, int64."""
+    generator = torch.Generator().manual_seed(derive(seed, "recall"))
+    return torch.randperm(n, generator=generator)[: sample_size(n, recall)]
+
+
+class Sample:
+    """Rows that were solved exactly, to measure a recall by.
+
+    Parameters
     ----------
-    rows : int64 tensor (rows,)
+    rows : int64 tensor (m,)
         On the CPU.
-    k : int
+    distances : float32 tensor (m, k)
+        To their nearest others, ascending.
     """
 
-    def __init__(self, X: torch.Tensor, k: int, recall: float, seed: int) -> None:
-        generator = torch.Generator().manual_seed(derive(seed, "recall"))
-        self.rows = torch.randperm(len(X), generator=generator)[: sample_size(len(X), recall)]
-        self._radius = exact_rows(X, self.rows.to(X.device), k)[:, -1:]
-        self.k = k
+    def __init__(self, rows: torch.Tensor, distances: torch.Tensor) -> None:
+        self.rows = rows
+        self.k = distances.shape[1]
+        self._radius = distances[:, -1:]
+
+    @classmethod
+    def of(cls, X: torch.Tensor, k: int, recall: float, seed: int) -> Sample:
+        """Rows of a table by Euclidean distance, enough to show the recall."""
+        rows = sample_rows(len(X), recall, seed)
+        return cls(rows, exact_rows(X, rows.to(X.device), k))
 
     def recall(self, distances: torch.Tensor) -> tuple[float, float]:
-        """`recall_of` a search from what it found (rows, k) for the rows of the sample."""
+        """Estimate and bound by the distances (m, k) that a search found for these rows."""
         return recall_of((distances <= self._radius).sum(dim=1), self.k)
-
-
-def warn_of_recall(engine: str, recall: float, found: tuple[float, float]) -> None:
-    """Warns that all attempts of an engine, called within `knn`, fell short."""
-    warnings.warn(
-        f"recall={recall:g} was not reached: {engine} found {found[0]:.3f} of the "
-        f"neighbours, at least {found[1]:.3f} with 95 % confidence. recall=1.0 searches "
-        "exactly.",
-        stacklevel=5,
-    )
 
 
 def descent_knn(X: torch.Tensor, k: int, metric: str, recall: float, seed: int) -> NeighborGraph:
@@ -138,17 +150,18 @@ def descent_knn(X: torch.Tensor, k: int, metric: str, recall: float, seed: int) 
 
     Warns
     -----
-    UserWarning
+    RecallWarning
         If all attempts together fell short.
     """
-    sample = Sample(X, k, recall, seed)
+    sample = Sample.of(X, k, recall, seed)
     n, d = X.shape
     for effort in efforts(n, d, k, recall):
         descent, found = _attempt(X, sample, effort, recall, seed)
         if found[1] >= recall:
             break
     else:
-        warn_of_recall("neighbour descent", recall, found)
+        advice = "recall=1.0 searches exactly; fewer columns, as of a PCA, are easier to search"
+        warn_of_recall(recall, found, "neighbor descent", advice)
     indices, distances = descent.nearest(
         k, "sqeuclidean" if metric == "sqeuclidean" else "euclidean"
     )

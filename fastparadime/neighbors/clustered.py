@@ -10,12 +10,11 @@ import torch
 
 from fastparadime import ops
 from fastparadime.neighbors import tiled
-from fastparadime.neighbors.approximate import Sample, warn_of_recall
+from fastparadime.neighbors.approximate import EXACT_RECALL, Sample, warn_of_recall
 from fastparadime.neighbors.graph import NeighborGraph
 from fastparadime.utils.seed import derive
 
 _EXACT_ROWS = 3_000_000  # up to which a GPU searches exactly
-_EXACT_RECALL = 0.999  # above it the rows to solve exactly become too many
 _CLUSTER_ROWS = 32_768  # points that are nearest to one cluster, on average
 _OVERLAPS = (2, 4, 8)  # clusters a point joins, in turn
 _SAMPLED = 64  # points a cluster that centroids are moved by
@@ -25,7 +24,7 @@ _BLOCK_BYTES = 64 * 2**20  # of distances to centroids at a time
 
 def is_wanted(n: int, recall: float) -> bool:
     """Whether `knn` on a GPU goes by clusters."""
-    return n > _EXACT_ROWS and recall <= _EXACT_RECALL
+    return n > _EXACT_ROWS and recall <= EXACT_RECALL
 
 
 def clustered_knn(
@@ -58,10 +57,10 @@ def clustered_knn(
 
     Warns
     -----
-    UserWarning
+    RecallWarning
         If the widest overlap fell short.
     """
-    sample = Sample(X, k, recall, seed)
+    sample = Sample.of(X, k, recall, seed)
     centroids = _centroids(X, seed)
     overlaps = [overlap for overlap in _OVERLAPS if overlap < len(centroids)] or [len(centroids)]
     for overlap in overlaps:
@@ -70,7 +69,7 @@ def clustered_knn(
         if found[1] >= recall:
             break
     else:
-        warn_of_recall("overlapping clusters", recall, found)
+        warn_of_recall(recall, found, "overlapping clusters", "recall=1.0 searches exactly")
     if metric == "sqeuclidean":
         distances = distances.square()
     engine = (

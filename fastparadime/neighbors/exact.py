@@ -13,13 +13,17 @@ import torch
 
 from fastparadime import ops
 from fastparadime.neighbors.graph import Metric, NeighborGraph
+from fastparadime.neighbors.keys import smallest
+from fastparadime.neighbors.tiles import SPARE, Nearest, Tile, distance_block
 from fastparadime.utils.convert import to_numpy
 from fastparadime.utils.logging import log
 
 _FAR = 10.0  # times its variance that the squared mean may be before the data is centred
 _SOME = 4096  # rows that show it
 _BLOCK_BYTES = 64 * 2**20  # of distances held at a time
-_SPARE = 8  # candidates beyond k, so that rounding of products cannot drop a true neighbour
+_ROWS = 8192  # compared with some queries at a time
+_PIECE = 512  # of these queries
+_NAN_OF_ZEROS = ("canberra", "jensenshannon")  # what faiss makes of 0 / 0
 _CANCELLED = 1e-4  # of the largest squared norm, below which products lose a squared distance
 
 
@@ -51,6 +55,13 @@ def _near_origin(X: torch.Tensor, metric: str) -> torch.Tensor:
     return X - mean if far else X
 
 
+def faiss_for(X: torch.Tensor, metric: str) -> ModuleType | None:
+    """The installed faiss, where it is right for these rows."""
+    if X.is_cuda or (metric in _NAN_OF_ZEROS and bool((X == 0).any())):
+        return None
+    return find_faiss()
+
+
 def block_bytes(n: int, itemsize: int) -> int:
     """Bytes of the distances to n points that are held at a time: those of one row at least."""
     return max(_BLOCK_BYTES, itemsize * n)
@@ -69,9 +80,10 @@ def scipy_knn(X: np.ndarray[Any, Any], k: int, metric: Metric) -> NeighborGraph:
         block = cdist(X[start : start + rows], X, metric=metric, **options)
         own = np.arange(len(block))
         block[own, start + own] = np.inf
-        nearest = np.argsort(block, axis=1, kind="stable")[:, :k]
-        indices[start : start + rows] = nearest
-        distances[start : start + rows] = np.take_along_axis(block, nearest, axis=1)
+        if np.isnan(block).any():
+            raise ValueError(f"metric {metric!r} gave a distance that is not finite")
+        found = smallest(block.astype(np.float32), np.arange(n), k)
+        indices[start : start + rows], distances[start : start + rows] = found
     if not np.isfinite(distances).all():
         raise ValueError(f"metric {metric!r} gave a distance that is not finite")
     return NeighborGraph(torch.from_numpy(indices), torch.from_numpy(distances), "scipy, exact")
@@ -90,12 +102,12 @@ def torch_knn(X: torch.Tensor, k: int, metric: str, p: float) -> NeighborGraph:
     """Exact neighbours by a native metric where `X` lives, chunk by chunk."""
     n = len(X)
     rows = max(1, _BLOCK_BYTES // (4 * n))
-    count = min(n, k + 1 + _SPARE)
+    count = min(n, k + 1 + SPARE)
     candidates = torch.empty((n, count), dtype=torch.int32, device=X.device)
     table = _near_origin(X, metric)
     norms = table.square().sum(dim=1)
     for start in range(0, n, rows):
-        block = _torch_block(table, norms, slice(start, start + rows), metric, p)
+        block = distance_block(table[start : start + rows], table, norms, metric, p)
         candidates[start : start + rows] = block.topk(count, dim=1, largest=False).indices
     indices, distances = ops.rerank(X, candidates, k, metric, p=p)
     return NeighborGraph(indices, distances, "torch, exact")
@@ -105,21 +117,6 @@ def torch_knn(X: torch.Tensor, k: int, metric: str, p: float) -> NeighborGraph:
 def say_what_is_missing() -> None:
     """One line in a process, where exact search on the CPU goes without faiss."""
     log("faiss is not installed, so neighbors are exact and slow: pip install 'fastparadime[cpu]'")
-
-
-def _torch_block(
-    X: torch.Tensor, norms: torch.Tensor, rows: slice | torch.Tensor, metric: str, p: float
-) -> torch.Tensor:
-    if metric in ("euclidean", "sqeuclidean"):
-        return torch.addmm(norms, X[rows], X.T, alpha=-2.0)  # the row's own norm orders nothing
-    if metric == "inner_product":
-        return -(X[rows] @ X.T)
-    exponents = {"manhattan": 1.0, "chebyshev": float("inf"), "minkowski": p}
-    if metric in exponents:
-        return torch.cdist(X[rows], X, p=exponents[metric])
-    from scipy.spatial.distance import cdist
-
-    return torch.from_numpy(cdist(to_numpy(X[rows]), to_numpy(X), metric=metric)).to(X.device)
 
 
 def _faiss_metric(faiss: ModuleType, metric: str) -> Any:
@@ -161,17 +158,20 @@ def exact_rows(X: torch.Tensor, rows: torch.Tensor, k: int) -> torch.Tensor:
     float32 tensor (m, k)
         Ascending.
     """
-    table = _near_origin(X, "euclidean")
-    norms = torch.linalg.vector_norm(table, dim=1).square_()
-    step = max(1, _BLOCK_BYTES // (4 * len(X)))
-    count = min(len(X), k + 1 + _SPARE)
-    found = []
-    for chunk in rows.split(step):
-        block = _torch_block(table, norms, chunk, "euclidean", 2.0)
-        candidates = block.topk(count, dim=1, largest=False).indices
-        found.append(ops.rerank(X, candidates, k, points=chunk)[1])
-    distances = torch.cat(found)
-    doubtful = (distances[:, -1].square() < _CANCELLED * norms.max()).nonzero().flatten()
+    n, queries = len(X), X[rows]
+    found, largest = Nearest(len(rows), k, X.device), 0.0
+    held = torch.empty((len(rows) + _ROWS, X.shape[1]), device=X.device)
+    held[: len(rows)] = queries
+    for start in range(0, n, _ROWS):  # a centred copy of all rows would be as large as X
+        block = X[start : start + _ROWS]
+        held[len(rows) : len(rows) + len(block)] = block
+        tile = Tile(held[: len(rows) + len(block)], rows, start)
+        largest = max(largest, float(tile.norms.max()))
+        for first in range(0, len(rows), _PIECE):
+            last = min(len(rows), first + _PIECE)
+            found.take(first, *tile.nearest(first, last, k))
+    distances = found.distances
+    doubtful = (distances[:, -1].square() < _CANCELLED * largest).nonzero().flatten()
     if len(doubtful):
         distances[doubtful] = differing_rows(X, rows[doubtful], k)[1]
     return distances
@@ -192,7 +192,7 @@ def differing_rows(
     -------
     indices, distances : int32 and float32 tensors (m, k)
     """
-    count = min(len(X), k + 1 + _SPARE)
+    count = min(len(X), k + 1 + SPARE)
     found = []
     for chunk in rows.split(max(1, _BLOCK_BYTES // (4 * len(X)))):
         block = torch.cdist(X[chunk], X, compute_mode="donot_use_mm_for_euclid_dist")

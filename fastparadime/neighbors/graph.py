@@ -22,6 +22,7 @@ _ALIASES = {
     "ip": "inner_product",
     "dot": "inner_product",
 }
+PRECOMPUTED = "precomputed"
 # cosine and correlation are euclidean on prepared rows.
 NATIVE_METRICS = (*ops.METRICS, "cosine", "correlation")
 SCIPY_METRICS = (
@@ -62,4 +63,4 @@ def check_metric(metric: Metric) -> Metric:
     if callable(metric):
         return metric
     name = _ALIASES.get(metric, metric)
-    return check_option(name, (*NATIVE_METRICS, *SCIPY_METRICS, *_ALIASES), "metric")
+    return check_option(name, (*NATIVE_METRICS, *SCIPY_METRICS, *_ALIASES, PRECOMPUTED), "metric")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import torch
 
-from fastparadime.neighbors import approximate, tiled
+from fastparadime.neighbors import approximate, sparse, streamed, tiled
 from fastparadime.neighbors.exact import block_bytes
 from fastparadime.neighbors.graph import SCIPY_METRICS, Metric, check_metric
-from fastparadime.utils.validate import check_integer, check_positive
+from fastparadime.neighbors.table import PREPARED_METRICS, Table
+from fastparadime.utils.validate import check_integer
 
 _FREE_SHARE = 0.9  # of a GPU's free memory that a search may take
 
@@ -20,6 +21,9 @@ def estimate_memory(
     *,
     recall: float = 0.95,
     on_gpu: bool = False,
+    ready: bool = False,
+    stream: bool = False,
+    nnz: int | None = None,
 ) -> int:
     """Bytes that `knn` takes at its peak beside `X`, the result included.
 
@@ -35,38 +39,61 @@ def estimate_memory(
         As of `knn`.
     on_gpu : bool
         Whether the search is on a GPU.
+    ready : bool
+        Whether `X` is a float32 array or tensor in the order of its rows, possibly memory-mapped,
+        where the search is: it is then searched where it is, unless the metric prepares rows of
+        its own.
+    nnz : int, optional
+        Stored values, if `X` is a sparse matrix.
+    stream : bool
+        Whether to give the least that `max_memory` may be, for a search that streams `X`.
 
     Returns
     -------
     int
         8 n k of the result; and
 
-        - 4 n d of `X` in float32, and as much again if the metric prepares rows of its own;
+        - 4 n d of the rows in float32, as the metric prepares them;
         - exact: 8 n d of the centred copy and the index, 16 n (k + 9) of candidates, 64 MiB of
-          distances; Euclidean on a GPU: what `tiled.make_plan` counts, less where `max_memory` asks
-          for it;
+          distances; Euclidean, what `tiled.make_plan` counts: on a GPU instead, less where
+          `max_memory` asks for it, on the CPU if it is more;
         - neighbour descent, with the first attempt's c coordinates rounded up to 16, lists of w and
           reach r: 4 n c of coordinates, twice where they are a projection, (13 w + 4 r + 40) n of
-          lists, 256 MiB of rows solved exactly. Attempts after a failed one take more.
+          lists, 256 MiB of rows solved exactly. Attempts after a failed one take more;
+        - by SciPy: 4 n d more, since it compares float64, and 128 MiB of distances;
+        - sparse: 32 nnz of the rows, the columns and a copy between, 40 (n + d), 4 (n + d) a thread
+          of scores, 64 MiB; through a projection 1024 n + 512 min(d, 2^16) of it and
+          (30 (2 k + 10) + 40 k + 400) n of lists;
+        - streamed: blocks instead of all that, see `fastparadime.neighbors.streamed.Tiles.bytes`.
 
     Raises
     ------
     TypeError, ValueError
-        For sizes outside their ranges or an unknown metric.
+        For sizes outside their ranges, an unknown metric, or one that cannot be streamed.
     """
     n = check_integer(n, "n", minimum=2)
     d = check_integer(d, "d", minimum=1)
     k = check_integer(k, "k", minimum=1, maximum=n - 1)
     metric = check_metric(metric)
+    if nnz is not None:
+        approximately = metric != "inner_product" and recall <= approximate.EXACT_RECALL
+        return sparse.estimate_memory(n, d, k, nnz, approximate=approximately)
     result, table = 8 * n * k, 4 * n * d
+    if stream:
+        if callable(metric) or metric in SCIPY_METRICS:
+            raise ValueError(f"metric {metric!r} compares all rows at once and cannot be streamed")
+        return streamed.least_tiles(n, k).bytes(n, d, k)
     if callable(metric) or metric in SCIPY_METRICS:
         return result + 2 * table + 2 * block_bytes(n, 8)
-    if metric in ("cosine", "correlation", "jensenshannon"):
-        table *= 2
-    if on_gpu and tiled.takes(k, _prepared(metric)):
+    if ready and metric not in PREPARED_METRICS:
+        table = 0
+    if on_gpu and tiled.takes(k, compared(metric)):
         return result + table + tiled.make_plan(n, d, k, itemsize=2).bytes
     if on_gpu or not approximate.is_wanted(n, d, k, metric, recall):
-        return result + table + 8 * n * d + 16 * n * (k + 9) + block_bytes(n, 4)
+        blocks = 8 * n * d + 16 * n * (k + 9) + block_bytes(n, 4)
+        if tiled.takes(k, compared(metric)):  # on the CPU, where there is no faiss
+            blocks = max(blocks, tiled.make_plan(n, d, k, itemsize=4).bytes)
+        return result + table + blocks
     effort = approximate.efforts(n, d, k, recall)[0]
     coordinates = -(-min(d, effort.columns) // 16) * 64 * n
     tables = 2 if d > effort.columns else 1
@@ -74,42 +101,87 @@ def estimate_memory(
     return result + table + tables * coordinates + lists + 4 * block_bytes(n, 4)
 
 
-def check_memory(
-    max_memory: float, n: int, d: int, k: int, metric: Metric, *, recall: float, on_gpu: bool
-) -> None:
-    """Raises if `knn` would take more than `max_memory` bytes."""
-    allowed = check_positive(max_memory, "max_memory")
-    if on_gpu and isinstance(metric, str) and tiled.takes(k, _prepared(metric)):
-        tiled.make_plan(n, d, k, itemsize=2, limit=allowed - 8 * n * k)
-        return
-    needed = estimate_memory(n, d, k, metric, recall=recall, on_gpu=on_gpu)
-    if needed > allowed:
+def choose_tiles(
+    max_memory: float,
+    n: int,
+    d: int,
+    k: int,
+    metric: Metric,
+    *,
+    recall: float = 1.0,
+    on_gpu: bool = False,
+    ready: bool = False,
+) -> streamed.Tiles | None:
+    """The tiles of a streamed search, where `knn` would else take more than `max_memory` bytes.
+
+    Raises
+    ------
+    ValueError
+        If a streamed search would take more as well, or there is none for the metric.
+    """
+    needed = estimate_memory(n, d, k, metric, recall=recall, on_gpu=on_gpu, ready=ready)
+    if needed <= max_memory:
+        return None
+    too_little = (
+        f"max_memory={max_memory:.4g} bytes is too little: {k} neighbors of {n} rows with {d} "
+        f"columns take about {needed:.4g}"
+    )
+    if callable(metric) or metric in SCIPY_METRICS:
+        raise ValueError(f"{too_little}, and metric {metric!r} cannot be streamed in less")
+    tiles = streamed.tiles_within(max_memory, n, d, k)
+    if tiles is None:
+        least = estimate_memory(n, d, k, metric, stream=True)
         raise ValueError(
-            f"max_memory={allowed:.4g} bytes is too little: {k} neighbors of {n} rows with {d} "
-            f"columns take about {needed:.4g}. Fewer columns or neighbors take less"
+            f"{too_little}, and {least:.4g} streamed in blocks. Fewer columns or neighbors take less"
+        )
+    return tiles
+
+
+def check_sparse_memory(
+    max_memory: float, n: int, d: int, k: int, nnz: int, metric: Metric, recall: float
+) -> None:
+    """Raises if a search among sparse rows would take more than `max_memory` bytes."""
+    needed = estimate_memory(n, d, k, metric, recall=recall, nnz=nnz)
+    if needed > max_memory:
+        raise ValueError(
+            f"max_memory={max_memory:.4g} bytes is too little: {k} neighbors of {n} sparse rows "
+            f"with {nnz} values take about {needed:.4g}"
         )
 
 
-def placed(
-    X: torch.Tensor, k: int, device: torch.device, max_memory: float | None
-) -> tuple[torch.Tensor, float | None]:
-    """`X` on the device if it fits there beside its search, and the bytes left to the search.
+def holds_tiles(max_memory: float, table: Table, k: int, metric: str) -> bool:
+    """Whether products in small tiles on a GPU take no more than `max_memory` bytes."""
+    n, d = table.shape
+    if not table.on_gpu or not tiled.takes(k, metric):
+        return False
+    held = 8 * n * k + (0 if table.in_place else 4 * n * d)
+    return held + tiled.least_bytes(n, d, k, itemsize=_itemsize(table)) <= max_memory
 
-    Without `max_memory` they are nine tenths of what a GPU has free, and no limit on the CPU.
+
+def placed(table: Table, k: int, max_memory: float | None) -> tuple[torch.Tensor, float]:
+    """The rows on their GPU if they fit there beside a search by products, and the bytes left to it.
+
+    Without `max_memory` the search has nine tenths of what the GPU has free.
     """
-    n, d = X.shape
+    n, d = table.shape
     budget = max_memory
-    if budget is None and device.type == "cuda":
-        budget = _FREE_SHARE * torch.cuda.mem_get_info(device)[0]
     if budget is None:
-        return X.to(device), None
+        budget = _FREE_SHARE * torch.cuda.mem_get_info(table.device)[0]
     left = budget - 8 * n * k
-    itemsize = tiled.default_precision(device).itemsize
-    fits = 4 * n * d + tiled.make_plan(n, d, k, itemsize=itemsize).bytes <= left
-    if X.device != device and fits:
-        return X.to(device), left - 4 * n * d
-    return X, left
+    if table.ready:
+        return table.whole(), left
+    usual = tiled.make_plan(n, d, k, itemsize=_itemsize(table)).bytes
+    if table.home == table.device or 4 * n * d + usual <= left:
+        return table.whole(), left - 4 * n * d
+    # A copy on the host counts as memory that the search takes, but not of the GPU's.
+    copied = 0 if table.in_place or max_memory is None else 4 * n * d
+    return table.whole(table.home), left - copied
 
 
-def _prepared(metric: str) -> str:
+def _itemsize(table: Table) -> int:
+    return tiled.default_precision(table.device).itemsize
+
+
+def compared(metric: str) -> str:
+    """The metric that orders the rows which are prepared for a metric."""
     return "euclidean" if metric in ("cosine", "correlation") else metric

@@ -1,21 +1,42 @@
-"""`knn`: the metric's preparation of the data and the choice of an engine."""
+"""`knn`: what `X` is, what it takes, and which engine searches it."""
 
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
+import numpy as np
 import torch
 
 from fastparadime import ops
-from fastparadime.neighbors import approximate, clustered, exact, memory, tiled
-from fastparadime.neighbors.graph import SCIPY_METRICS, Metric, NeighborGraph, check_metric
-from fastparadime.types import Device, TensorLike
-from fastparadime.utils.convert import to_numpy, to_torch
+from fastparadime.neighbors import (
+    approximate,
+    clustered,
+    costs,
+    exact,
+    given_index,
+    memory,
+    precomputed,
+    sparse,
+    tiled,
+)
+from fastparadime.neighbors.graph import (
+    PRECOMPUTED,
+    SCIPY_METRICS,
+    Metric,
+    NeighborGraph,
+    check_metric,
+)
+from fastparadime.neighbors.streamed import streamed_knn
+from fastparadime.neighbors.table import Table
+from fastparadime.types import Device
+from fastparadime.utils.convert import to_numpy
+from fastparadime.utils.stages import memory_for
 from fastparadime.utils.validate import check_data, check_integer, check_positive
 
 
 def knn(
-    X: TensorLike,
+    X: Any,
     k: int,
     metric: Metric = "euclidean",
     *,
@@ -23,6 +44,7 @@ def knn(
     recall: float = 0.95,
     seed: int = 0,
     max_memory: float | None = None,
+    index: Any = None,
     device: Device | None = None,
 ) -> NeighborGraph:
     """The k nearest other points of each row of `X`.
@@ -36,12 +58,21 @@ def knn(
 
     Parameters
     ----------
-    X : (n, d) array or tensor
-        Finite numbers. Tensors on a device are searched there.
+    X : table, sparse matrix or what is known of neighbours
+        - an array or tensor (n, d) of finite numbers of any real dtype. Tensors on a device are
+          searched there. Float32 rows, memory-mapped ones included, are not copied;
+        - a source of rows, such as a dataset of HDF5 or Zarr: anything with `shape`, `dtype`,
+          `ndim` and slices that become arrays. It is read once, block by block;
+        - a sparse matrix of SciPy, for ``"euclidean"``, ``"sqeuclidean"``, ``"cosine"``,
+          ``"inner_product"`` and ``"manhattan"``; what is not stored is zero;
+        - a pair (indices, distances) of arrays (n, w): the nearest k of each list are taken;
+        - with ``metric="precomputed"``, a square table of distances, or a sparse matrix of SciPy
+          whose stored entries are distances, k others or more in each row.
     k : int
         In [1, n).
     metric : str or callable
-        One of `NATIVE_METRICS`, their usual aliases, `SCIPY_METRICS`, or a function of two rows.
+        One of `NATIVE_METRICS`, their usual aliases, `SCIPY_METRICS`, ``"precomputed"`` or a
+        function of two rows.
     p : float
         Exponent of ``"minkowski"``.
     recall : float
@@ -50,11 +81,16 @@ def knn(
     seed : int
         Of neighbour descent and its sample of rows, in [0, 2^63).
     max_memory : float, optional
-        Most bytes that the search may take beside `X`, as `estimate_memory` counts them. On a GPU,
-        blocks get smaller to keep it; without it, they may take nine tenths of what is free.
+        Most bytes that the search may take beside `X`, as `estimate_memory` counts them. Where
+        they are too few for the usual engine, a native metric is searched exactly in blocks that
+        are read again and again. On a GPU, blocks may take nine tenths of what is free without it.
+    index : faiss.Index, optional
+        Of the rows of `X`, in order (of unit rows for ``"cosine"``): it proposes candidates, whose
+        true distances are taken from `X`, and its recall is measured.
     device : torch.device or str, optional
         Where to search and where the result lies, if not where `X` is. An `X` that the GPU cannot
-        hold is moved there block by block, for Euclidean distance and what comes down to it.
+        hold is moved there block by block, for Euclidean distance and what comes down to it. Sparse
+        matrices and indexes are searched on the CPU.
 
     Returns
     -------
@@ -65,8 +101,12 @@ def knn(
     Raises
     ------
     TypeError, ValueError
-        For data that is not a finite table of numbers, k outside [1, n), an unknown metric, a
-        recall outside (0, 1], or if `max_memory` is too little; no work is begun then.
+        For data that is not as described, k outside [1, n), an unknown metric, a recall outside
+        (0, 1], an index of other data, a GPU where the search has to be on the CPU, or if
+        `max_memory` is too little even in blocks; no work is begun then. For a source that ends
+        before its shape says, or values in it that are not finite, when they are read.
+    OSError
+        For a source that cannot be read.
     CUDANotAvailableError
         If `device` asks for CUDA where there is none that this build supports.
     DeviceMemoryError
@@ -74,39 +114,44 @@ def knn(
 
     Warns
     -----
-    UserWarning
-        If the promised recall was not reached, with what was.
+    RecallWarning
+        If the promised recall was not reached, with what was. Python's filters make it an error.
+    SlowSearchWarning
+        Before an exact search that is going to take more than ten minutes.
     """
-    X = check_data(X)
-    n, d = X.shape
-    k = check_integer(k, "k", minimum=1, maximum=n - 1)
     metric = check_metric(metric)
-    recall = check_recall(recall)
-    seed = check_integer(seed, "seed", minimum=0, maximum=2**63 - 1)
-    where = X.device if isinstance(X, torch.Tensor) else torch.device("cpu")
-    where = where if device is None else ops.resolve_device(device)
-    on_gpu = where.type == "cuda"
-    if max_memory is not None:
-        memory.check_memory(max_memory, n, d, k, metric, recall=recall, on_gpu=on_gpu)
+    options = _Options(
+        p=check_positive(p, "p"),
+        recall=check_recall(recall),
+        seed=check_integer(seed, "seed", minimum=0, maximum=2**63 - 1),
+        max_memory=None if max_memory is None else check_positive(max_memory, "max_memory"),
+        index=index,
+        device=None if device is None else ops.resolve_device(device),
+    )
+    if metric == PRECOMPUTED or _is_lists(X):
+        _refuse_options(options, "X holds neighbors or distances already")
+        return _precomputed(X, k)
+    if precomputed.is_graph(X):
+        return _sparse_knn(X, k, metric, options)
     if callable(metric) or metric in SCIPY_METRICS:
-        return _moved(exact.scipy_knn(to_numpy(X), k, metric), where)
-    table = to_torch(X).to(torch.float32).contiguous()
-    searched = table
-    if metric in ("cosine", "correlation"):
-        searched = _unit_rows(table, metric)
-    elif metric == "jensenshannon":
-        searched = _distributions(table)
-    found = _native_knn(searched, k, metric, p, recall, seed, where, max_memory)
-    graph = _moved(found, where)
-    if metric in ("cosine", "correlation"):
-        # 1 - cos is half the squared distance of unit rows, and keeps its digits for close ones.
-        return dataclasses.replace(graph, distances=graph.distances.square() / 2)
-    return graph
+        return _by_scipy(X, k, metric, options)
+    return _native_knn(X, k, metric, options)
 
 
-def _moved(graph: NeighborGraph, device: torch.device) -> NeighborGraph:
-    indices, distances = (part.to(device) for part in graph)
-    return dataclasses.replace(graph, indices=indices, distances=distances)
+@dataclasses.dataclass(frozen=True)
+class _Options:
+    p: float
+    recall: float
+    seed: int
+    max_memory: float | None
+    index: Any
+    device: torch.device | None
+
+
+def _refuse_options(options: _Options, reason: str) -> None:
+    for name in ("index", "max_memory", "device"):
+        if getattr(options, name) is not None:
+            raise ValueError(f"{name} must be None where {reason}")
 
 
 def check_recall(recall: float) -> float:
@@ -116,49 +161,131 @@ def check_recall(recall: float) -> float:
     return float(recall)
 
 
-def _native_knn(
-    X: torch.Tensor,
-    k: int,
-    metric: str,
-    p: float,
-    recall: float,
-    seed: int,
-    device: torch.device,
-    max_memory: float | None,
-) -> NeighborGraph:
+def count_points(X: Any) -> int:
+    """How many points `knn` would find neighbours of, without reading them."""
+    if _is_lists(X):
+        return len(X[0])
+    shape = getattr(X, "shape", None)
+    return int(shape[0]) if shape else len(check_data(X))
+
+
+def _is_lists(X: Any) -> bool:
+    """A pair of arrays, which as a table would have three dimensions."""
+    if not isinstance(X, (tuple, list)) or len(X) != 2:
+        return False
+    return all(isinstance(part, (np.ndarray, torch.Tensor)) and part.ndim == 2 for part in X)
+
+
+def _precomputed(X: Any, k: int) -> NeighborGraph:
+    if _is_lists(X):
+        return precomputed.from_lists(X, k)
+    if precomputed.is_graph(X):
+        return precomputed.from_graph(X, k)
+    return precomputed.from_square(X, k)
+
+
+def _by_scipy(X: Any, k: int, metric: Metric, options: _Options) -> NeighborGraph:
+    X = check_data(X)
     n, d = X.shape
-    on_gpu = device.type == "cuda"
-    if not on_gpu and approximate.is_wanted(n, d, k, metric, recall):
-        return approximate.descent_knn(X.to(device), k, metric, recall, seed)
-    metric = "euclidean" if metric in ("cosine", "correlation") else metric
-    faiss = None if on_gpu else exact.find_faiss()
-    if faiss is not None:
-        return exact.faiss_knn(faiss, X.to(device), k, metric, p)
-    if not on_gpu:
-        exact.say_what_is_missing()
-    advice = "Set max_memory to less than what is free, or use device='cpu'."
-    needed = memory.estimate_memory(n, d, k, metric, recall=recall, on_gpu=on_gpu)
-    with ops.memory_for("the neighbour search", device, needed, advice):
-        if not tiled.takes(k, metric):
-            return exact.torch_knn(X.to(device), k, metric, p)
-        X, limit = memory.placed(X, k, device, max_memory)
-        if on_gpu and clustered.is_wanted(n, recall):
-            return clustered.clustered_knn(X, k, metric, recall, seed, device=device, limit=limit)
-        return tiled.tiled_knn(X, k, metric, device=device, limit=limit)
+    k = check_integer(k, "k", minimum=1, maximum=n - 1)
+    if options.index is not None:
+        given_index.check_index(options.index, n, d, metric)
+    if options.max_memory is not None:
+        memory.choose_tiles(options.max_memory, n, d, k, metric)
+    costs.warn_if_slow(n, d, metric)
+    home = X.device if isinstance(X, torch.Tensor) else torch.device("cpu")
+    graph = exact.scipy_knn(to_numpy(X), k, metric)
+    return _moved(graph, home if options.device is None else options.device)
 
 
-def _unit_rows(X: torch.Tensor, metric: str) -> torch.Tensor:
-    if metric == "correlation":
-        X = X - X.mean(dim=1, keepdim=True)
-    return torch.nn.functional.normalize(X, dim=1)
-
-
-def _distributions(X: torch.Tensor) -> torch.Tensor:
-    sums = X.sum(dim=1, keepdim=True)
-    bad = ((X < 0).any(dim=1) | (sums[:, 0] <= 0)).nonzero()
-    if len(bad):
+def _sparse_knn(X: Any, k: int, metric: Metric, options: _Options) -> NeighborGraph:
+    sparse.check_sparse(X, metric)
+    n, d = X.shape
+    k = check_integer(k, "k", minimum=1, maximum=n - 1)
+    if options.index is not None:
+        raise ValueError("index must be None where X is sparse")
+    if options.device is not None and options.device.type != "cpu":
         raise ValueError(
-            f"X must hold rows of non-negative values with a positive sum for 'jensenshannon', "
-            f"but row {int(bad[0])} does not"
+            f"sparse X is searched on the CPU: device must be it, not {options.device}"
         )
-    return X / sums
+    if options.max_memory is not None:
+        memory.check_sparse_memory(options.max_memory, n, d, k, X.nnz, metric, options.recall)
+    compared = "euclidean" if metric == "cosine" else str(metric)
+    table = sparse.read_sparse(X, str(metric))
+    graph = sparse.sparse_knn(table, k, compared, options.recall, options.seed)
+    return _as_cosine(graph) if metric == "cosine" else graph
+
+
+def _native_knn(X: Any, k: int, metric: str, options: _Options) -> NeighborGraph:
+    table = Table(X, metric, options.device)
+    n, d = table.shape
+    k = check_integer(k, "k", minimum=1, maximum=n - 1)
+    needed = memory.estimate_memory(
+        n, d, k, metric, recall=options.recall, on_gpu=table.on_gpu, ready=table.ready
+    )
+    advice = "set max_memory to less than what is free, or use device='cpu'"
+    with memory_for("the neighbour search", advice, total=needed):
+        graph = _moved(_search(table, k, metric, options), table.device)
+    return _as_cosine(graph) if metric in ("cosine", "correlation") else graph
+
+
+def _moved(graph: NeighborGraph, device: torch.device) -> NeighborGraph:
+    indices, distances = (part.to(device) for part in graph)
+    return dataclasses.replace(graph, indices=indices, distances=distances)
+
+
+def _as_cosine(graph: NeighborGraph) -> NeighborGraph:
+    # 1 - cos is half the squared distance of unit rows, and keeps its digits for close ones.
+    return dataclasses.replace(graph, distances=graph.distances.square() / 2)
+
+
+def _search(table: Table, k: int, metric: str, options: _Options) -> NeighborGraph:
+    n, d = table.shape
+    recall, on_gpu, most = options.recall, table.on_gpu, options.max_memory
+    if options.index is not None:
+        return _by_index(table, k, metric, options)
+    compared = memory.compared(metric)
+    tiles = None
+    if most is not None and not memory.holds_tiles(most, table, k, compared):
+        tiles = memory.choose_tiles(
+            most, n, d, k, metric, recall=recall, on_gpu=on_gpu, ready=table.ready
+        )
+    descends = not on_gpu and approximate.is_wanted(n, d, k, metric, recall)
+    if descends and tiles is None:
+        return approximate.descent_knn(table.whole(), k, metric, recall, options.seed)
+    if not on_gpu:
+        costs.warn_if_slow(n, d, metric)
+    if tiles is not None:
+        return streamed_knn(table, k, compared, options.p, tiles)
+    if on_gpu and tiled.takes(k, compared):
+        return _by_products(table, k, compared, options)
+    rows = table.whole()
+    faiss = exact.faiss_for(rows, compared)
+    if faiss is not None:
+        return exact.faiss_knn(faiss, rows, k, compared, options.p)
+    if not on_gpu and exact.find_faiss() is None:
+        exact.say_what_is_missing()
+    if tiled.takes(k, compared):
+        return tiled.tiled_knn(rows, k, compared)
+    return exact.torch_knn(rows, k, compared, options.p)
+
+
+def _by_index(table: Table, k: int, metric: str, options: _Options) -> NeighborGraph:
+    given_index.check_index(options.index, *table.shape, metric)
+    if options.max_memory is not None:
+        raise ValueError("max_memory must be None with an index, whose memory is its own")
+    if table.on_gpu:
+        raise ValueError(f"an index is asked on the CPU: device must be it, not {table.device}")
+    return given_index.index_knn(
+        options.index, table.whole(), k, metric, options.recall, options.seed
+    )
+
+
+def _by_products(table: Table, k: int, metric: str, options: _Options) -> NeighborGraph:
+    """Euclidean neighbours on a GPU, whose rows may be beside it."""
+    recall = options.recall
+    rows, limit = memory.placed(table, k, options.max_memory)
+    if clustered.is_wanted(len(rows), recall):
+        seed, device = options.seed, table.device
+        return clustered.clustered_knn(rows, k, metric, recall, seed, device=device, limit=limit)
+    return tiled.tiled_knn(rows, k, metric, device=table.device, limit=limit)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import torch
 
 from fastparadime import ops
+from fastparadime.exceptions import DeviceMemoryError
 from fastparadime.neighbors.exact import differing_rows, near_origin_mean
 from fastparadime.neighbors.graph import NeighborGraph
 
@@ -58,7 +59,7 @@ def make_plan(n: int, d: int, k: int, *, itemsize: int, limit: float | None = No
 
     Raises
     ------
-    ValueError
+    DeviceMemoryError
         If no plan is small enough.
 
     Notes
@@ -67,23 +68,38 @@ def make_plan(n: int, d: int, k: int, *, itemsize: int, limit: float | None = No
     p (s d + 4) bytes of unit rows, d rounded up to 8 and s bytes an element, twice if p < n;
     8 w p of lists, 4 r c of cosines and 3 x 64 MiB (12 d at least) of rows being converted.
     """
-    width = ops.candidate_width(k + 1 + _SPARE)
-    row_bytes = itemsize * _rounded_up(d) + 4
-    staged = 3 * max(min(_STAGED_BYTES, 4 * d * n), 4 * d)
+    units, lists = _row_bytes(d, k, itemsize)
     for tile_bytes in (_TILE_BYTES, _LEAST_TILE_BYTES):
-        side = min(_rounded_up(n), int((tile_bytes / 4) ** 0.5))
-        fixed = 4 * side * side + staged
-        whole = n * (row_bytes + 8 * width) + fixed
+        side, fixed = _tile(n, d, tile_bytes)
+        whole = n * (units + lists) + fixed
         if limit is None or whole <= limit:
             return Plan(n, side, side, whole)
-        panel = int((limit - fixed) // (2 * row_bytes + 8 * width)) // _TENSOR_CORE * _TENSOR_CORE
+        panel = int((limit - fixed) // (2 * units + lists)) // _TENSOR_CORE * _TENSOR_CORE
         if panel >= side:
-            return Plan(panel, side, side, panel * (2 * row_bytes + 8 * width) + fixed)
-    needed = side * (2 * row_bytes + 8 * width) + fixed
-    raise ValueError(
-        f"max_memory leaves {max(limit or 0, 0):.4g} bytes for the tiles of an exact search, but "
-        f"{k} neighbors of {n} rows with {d} columns take at least {needed:.4g} for them"
+            return Plan(panel, side, side, panel * (2 * units + lists) + fixed)
+    raise DeviceMemoryError(
+        f"the neighbour search has {max(limit or 0, 0):.4g} bytes for its tiles, but {k} neighbors "
+        f"of {n} rows with {d} columns take at least {least_bytes(n, d, k, itemsize=itemsize):.4g} "
+        "for them: free memory of the device, or use device='cpu'"
     )
+
+
+def least_bytes(n: int, d: int, k: int, *, itemsize: int) -> int:
+    """What the smallest plan takes."""
+    units, lists = _row_bytes(d, k, itemsize)
+    side, fixed = _tile(n, d, _LEAST_TILE_BYTES)
+    return min(n * (units + lists), side * (2 * units + lists)) + fixed
+
+
+def _row_bytes(d: int, k: int, itemsize: int) -> tuple[int, int]:
+    """Bytes of a point's unit row and of its list."""
+    return itemsize * _rounded_up(d) + 4, 8 * ops.candidate_width(k + 1 + _SPARE)
+
+
+def _tile(n: int, d: int, most: int) -> tuple[int, int]:
+    """The side of a square tile of at most so many bytes, and what there is beside panels."""
+    side = min(_rounded_up(n), int((most / 4) ** 0.5))
+    return side, 4 * side * side + 3 * max(min(_STAGED_BYTES, 4 * d * n), 4 * d)
 
 
 def _rounded_up(count: int) -> int:

@@ -5,14 +5,18 @@ argument name, allocates the outputs, and hands addresses and the current stream
 `fastparadime.reference` defines every operation in plain float64.
 """
 
-from fastparadime.ops._checks import build_info, memory_for, resolve_device
+from fastparadime.ops._checks import build_info, resolve_device
+from fastparadime.ops.adam import Adam
 from fastparadime.ops.algebra import Segments, graph_matmul
+from fastparadime.ops.density import DensityTerm
 from fastparadime.ops.descent import NeighborDescent, leaf_size, list_width, nn_descent
 from fastparadime.ops.edges import (
     EdgeBatch,
     EdgeSampler,
     gather_rows,
     negative_edge_cross_entropy,
+    negative_edge_gradients,
+    scatter_add,
     unique_nodes,
 )
 from fastparadime.ops.graph import (
@@ -26,30 +30,39 @@ from fastparadime.ops.graph import (
     symmetrize,
 )
 from fastparadime.ops.layout import sgd_layout
+from fastparadime.ops.mlp import MLP_ACTIVATIONS, Mlp
+from fastparadime.ops.sparse import SPARSE_METRICS, SparseTable
 from fastparadime.ops.tiles import MOST_CANDIDATES, Candidates, candidate_width
 
 __all__ = [
     "METRICS",
+    "MLP_ACTIVATIONS",
     "MOST_CANDIDATES",
+    "SPARSE_METRICS",
+    "Adam",
     "Candidates",
+    "DensityTerm",
     "EdgeBatch",
     "EdgeSampler",
     "Edges",
+    "Mlp",
     "NeighborDescent",
     "Segments",
     "SmoothKnn",
+    "SparseTable",
     "build_info",
     "candidate_width",
     "gather_rows",
     "graph_matmul",
     "leaf_size",
     "list_width",
-    "memory_for",
     "negative_edge_cross_entropy",
+    "negative_edge_gradients",
     "nn_descent",
     "perplexity",
     "rerank",
     "resolve_device",
+    "scatter_add",
     "sgd_layout",
     "smooth_knn",
     "subgraph",

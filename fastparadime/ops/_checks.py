@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import math
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import torch
 
 from fastparadime import _core
-from fastparadime.exceptions import CUDANotAvailableError, DeviceMemoryError
+from fastparadime.exceptions import CUDANotAvailableError
 from fastparadime.types import Device, TensorLike
 from fastparadime.utils.convert import to_torch, value_range
 
@@ -47,77 +47,39 @@ def resolve_device(device: Device | None) -> torch.device:
                 "CUDA code: reinstall it with -C cmake.define.FASTPARADIME_CUDA=ON where nvcc is "
                 "on the path, or use device='cpu'"
             )
-        if resolved.index is not None and resolved.index >= torch.cuda.device_count():
-            raise CUDANotAvailableError(
-                f"device {str(resolved)!r} was asked for, but there are {torch.cuda.device_count()}"
-                " CUDA devices, counted from 0"
-            )
-        check_capability(
-            str(resolved), torch.cuda.get_device_capability(resolved), _core.cuda_architectures
-        )
+        _check_cuda_device(resolved.index)
     return resolved
 
 
-def check_capability(device: str, capability: tuple[int, int], architectures: str) -> None:
-    """Raises if a device is older than every architecture that the core was built for.
-
-    Parameters
-    ----------
-    device : str
-    capability : (int, int)
-        Of the device: major and minor.
-    architectures : str
-        CMake's list, such as ``"80-real 90-real 120-virtual"``.
-
-    Raises
-    ------
-    CUDANotAvailableError
-    """
-    built = [int(name) for name in re.findall(r"\d+", architectures)]
-    if built and 10 * capability[0] + capability[1] < min(built):
-        oldest = f"{min(built) // 10}.{min(built) % 10}"
+@functools.cache
+def _check_cuda_device(index: int | None) -> None:
+    """Raises if there is no such device or the core has no code for it."""
+    count = torch.cuda.device_count()
+    if index is not None and index >= count:
         raise CUDANotAvailableError(
-            f"device {device!r} was asked for, but its compute capability is {capability[0]}."
-            f"{capability[1]} and this build of fastparadime is for {oldest} and later: use "
-            "device='cpu', or rebuild it with -C cmake.define.CMAKE_CUDA_ARCHITECTURES="
-            f"{capability[0]}{capability[1]}"
+            f"device 'cuda:{index}' was asked for, but there are {count} CUDA devices, counted from 0"
+        )
+    capability = torch.cuda.get_device_capability(index)
+    if not has_code_for(capability, _core.cuda_architectures):
+        raise CUDANotAvailableError(
+            f"the GPU {torch.cuda.get_device_name(index)} has compute capability "
+            f"{capability[0]}.{capability[1]}, but this build of fastparadime has code for "
+            f"{_core.cuda_architectures}: reinstall it with "
+            "-C cmake.define.CMAKE_CUDA_ARCHITECTURES=native on this machine, or use device='cpu'"
         )
 
 
-@contextlib.contextmanager
-def memory_for(stage: str, device: torch.device, needed: float, advice: str) -> Iterator[None]:
-    """Turns torch's out-of-memory error within a stage into one that says what to do.
+def has_code_for(capability: tuple[int, int], architectures: str) -> bool:
+    """Whether code for these CMake architectures runs on a GPU of this compute capability.
 
-    Parameters
-    ----------
-    stage : str
-        What is being done, as the start of the message.
-    device : torch.device
-    needed : float
-        Bytes that the stage takes by its formula.
-    advice : str
-        What the caller may set.
-
-    Raises
-    ------
-    DeviceMemoryError
+    Machine code runs on later chips of its major version, PTX on all later ones.
     """
-    failed = False
-    try:
-        yield
-    except torch.cuda.OutOfMemoryError:
-        failed = True  # raised below, where the traceback no longer keeps tensors alive
-    if failed:
-        free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else None
-        raise DeviceMemoryError(memory_message(stage, str(device), needed, free, advice))
-
-
-def memory_message(stage: str, device: str, needed: float, free: float | None, advice: str) -> str:
-    """What a stage that ran out of memory says."""
-    there = "" if free is None else f", {free:.4g} are free now"
-    return (
-        f"{stage} ran out of memory on {device}: it takes about {needed:.4g} bytes{there}. {advice}"
-    )
+    codes = re.findall(r"(\d+)[af]?(-real|-virtual)?", architectures)
+    for number, form in codes:
+        major, minor = divmod(int(number), 10)
+        if (major, minor) <= capability and (form != "-real" or major == capability[0]):
+            return True
+    return not codes  # names of sets of architectures, of which nothing is known
 
 
 def build_info() -> dict[str, str]:
@@ -192,3 +154,21 @@ def check_same_device(**tensors: torch.Tensor) -> None:
     if len(devices) > 1:
         where = ", ".join(f"{name} on {t.device}" for name, t in tensors.items())
         raise ValueError(f"arguments must be on one device, not {where}")
+
+
+def check_plain(tensor: torch.Tensor, name: str, shape: tuple[int | None, ...]) -> None:
+    """Raises unless a tensor is float32, contiguous, on the CPU and of a shape; None is any size."""
+    if not isinstance(tensor, torch.Tensor) or tensor.dtype != torch.float32:
+        kind = tensor.dtype if isinstance(tensor, torch.Tensor) else type(tensor).__name__
+        raise TypeError(f"{name} must be a float32 tensor, not {kind}")
+    if tensor.device.type != "cpu" or not tensor.is_contiguous():
+        raise ValueError(
+            f"{name} must be contiguous and on the CPU, not strides {tensor.stride()} on "
+            f"{tensor.device}"
+        )
+    fits = len(shape) == tensor.ndim and all(
+        size in (None, found) for size, found in zip(shape, tensor.shape, strict=True)
+    )
+    if not fits:
+        wanted = ", ".join("any" if size is None else str(size) for size in shape)
+        raise ValueError(f"{name} must have shape ({wanted}), not {tuple(tensor.shape)}")

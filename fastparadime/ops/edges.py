@@ -11,6 +11,7 @@ import torch
 from fastparadime import _core
 from fastparadime.ops._checks import (
     MAX_POINTS,
+    as_floats,
     as_indices,
     as_non_negative,
     check_same_device,
@@ -97,17 +98,30 @@ class EdgeSampler:
     def __len__(self) -> int:
         return len(self._cumulative)
 
-    def draw(self, batch_size: int, negatives: int, step: int) -> EdgeBatch:
+    def draw(self, batch_size: int, negatives: int, step: int | torch.Tensor) -> EdgeBatch:
         """The edges of one step: a function of the seed, the step and the arguments alone.
+
+        Parameters
+        ----------
+        batch_size, negatives : int
+            Positive edges, and negative ones to each.
+        step : int or int64 tensor (1,)
+            A tensor, on the device of the edges, is read when the draw runs: the host never waits
+            for it, and a draw recorded in a CUDA graph draws anew at each replay.
 
         Raises
         ------
         TypeError, ValueError
-            If an argument is not an integer, `batch_size` or `step` is negative.
+            If an argument is not an integer, `batch_size` or `step` is negative, or a tensor is of
+            another shape, dtype or device.
         """
         batch_size = check_integer(batch_size, "batch_size", minimum=0, maximum=2**32 - 1)
         negatives = check_integer(negatives, "negatives", minimum=0, maximum=2**31 - 2)
-        step = check_integer(step, "step", minimum=0, maximum=2**64 - 1)
+        counter = 0
+        if isinstance(step, torch.Tensor):
+            counter, number = self._address_of(step), 0
+        else:
+            number = check_integer(step, "step", minimum=0, maximum=2**64 - 1)
         with on_device(self._heads):
             heads = self._heads.new_empty(batch_size)
             tails = self._heads.new_empty((batch_size, 1 + negatives))
@@ -124,10 +138,20 @@ class EdgeSampler:
                 negatives,
                 self.n,
                 self.seed,
-                step,
+                number,
+                counter,
                 target_of(self._heads),
             )
         return EdgeBatch(heads, tails)
+
+    def _address_of(self, step: torch.Tensor) -> int:
+        if step.dtype != torch.int64 or step.shape != (1,):
+            raise ValueError(
+                f"step must be an integer or an int64 tensor (1,), not {step.dtype} of shape "
+                f"{tuple(step.shape)}"
+            )
+        check_same_device(step=step, heads=self._heads)
+        return step.data_ptr()
 
 
 def unique_nodes(ids: TensorLike) -> tuple[torch.Tensor, torch.Tensor]:
@@ -148,6 +172,34 @@ def unique_nodes(ids: TensorLike) -> tuple[torch.Tensor, torch.Tensor]:
     return nodes[:m], positions
 
 
+def _edge_loss(
+    heads: torch.Tensor,
+    tails: torch.Tensor,
+    head_grad: torch.Tensor,
+    tail_grad: torch.Tensor,
+    options: tuple[float, float, float, float],
+) -> torch.Tensor:
+    """The loss of float32 tensors; its gradients go into those given."""
+    with on_device(heads):
+        loss = heads.new_empty(())
+        count = -(-len(heads) // _core.kHeadsPerPartial)
+        partials = torch.empty(max(1, count), dtype=torch.float64, device=heads.device)
+        _core.edge_loss(
+            loss.data_ptr(),
+            head_grad.data_ptr(),
+            tail_grad.data_ptr(),
+            partials.data_ptr(),
+            heads.data_ptr(),
+            tails.data_ptr(),
+            len(heads),
+            tails.shape[1],
+            tails.shape[2],
+            *options,
+            target_of(heads),
+        )
+    return loss
+
+
 class _EdgeCrossEntropy(torch.autograd.Function):
     @staticmethod
     def forward(
@@ -158,28 +210,10 @@ class _EdgeCrossEntropy(torch.autograd.Function):
         epsilon: float,
         repulsion_strength: float,
     ) -> torch.Tensor:
-        batch, slots, dim = tails.shape
         heads32, tails32 = heads.float().contiguous(), tails.float().contiguous()
-        with on_device(heads32):
-            loss = heads32.new_empty(())
-            head_grad, tail_grad = torch.empty_like(heads32), torch.empty_like(tails32)
-            count = -(-batch // _core.kHeadsPerPartial)
-            partials = torch.empty(max(1, count), dtype=torch.float64, device=heads32.device)
-            _core.edge_loss(
-                loss.data_ptr(),
-                head_grad.data_ptr(),
-                tail_grad.data_ptr(),
-                partials.data_ptr(),
-                heads32.data_ptr(),
-                tails32.data_ptr(),
-                batch,
-                slots,
-                dim,
-                *curve,
-                epsilon,
-                repulsion_strength,
-                target_of(heads32),
-            )
+        head_grad, tail_grad = torch.empty_like(heads32), torch.empty_like(tails32)
+        options = (*curve, epsilon, repulsion_strength)
+        loss = _edge_loss(heads32, tails32, head_grad, tail_grad, options)
         ctx.save_for_backward(head_grad.to(heads.dtype), tail_grad.to(tails.dtype))
         return loss.to(heads.dtype)
 
@@ -243,6 +277,52 @@ def negative_edge_cross_entropy(
     return apply(heads, tails, curve, epsilon, repulsion_strength)
 
 
+def negative_edge_gradients(
+    ends: torch.Tensor,
+    batch: int,
+    a: float,
+    b: float,
+    *,
+    epsilon: float = 1e-7,
+    repulsion_strength: float = 1.0,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """`negative_edge_cross_entropy` and its gradient, without torch's graph.
+
+    Parameters
+    ----------
+    ends : (batch (2 + negatives), dim) float32 tensor
+        Embedded heads, and after them the tails of each head in turn.
+    batch : int
+        The number of heads.
+    a, b, epsilon, repulsion_strength : float
+
+    Returns
+    -------
+    loss : tensor ()
+    gradient : tensor of the shape of `ends`
+
+    Raises
+    ------
+    ValueError
+        For rows that are no multiple of `batch` or parameters out of range.
+    """
+    batch = check_integer(batch, "batch", minimum=1)
+    ends = as_floats(ends, "ends", 2)
+    if len(ends) % batch or len(ends) < 2 * batch:
+        raise ValueError(
+            f"ends must hold 2 or more rows for each of {batch} heads, not {len(ends)}"
+        )
+    options = (
+        check_positive(a, "a"),
+        check_positive(b, "b"),
+        check_positive(epsilon, "epsilon"),
+        check_positive(repulsion_strength, "repulsion_strength", zero_ok=True),
+    )
+    gradient = torch.empty_like(ends)
+    tails, tail_grad = (part[batch:].view(batch, -1, ends.shape[1]) for part in (ends, gradient))
+    return _edge_loss(ends[:batch], tails, gradient[:batch], tail_grad, options), gradient
+
+
 def gather_rows(table: TensorLike, indices: TensorLike) -> torch.Tensor:
     """Rows of a table picked by index, in the table's dtype.
 
@@ -272,4 +352,41 @@ def gather_rows(table: TensorLike, indices: TensorLike) -> torch.Tensor:
             row_bytes,
             target_of(table),
         )
+    return out
+
+
+def scatter_add(rows: TensorLike, indices: TensorLike, n: int) -> torch.Tensor:
+    """Sums of rows that have an index in common, in their order: the gradient of `gather_rows`.
+
+    On the CPU only, as `unique_nodes`.
+
+    Parameters
+    ----------
+    rows : (m, dim) array
+        Taken as float32.
+    indices : (m,) integer array
+        In [0, n).
+    n : int
+
+    Returns
+    -------
+    float32 tensor (n, dim)
+
+    Raises
+    ------
+    ValueError
+        If lengths differ, an index is out of range or the device is not the CPU.
+    """
+    n = check_integer(n, "n", minimum=0, maximum=MAX_POINTS)
+    rows, indices = as_floats(rows, "rows", 2), as_indices(indices, "indices", 1, n)
+    if rows.device.type != "cpu" or len(rows) != len(indices):
+        raise ValueError(
+            f"rows must be on the CPU and as many as the indices, not {len(rows)} on "
+            f"{rows.device} for {len(indices)}"
+        )
+    check_same_device(rows=rows, indices=indices)
+    out = torch.empty(n, rows.shape[1])
+    _core.scatter_add(
+        out.data_ptr(), rows.data_ptr(), indices.data_ptr(), n, len(rows), rows.shape[1]
+    )
     return out

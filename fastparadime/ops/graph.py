@@ -14,25 +14,18 @@ from fastparadime.ops._checks import (
     as_indices,
     as_non_negative,
     check_same_device,
-    memory_for,
     on_device,
     target_of,
 )
 from fastparadime.types import TensorLike
 from fastparadime.utils.convert import mean_of, to_torch
+from fastparadime.utils.stages import memory_for
 from fastparadime.utils.validate import check_integer, check_option, check_positive
 
 METRICS = (
-    "euclidean",
-    "sqeuclidean",
-    "inner_product",
-    "manhattan",
-    "chebyshev",
-    "minkowski",
-    "canberra",
-    "braycurtis",
-    "jensenshannon",
-)
+    "euclidean", "sqeuclidean", "inner_product", "manhattan", "chebyshev", "minkowski", "canberra",
+    "braycurtis", "jensenshannon",
+)  # fmt: skip
 _OPERATIONS = ("union", "intersection", "mix", "mean")
 
 
@@ -213,8 +206,8 @@ def symmetrize(
     check_same_device(indices=indices, weights=weights, indptr=starts)
     nnz = indices.numel()
     code = 1 if operation == "mean" else 0
-    advice = "Fewer neighbors take less, and the graph of a CPU tensor is built on the CPU."
-    with on_device(weights), memory_for("symmetrize", weights.device, 68 * nnz + 24 * n, advice):
+    advice = "fewer neighbors take less, and the graph of a CPU tensor is built on the CPU"
+    with on_device(weights), memory_for("symmetrize", advice, total=68 * nnz + 24 * n):
         target = target_of(weights)
         size = _core.symmetrize_scratch(n, nnz, target)
         scratch = torch.empty(size, dtype=torch.uint8, device=weights.device)
@@ -260,6 +253,7 @@ def rerank(
     p: float = 2.0,
     first_row: int = 0,
     points: TensorLike | None = None,
+    queries: torch.Tensor | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """True distances of rows to their candidate neighbours, and the k nearest in order.
 
@@ -276,6 +270,8 @@ def rerank(
     points : integer tensor (rows,), optional
         The rows of `X` that the candidates belong to. Close ones in turn find their candidates in
         the cache.
+    queries : float32 tensor (rows, dim), optional
+        Rows beside `X` that the candidates belong to.
 
     Returns
     -------
@@ -294,6 +290,12 @@ def rerank(
         check_same_device(X=X, points=points)
         if len(points) != rows:
             raise ValueError(f"points must name the {rows} rows of candidates, not {len(points)}")
+    elif queries is not None:
+        queries = as_floats(queries, "queries", 2)
+        check_same_device(X=X, queries=queries)
+        if queries.shape != (rows, X.shape[1]):
+            wanted = (rows, X.shape[1])
+            raise ValueError(f"queries must have shape {wanted}, not {tuple(queries.shape)}")
     elif not 0 <= first_row <= len(X) - rows:
         raise ValueError(f"candidates must belong to rows of X, not to {first_row} + {rows} rows")
     with on_device(X):
@@ -304,6 +306,7 @@ def rerank(
             X.data_ptr(),
             candidates.data_ptr(),
             0 if points is None else points.data_ptr(),
+            0 if queries is None else queries.data_ptr(),
             first_row,
             rows,
             count,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 
 import torch
 
@@ -18,11 +18,12 @@ from fastparadime.ops._checks import (
 )
 from fastparadime.ops.graph import Edges
 from fastparadime.types import TensorLike
-from fastparadime.utils.convert import to_torch
+from fastparadime.utils.convert import mean_of, to_torch
 from fastparadime.utils.validate import check_integer, check_positive
 
-_DUE_PER_STEP = 1.0  # edges of a point, on average, in one synchronous step
-_MOST_STEPS = 32  # by default: each has a row start a point
+_DUE_PER_STEP = 2 / 3  # edges sampled by a point, on average, in one synchronous step
+_MOST_STEPS = 32  # by default: each passes over all points
+_MOST_EPOCHS = 2**24  # the schedule counts samples in float32
 # Between calls of the core, an interrupt is noticed and progress reported.
 _MOST_EPOCHS_PER_CALL = 10
 _SAMPLED_PER_CALL = 1e7  # edges, less than a second's work
@@ -44,12 +45,15 @@ def sgd_layout(
     largest_weight: float | None = None,
     steps_per_epoch: int | None = None,
     progress: Callable[[int], object] | None = None,
+    stops: Collection[int] = (),
+    at_stop: Callable[[int, torch.Tensor], object] | None = None,
 ) -> torch.Tensor:
     """Positions after UMAP's stochastic gradient descent on the cross-entropy of a graph.
 
     In each epoch an edge is sampled in proportion to its weight, on UMAP's schedule; the ends of a
     sampled edge attract each other, and its head is repelled by `negative_sample_rate` points
-    drawn uniformly. The step size falls linearly to zero.
+    drawn uniformly. The step size falls linearly to zero. The two directions of an edge are
+    samples of their own, in different parts of the epoch.
 
     Parameters
     ----------
@@ -77,9 +81,14 @@ def sgd_layout(
         The weight of an edge that is sampled in every epoch; the largest one by default.
     steps_per_epoch : int, optional
         Parts of an epoch between which all points see each other's moves; by default so many that
-        one edge of a point is sampled in each on average, at most 32.
+        a point samples two thirds of an edge in each on average, at most 32.
     progress : callable, optional
         Called with the number of epochs done, now and then.
+    stops : collection of int
+        Numbers of epochs done, in [1, n_epochs], at which `at_stop` is called.
+    at_stop : callable, optional
+        Called with the number of epochs done and the positions, float32 (n, dim), which it may
+        change in place.
 
     Returns
     -------
@@ -99,27 +108,26 @@ def sgd_layout(
     start, others, graph, lanes = _checked_arrays(positions, anchors, edges, streams)
     n, dim = start.shape
     curve = (check_positive(a, "a"), check_positive(b, "b"))
-    n_epochs = check_integer(n_epochs, "n_epochs", minimum=0, maximum=2**31 - 1)
+    n_epochs, negatives, seed = _checked_counts(n_epochs, negative_sample_rate, seed)
     size = check_positive(learning_rate, "learning_rate", zero_ok=True)
     strength = check_positive(repulsion_strength, "repulsion_strength", zero_ok=True)
-    negatives = check_integer(
-        negative_sample_rate, "negative_sample_rate", minimum=0, maximum=2**16
-    )
-    seed = check_integer(seed, "seed", minimum=0, maximum=2**64 - 1)
-    rates, due = _sampling_rates(graph.weights, largest_weight, n)
-    steps = _steps(steps_per_epoch, due)
-    indptr, order = _parts(graph.indptr, steps)
-    tails, rates = graph.tails[order], rates[order]
+    stops = {check_integer(stop, "stops", minimum=1, maximum=n_epochs) for stop in stops}
+    largest, sampled = _sampling(graph.weights, largest_weight)
+    steps = _steps(steps_per_epoch, sampled / max(1, n))
     with on_device(start):
-        moved, scratch = start.clone(), torch.empty_like(start)
-        for first, last in _calls(n_epochs, due * n):
+        target = target_of(start)
+        moved, following = start.clone(), torch.empty_like(start)
+        bytes_needed = _core.sgd_layout_scratch(n, len(graph.weights), steps, target)
+        scratch = torch.empty(bytes_needed, dtype=torch.uint8, device=start.device)
+        for first, last in _calls(n_epochs, sampled, stops):
             _core.sgd_layout(
                 moved.data_ptr(),
+                following.data_ptr(),
                 scratch.data_ptr(),
                 0 if anchors is None else others.data_ptr(),
-                indptr.data_ptr(),
-                tails.data_ptr(),
-                rates.data_ptr(),
+                graph.indptr.data_ptr(),
+                graph.tails.data_ptr(),
+                graph.weights.data_ptr(),
                 lanes.data_ptr(),
                 n,
                 dim,
@@ -130,11 +138,14 @@ def sgd_layout(
                 last,
                 n_epochs,
                 size,
+                largest,
                 seed,
                 *curve,
                 strength,
-                target_of(start),
+                target,
             )
+            if at_stop is not None and last in stops:
+                at_stop(last, moved)
             if progress is not None:
                 progress(last)
     return moved
@@ -157,6 +168,14 @@ def _checked_arrays(
         raise ValueError(f"streams must have one entry a point, {n}, not {len(lanes)}")
     check_same_device(positions=start, anchors=others, weights=graph.weights, streams=lanes)
     return start, others, graph, lanes
+
+
+def _checked_counts(n_epochs: int, negatives: int, seed: int) -> tuple[int, int, int]:
+    return (
+        check_integer(n_epochs, "n_epochs", minimum=0, maximum=_MOST_EPOCHS),
+        check_integer(negatives, "negative_sample_rate", minimum=0, maximum=2**16),
+        check_integer(seed, "seed", minimum=0, maximum=2**64 - 1),
+    )
 
 
 def _finite(value: TensorLike, name: str) -> torch.Tensor:
@@ -189,36 +208,16 @@ def _checked_graph(edges: Edges, n: int, tail_count: int) -> Edges:
     return Edges(indptr, edges.heads, tails, weights)
 
 
-def _sampling_rates(
-    weights: torch.Tensor, largest: float | None, n: int
-) -> tuple[torch.Tensor, float]:
-    """Samples of each edge an epoch, in units of 2^-32, and of a point's edges together."""
+def _sampling(weights: torch.Tensor, largest: float | None) -> tuple[float, float]:
+    """The weight of an edge that is sampled in every epoch, and the samples of an epoch."""
     if largest is not None:
         top = check_positive(largest, "largest_weight")
     else:
         top = float(weights.max()) if len(weights) else 0.0
     if top == 0.0:
-        return torch.zeros_like(weights, dtype=torch.int32), 0.0
-    shares = (weights.double() / top).clamp_(max=1.0)
-    rates = (shares * 2.0**32).to(torch.int64).clamp_(max=2**32 - 1)
-    # The core reads the lower 32 bits as an unsigned number.
-    return (rates - (rates >> 31 << 32)).to(torch.int32), float(shares.sum()) / max(1, n)
-
-
-def _parts(indptr: torch.Tensor, steps: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """The graph cut into the parts of an epoch: row starts (steps n + 1,) and the edges' order.
-
-    A part holds a piece of every row, and the parts stand one after the other: a step reads its
-    edges in one sweep.
-    """
-    lengths = indptr.diff()
-    cuts = lengths * torch.arange(steps + 1, device=indptr.device)[:, None] // steps
-    counts = cuts.diff(dim=0).flatten()
-    starts = torch.zeros(len(counts) + 1, dtype=torch.int64, device=indptr.device)
-    starts[1:] = counts.cumsum(0)
-    sources = (indptr[:-1] + cuts[:-1]).flatten() - starts[:-1]
-    order = torch.arange(int(indptr[-1]), device=indptr.device)
-    return starts, order + sources.repeat_interleave(counts)
+        return 1.0, 0.0
+    counted = weights if largest is None else weights.clamp(max=top)
+    return top, float(mean_of(counted)) * len(weights) / top
 
 
 def _steps(wanted: int | None, due: float) -> int:
@@ -227,9 +226,12 @@ def _steps(wanted: int | None, due: float) -> int:
     return check_integer(wanted, "steps_per_epoch", minimum=1, maximum=2**16)
 
 
-def _calls(n_epochs: int, sampled: float) -> Iterator[tuple[int, int]]:
+def _calls(n_epochs: int, sampled: float, stops: Collection[int]) -> Iterator[tuple[int, int]]:
     """First and one past the last epoch of each call of the core, by the edges of an epoch."""
     affordable = int(_SAMPLED_PER_CALL / max(1.0, sampled))
     stride = max(1, min(_MOST_EPOCHS_PER_CALL, affordable))
-    for first in range(0, n_epochs, stride):
-        yield first, min(n_epochs, first + stride)
+    first = 0
+    for end in sorted({*stops, n_epochs}):
+        for start in range(first, end, stride):
+            yield start, min(end, start + stride)
+        first = end

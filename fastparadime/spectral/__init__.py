@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from fastparadime import ops
 from fastparadime.ops import Edges, Segments
 from fastparadime.spectral import _components, _dense
 from fastparadime.spectral._eigenvectors import ComponentSolver, block_width
 from fastparadime.types import Array
+from fastparadime.utils.stages import memory_for
 from fastparadime.utils.validate import check_integer
 
 __all__ = ["spectral_positions"]
@@ -49,10 +49,10 @@ def spectral_positions(edges: Edges, out_dim: int = 2, *, seed: int = 0) -> torc
     wanted and the next five, or is the best of 500 products with the graph.
     """
     out_dim = check_integer(out_dim, "out_dim", minimum=1)
-    n, device = len(edges.indptr) - 1, edges.weights.device
+    n = len(edges.indptr) - 1
     # Four blocks of vectors, the graph by component with the places its edges came from.
     needed = 4 * 8 * n * block_width(out_dim) + 24 * len(edges.tails)
-    with ops.memory_for("the spectral start", device, needed, "Start from 'pca' instead."):
+    with memory_for("the spectral start", "start from 'pca' instead", total=needed):
         return _positions(edges, out_dim, seed)
 
 

@@ -60,7 +60,8 @@ class NormalizeRows(RelationTransform):
             reldata = reldata.to_square_tensor()
         if isinstance(reldata, rd.SparseRelationArray):
             heads, weights = reldata.edges.heads.long(), reldata.values
-            sums = weights.new_zeros(len(reldata.edges.indptr) - 1).index_add(0, heads, weights)
+            # A row at a time: `index_add` adds in any order on a device.
+            sums = torch.segment_reduce(weights, "sum", offsets=reldata.edges.indptr, initial=0)
             return reldata.with_values(weights / sums[heads])
         if isinstance(reldata, rd.NeighborRelationTuple):
             values: Any = reldata.values

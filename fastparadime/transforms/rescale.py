@@ -11,7 +11,7 @@ import torch
 from fastparadime import ops
 from fastparadime.relationdata import RelationData
 from fastparadime.transforms.base import RelationTransform
-from fastparadime.types import Array
+from fastparadime.types import Array, TensorLike
 from fastparadime.utils.convert import to_numpy
 from fastparadime.utils.logging import log
 from fastparadime.utils.validate import check_callable, check_option, check_positive
@@ -38,14 +38,14 @@ class AdaptiveNeighborhoodRescale(RelationTransform):
         self.kernel = check_callable(kernel, "kernel")
         self.find_param = check_callable(find_param, "find_param")
         self.verbose = verbose
-        self._param_values: Array | None = None
+        self._param_values: TensorLike | None = None
 
     @property
     def param_values(self) -> Array:
         """The parameter found for each point (n,), after the transform was called."""
         if self._param_values is None:
             raise AttributeError("Parameter values only available after calling transform.")
-        return self._param_values
+        return to_numpy(self._param_values)
 
     def _set_root_scalar_defaults(self) -> None:
         """Called before a transform, for subclasses that complete their `kwargs`."""
@@ -67,7 +67,7 @@ class AdaptiveNeighborhoodRescale(RelationTransform):
         if self.verbose:
             log("Calculating probabilities.")
         values, params = self._rescale(neighbors.values)
-        self._param_values = to_numpy(params)
+        self._param_values = params  # to the host only if they are asked for
         return neighbors.with_values(values)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,6 +23,7 @@ _PALETTE = {
     "forest": "#117733", "olive": "#999933", "salmon": "#f4a582", "slate": "#566573",
     "cyan": "#88ccee", "purple": "#aa4499", "lilac": "#d9a8d8", "teal": "#0b4f4a",
 }  # fmt: skip
+LUMA = (0.299, 0.587, 0.114)  # of red, green and blue in brightness, ITU-R BT.601
 _MISSING = (0.75, 0.75, 0.75)  # of points whose continuous label is NaN
 _MAX_FLOAT_CLASSES = 20  # more distinct floats than this are a continuous scale
 _MAX_CLASSES = 3 * len(_PALETTE)  # each colour, darker, lighter; more integers are a scale too
@@ -57,35 +58,70 @@ def coloring_of(
     colormap: Sequence[Any] | None = None,
     labels_to_index: Mapping[Any, int] | None = None,
 ) -> Coloring:
-    from matplotlib.colors import to_rgb, to_rgba_array
-
-    given = None if colormap is None else to_rgba_array(list(colormap))[:, :3]
+    """Colours by labels, whose kind and number say whether they are classes or a scale."""
+    given = None if colormap is None else color_table(colormap)
     if labels is None:
-        first = to_rgb(_PALETTE["blue"]) if given is None else given[0]
-        return Coloring(np.array([first]), np.zeros(n, np.intp))
-    values = _check_labels(labels, n)
+        return one_color(n, None if given is None else given[0])
+    values = check_labels(labels, n)
     classes, codes = np.unique(values, return_inverse=True)
     most = {"f": _MAX_FLOAT_CLASSES, "i": _MAX_CLASSES, "u": _MAX_CLASSES}.get(values.dtype.kind, n)
     if labels_to_index is None and len(classes) > most:
-        return _continuous(values, given)
-    table = _class_colors(len(classes)) if given is None else given
-    if labels_to_index is None:
-        indices = np.arange(len(classes))
-    else:
-        if given is None:
-            table = _class_colors(1 + max(labels_to_index.values(), default=0))
+        return color_scale(values, given)
+    return color_classes(classes, codes, given, labels_to_index)
+
+
+def color_table(colors: Sequence[Any]) -> Array:
+    """Colours of any of matplotlib's forms as rows of red, green and blue, in [0, 1]."""
+    from matplotlib.colors import to_rgba_array
+
+    table: Array = to_rgba_array(list(colors))[:, :3]
+    return table
+
+
+def one_color(n: int, color: Any = None) -> Coloring:
+    """The same colour for all points, the palette's first unless given."""
+    from matplotlib.colors import to_rgb
+
+    return Coloring(
+        np.array([to_rgb(_PALETTE["blue"] if color is None else color)]), np.zeros(n, np.intp)
+    )
+
+
+def color_classes(
+    classes: Array,
+    codes: Array,
+    table: Array | None = None,
+    labels_to_index: Mapping[Any, int] | None = None,
+) -> Coloring:
+    """A colour for each class, from the palette unless a table is given."""
+    count = len(classes)
+    if labels_to_index is not None:
+        count = 1 + max(labels_to_index.values(), default=0)
         indices = _look_up(classes, labels_to_index)
+    else:
+        indices = np.arange(count)
+    if table is None:
+        table = _class_colors(count)
     if indices.max() >= len(table) or indices.min() < 0:
         raise ValueError(f"colormap has {len(table)} colours, but the labels need more")
     colors = table[indices]
     return Coloring(colors, codes, [(str(c), rgb) for c, rgb in zip(classes, colors, strict=True)])
 
 
-def _check_labels(labels: TensorLike | Sequence[Any], n: int) -> Array:
+def lightened(coloring: Coloring) -> Coloring:
+    """The same classes for a dark background, on which the darkest colours would be lost."""
+    dark = (coloring.table @ LUMA < 0.3)[:, None]
+    table = np.where(dark, 0.5 + 0.5 * coloring.table, coloring.table)
+    entries = [(name, rgb) for (name, _), rgb in zip(coloring.entries, table, strict=True)]
+    return replace(coloring, table=table, entries=entries)
+
+
+def check_labels(labels: TensorLike | Sequence[Any], n: int, name: str = "labels") -> Array:
+    """One value for each of n points, as an array (n,) that can be sorted."""
     values = to_numpy(labels) if hasattr(labels, "detach") else np.asarray(labels)
     if values.shape not in ((n,), (n, 1)):
         raise ValueError(
-            f"labels must have one value for each of the {n} points, but have shape {values.shape}"
+            f"{name} must have one value for each of the {n} points, but have shape {values.shape}"
         )
     # Objects of several types have no order, but their names do.
     return values.ravel().astype(str) if values.dtype.kind == "O" else values.ravel()
@@ -106,10 +142,11 @@ def _class_colors(count: int) -> Array:
     return np.resize(rounds, (max(count, 1), 3))
 
 
-def _continuous(values: Array, given: Array | None) -> Coloring:
+def color_scale(values: Array, table: Array | None = None) -> Coloring:
+    """Colours along a scale, through those of a table unless by `get_colormap`; NaN is grey."""
     from matplotlib.colors import LinearSegmentedColormap
 
-    cmap = get_colormap() if given is None else LinearSegmentedColormap.from_list("given", given)
+    cmap = get_colormap() if table is None else LinearSegmentedColormap.from_list("given", table)
     known = np.isfinite(values)
     low, high = (
         float(f(values[known], initial=np.inf * s)) for f, s in ((np.min, 1), (np.max, -1))

@@ -10,43 +10,51 @@ import numpy as np
 import torch
 
 from fastparadime.types import Array, TensorLike
+from fastparadime.utils import sources
 
 
 def to_numpy(X: TensorLike | Sequence[Any]) -> Array:
-    """The array of a tensor, array or (nested) list.
+    """The array of a tensor, array, (nested) list or source of rows.
 
     Parameters
     ----------
-    X : tensor, array, list or tuple
-        Tensors may live on any device and may require gradients.
+    X : tensor, array, list, tuple or source
+        Tensors may live on any device and may require gradients. A source, such as a dataset of
+        HDF5 or Zarr, is read block by block.
 
     Returns
     -------
     array
-        Of the same shape and dtype; arrays are returned as they are, and the memory of CPU tensors
-        is shared.
+        Of the same shape and dtype, float32 for bfloat16, which numpy lacks; arrays are returned
+        as they are, and the memory of CPU tensors is shared.
 
     Raises
     ------
     TypeError
         For any other type.
+    OSError, ValueError
+        For a source that cannot be read, or ends before its shape says.
     """
     if isinstance(X, torch.Tensor):
-        array: Array = X.detach().cpu().numpy()
+        X = X.detach().cpu()
+        array: Array = (X.float() if X.dtype == torch.bfloat16 else X).numpy()
         return array
     if isinstance(X, np.ndarray):
         return X
     if isinstance(X, (list, tuple)):
         return np.array(X)
+    if sources.is_source(X):
+        return sources.load(X, "the source")
     raise TypeError(_not_convertible(X))
 
 
 def to_torch(X: TensorLike | Sequence[Any]) -> torch.Tensor:
-    """The tensor of an array or (nested) list.
+    """The tensor of an array, (nested) list or source of rows.
 
     Parameters
     ----------
-    X : tensor, array, list or tuple
+    X : tensor, array, list, tuple or source
+        As of `to_numpy`.
 
     Returns
     -------
@@ -61,12 +69,12 @@ def to_torch(X: TensorLike | Sequence[Any]) -> torch.Tensor:
         For any other type, or values that are not numbers.
     ValueError
         For integers beyond int64.
+    OSError, ValueError
+        As of `to_numpy`.
     """
     if isinstance(X, torch.Tensor):
         return X
-    if not isinstance(X, (np.ndarray, list, tuple)):
-        raise TypeError(_not_convertible(X))
-    array = np.asarray(X)
+    array = to_numpy(X)
     if array.dtype.kind == "f":
         array = array.astype(np.float32, copy=False)
     elif array.dtype.kind in "iu":
@@ -78,14 +86,27 @@ def to_torch(X: TensorLike | Sequence[Any]) -> torch.Tensor:
     return share(array)
 
 
+def to_float32(X: TensorLike) -> torch.Tensor:
+    """The float32 tensor of numbers in one pass: itself, or over an array's memory, if it is one.
+
+    Parameters
+    ----------
+    X : tensor or array
+        Of any real dtype.
+    """
+    if not isinstance(X, torch.Tensor):
+        return share(X.astype(np.float32, order="C", copy=False))
+    return X.detach().to(torch.float32).contiguous()
+
+
 def value_range(tensor: torch.Tensor) -> tuple[float, float]:
     """The smallest and largest value of a tensor, which must not be empty; NaN if it holds one."""
     if tensor.device.type == "cpu":
         # On one thread: torch's others would spin beside those of the core for a while.
         values = tensor.numpy()
         return values.min(), values.max()
-    low, high = torch.aminmax(tensor)
-    return low.item(), high.item()
+    low, high = torch.stack(torch.aminmax(tensor)).tolist()  # both in one wait for the device
+    return low, high
 
 
 def mean_of(tensor: torch.Tensor) -> torch.Tensor:

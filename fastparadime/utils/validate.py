@@ -12,10 +12,12 @@ import numpy as np
 import torch
 
 from fastparadime.types import Array, TensorLike
+from fastparadime.utils import sources
 
 _T = TypeVar("_T")
 
 _CHUNK_BYTES = 8 * 2**20  # of rows checked at a time
+_DEVICE_CHUNK_BYTES = 2**30  # there, each chunk is waited for
 _ACCEPTED = "accepted are bool, integer and floating-point values"
 
 
@@ -24,8 +26,9 @@ def check_data(X: Any, name: str = "X", *, min_rows: int = 2) -> TensorLike:
 
     Parameters
     ----------
-    X : (n, d) tensor, array, nested list or data frame
+    X : (n, d) tensor, array, nested list, data frame or source of rows
         Finite bool, integer or floating-point values; memory-mapped arrays are read in chunks.
+        Sources are what `fastparadime.utils.sources.is_source` says.
     name : str
         What errors call it.
     min_rows : int
@@ -34,7 +37,7 @@ def check_data(X: Any, name: str = "X", *, min_rows: int = 2) -> TensorLike:
     Returns
     -------
     tensor or array
-        Tensors and arrays as they are; lists and data frames as arrays.
+        Tensors and arrays as they are; lists, data frames and sources as arrays.
 
     Raises
     ------
@@ -42,13 +45,36 @@ def check_data(X: Any, name: str = "X", *, min_rows: int = 2) -> TensorLike:
         For sparse matrices and dtypes other than those above.
     ValueError
         For other shapes, and for values that are NaN, infinite or beyond float32, naming the first
-        such row.
+        such row; for sources that end before their shape says.
+    OSError
+        For sources that cannot be read.
     """
+    if sources.is_source(X):
+        return load_source(X, name, min_rows=min_rows)
     table = _as_table(X, name)
+    check_form(table, name, min_rows=min_rows)
+    on_device = isinstance(table, torch.Tensor) and table.is_cuda
+    chunk_bytes = _DEVICE_CHUNK_BYTES if on_device else _CHUNK_BYTES
+    rows = max(1, chunk_bytes // (table.shape[1] * table.dtype.itemsize))
+    for start in range(0, len(table), rows):
+        check_finite(table[start : start + rows], name, start)
+    return table
+
+
+def load_source(X: sources.Source, name: str = "X", *, min_rows: int = 2) -> Array:
+    """A source of rows as an array of its dtype, checked as `check_data` does while it is read."""
+    check_form(X, name, min_rows=min_rows)
+    table = np.empty(X.shape, np.dtype(X.dtype))
+    for start, rows in sources.row_blocks(X, name):
+        check_finite(rows, name, start)
+        table[start : start + len(rows)] = rows
+    return table
+
+
+def check_form(table: TensorLike | sources.Source, name: str, *, min_rows: int = 2) -> None:
+    """Raises for a dtype or shape that no table has; no values are read."""
     _check_dtype(table, name)
     _check_shape(table, name, min_rows)
-    _check_finite(table, name)
-    return table
 
 
 def _as_table(X: Any, name: str) -> TensorLike:
@@ -76,17 +102,18 @@ def _as_table(X: Any, name: str) -> TensorLike:
         raise ValueError(f"{name} must be a table, but its rows differ in length") from None
 
 
-def _check_dtype(table: TensorLike, name: str) -> None:
+def _check_dtype(table: TensorLike | sources.Source, name: str) -> None:
     if isinstance(table, torch.Tensor):
         known = not (table.is_complex() or table.is_quantized)
     else:
-        known = table.dtype.kind in "biuf"
+        dtype: Any = table.dtype
+        known = np.dtype(dtype).kind in "biuf"
     if not known:
         hint = " (convert it with .astype(float))" if str(table.dtype) == "object" else ""
         raise TypeError(f"{name} has dtype {table.dtype}{hint}, but {_ACCEPTED}")
 
 
-def _check_shape(table: TensorLike, name: str, min_rows: int) -> None:
+def _check_shape(table: TensorLike | sources.Source, name: str, min_rows: int) -> None:
     shape = tuple(table.shape)
     if shape[:1] == (0,):
         raise ValueError(f"{name} is empty (shape {shape})")
@@ -104,25 +131,21 @@ def _check_shape(table: TensorLike, name: str, min_rows: int) -> None:
         raise ValueError(f"{name} must have at least 1 column, but has shape {shape}")
 
 
-def _check_finite(table: TensorLike, name: str) -> None:
-    if isinstance(table, torch.Tensor):
-        floating = table.is_floating_point()
+def check_finite(rows: TensorLike, name: str, first: int = 0) -> None:
+    """Raises if rows, of which the first has number `first`, hold what is not finite in float32."""
+    if isinstance(rows, torch.Tensor):
+        floating = rows.is_floating_point()
     else:
-        floating = table.dtype.kind == "f"
-    if not floating:
-        return
-    rows = max(1, _CHUNK_BYTES // (table.shape[1] * table.dtype.itemsize))
-    for start in range(0, len(table), rows):
-        chunk = table[start : start + rows]
-        bad = _first_bad_row(chunk)
-        if bad is not None:
-            values = np.asarray(chunk[bad].tolist())
-            with np.errstate(over="ignore"):
-                column = int(np.argmin(np.isfinite(values.astype(np.float32))))
-            raise ValueError(
-                f"{name} must hold finite float32 values, but row {start + bad} has "
-                f"{values[column]} in column {column}: remove or replace such rows"
-            )
+        floating = rows.dtype.kind == "f"
+    bad = _first_bad_row(rows) if floating else None
+    if bad is not None:
+        values = np.asarray(rows[bad].tolist())
+        with np.errstate(over="ignore"):
+            column = int(np.argmin(np.isfinite(values.astype(np.float32))))
+        raise ValueError(
+            f"{name} must hold finite float32 values, but row {first + bad} has "
+            f"{values[column]} in column {column}: remove or replace such rows"
+        )
 
 
 def _first_bad_row(chunk: TensorLike) -> int | None:

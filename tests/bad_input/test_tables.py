@@ -46,7 +46,10 @@ BAD_TABLES: dict[str, tuple[Callable[[], Any], Error, str]] = {
 THREE_D = (lambda: np.zeros((N, 3, 2), np.float32), ValueError, r"two dimensions.*\(40, 3, 2\)")
 
 
-@pytest.mark.parametrize("name", [*BAD_TABLES, "3-D"])
+WITHOUT_SPARSE = [name for name in (*BAD_TABLES, "3-D") if name != "sparse"]  # which `knn` takes
+
+
+@pytest.mark.parametrize("name", WITHOUT_SPARSE)
 def test_tables_of_knn(name: str) -> None:
     make, error, match = {**BAD_TABLES, "3-D": THREE_D}[name]
     with pytest.raises(error, match=match) as caught:
@@ -57,7 +60,8 @@ def test_tables_of_knn(name: str) -> None:
 @pytest.mark.parametrize("name", [*BAD_TABLES, "3-D"])
 def test_tables_of_relations(name: str) -> None:
     make, error, match = {**BAD_TABLES, "3-D": THREE_D}[name]
-    for relation in (relations.NeighborBasedPDist(3), relations.PDist()):
+    takes_sparse = [] if name == "sparse" else [relations.NeighborBasedPDist(3)]
+    for relation in (*takes_sparse, relations.PDist()):
         with pytest.raises(error, match=match):
             relation.compute_relations(make())
         with pytest.raises(AttributeError, match="compute_relations"):

@@ -258,3 +258,23 @@ def test_takes_arrays() -> None:
     assert ops.negative_edge_cross_entropy(*arrays, A, B) == ops.negative_edge_cross_entropy(
         heads, tails, A, B
     )
+
+
+@pytest.mark.parametrize(("batch", "slots", "dim"), [(1, 1, 2), (7, 4, 2), (130, 6, 3)])
+def test_gradients_without_a_graph(batch: int, slots: int, dim: int, device: torch.device) -> None:
+    heads, tails = (part.detach().to(device) for part in random_batch(batch, slots, dim))
+    loss, gradient = ops.negative_edge_gradients(
+        torch.cat((heads, tails.flatten(0, 1))), batch, A, B, repulsion_strength=0.7
+    )
+    heads, tails = heads.requires_grad_(), tails.requires_grad_()
+    expected = ops.negative_edge_cross_entropy(heads, tails, A, B, repulsion_strength=0.7)
+    expected.backward()
+    assert torch.equal(loss, expected.detach())
+    assert torch.equal(gradient[:batch], heads.grad)
+    assert torch.equal(gradient[batch:], tails.grad.flatten(0, 1))
+
+
+def test_ends_of_no_whole_edges() -> None:
+    for rows in (3, 5):
+        with pytest.raises(ValueError, match=f"2 or more rows for each of 3 heads, not {rows}"):
+            ops.negative_edge_gradients(torch.ones(rows, 2), 3, A, B)

@@ -64,6 +64,38 @@ def test_equals_reference(edges: int, n: int, negatives: int, device: torch.devi
         np.testing.assert_array_equal(drawn.tails.cpu(), expected[1])
 
 
+@pytest.mark.parametrize("negatives", [0, 1, 4])
+def test_step_on_the_device_is_the_step(negatives: int, device: torch.device) -> None:
+    parts = (torch.from_numpy(part).to(device) for part in random_edges(300, 40))
+    sampler = ops.EdgeSampler(*parts, 40, seed=9)
+    counter = torch.zeros(1, dtype=torch.int64, device=device)
+    for step in range(3):
+        drawn, expected = (sampler.draw(60, negatives, s) for s in (counter, step))
+        assert all(torch.equal(a, b) for a, b in zip(drawn, expected, strict=True))
+        counter.add_(1)
+
+
+@pytest.mark.parametrize(
+    "step",
+    [torch.zeros(2, dtype=torch.int64), torch.zeros((), dtype=torch.int64), torch.zeros(1)],
+)
+def test_bad_step_tensor(step: torch.Tensor) -> None:
+    with pytest.raises(ValueError, match=r"step must be an integer or an int64 tensor \(1,\)"):
+        ops.EdgeSampler([0], [0], [1.0], 1).draw(1, 1, step)
+
+
+@pytest.mark.cuda
+def test_devices_draw_the_same_edges(cuda: torch.device) -> None:
+    heads, tails, weights = (torch.from_numpy(part) for part in random_edges(20_000, 999))
+    host = ops.EdgeSampler(heads, tails, weights, 999, seed=5)
+    there = ops.EdgeSampler(*(p.to(cuda) for p in (heads, tails, weights)), 999, seed=5)
+    for step in (0, 7, 2**40):
+        pairs = zip(host.draw(3000, 5, step), there.draw(3000, 5, step), strict=True)
+        assert all(torch.equal(a, b.cpu()) for a, b in pairs)
+    with pytest.raises(ValueError, match="arguments must be on one device, not step on cpu"):
+        there.draw(1, 1, torch.zeros(1, dtype=torch.int64))
+
+
 @pytest.mark.parametrize("spread", [0.0, 1.0, 8.0])
 def test_skewed_weights_equal_reference(spread: float, device: torch.device) -> None:
     rng = np.random.default_rng(3)

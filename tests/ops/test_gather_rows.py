@@ -130,3 +130,22 @@ def test_devices_must_agree(device: torch.device) -> None:
     table, indices = torch.ones((3, 2), device=device), torch.zeros(1, dtype=torch.int64)
     with pytest.raises(ValueError, match=r"one device, not table on cuda.* indices on cpu"):
         ops.gather_rows(table, indices)
+
+
+@pytest.mark.parametrize(("m", "n", "dim"), [(0, 4, 2), (1, 1, 1), (500, 7, 2), (300, 400, 5)])
+def test_scatter_add_is_the_gradient_of_gather_rows(m: int, n: int, dim: int) -> None:
+    indices, rows = random_indices(m, n), torch.randn(m, dim)
+    summed = ops.scatter_add(rows, indices, n)
+    expected = torch.zeros(n, dim, dtype=torch.float64).index_add_(0, indices, rows.double())
+    torch.testing.assert_close(summed.double(), expected, rtol=1e-5, atol=1e-5)
+    table = torch.randn(n, dim)
+    # <gather(table), rows> = <table, scatter_add(rows)>
+    left, right = (ops.gather_rows(table, indices) * rows).sum(), (table * summed).sum()
+    torch.testing.assert_close(left, right, rtol=1e-4, atol=1e-3)
+
+
+def test_scatter_add_of_bad_input() -> None:
+    with pytest.raises(ValueError, match=r"indices must lie in \[0, 2\), but holds 2"):
+        ops.scatter_add(torch.ones(1, 2), [2], 2)
+    with pytest.raises(ValueError, match="as many as the indices, not 3 on cpu for 1"):
+        ops.scatter_add(torch.ones(3, 2), [0], 2)

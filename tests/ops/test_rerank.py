@@ -218,3 +218,17 @@ def test_devices_must_agree() -> None:
     X, candidates = torch.ones((3, 2), device="meta"), torch.tensor([[1]])
     with pytest.raises(ValueError, match="one device, not X on meta, candidates on cpu"):
         ops.rerank(X, candidates, 1)
+
+
+@pytest.mark.parametrize("metric", ["euclidean", "manhattan"])
+def test_queries_beside_the_table(metric: str, device: torch.device) -> None:
+    points, candidates = random_points(60, 9, metric), random_candidates(20, 25, 40)
+    table, queries, found = (
+        torch.from_numpy(part).to(device) for part in (points[:40], points[40:], candidates)
+    )
+    beside = ops.rerank(table, found, 5, metric, queries=queries)
+    below = ops.rerank(torch.cat([table, queries]), found, 5, metric, first_row=40)
+    for part, same in zip(beside, below, strict=True):
+        assert torch.equal(part, same)
+    with pytest.raises(ValueError, match=r"queries must have shape \(20, 9\), not \(19, 9\)"):
+        ops.rerank(table, found, 5, metric, queries=queries[1:])

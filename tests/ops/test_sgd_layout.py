@@ -75,6 +75,17 @@ def test_options(options: dict[str, Any], device: torch.device) -> None:
     np.testing.assert_allclose(result.cpu().double(), truth, rtol=0, atol=2e-5)
 
 
+@pytest.mark.parametrize("steps", [1, 3, 4])
+def test_a_sample_moves_both_ends_alike(steps: int, device: torch.device) -> None:
+    # Without negatives every move has its opposite in the same step, so the mean stays.
+    edges, start = random_graph(300, 5, device=device), random_positions(300, 2)
+    places = torch.from_numpy(start).to(device)
+    options = {"negative_sample_rate": 0, "learning_rate": 0.02}
+    result = ops.sgd_layout(places, edges, A, B, 3, steps_per_epoch=steps, **options)
+    assert float((result - places).abs().max()) > 0.1
+    np.testing.assert_allclose(result.mean(dim=0).cpu(), start.mean(axis=0), rtol=0, atol=1e-5)
+
+
 def test_anchors_stay_and_attract_once(device: torch.device) -> None:
     rng = np.random.default_rng(3)
     anchors, start = random_positions(30, 2, seed=1), random_positions(8, 2)
@@ -124,12 +135,12 @@ def test_streams_make_a_point_independent_of_its_place() -> None:
     assert torch.equal(run(np.array([13])), whole[13:14])
 
 
-@pytest.mark.parametrize(("weight", "samples"), [(1.0, 99), (0.5, 50), (0.301, 30), (0.009, 0)])
+@pytest.mark.parametrize(("weight", "samples"), [(1.0, 100), (0.5, 50), (0.301, 30), (0.009, 0)])
 def test_samples_are_in_proportion_to_weights(
     weight: float, samples: int, device: torch.device
 ) -> None:
     # One point and an anchor: at a = 1, b = 1 a sample of the edge moves it by 2 d / (1 + d^2),
-    # 1e-6 at d = 1 and this step size. The largest weight misses the first of a hundred epochs.
+    # 1e-6 at d = 1 and this step size.
     indptr, tails = torch.tensor([0, 1]), torch.zeros(1, dtype=torch.int32)
     edges = ops.Edges(indptr, tails, tails, torch.tensor([weight]))
     start, anchor = np.zeros((1, 1), np.float32), np.ones((1, 1), np.float32)
@@ -140,8 +151,7 @@ def test_samples_are_in_proportion_to_weights(
         anchors=places[1], negative_sample_rate=0, learning_rate=1e-6, largest_weight=1.0,
     )  # fmt: skip
     epochs = np.arange(100)
-    share = min(int(weight * 2**32), 2**32 - 1)
-    due = ((epochs + 1) * share >> 32) > (epochs * share >> 32)
+    due = np.floor((epochs + 1) * weight) > np.floor(epochs * weight)
     assert due.sum() == samples
     np.testing.assert_allclose(float(result), 1e-6 * (1 - epochs / 100)[due].sum(), rtol=1e-3)
 
@@ -256,3 +266,21 @@ def test_bad_input(change: dict[str, Any], message: str) -> None:
     arguments = {"positions": START, "edges": GRAPH, "a": A, "b": B, "n_epochs": 2, **change}
     with pytest.raises(ValueError, match=message):
         ops.sgd_layout(**arguments)
+
+
+def test_stops_see_and_change_the_positions() -> None:
+    edges, start = random_graph(40, 4), random_positions(40, 2)
+    seen: dict[int, torch.Tensor] = {}
+    final = ops.sgd_layout(
+        start, edges, A, B, 23, stops=[5, 16, 23], at_stop=lambda e, x: seen.update({e: x.clone()})
+    )
+    assert torch.equal(final, ops.sgd_layout(start, edges, A, B, 23))
+    assert list(seen) == [5, 16, 23]
+    assert torch.equal(seen[23], final)
+    assert not torch.equal(seen[5], seen[16])
+    changed = ops.sgd_layout(
+        start, edges, A, B, 23, stops=[23], at_stop=lambda _, x: x.mul_(2), steps_per_epoch=1
+    )
+    assert torch.equal(changed, 2 * ops.sgd_layout(start, edges, A, B, 23, steps_per_epoch=1))
+    with pytest.raises(ValueError, match=r"stops must be an integer in \[1, 23\], not 24"):
+        ops.sgd_layout(start, edges, A, B, 23, stops=[24])

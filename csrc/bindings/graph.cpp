@@ -1,25 +1,13 @@
-// The Python module: one def an operation, from addresses and sizes to its argument struct.
+// From neighbours to the graph and what is solved on it, one def an operation.
 #include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
 
 #include <cstdint>
-#include <string>
 
-#include "dispatch.h"
+#include "../dispatch.h"
+#include "common.h"
 
-namespace py = pybind11;
-using namespace py::literals;
-using namespace fpd;
-
-namespace {
-
-using Address = std::uintptr_t;
-using Index = std::int64_t;
-const auto no_gil = py::call_guard<py::gil_scoped_release>();
-
-template <typename T>
-T* at(Address address) {
-  return reinterpret_cast<T*>(address);
-}
+namespace fpd {
 
 void bind_graph(py::module_& m) {
   m.def(
@@ -37,7 +25,7 @@ void bind_graph(py::module_& m) {
                     {target_sum, local_connectivity, counted}},
                    target);
       },
-      no_gil, "Membership strengths, rho and sigma of kNN distances.");
+      NoGil(), "Membership strengths, rho and sigma of kNN distances.");
   m.def(
       "perplexity",
       [](Address weights, Address beta, Address distances, Index n, Index k, float target_nats,
@@ -45,7 +33,7 @@ void bind_graph(py::module_& m) {
         perplexity({at<float>(weights), at<float>(beta), at<float>(distances), n, k, target_nats},
                    target);
       },
-      no_gil, "Conditional probabilities and precisions of kNN distances.");
+      NoGil(), "Conditional probabilities and precisions of kNN distances.");
   m.def("symmetrize_scratch", &symmetrize_scratch, "Bytes of scratch that symmetrize takes.");
   const auto symmetrize_args = [](Address indptr, Address heads, Address tails, Address weights,
                                   Address scratch, Address graph_indptr, Address graph_indices,
@@ -71,7 +59,7 @@ void bind_graph(py::module_& m) {
                                         graph_weights, n, nnz, operation, mix_ratio),
                         target);
       },
-      no_gil, "Sorts both directions of a graph and counts the rows of their join.");
+      NoGil(), "Sorts both directions of a graph and counts the rows of their join.");
   m.def(
       "symmetrize_fill",
       [=](Address indptr, Address heads, Address tails, Address weights, Address scratch, Index n,
@@ -80,7 +68,7 @@ void bind_graph(py::module_& m) {
                                         operation, mix_ratio),
                         target);
       },
-      no_gil, "Writes the edges that symmetrize_plan counted.");
+      NoGil(), "Writes the edges that symmetrize_plan counted.");
   m.def(
       "subgraph",
       [](Address out, Address points, Address places, Address indptr, Address indices,
@@ -89,18 +77,18 @@ void bind_graph(py::module_& m) {
                   at<Index>(indptr), at<std::int32_t>(indices), at<float>(weights), m},
                  target);
       },
-      no_gil, "The square matrix of edges among some points.");
+      NoGil(), "The square matrix of edges among some points.");
   m.def(
       "rerank",
       [](Address indices, Address distances, Address X, Address candidates, Address points,
-         Index first_row, Index rows, Index count, Index dim, Index k, int metric, float p,
-         const Target& target) {
+         Address queries, Index first_row, Index rows, Index count, Index dim, Index k, int metric,
+         float p, const Target& target) {
         rerank({at<std::int32_t>(indices), at<float>(distances), at<float>(X),
-                at<std::int32_t>(candidates), at<std::int32_t>(points), first_row, rows, count, dim,
-                k, static_cast<Metric>(metric), p},
+                at<std::int32_t>(candidates), at<std::int32_t>(points), at<float>(queries),
+                first_row, rows, count, dim, k, static_cast<Metric>(metric), p},
                target);
       },
-      no_gil, "True distances to candidate neighbours, the k nearest of them in order.");
+      NoGil(), "True distances to candidate neighbours, the k nearest of them in order.");
 }
 
 void bind_algebra(py::module_& m) {
@@ -114,7 +102,7 @@ void bind_algebra(py::module_& m) {
                       at<std::int32_t>(indices), at<float>(weights), n, columns},
                      target);
       },
-      no_gil, "Row- and column-scaled sparse product with dense columns.");
+      NoGil(), "Row- and column-scaled sparse product with dense columns.");
   m.def(
       "segment_gram",
       [](Address out, Address partials, Address x, Address y, Address starts, Address pieces,
@@ -123,7 +111,7 @@ void bind_algebra(py::module_& m) {
                       at<Index>(starts), at<Index>(pieces), piece_count, segments, p, q},
                      target);
       },
-      no_gil, "Products of columns with columns within segments of the rows.");
+      NoGil(), "Products of columns with columns within segments of the rows.");
   m.def(
       "segment_matmul",
       [](Address out, Address x, Address matrices, Address segment_of, Index n, Index p, Index q,
@@ -132,7 +120,7 @@ void bind_algebra(py::module_& m) {
                         at<std::int32_t>(segment_of), n, p, q},
                        target);
       },
-      no_gil, "Rows times the small matrix of their segment.");
+      NoGil(), "Rows times the small matrix of their segment.");
   m.def(
       "nearest_in_tile",
       [](Address bounds, Address indices, Address cosines, Address row_norms, Address norms,
@@ -143,7 +131,35 @@ void bind_algebra(py::module_& m) {
              at<float>(norms), slack, rows, columns, width, first_column},
             target);
       },
-      no_gil, "The nearest columns of a tile of products join each row's list.");
+      NoGil(), "The nearest columns of a tile of products join each row's list.");
+}
+
+void bind_sparse(py::module_& m) {
+  py::class_<SparseRows>(m, "SparseRows")
+      .def(py::init([](Address indptr, Address columns, Address values) {
+             return SparseRows{at<Index>(indptr), at<std::int32_t>(columns), at<float>(values)};
+           }),
+           "indptr"_a, "columns"_a, "values"_a);
+  m.def(
+      "sparse_nearest",
+      [](Address indices, const SparseRows& rows, const SparseRows& by_column, Address alone,
+         Address points, Index queries, Index n, Index count, int metric, const Target& target) {
+        sparse_nearest({at<std::int32_t>(indices), rows, by_column, at<float>(alone),
+                        at<std::int32_t>(points), queries, n, count, static_cast<Metric>(metric)},
+                       target);
+      },
+      NoGil(), "The rows that score best for some sparse rows.");
+  m.def(
+      "sparse_rerank",
+      [](Address indices, Address distances, const SparseRows& rows, Address candidates,
+         Address points, Index queries, Index dim, Index count, Index k, int metric,
+         const Target& target) {
+        sparse_rerank(
+            {at<std::int32_t>(indices), at<float>(distances), rows, at<std::int32_t>(candidates),
+             at<std::int32_t>(points), queries, dim, count, k, static_cast<Metric>(metric)},
+            target);
+      },
+      NoGil(), "True distances of sparse rows to candidates, the k nearest of them in order.");
 }
 
 void bind_descent(py::module_& m) {
@@ -166,28 +182,28 @@ void bind_descent(py::module_& m) {
                       dim, stride},
                      target);
       },
-      no_gil, "Scaled and centred rows times a basis.");
+      NoGil(), "Scaled and centred rows times a basis.");
   m.def(
       "build_forest",
       [](Address orders, const Points& points, Index trees, Index first_tree, Index leaf,
          std::uint64_t seed, const Target& target) {
         build_forest({at<std::int32_t>(orders), points, trees, first_tree, leaf, seed}, target);
       },
-      no_gil, "Random-projection trees, each as an order of the points.");
+      NoGil(), "Random-projection trees, each as an order of the points.");
   m.def(
       "join_leaves",
       [](const NeighborLists& lists, const Points& points, Address order, Index leaf,
          const Target& target) {
         join_leaves({lists, points, at<std::int32_t>(order), leaf}, target);
       },
-      no_gil, "Neighbours within the leaves of a tree.");
+      NoGil(), "Neighbours within the leaves of a tree.");
   m.def(
       "reverse_lists",
       [](Address reverse, const NeighborLists& lists, Index n, Index reach, int round,
          const Target& target) {
         reverse_lists({at<std::int32_t>(reverse), lists, n, reach, round}, target);
       },
-      no_gil, "Who lists a point among its neighbours.");
+      NoGil(), "Who lists a point among its neighbours.");
   m.def(
       "nn_descent",
       [](const NeighborLists& lists, const Points& points, Address reverse, Index reach,
@@ -195,126 +211,7 @@ void bind_descent(py::module_& m) {
         return nn_descent({lists, points, at<std::int32_t>(reverse), reach, first, last, round},
                           target);
       },
-      no_gil, "Neighbours among the neighbours of neighbours; returns how many are new.");
+      NoGil(), "Neighbours among the neighbours of neighbours; returns how many are new.");
 }
 
-void bind_training(py::module_& m) {
-  m.def("edge_table_scratch", &edge_table_scratch, "Bytes of scratch that edge_table takes.");
-  m.def(
-      "edge_table",
-      [](Address cumulative, Address guide, Address scratch, Address weights, Index size,
-         int guide_bits, double scale, const Target& target) {
-        edge_table({at<Index>(cumulative), at<Index>(guide), at<void>(scratch), at<float>(weights),
-                    size, guide_bits, scale},
-                   target);
-      },
-      no_gil, "Running sums of quantised weights with their guide table.");
-  m.def(
-      "edge_draw",
-      [](Address heads, Address tails, Address cumulative, Address guide, Index size,
-         int guide_bits, Address edge_heads, Address edge_tails, Index batch, int negatives,
-         Index n, std::uint64_t seed, std::uint64_t step, const Target& target) {
-        edge_draw({at<std::int32_t>(heads),
-                   at<std::int32_t>(tails),
-                   {at<Index>(cumulative), at<Index>(guide), size, guide_bits},
-                   at<std::int32_t>(edge_heads),
-                   at<std::int32_t>(edge_tails),
-                   batch,
-                   negatives,
-                   n,
-                   seed,
-                   step},
-                  target);
-      },
-      no_gil, "Positive edges by weight and uniform negative tails.");
-  m.def(
-      "unique_nodes",
-      [](Address nodes, Address positions, Address ids, Index size) {
-        return cpu::unique_nodes(
-            {at<std::int32_t>(nodes), at<std::int32_t>(positions), at<std::int32_t>(ids), size});
-      },
-      no_gil, "Distinct ids in order of appearance; returns how many.");
-  m.def(
-      "edge_loss",
-      [](Address loss, Address head_grad, Address tail_grad, Address partials, Address heads,
-         Address tails, Index batch, Index slots, Index dim, float a, float b, float epsilon,
-         float repulsion_strength, const Target& target) {
-        edge_loss({at<float>(loss),
-                   at<float>(head_grad),
-                   at<float>(tail_grad),
-                   at<double>(partials),
-                   at<float>(heads),
-                   at<float>(tails),
-                   batch,
-                   slots,
-                   dim,
-                   {{a, b}, epsilon, repulsion_strength}},
-                  target);
-      },
-      no_gil, "Mean cross-entropy of a negative-sampled batch and its gradients.");
-  m.def(
-      "gather_rows",
-      [](Address out, Address table, Address indices, Index m_rows, Index row_bytes,
-         const Target& target) {
-        gather_rows({at<std::uint8_t>(out), at<std::uint8_t>(table), at<std::int32_t>(indices),
-                     m_rows, row_bytes},
-                    target);
-      },
-      no_gil, "Rows of a table picked by index.");
-}
-
-void bind_layout(py::module_& m) {
-  m.def(
-      "sgd_layout",
-      [](Address positions, Address scratch, Address anchors, Address indptr, Address tails,
-         Address rates, Address streams, Index n, Index dim, Index tail_count, int negatives,
-         int steps_per_epoch, Index first_epoch, Index last_epoch, Index n_epochs,
-         float learning_rate, std::uint64_t seed, float a, float b, float repulsion_strength,
-         const Target& target) {
-        sgd_layout({at<float>(positions),
-                    at<float>(scratch),
-                    at<float>(anchors),
-                    at<Index>(indptr),
-                    at<std::int32_t>(tails),
-                    at<std::uint32_t>(rates),
-                    at<std::uint32_t>(streams),
-                    n,
-                    dim,
-                    tail_count,
-                    negatives,
-                    steps_per_epoch,
-                    first_epoch,
-                    last_epoch,
-                    n_epochs,
-                    learning_rate,
-                    seed,
-                    {{a, b}, repulsion_strength}},
-                   target);
-      },
-      no_gil, "Epochs of UMAP's stochastic layout, on positions in place.");
-}
-
-}  // namespace
-
-PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
-  m.doc() = "Native operations of fastparadime; fastparadime.ops is their only caller.";
-  py::class_<Target>(m, "Target")
-      .def(py::init([](const std::string& device, int threads, Address stream) {
-             return Target{device == "cuda" ? Device::cuda : Device::cpu, threads,
-                           at<void>(stream)};
-           }),
-           "device"_a, "threads"_a, "stream"_a = 0);
-  m.attr("version") = FPD_VERSION;
-  m.attr("compiler") = FPD_COMPILER;
-  m.attr("simd_level") = cpu::simd_level();
-  m.attr("cuda_version") = FPD_CUDA_VERSION;
-  m.attr("cuda_architectures") = FPD_CUDA_ARCHITECTURES;
-  m.attr("kListUnit") = kListUnit;
-  m.attr("kListMost") = kListMost;
-  m.attr("kHeadsPerPartial") = kHeadsPerPartial;
-  bind_graph(m);
-  bind_algebra(m);
-  bind_descent(m);
-  bind_training(m);
-  bind_layout(m);
-}
+}  // namespace fpd

@@ -1,15 +1,12 @@
-"""Every native operation in plain float64 numpy: the definition, and the oracle of the tests.
-
-Slow by design. Nothing in the package imports this module.
-"""
+"""Neighbours, rescaling, symmetrization, draws and the loss."""
 
 from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
+from fastparadime.reference.kinds import Floats, Ints
+from fastparadime.reference.philox import philox
 
 _SIGMA_SHARE = 1e-3
 _BISECTIONS = 200
@@ -99,18 +96,6 @@ def symmetrize(
     joined = mean if operation == "mean" else ratio * union + (1 - ratio) * product
     out_heads, out_tails = np.nonzero(joined)
     return out_heads, out_tails, joined[out_heads, out_tails]
-
-
-def philox(seed: int, step: int, lane: int, block: int) -> tuple[int, int]:
-    """The two 64-bit words of Philox4x32-10 for counter (lane, block, step) and key seed."""
-    mask = 0xFFFFFFFF
-    c = [lane & mask, block & mask, step & mask, step >> 32]
-    k = [seed & mask, seed >> 32]
-    for _ in range(10):
-        p0, p1 = 0xD2511F53 * c[0], 0xCD9E8D57 * c[2]
-        c = [(p1 >> 32) ^ c[1] ^ k[0], p1 & mask, (p0 >> 32) ^ c[3] ^ k[1], p0 & mask]
-        k = [(k[0] + 0x9E3779B9) & mask, (k[1] + 0xBB67AE85) & mask]
-    return (c[1] << 32) | c[0], (c[3] << 32) | c[2]
 
 
 def draw_edges(
@@ -246,63 +231,3 @@ def subgraph(n: int, heads: Ints, tails: Ints, weights: Floats, points: Ints) ->
     dense[heads, tails] = weights
     points = np.asarray(points, dtype=np.int64)
     return dense[np.ix_(points, points)]
-
-
-def _layout_factor(difference: Floats, a: float, b: float, strength: float | None) -> float:
-    """Of the difference in a head's move: an attraction, or a repulsion of this strength."""
-    d2 = float(difference @ difference)
-    power = float(a * (d2 + 1e-12) ** b)
-    if strength is None:
-        return -2 * b * power / ((d2 + 1e-12) * (1 + power))
-    return 2 * strength * b / ((0.001 + d2) * (1 + power))
-
-
-def sgd_layout(
-    positions: Floats,
-    indptr: Ints,
-    tails: Ints,
-    weights: Floats,
-    a: float,
-    b: float,
-    n_epochs: int,
-    steps_per_epoch: int,
-    *,
-    learning_rate: float = 1.0,
-    repulsion_strength: float = 1.0,
-    negatives: int = 5,
-    seed: int = 0,
-    anchors: Floats | None = None,
-) -> Floats:
-    """Positions after the epochs: in each, one synchronous step for each part of every row."""
-    now = np.asarray(positions, dtype=np.float64)
-    shares = weights / weights.max()
-    blocks = -(-negatives // 4)
-    for step in range(n_epochs * steps_per_epoch):
-        epoch, part = divmod(step, steps_per_epoch)
-        others = now if anchors is None else np.asarray(anchors, dtype=np.float64)
-        sums = np.zeros_like(now)
-        for i in range(len(now)):
-            length = int(indptr[i + 1] - indptr[i])
-            first, last = (length * p // steps_per_epoch for p in (part, part + 1))
-            for place in range(first, last):
-                edge = indptr[i] + place
-                # An edge of the largest weight is a 2^-32 short of one sample an epoch.
-                share = min(int(shares[edge] * 2**32), 2**32 - 1)
-                if (epoch + 1) * share >> 32 == epoch * share >> 32:
-                    continue
-                words = [
-                    w >> shift & 0xFFFFFFFF
-                    for block in range(blocks)
-                    for w in philox(seed, step, i, (place - first) * blocks + block)
-                    for shift in (0, 32)
-                ]
-                drawn = [(w * len(others)) >> 32 for w in words[:negatives]]
-                scales = [2.0 if anchors is None else 1.0] + [1.0] * negatives
-                for slot, j in enumerate([int(tails[edge]), *drawn]):
-                    difference = now[i] - others[j]
-                    strength = repulsion_strength if slot else None
-                    term = _layout_factor(difference, a, b, strength) * difference
-                    sums[i] += scales[slot] * np.clip(term, -4, 4)
-        size = learning_rate * (1 - epoch / n_epochs)
-        now = now + size * np.clip(sums, -8, 8)
-    return now

@@ -1,0 +1,205 @@
+"""How near the layout is to umap-learn's: both from one graph and one start, over seeds.
+
+    python bench/bench_fidelity.py --mnist mnist.npz [--data digits garments mnist5000 mnist70000]
+    python bench/bench_fidelity.py --mnist mnist.npz --held-out
+
+cross-entropy   what UMAP minimises, by point, without the terms that no position changes: the
+                attraction of all edges, and the repulsion of all pairs that hold one of at most
+                5,000 rows (of n, if there are more: then its standard error stands beside it)
+trust15, preserve15, acc5   trustworthiness, share of 15 nearest neighbours kept, accuracy of 5
+                nearest neighbours, on at most 5,000 rows
+far             the largest distance of a coordinate from its median, in interquartile ranges
+
+`--held-out` fits the first 60,000 images and places the other 10,000 by `transform`.
+"""
+
+import argparse
+import time
+
+import numpy as np
+import torch
+
+from fastparadime import UMAP, ops
+from fastparadime.transforms import find_ab
+
+MEASURES = ("attraction", "repulsion", "cross-entropy", "trust15", "preserve15", "acc5", "far")
+ROWS = 5_000
+A, B = find_ab(min_dist=0.1, spread=1.0)
+
+
+def garments(n=10_000, side=28, kinds=10):
+    """A stand-in for Fashion-MNIST, which no package carries: ten kinds of warped silhouettes, two
+    each of five outlines, filled with textures of low rank that the kinds share."""
+    rng = np.random.default_rng(0)
+    grid = np.stack(np.meshgrid(*[np.linspace(-1, 1, side)] * 2, indexing="ij"))
+
+    def waves(count, frequency):
+        directions = rng.normal(scale=frequency, size=(count, 2))
+        phases = rng.uniform(0, 2 * np.pi, (count, 1, 1))
+        return np.sin(np.einsum("cd,dxy->cxy", directions, grid) + phases)
+
+    outlines, textures = waves(5 * 4, 2.5).reshape(5, 4, side, side).sum(1), waves(12, 6.0)
+    details = waves(kinds, 4.0)
+    labels = rng.integers(0, kinds, n)
+    images = np.empty((n, side, side), np.float32)
+    for i, kind in enumerate(labels):
+        outline = outlines[kind // 2] + 0.3 * details[kind]
+        shift = rng.integers(-2, 3, 2)
+        inside = 1 / (1 + np.exp(-6 * (np.roll(outline, shift, (0, 1)) + 0.3 * rng.normal())))
+        texture = np.tensordot(rng.normal(scale=0.25, size=len(textures)), textures, 1)
+        images[i] = inside * (rng.uniform(0.4, 1) + 0.3 * texture)
+    images += rng.normal(scale=0.02, size=images.shape).astype(np.float32)
+    return np.clip(images, 0, 1).reshape(n, -1), labels
+
+
+def load(name, mnist):
+    if name == "digits":
+        from sklearn.datasets import load_digits
+
+        X, labels = load_digits(return_X_y=True)
+        return (X / 16).astype(np.float32), labels
+    if name == "garments":
+        return garments()
+    with np.load(mnist) as archive:
+        images, labels = (archive[part][: int(name[5:])] for part in ("images", "labels"))
+    return images.reshape(len(images), -1).astype(np.float32) / 255, labels
+
+
+def own_layout(start, graph, epochs, seed):
+    indptr, tails = graph.indptr.astype(np.int64), graph.indices.astype(np.int32)
+    heads = np.repeat(np.arange(len(start), dtype=np.int32), np.diff(indptr))
+    edges = ops.Edges(*(torch.from_numpy(part) for part in (indptr, heads, tails, graph.data)))
+    return ops.sgd_layout(start, edges, A, B, epochs, seed=seed).numpy()
+
+
+def umap_layout(start, graph, epochs, seed):
+    from umap.layouts import optimize_layout_euclidean
+    from umap.umap_ import make_epochs_per_sample
+
+    edges = graph.tocoo()
+    kept = edges.data >= edges.data.max() / epochs
+    heads, tails = (part[kept].astype(np.int32) for part in (edges.row, edges.col))
+    state = np.random.RandomState(seed).randint(-(2**31) + 1, 2**31 - 1, 3).astype(np.int64)
+    positions = start.copy()
+    return optimize_layout_euclidean(
+        positions, positions, heads, tails, epochs, len(start),
+        make_epochs_per_sample(edges.data[kept], epochs), A, B, state,
+        move_other=True, tqdm_kwds={"disable": True},
+    )  # fmt: skip
+
+
+def log_terms(d2):
+    """-log q and -log(1 - q) of squared distances."""
+    power = A * d2.clamp_min(1e-12) ** B
+    return torch.log1p(power), torch.log1p(1 / power)
+
+
+def cross_entropy(Y, graph, rows):
+    """Attraction and repulsion by point, and the repulsion's standard error."""
+    Y = torch.from_numpy(np.asarray(Y, np.float64))
+    n, edges = len(Y), graph.tocoo()
+    heads, tails = (torch.from_numpy(part.astype(np.int64)) for part in (edges.row, edges.col))
+    weights = torch.from_numpy(edges.data.astype(np.float64))
+    near, far = log_terms((Y[heads] - Y[tails]).square().sum(1))
+    attraction = float((weights * near).sum()) / n
+    of_rows = []
+    for block in torch.from_numpy(rows).split(200):
+        d2 = (Y[block, None] - Y[None]).square().sum(2)
+        terms = log_terms(d2)[1]
+        terms[torch.arange(len(block)), block] = 0.0
+        of_rows.append(terms.sum(1))
+    pairs = torch.cat(of_rows)
+    error = float(pairs.std()) / len(rows) ** 0.5 if len(rows) < n else 0.0
+    return attraction, float(pairs.mean()) - float((weights * far).sum()) / n, error
+
+
+class Judge:
+    """The measures of embeddings of one table, on the same rows for all."""
+
+    def __init__(self, X, labels, graph):
+        from sklearn.neighbors import NearestNeighbors
+
+        self.X, self.labels, self.graph = X, labels, graph
+        self.rows = np.sort(np.random.default_rng(0).permutation(len(X))[:ROWS])
+        self._search = lambda data: NearestNeighbors(n_neighbors=16).fit(data)
+        self.near = self._neighbors(X)
+
+    def _neighbors(self, data):
+        found = self._search(data).kneighbors(data[self.rows], return_distance=False)
+        return [set(row[row != i][:15]) for i, row in zip(self.rows, found, strict=True)]
+
+    def __call__(self, Y):
+        from sklearn.manifold import trustworthiness
+        from sklearn.model_selection import cross_val_score
+        from sklearn.neighbors import KNeighborsClassifier
+
+        rows = self.rows
+        attraction, repulsion, error = cross_entropy(Y, self.graph, rows)
+        kept = zip(self.near, self._neighbors(Y), strict=True)
+        accuracy = cross_val_score(KNeighborsClassifier(5), Y[rows], self.labels[rows], cv=10)
+        low, middle, high = np.percentile(Y, (25, 50, 75), axis=0)
+        return {
+            "attraction": attraction,
+            "repulsion": repulsion,
+            "cross-entropy": attraction + repulsion,
+            "error": error,
+            "trust15": trustworthiness(self.X[rows], Y[rows], n_neighbors=15),
+            "preserve15": np.mean([len(a & b) / 15 for a, b in kept]),
+            "acc5": accuracy.mean(),
+            "far": float((np.abs(Y - middle) / (high - low)).max()),
+        }
+
+
+def compare(name, mnist, seeds):
+    X, labels = load(name, mnist)
+    started = UMAP(n_epochs=0, random_state=0).fit(X)
+    start, graph = started.embedding_, started.graph_
+    judge = Judge(X, labels, graph)
+    epochs = 200 if len(X) > 10_000 else 500
+    print(f"\n{name}, {X.shape}, {epochs} epochs, mean of {seeds} seeds (least to most)")
+    means = {}
+    for label, layout in (("umap-learn", umap_layout), ("fastparadime", own_layout)):
+        found = [judge(layout(start, graph, epochs, seed)) for seed in range(seeds)]
+        columns = {measure: [run[measure] for run in found] for measure in found[0]}
+        means[label] = {measure: np.mean(column) for measure, column in columns.items()}
+        shown = [
+            f"{measure} {np.mean(columns[measure]):.4f} "
+            f"({min(columns[measure]):.4f} to {max(columns[measure]):.4f})"
+            for measure in MEASURES
+        ]
+        print(f"{label:<13}{'; '.join(shown)}; standard error {means[label]['error']:.1f}")
+    ratio = means["fastparadime"]["cross-entropy"] / means["umap-learn"]["cross-entropy"]
+    print(f"cross-entropy, ratio of the means: {ratio:.4f}")
+
+
+def held_out(mnist, seeds):
+    from sklearn.neighbors import KNeighborsClassifier
+
+    X, labels = load("mnist70000", mnist)
+    for seed in range(seeds):
+        estimator = UMAP(random_state=seed).fit(X[:60_000])
+        clock = time.perf_counter()
+        placed = estimator.transform(X[60_000:])
+        seconds = time.perf_counter() - clock
+        classifier = KNeighborsClassifier(5).fit(estimator.embedding_, labels[:60_000])
+        accuracy = classifier.score(placed, labels[60_000:])
+        print(f"held out, seed {seed}: acc5 {accuracy:.4f}, transform {seconds:.2f} s")
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--mnist", required=True, help="an .npz with images and labels")
+    choices = ["digits", "garments", "mnist5000", "mnist70000"]
+    parser.add_argument("--data", nargs="+", default=choices, choices=choices)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--held-out", action="store_true")
+    arguments = parser.parse_args()
+    if arguments.held_out:
+        held_out(arguments.mnist, arguments.seeds)
+        return
+    for name in arguments.data:
+        compare(name, arguments.mnist, arguments.seeds)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,53 @@
+"""Every operation once on a CUDA device, at sizes with whole and broken blocks.
+
+For compute-sanitizer, which makes each kernel many times slower.
+"""
+
+import torch
+
+from fastparadime import ops
+
+SIZES = ((2, 1), (4, 2), (300, 15), (1025, 20))
+
+
+def graph_operations(n, k, device):
+    indices = (torch.arange(n)[:, None] + torch.arange(1, k + 1)).to(device) % n
+    distances = torch.rand(n, k, device=device)
+    strengths = [ops.smooth_knn(distances, rule).weights for rule in ("paradime", "umap")]
+    if k > 2:
+        ops.perplexity(distances, k / 2)
+    edges = ops.symmetrize(indices, strengths[0])
+    ops.graph_matmul(edges, torch.rand(n, device=device), torch.rand(n, 3, device=device))
+    ops.subgraph(edges, torch.arange(0, n, 2, device=device))
+    for dim in (2, 7):  # in registers, and beyond
+        ops.sgd_layout(torch.rand(n, dim, device=device), edges, 1.577, 0.895, 3)
+    return indices, edges
+
+
+def training_operations(n, edges, device):
+    if len(edges.weights):
+        step = torch.full((1,), 5, dtype=torch.int64, device=device)
+        sampler = ops.EdgeSampler(edges.heads, edges.tails, edges.weights, n)
+        for number in (5, step):
+            sampler.draw(67, 5, number)
+    heads = torch.rand(67, 2, device=device, requires_grad=True)
+    tails = torch.rand(67, 6, 2, device=device, requires_grad=True)
+    ops.negative_edge_cross_entropy(heads, tails, 1.577, 0.895).backward()
+
+
+def main():
+    device = torch.device("cuda")
+    for n, k in SIZES:
+        indices, edges = graph_operations(n, k, device)
+        training_operations(n, edges, device)
+        for width in (1, 7, 64):  # bytes, words and blocks of 16 bytes
+            table = torch.rand(n, width, device=device)
+            ops.gather_rows(table, indices[:, 0])
+            ops.gather_rows(table.to(torch.uint8), indices[:, 0])
+            ops.rerank(table, indices, k)
+    torch.cuda.synchronize()
+    print("every operation ran")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,81 @@
+// Neighbours among sparse rows by metrics whose sums add over coordinates: scores of all rows
+// through the columns that a query has, and true distances to candidates.
+#pragma once
+
+#include <cstdint>
+
+#include "../math/distance.h"
+
+namespace fpd {
+
+struct SparseRows {
+  const std::int64_t* indptr;   // (n + 1,)
+  const std::int32_t* columns;  // (nnz,) ascending in each row, none twice
+  const float* values;          // (nnz,)
+};
+
+struct SparseNearestArgs {
+  std::int32_t* indices;  // (queries, count) out, nearest first, the query itself among them
+  SparseRows rows;
+  SparseRows by_column;        // the transpose: the rows that have a column, and their values
+  const float* alone;          // (n,) each row's sum of `Distance::add` beside an empty row
+  const std::int32_t* points;  // (queries,)
+  std::int64_t queries;
+  std::int64_t n;
+  std::int64_t count;  // at most n
+  Metric metric;
+};
+
+struct SparseRerankArgs {
+  std::int32_t* indices;  // (queries, k) out, -1 where candidates ran out
+  float* distances;       // (queries, k) out, infinite where candidates ran out
+  SparseRows rows;
+  const std::int32_t* candidates;  // (queries, count), negative entries are empty
+  const std::int32_t* points;      // (queries,) whose candidates they are
+  std::int64_t queries;
+  std::int64_t dim;
+  std::int64_t count;
+  std::int64_t k;
+  Metric metric;
+};
+
+// What a coordinate that both rows have changes in the sum, beside those that one has alone.
+template <typename DistanceType>
+FPD_HD float overlap(const DistanceType& distance, float x, float y) {
+  float both = 0.0f, alone = 0.0f, norm = 0.0f;
+  distance.add(both, norm, x, y);
+  distance.add(alone, norm, x, 0.0f);
+  distance.add(alone, norm, 0.0f, y);
+  return both - alone;
+}
+
+// The sums of a row's coordinates beside those of another: of those that the row has, and, to be
+// taken from the other's sum over all of its own, of what the row takes part in.
+struct SparseSums {
+  float here = 0.0f;
+  double taken = 0.0;  // squares of floats are exact in it, so close rows keep their digits
+  std::int32_t hits = 0;
+
+  template <typename DistanceType>
+  FPD_HD void add(const DistanceType& distance, float x, float y) {
+    float alone = 0.0f, norm = 0.0f;
+    distance.add(here, norm, x, y);
+    distance.add(alone, norm, x, 0.0f);
+    taken += alone;
+    hits += x != 0.0f;
+  }
+
+  // `alone` is the other row's sum over all of its coordinates, of which `size` are not zero.
+  template <typename DistanceType>
+  FPD_HD float finish(const DistanceType& distance, double alone, std::int32_t size) const {
+    const double rest = hits == size ? 0.0 : alone - taken;
+    return distance.finish(static_cast<float>(here + rest), 0.0f);
+  }
+};
+
+namespace cpu {
+void sparse_nearest(const SparseNearestArgs& args, int threads);
+void sparse_rerank(const SparseRerankArgs& args, int threads);
+}  // namespace cpu
+
+}  // namespace fpd

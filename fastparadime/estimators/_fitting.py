@@ -1,0 +1,142 @@
+"""From rows to the graph and the positions of a fit."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from fastparadime import ops
+from fastparadime.estimators import _density, _graph
+from fastparadime.estimators._arranging import Layout, epochs_of
+from fastparadime.estimators._metrics import Space
+from fastparadime.estimators._parameters import Settings, neighbors_given
+from fastparadime.estimators._targets import with_target
+from fastparadime.types import Array
+from fastparadime.utils.logging import log
+
+_FEW_EPOCHS = 10  # up to which umap-learn keeps the edges of the default number
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """The graph of a fit's rows and what it was made from."""
+
+    edges: ops.Edges
+    indices: torch.Tensor  # (n, k) nearest others
+    distances: torch.Tensor  # (n, k)
+    rho: torch.Tensor  # (n,)
+    sigma: torch.Tensor  # (n,)
+    n_neighbors: int  # itself counted
+
+
+class Report:
+    """What a fit says while it runs; nothing unless verbose."""
+
+    def __init__(self, verbose: Any, tqdm_kwds: dict[str, Any] | None) -> None:
+        self.verbose, self.tqdm_kwds = bool(verbose), tqdm_kwds or {}
+
+    def say(self, text: str) -> None:
+        if self.verbose:
+            log(text)
+
+    def bar(self, n_epochs: int) -> AbstractContextManager[Callable[[int], object] | None]:
+        from contextlib import contextmanager, nullcontext
+
+        if not self.verbose:
+            return nullcontext()
+        from tqdm import tqdm
+
+        @contextmanager
+        def shown() -> Any:
+            options = {"desc": "layout", "unit": "epoch", **self.tqdm_kwds}
+            with tqdm(total=n_epochs, **options) as bar:
+                yield lambda done: bar.update(done - bar.n)
+
+        return shown()
+
+
+def fit_graph(
+    rows: Any,
+    target: Array | None,
+    knn: Any,
+    space: Space,
+    settings: Settings,
+    report: Report,
+) -> Fitted:
+    """The fuzzy simplicial set of rows, joined with labels; `knn` may hold given neighbours."""
+    n, wanted = rows.shape[0], settings.n_neighbors
+    if n < 2:
+        raise ValueError("X must have at least 2 distinct rows for unique=True")
+    if wanted > n:
+        warnings.warn(
+            f"n_neighbors is lowered from {wanted} to the {n} points there are", stacklevel=3
+        )
+        wanted = n
+    if neighbors_given(knn):
+        indices, distances = _graph.given_neighbors(knn, n, wanted)
+    else:
+        report.say("UMAP: nearest neighbors")
+        indices, distances = _graph.find_neighbors(rows, wanted - 1, space)
+    report.say("UMAP: fuzzy graph")
+    edges, rho, sigma, removed = _graph.fuzzy_graph(indices, distances, settings)
+    if removed:
+        report.say(f"{removed} neighbors are at the disconnection distance or beyond")
+    if target is not None:
+        edges = with_target(edges, target, settings.target, wanted)
+    return Fitted(edges, indices, distances, rho, sigma, wanted)
+
+
+@dataclass(frozen=True)
+class Positions:
+    """The positions of a fit, float32 (n, dim), NaN for points without an edge."""
+
+    final: Array
+    kept: list[Array] | None  # of `n_epochs` lists
+    radii: tuple[Array, Array] | None  # log local radii in the data and in the embedding
+
+
+def lay_out(
+    start: Array,
+    fitted: Fitted,
+    settings: Settings,
+    report: Report,
+    *,
+    n_epochs: int | None = None,
+    learning_rate: float | None = None,
+) -> Positions:
+    """The layout of a graph from a start, by default with the epochs and rate of a whole fit."""
+    edges = fitted.edges
+    if n_epochs is None:
+        n_epochs = epochs_of(settings, len(start))
+    radii = density = None
+    if settings.density is not None or settings.output_dens:
+        usual = epochs_of(replace(settings, n_epochs=None), len(start))
+        sampled = _density.sampled_edges(edges, n_epochs if n_epochs > _FEW_EPOCHS else usual)
+        radii = _density.data_radii(sampled, fitted.indices, fitted.distances)
+        density = (sampled, radii)
+    rate = settings.learning_rate if learning_rate is None else learning_rate
+    layout = Layout(settings, n_epochs, rate, density)
+    report.say("UMAP: layout")
+    with report.bar(n_epochs) as progress:
+        positions = layout.run(start, edges, progress)
+    kept = [layout.kept[epoch] for epoch in sorted(layout.kept)] if layout.kept else None
+    alone = (edges.indptr.diff() == 0).numpy()
+    for table in (positions, *(kept or ())):
+        table[alone] = np.nan
+    if alone.any():
+        warnings.warn(
+            f"{int(alone.sum())} of {len(start)} points have no neighbour nearer than "
+            f"{settings.unrelated_distance} and get NaN as positions",
+            stacklevel=3,
+        )
+    if radii is None or not settings.output_dens:
+        return Positions(positions, kept, None)
+    return Positions(
+        positions, kept, (radii, _density.embedded_radii(positions, fitted.n_neighbors))
+    )

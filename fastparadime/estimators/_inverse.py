@@ -1,0 +1,59 @@
+"""From positions in the embedding back to rows of data."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.utils.validation import check_array
+
+from fastparadime.estimators._metrics import Space
+from fastparadime.estimators._placing import Placed, weighted_means
+from fastparadime.estimators._queries import QueryIndex
+from fastparadime.estimators._rows import is_sparse
+from fastparadime.types import Array
+
+# Those whose distances change smoothly with the values of a row.
+_SMOOTH = (
+    "euclidean", "sqeuclidean", "manhattan", "chebyshev", "minkowski", "seuclidean", "mahalanobis",
+    "canberra", "braycurtis", "cosine", "correlation",
+)  # fmt: skip
+
+
+def inverse_rows(X: Any, placed: Placed) -> Array:
+    """Rows of data (m, d) for positions (m, dim): means of the rows embedded nearest.
+
+    The mean, by the membership strengths of the embedding, minimises the expected squared distance
+    to the rows that the position belongs to.
+
+    Raises
+    ------
+    ValueError
+        Where the fit has no such rows, and for positions that are not as described.
+    """
+    settings = placed.settings
+    if is_sparse(placed.rows):
+        raise ValueError("inverse_transform is not available for sparse data")
+    if settings.metric not in _SMOOTH:
+        raise ValueError(
+            f"inverse_transform is not available for metric {settings.metric!r}: it takes one of "
+            + ", ".join(_SMOOTH)
+        )
+    if settings.density is not None:
+        raise ValueError("inverse_transform is not available for densmap=True")
+    if placed.positions is None:
+        raise ValueError("inverse_transform is not available for transform_mode='graph'")
+    positions = check_array(X, dtype=(np.float64, np.float32), input_name="X")
+    if positions.shape[1] != settings.n_components:
+        raise ValueError(
+            f"X must have n_components = {settings.n_components} columns, not {positions.shape[1]}"
+        )
+    there = np.isfinite(placed.positions[:, 0])
+    anchors, rows = placed.positions[there], placed.rows[there]
+    k = min(settings.n_neighbors, len(rows))
+    index = QueryIndex(anchors, Space("euclidean"))
+    queries = np.ascontiguousarray(positions, dtype=np.float32)
+    indices, distances = index.nearest(queries, k)
+    strengths = 1 / (1 + settings.a * distances.double() ** (2 * settings.b))
+    found: Array = weighted_means(strengths, indices, rows).astype(positions.dtype, copy=False)
+    return found

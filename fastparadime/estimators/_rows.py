@@ -1,0 +1,95 @@
+"""Rows of a table, dense or CSR: what UMAP asks of both."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import numpy as np
+
+from fastparadime.types import Array
+
+_BLOCK_BYTES = 64 * 2**20  # of hashes held at a time
+
+
+def is_sparse(X: Any) -> bool:
+    module = sys.modules.get("scipy.sparse")
+    return module is not None and bool(module.issparse(X))
+
+
+def as_rows(table: Any, *, zeros: bool = False) -> Any:
+    """A checked table as contiguous float32 rows, or CSR with sorted entries.
+
+    With `zeros`, stored zeros of CSR stay: distances may be zero.
+    """
+    if not is_sparse(table):
+        return np.ascontiguousarray(table, dtype=np.float32)
+    rows = table.astype(np.float32)  # a copy: what follows changes it
+    rows.sum_duplicates()
+    if not zeros:
+        rows.eliminate_zeros()
+    return rows
+
+
+def like(rows: Any, table: Any) -> Any:
+    """Rows in the form of another table: dense or CSR."""
+    if is_sparse(table) == is_sparse(rows):
+        return rows
+    if is_sparse(rows):
+        return rows.toarray()
+    import scipy.sparse
+
+    return scipy.sparse.csr_matrix(rows)
+
+
+def stacked(first: Any, second: Any) -> Any:
+    """The rows of one table above those of another of its form."""
+    if not is_sparse(first):
+        return np.concatenate([first, second])
+    import scipy.sparse
+
+    return scipy.sparse.vstack([first, second], format="csr")
+
+
+def distinct(rows: Any) -> tuple[Array, Array]:
+    """First places of the distinct rows, and which of them each row is."""
+    if is_sparse(rows):
+        spans = zip(rows.indptr[:-1], rows.indptr[1:], strict=True)
+        table = np.empty(rows.shape[0], dtype=object)
+        table[:] = [rows.indices[a:b].tobytes() + rows.data[a:b].tobytes() for a, b in spans]
+        _, first, inverse = np.unique(table, return_index=True, return_inverse=True)
+    else:
+        _, first, inverse = np.unique(rows, axis=0, return_index=True, return_inverse=True)
+    return first, inverse.ravel()
+
+
+def equal_rows(first: Any, second: Any) -> Array:
+    """Which rows of two tables of one shape are equal, bool (m,)."""
+    if is_sparse(first):
+        same: Array = np.asarray((first != second).sum(axis=1)).ravel() == 0
+    else:
+        same = (first == second).all(axis=1)
+    return same
+
+
+def row_streams(X: Any) -> Array:
+    """An int64 in [0, 2^31) for each float32 row, a function of its values alone."""
+    keys = np.random.default_rng(0).integers(1, 2**63, X.shape[1], dtype=np.uint64) | np.uint64(1)
+    if is_sparse(X):
+        products = _bits(X.data) * keys[X.indices]
+        running = np.concatenate([[np.uint64(0)], products.cumsum(dtype=np.uint64)])
+        sums = running[X.indptr[1:]] - running[X.indptr[:-1]]
+    else:
+        sums = np.empty(len(X), dtype=np.uint64)
+        rows = max(1, _BLOCK_BYTES // (8 * X.shape[1]))
+        for start in range(0, len(X), rows):
+            block = _bits(X[start : start + rows])
+            sums[start : start + rows] = (block * keys).sum(axis=1, dtype=np.uint64)
+    mixed = (sums ^ (sums >> np.uint64(29))) * np.uint64(0xBF58476D1CE4E5B9)
+    streams: Array = (mixed >> np.uint64(33)).astype(np.int64)
+    return streams
+
+
+def _bits(values: Array) -> Array:
+    bits: Array = (values + np.float32(0)).view(np.uint32).astype(np.uint64)  # -0 becomes 0
+    return bits

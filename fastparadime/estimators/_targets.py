@@ -1,0 +1,138 @@
+"""Labels in the graph: supervised and semi-supervised UMAP."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.utils.validation import check_consistent_length, column_or_1d
+
+from fastparadime import neighbors, ops
+from fastparadime.estimators._graph import ends_of, values_at
+from fastparadime.estimators._parameters import Target
+from fastparadime.types import Array
+
+_UNKNOWN_LABEL = -1
+_UNKNOWN_FACTOR = math.exp(-1.0)  # of an edge at whose ends a label is missing
+# Of the strengths that stand for missing edges in an intersection of graphs, as in umap-learn.
+_LEAST, _MOST_OF_TARGET = 1e-8, 1e-4
+_SHIFT_FREE = ("euclidean", "sqeuclidean", "manhattan", "chebyshev", "minkowski")
+
+
+def check_target(y: Any, n: int, target: Target) -> Array:
+    """Labels (n,), or rows of numbers (n, q) for a metric of the target.
+
+    Raises
+    ------
+    ValueError
+        For another number of rows, and for values that are not finite.
+    """
+    if target.metric is None:
+        labels: Array = column_or_1d(y)
+    else:
+        labels = np.asarray(y)
+        if labels.dtype.kind not in "biuf" or labels.ndim not in (1, 2):
+            raise ValueError(
+                "y must hold numbers, in one column or several, for a target_metric between "
+                f"them, not {labels.dtype} of shape {labels.shape}"
+            )
+        labels = labels.reshape(len(labels), -1).astype(np.float64)
+    check_consistent_length(np.empty(n), labels)
+    if labels.dtype.kind == "f" and not np.isfinite(labels).all():
+        kind = "categories, -1 where unknown" if target.metric is None else "finite numbers"
+        raise ValueError(f"y must hold {kind}, but has NaN or infinite values")
+    return labels
+
+
+def with_target(edges: ops.Edges, y: Array, target: Target, n_neighbors: int) -> ops.Edges:
+    """The graph's intersection with what `check_target` returned.
+
+    `n_neighbors` is that of the rows, itself counted.
+    """
+    if target.metric is None:
+        return with_labels(edges, y, target.weight)
+    wanted = min(target.n_neighbors or n_neighbors, len(y))
+    own = _graph_of(y, wanted, target)
+    return with_graph(edges, own, target.weight)
+
+
+def with_labels(edges: ops.Edges, y: Array, target_weight: float) -> ops.Edges:
+    """The graph's intersection with categorical labels, -1 for unknown ones, as in umap-learn.
+
+    Edges between different labels are weakened by exp(-2.5 / (1 - target_weight)), edges with an
+    unknown label by exp(-1); then each point's strongest edge counts 1 again.
+    """
+    heads, tails = ends_of(edges)
+    far = 2.5 / (1 - target_weight) if target_weight < 1 else math.inf
+    _, codes = np.unique(y, return_inverse=True)
+    factors = np.where(codes[heads] == codes[tails], 1.0, math.exp(-far))
+    if y.dtype.kind in "if":
+        unknown = y == _UNKNOWN_LABEL
+        factors[unknown[heads] | unknown[tails]] = _UNKNOWN_FACTOR
+    weights = edges.weights.double().numpy() * factors
+    return _locally_connected(edges.indptr, edges.tails, weights)
+
+
+def with_graph(edges: ops.Edges, target: ops.Edges, target_weight: float) -> ops.Edges:
+    """The graph's intersection with a directed graph of the target, as in umap-learn.
+
+    An edge of both has left^(1/r) right or left right^r, r being the target's weight over the
+    rest; one that a graph lacks counts half of that graph's weakest there. Then each point's
+    strongest edge counts 1 again.
+    """
+    import scipy.sparse
+
+    n = len(edges.indptr) - 1
+    left, right = (
+        scipy.sparse.csr_matrix(
+            (part.weights.double().numpy(), part.tails.numpy(), part.indptr.numpy()), shape=(n, n)
+        )
+        for part in (edges, target)
+    )
+    joined = left + right
+    joined.sort_indices()
+    heads = np.repeat(np.arange(n), np.diff(joined.indptr))
+    lefts = values_at(n, (heads, joined.indices), ends_of(edges), left.data)
+    rights = values_at(n, (heads, joined.indices), ends_of(target), right.data)
+    least = max(float(left.data.min()) / 2, _LEAST)
+    lefts = np.where(np.isnan(lefts), least, lefts)
+    least = min(max(float(right.data.min()) / 2, _LEAST), _MOST_OF_TARGET)
+    rights = np.where(np.isnan(rights), least, rights)
+    if target_weight < 0.5:
+        weights = lefts * rights ** (target_weight / (1 - target_weight))
+    else:
+        weights = lefts ** ((1 - target_weight) / target_weight) * rights
+    indptr = torch.from_numpy(joined.indptr.astype(np.int64))
+    return _locally_connected(indptr, torch.from_numpy(joined.indices), weights)
+
+
+def _graph_of(y: Array, n_neighbors: int, target: Target) -> ops.Edges:
+    """The directed fuzzy set of the target's rows."""
+    assert target.metric is not None
+    if target.metric.name in _SHIFT_FREE:
+        y = y - y.mean(axis=0)  # in float64: float32 loses what is far from zero
+    space = target.metric.space(y)
+    k = n_neighbors - 1
+    indices, distances = neighbors.knn(space.rows(y).astype(np.float32), k, space.metric, p=space.p)
+    weights = ops.smooth_knn(distances, "umap").weights
+    n = len(y)
+    order = indices.argsort(dim=1)
+    indices, weights = indices.gather(1, order), weights.gather(1, order)
+    kept = weights > 0
+    indptr = torch.zeros(n + 1, dtype=torch.int64)
+    indptr[1:] = kept.sum(dim=1).cumsum(0)
+    heads = torch.arange(n, dtype=torch.int32)[:, None].expand(n, k)
+    return ops.Edges(indptr, heads[kept], indices[kept], weights[kept])
+
+
+def _locally_connected(indptr: torch.Tensor, tails: torch.Tensor, weights: Array) -> ops.Edges:
+    """The union of a graph and its transpose after each point's strongest edge is made 1."""
+    n = len(indptr) - 1
+    heads = np.repeat(np.arange(n), indptr.diff().numpy())
+    largest = np.zeros(n)
+    np.maximum.at(largest, heads, weights)
+    strongest = largest[heads]
+    scaled = np.divide(weights, strongest, out=np.zeros_like(weights), where=strongest > 0)
+    return ops.symmetrize(tails, scaled.astype(np.float32), "union", indptr=indptr)

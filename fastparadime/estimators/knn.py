@@ -1,0 +1,206 @@
+"""The nearest-neighbour graph as a step of scikit-learn's and scanpy's pipelines."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils.validation import check_is_fitted
+
+from fastparadime import neighbors
+from fastparadime.estimators import _queries
+from fastparadime.estimators._parameters import check_n_jobs, seed_of
+from fastparadime.estimators.umap import _validated
+from fastparadime.neighbors import Metric, check_metric, check_recall
+from fastparadime.types import Array
+from fastparadime.utils.validate import check_integer, check_option, check_positive
+
+if TYPE_CHECKING:
+    import scipy.sparse
+
+
+class KNNTransformer(
+    ClassNamePrefixFeaturesOutMixin,  # type: ignore[misc]
+    TransformerMixin,  # type: ignore[misc]
+    BaseEstimator,  # type: ignore[misc]
+):
+    """The graph of k nearest neighbours, in the form that others take as precomputed.
+
+    It stands where scikit-learn's ``KNeighborsTransformer`` does, with `fastparadime.neighbors.knn`
+    behind it: before estimators with ``metric="precomputed"``, and as ``transformer=`` of scanpy's
+    ``pp.neighbors``.
+
+    Parameters
+    ----------
+    mode : {"distance", "connectivity"}
+        Whether entries are distances, or ones.
+    n_neighbors : int
+        Neighbours of a point. As in scikit-learn, the point itself is counted for
+        ``"connectivity"`` and comes on top for ``"distance"``. scanpy counts it, and keeps the
+        first `n_neighbors` entries of each row.
+    metric : str or callable
+        As of `fastparadime.neighbors.knn`, without ``"inner_product"``.
+    metric_params : dict, optional
+        ``{"p": ...}`` of ``"minkowski"``.
+    n_jobs : int, optional
+        Accepted and checked, without effect: the threads are torch's.
+    recall : float
+        In (0, 1]: the share of true neighbours that `fit_transform` promises for large data.
+    random_state : int, RandomState, Generator or None
+        Of an approximate search; None draws a seed, which `seed_` reports.
+
+    Attributes
+    ----------
+    n_samples_fit_ : int
+    seed_ : int
+    n_features_in_ : int
+    feature_names_in_ : array of str
+        Where the data has column names that are all strings.
+    """
+
+    def __init__(
+        self,
+        *,
+        mode: str = "distance",
+        n_neighbors: int = 5,
+        metric: Any = "euclidean",
+        metric_params: dict[str, Any] | None = None,
+        n_jobs: int | None = None,
+        recall: float = 0.95,
+        random_state: Any = None,
+    ) -> None:
+        self.mode = mode
+        self.n_neighbors = n_neighbors
+        self.metric = metric
+        self.metric_params = metric_params
+        self.n_jobs = n_jobs
+        self.recall = recall
+        self.random_state = random_state
+
+    def fit(self, X: Any, y: Any = None) -> KNNTransformer:
+        """Keeps the rows of `X`, among which neighbours are searched.
+
+        Parameters
+        ----------
+        X : (n_samples, n_features) array or data frame
+            Finite numbers, at least two rows.
+        y : ignored
+
+        Raises
+        ------
+        NotImplementedError
+            For metrics and their options that are not supported.
+        TypeError, ValueError
+            For data or parameters that are not as described.
+        """
+        self._fit(X)
+        return self
+
+    def fit_transform(self, X: Any, y: Any = None) -> scipy.sparse.csr_matrix:
+        """The graph among the rows of `X`; see `fit`.
+
+        Returns
+        -------
+        csr_matrix (n_samples, n_samples)
+            As of `transform`. Each point comes first among its own neighbours, at distance 0.
+            Exact or with the promised recall, as `fastparadime.neighbors.knn` says.
+        """
+        dtype = self._fit(X)
+        n, others = len(self._rows), self._width - 1
+        indices = np.arange(n, dtype=np.int32)[:, None]
+        distances = np.zeros((n, 1), np.float32)
+        if others:
+            found = neighbors.knn(
+                self._rows, others, self._metric, p=self._p, recall=self.recall, seed=self.seed_
+            )
+            indices = np.hstack([indices, found.indices.numpy()])
+            distances = np.hstack([distances, found.distances.numpy()])
+        return self._graph(indices, distances, dtype)
+
+    def transform(self, X: Any) -> scipy.sparse.csr_matrix:
+        """The nearest rows of the fit to each row of `X`, exactly, whatever the number of rows.
+
+        Parameters
+        ----------
+        X : (n_samples, n_features_in_) array or data frame
+
+        Returns
+        -------
+        csr_matrix (n_samples, n_samples_fit_)
+            Rows of one length, nearest first: float32, or float64 for float64 data, computed in
+            float32. Distances of 0 are stored.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+        NotImplementedError
+            For metrics whose scale is that of the sample.
+        TypeError, ValueError
+            For data that is not as described.
+        """
+        check_is_fitted(self, "n_samples_fit_")  # a fit that failed leaves n_features_in_
+        table = _validated(self, X, reset=False)
+        queries = np.ascontiguousarray(table, dtype=np.float32)
+        found = _queries.nearest_rows(self._rows, queries, self._width, self._metric, self._p)
+        indices, distances = (part.numpy() for part in found)
+        return self._graph(indices, distances, table.dtype)
+
+    def _fit(self, X: Any) -> np.dtype[Any]:
+        table = _validated(self, X, ensure_min_samples=2)
+        mode = check_option(self.mode, ("distance", "connectivity"), "mode")
+        itself = int(mode == "distance")
+        most = len(table) - itself
+        n_neighbors = check_integer(self.n_neighbors, "n_neighbors", minimum=1, maximum=most)
+        metric, p = _checked_metric(self.metric, self.metric_params)
+        check_recall(self.recall)
+        check_n_jobs(self.n_jobs)
+        self.seed_ = seed_of(self.random_state)
+        self._mode = mode
+        self._width, self._metric, self._p = n_neighbors + itself, metric, p
+        # A copy: rows that the caller changes later must not change what was fitted.
+        self._rows = np.array(table, dtype=np.float32, order="C")
+        self.n_samples_fit_ = self._n_features_out = len(table)
+        return table.dtype
+
+    def _graph(
+        self, indices: Array, distances: Array, dtype: np.dtype[Any]
+    ) -> scipy.sparse.csr_matrix:
+        import scipy.sparse
+
+        n, width = indices.shape
+        values = distances if self._mode == "distance" else np.ones_like(distances)
+        return scipy.sparse.csr_matrix(
+            (
+                values.ravel().astype(dtype, copy=False),
+                indices.ravel(),
+                np.arange(0, n * width + 1, width),
+            ),
+            shape=(n, self.n_samples_fit_),
+        )
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+
+def _checked_metric(metric: Any, metric_params: Any) -> tuple[Metric, float]:
+    if not isinstance(metric, str) and not callable(metric):
+        raise TypeError(f"metric must be a name or a function of two rows, not {metric!r}")
+    if metric_params is not None and not isinstance(metric_params, dict):
+        raise TypeError(f"metric_params must be a dictionary or None, not {metric_params!r}")
+    known = check_metric(metric)
+    if known == "inner_product":  # a point would not be the nearest to itself
+        raise NotImplementedError(
+            "metric='inner_product' is not supported by KNNTransformer, whose entries are "
+            "distances: use 'cosine'"
+        )
+    options = dict(metric_params or {})
+    p = check_positive(options.pop("p", 2.0), "metric_params['p']") if known == "minkowski" else 2.0
+    if options:
+        raise NotImplementedError(
+            f"metric_params {sorted(options)} are not supported for metric {metric!r}: only 'p' "
+            "of 'minkowski' is; a function of two rows can hold them instead"
+        )
+    return known, p

@@ -1,0 +1,69 @@
+"""How long an exact search takes, roughly, said before it begins."""
+
+from __future__ import annotations
+
+import torch
+
+from fastparadime.exceptions import SlowSearchWarning
+from fastparadime.neighbors.graph import SCIPY_METRICS, Metric
+from fastparadime.utils.warning import warn
+
+_LONG = 600.0  # seconds
+# Nanoseconds of one core for each pair of coordinates, measured on a server of 2024.
+_COORDINATES = {
+    "manhattan": 0.05,
+    "chebyshev": 2.2,
+    "minkowski": 5.0,
+    "canberra": 2.4,
+    "braycurtis": 0.75,
+    "jensenshannon": 12.0,
+    "dice": 0.65,
+    "hamming": 0.32,
+    "jaccard": 1.7,
+    "rogerstanimoto": 0.4,
+    "russellrao": 1.3,
+    "seuclidean": 0.7,
+    "sokalsneath": 6.1,
+    "yule": 3.0,
+}
+_PRODUCTS = 0.05
+_MAHALANOBIS = 0.3  # and this for each column
+_PAIR = 5.0  # a pair of rows, for the order
+_SCIPY_PAIR = 15.0
+_FUNCTION = 2000.0  # a call from Python, at the least
+
+
+def estimate_seconds(n: int, d: int, metric: Metric, threads: int) -> float:
+    """Seconds that an exact search of n rows of d columns takes, within a factor of about two."""
+    if callable(metric):
+        return 1e-9 * n * n * _FUNCTION
+    if metric in SCIPY_METRICS:  # which uses one thread
+        each = _MAHALANOBIS * d if metric == "mahalanobis" else _COORDINATES[metric]
+        return 1e-9 * n * n * (_SCIPY_PAIR + d * each)
+    return 1e-9 * n * n * (_PAIR + d * _COORDINATES.get(metric, _PRODUCTS)) / threads
+
+
+def warn_if_slow(n: int, d: int, metric: Metric) -> None:
+    """Warns of an exact search on the CPU that takes longer than ten minutes, and how to go on."""
+    name = getattr(metric, "__name__", metric) if callable(metric) else repr(metric)
+    seconds = estimate_seconds(n, d, metric, torch.get_num_threads())
+    warn_of_seconds(seconds, f"{n} rows of {d} columns by metric {name}")
+
+
+def warn_of_seconds(seconds: float, what: str) -> None:
+    """Warns of an exact search of what `what` says, if it takes longer than ten minutes."""
+    if seconds <= _LONG:
+        return
+    warn(
+        f"an exact search of {what} takes about {_readable(seconds)}. Faster ways: 'euclidean', "
+        "'cosine' or 'correlation' of suitable columns with a recall below 1; fewer rows or "
+        "columns; neighbors found otherwise, as a pair (indices, distances)",
+        SlowSearchWarning,
+    )
+
+
+def _readable(seconds: float) -> str:
+    for unit, length in (("days", 86400.0), ("hours", 3600.0)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.0f} {unit}"
+    return f"{seconds / 60:.0f} minutes"

@@ -1,0 +1,53 @@
+"""The optimizer of a native training step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+from fastparadime import _core
+from fastparadime.ops._checks import check_plain
+
+
+class Adam:
+    """Adam (Kingma & Ba 2015) with the defaults of `torch.optim.Adam`, on the CPU.
+
+    Parameters
+    ----------
+    parameters, gradients : sequences of float32 tensors
+        Contiguous and of the same shapes; both are read in place at each step.
+    """
+
+    _BETAS = (0.9, 0.999)
+    _EPSILON = 1e-8
+
+    def __init__(
+        self, parameters: Sequence[torch.Tensor], gradients: Sequence[torch.Tensor]
+    ) -> None:
+        self._tensors = []
+        for number, (parameter, gradient) in enumerate(zip(parameters, gradients, strict=True)):
+            check_plain(parameter, f"parameters[{number}]", tuple(parameter.shape))
+            check_plain(gradient, f"gradients[{number}]", tuple(parameter.shape))
+            parameter = parameter.detach()
+            state = (torch.zeros_like(parameter), torch.zeros_like(parameter))
+            self._tensors.append((parameter, *state, gradient))
+        self._steps = 0
+
+    def step(self, learning_rate: float) -> None:
+        """Updates the parameters by their gradients."""
+        self._steps += 1
+        first, second = (1.0 - beta**self._steps for beta in self._BETAS)
+        for parameter, mean, square, gradient in self._tensors:
+            _core.adam(
+                parameter.data_ptr(),
+                mean.data_ptr(),
+                square.data_ptr(),
+                gradient.data_ptr(),
+                parameter.numel(),
+                *self._BETAS,
+                self._EPSILON,
+                learning_rate / first,
+                second**-0.5,
+                torch.get_num_threads(),
+            )

@@ -1,0 +1,150 @@
+"""densMAP's part of a layout: local radii of positions, and steps that match them to given ones."""
+
+from __future__ import annotations
+
+import torch
+
+from fastparadime import _core
+from fastparadime.ops._checks import as_floats, check_same_device, on_device, target_of
+from fastparadime.ops.graph import Edges
+from fastparadime.types import TensorLike
+from fastparadime.utils.convert import mean_of
+from fastparadime.utils.validate import check_positive
+
+_NOTHING = 1e-8  # added to a squared radius, so that its logarithm is finite
+
+
+class DensityTerm:
+    """Moves the positions of a layout towards local radii that go with those of the data.
+
+    The objective is the correlation of both log radii over the points; a point's squared radius is
+    the mean of the squared distances to its neighbours by their membership strengths.
+
+    Parameters
+    ----------
+    edges : Edges
+        The graph of n points, every edge in both directions with one positive weight.
+    radii : (n,) array
+        Log of the squared local radii of the data, not all of them equal.
+    a, b : float
+        The curve's parameters, positive.
+    strength : float
+        Of the term beside the attraction and repulsion of the layout.
+    variance_shift : float
+        Added to the variance of the embedding's log radii.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For shapes that disagree, radii that are not finite or all equal, or parameters out of
+        range.
+
+    Notes
+    -----
+    Narayan, Berger and Cho, Nature Biotechnology 39, 2021. umap-learn adds an edge's term whenever
+    the edge is sampled; here a step adds the expectation of an epoch.
+    """
+
+    def __init__(
+        self,
+        edges: Edges,
+        radii: TensorLike,
+        a: float,
+        b: float,
+        *,
+        strength: float = 2.0,
+        variance_shift: float = 0.1,
+    ) -> None:
+        wanted = as_floats(radii, "radii", 1)
+        n = len(edges.indptr) - 1
+        if len(wanted) != n:
+            raise ValueError(f"radii must have an entry for each of {n} points, not {len(wanted)}")
+        if not bool(torch.isfinite(wanted).all()):
+            raise ValueError("radii must be finite")
+        check_same_device(weights=edges.weights, radii=wanted)
+        centred = wanted.double() - mean_of(wanted)
+        deviation = mean_of(centred.square()).sqrt()
+        if n and not float(deviation) > 0:
+            raise ValueError("radii must differ between points, but all are equal")
+        self.edges = edges
+        self.wanted = centred / deviation
+        self.curve = (check_positive(a, "a"), check_positive(b, "b"))
+        self.strength = check_positive(strength, "strength", zero_ok=True)
+        self.shift = check_positive(variance_shift, "variance_shift", zero_ok=True)
+        weights = edges.weights
+        self.total = float(mean_of(weights)) * len(weights) if len(weights) else 0.0
+        self.largest = float(weights.max()) if len(weights) else 1.0
+
+    def radii(self, positions: TensorLike) -> tuple[torch.Tensor, torch.Tensor]:
+        """Squared local radii (n,) of positions and the sums of their strengths, float32."""
+        points = self._checked(positions)
+        squares, strengths = points.new_empty(len(points)), points.new_empty(len(points))
+        with on_device(points):
+            graph = self._graph(points)
+            target = target_of(points)
+            _core.density_radii(squares.data_ptr(), strengths.data_ptr(), graph, target)
+        return squares, strengths
+
+    def step(self, positions: TensorLike, size: float) -> torch.Tensor:
+        """Positions (n, dim) after the term's moves of one epoch of the layout.
+
+        Parameters
+        ----------
+        positions : (n, dim) array
+        size : float
+            Step size of the epoch.
+        """
+        size = check_positive(size, "size", zero_ok=True)
+        points = self._checked(positions)
+        if not len(points) or not len(self.edges.weights):
+            return points.clone()
+        squares, strengths = self.radii(points)
+        pulls, deviation = self._pulls(squares, strengths)
+        gain = 2 * self.strength * self.total / (deviation * len(points))
+        moved = torch.empty_like(points)
+        with on_device(points):
+            _core.density_step(
+                moved.data_ptr(),
+                self.edges.weights.data_ptr(),
+                pulls.data_ptr(),
+                self._graph(points),
+                gain,
+                2 / self.largest,
+                size,
+                target_of(points),
+            )
+        return moved
+
+    def _pulls(self, squares: torch.Tensor, strengths: torch.Tensor) -> tuple[torch.Tensor, float]:
+        """`DensityPull` of each point, float32 (n, 2), and the deviation of the log radii."""
+        squares = squares.double() + _NOTHING
+        own = squares.log()
+        centred = own - mean_of(own)
+        variance = mean_of(centred.square()) + self.shift
+        # umap-learn sums strengths over both directions of an edge: twice the sum of a row.
+        covariance = mean_of(own * self.wanted) * len(own) / max(1, len(own) - 1)
+        by_strength = (self.wanted - covariance * centred / variance) / (2 * strengths.double())
+        by_strength.masked_fill_(strengths == 0, 0.0)
+        pulls = torch.stack([by_strength, by_strength / squares], dim=1)
+        return pulls.to(torch.float32).contiguous(), float(variance.sqrt())
+
+    def _checked(self, positions: TensorLike) -> torch.Tensor:
+        points = as_floats(positions, "positions", 2)
+        if len(points) != len(self.wanted):
+            raise ValueError(
+                f"positions must have a row for each of {len(self.wanted)} points, not "
+                f"{len(points)}"
+            )
+        check_same_device(positions=points, radii=self.wanted)
+        return points
+
+    def _graph(self, points: torch.Tensor) -> _core.DensityGraph:
+        return _core.DensityGraph(
+            points.data_ptr(),
+            self.edges.indptr.data_ptr(),
+            self.edges.tails.data_ptr(),
+            len(points),
+            points.shape[1],
+            self.curve[0],
+            self.curve[1],
+        )

@@ -1,0 +1,6 @@
+"""Plots of embeddings by umap.plot's arguments: maps of points, of edges, and for a notebook."""
+
+from fastparadime.plot.maps import connectivity, points
+from fastparadime.plot.widget import interactive
+
+__all__ = ["connectivity", "interactive", "points"]

@@ -1,0 +1,45 @@
+"""Every native operation in plain float64 numpy: the definition, and the oracle of the tests.
+
+Slow by design. Nothing in the package imports it.
+"""
+
+from fastparadime.reference.graph import (
+    draw_edges,
+    gather_rows,
+    graph_matmul,
+    nearest_in_tile,
+    negative_edge_cross_entropy,
+    nn_descent,
+    perplexity,
+    rerank,
+    segment_gram,
+    segment_matmul,
+    smooth_knn,
+    subgraph,
+    symmetrize,
+)
+from fastparadime.reference.layout import density_radii, density_step, sgd_layout
+from fastparadime.reference.networks import adam, mlp
+from fastparadime.reference.philox import philox
+
+__all__ = [
+    "adam",
+    "density_radii",
+    "density_step",
+    "draw_edges",
+    "gather_rows",
+    "graph_matmul",
+    "mlp",
+    "nearest_in_tile",
+    "negative_edge_cross_entropy",
+    "nn_descent",
+    "perplexity",
+    "philox",
+    "rerank",
+    "segment_gram",
+    "segment_matmul",
+    "sgd_layout",
+    "smooth_knn",
+    "subgraph",
+    "symmetrize",
+]

@@ -1,0 +1,106 @@
+"""Tables that are read by slices of rows: datasets of HDF5 and Zarr, Dask arrays and their like."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any, Protocol, TypeGuard
+
+import numpy as np
+import torch
+
+from fastparadime.types import Array
+
+_BLOCK_BYTES = 16 * 2**20  # of rows read at a time, unless one chunk of the source is larger
+
+
+class Source(Protocol):
+    """What such a table has."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Sizes of its dimensions."""
+
+    @property
+    def ndim(self) -> int:
+        """How many they are."""
+
+    @property
+    def dtype(self) -> Any:
+        """Of its values, as numpy names it."""
+
+    def __getitem__(self, rows: Any) -> Any: ...
+
+
+def is_source(X: object) -> TypeGuard[Source]:
+    """Whether `X` is no tensor or array, but has a shape and a dtype and gives slices of rows."""
+    if isinstance(X, (np.ndarray, np.generic, torch.Tensor)):
+        return False
+    if hasattr(X, "nnz") or hasattr(X, "to_numpy"):  # sparse matrices and data frames
+        return False
+    return all(hasattr(X, name) for name in ("shape", "ndim", "dtype", "__getitem__"))
+
+
+def read_rows(X: Source, start: int, stop: int, name: str) -> Array:
+    """Rows start ... stop - 1 of a source.
+
+    Raises
+    ------
+    OSError
+        If they cannot be read.
+    ValueError
+        If the source gives another number of rows, or rows of another shape.
+    """
+    where = f"rows {start} to {stop - 1} of {name}"
+    try:
+        rows = np.asarray(X[start:stop])
+    except (OSError, RuntimeError, ValueError, IndexError) as error:  # codecs raise any of them
+        raise OSError(f"{where} cannot be read, of {X.shape[0]} by its shape: {error}") from error
+    expected = (stop - start, *X.shape[1:])
+    if rows.shape != expected:
+        raise ValueError(
+            f"{name} has {X.shape[0]} rows by its shape {tuple(X.shape)}, but {where} came as an "
+            f"array of shape {rows.shape}, not {expected}"
+        )
+    return rows
+
+
+def rows_at_a_time(X: Source, most: int | None = None) -> int:
+    """Rows of a block: whole chunks of the source, as many as fit into about 16 MiB.
+
+    Parameters
+    ----------
+    X : source
+    most : int, optional
+        Never more rows than this, even if chunks are then read twice.
+    """
+    row_bytes = max(1, math.prod(X.shape[1:]) * int(np.dtype(X.dtype).itemsize))
+    rows = max(1, _BLOCK_BYTES // row_bytes)
+    chunk = _chunk_rows(X)
+    rows = max(chunk, rows // chunk * chunk)
+    return rows if most is None else max(1, min(rows, most))
+
+
+def _chunk_rows(X: Source) -> int:
+    chunks = getattr(X, "chunks", None)  # None of an HDF5 dataset that is not chunked
+    first = chunks[0] if isinstance(chunks, (tuple, list)) and chunks else 1
+    if isinstance(first, (tuple, list)):  # Dask lists the size of each
+        first = max(first, default=1)
+    return max(1, int(first))
+
+
+def row_blocks(X: Source, name: str, most: int | None = None) -> Iterator[tuple[int, Array]]:
+    """The rows of a source in order, as (first row, block); errors are those of `read_rows`."""
+    n, step = X.shape[0], rows_at_a_time(X, most)
+    for start in range(0, n, step):
+        yield start, read_rows(X, start, min(n, start + step), name)
+
+
+def load(X: Source, name: str) -> Array:
+    """All of a source as an array of its dtype; errors are those of `read_rows`."""
+    if X.ndim == 0:
+        return np.asarray(X[()])
+    whole = np.empty(X.shape, np.dtype(X.dtype))
+    for start, rows in row_blocks(X, name):
+        whole[start : start + len(rows)] = rows
+    return whole
