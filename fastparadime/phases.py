@@ -66,6 +66,9 @@ class TrainingPhase(ReprMixin):
     tf32 : bool
         Whether matrix products of the steps on a CUDA device round their factors to 10 bits of
         mantissa, which is faster; else torch's setting holds.
+    noise : float
+        Standard sampling only: the standard deviation of Gaussian noise on the rows that a batch
+        embeds, over that of the data about its columns' means.
     shared_negatives : bool
         Negative-edge sampling only: whether negative edges end at ends of the batch's own positive
         edges instead of any point, which leaves about half as many points to embed.
@@ -103,6 +106,7 @@ class TrainingPhase(ReprMixin):
         schedule: str = "constant",
         cuda_graph: bool = True,
         tf32: bool = False,
+        noise: float = 0.0,
         shared_negatives: bool = False,
         edges: int | None = None,
         patience: int | None = None,
@@ -123,6 +127,7 @@ class TrainingPhase(ReprMixin):
         self.schedule = schedule
         self.cuda_graph = cuda_graph
         self.tf32 = tf32
+        self.noise = noise
         self.shared_negatives = shared_negatives
         self.edges = edges
         self.patience = patience
@@ -136,8 +141,8 @@ class TrainingPhase(ReprMixin):
         return (
             "name", "epochs", "batch_size", "batches_per_epoch", "sampling", "edge_rel_key",
             "neg_sampling_rate", "loss_keys", "loss_weights", "optimizer", "learning_rate",
-            "report_interval", "loss", "schedule", "cuda_graph", "tf32", "shared_negatives",
-            "edges", "patience",
+            "report_interval", "loss", "schedule", "cuda_graph", "tf32", "noise",
+            "shared_negatives", "edges", "patience",
         )  # fmt: skip
 
     def check(self) -> None:
@@ -192,6 +197,8 @@ class TrainingPhase(ReprMixin):
             if getattr(self, name) is not None:
                 check_integer(getattr(self, name), name, minimum=1)
         check_option(self.shared_negatives, (False, True), "shared_negatives")
+        if check_positive(self.noise, "noise", zero_ok=True) and self.sampling != "standard":
+            raise ValueError(f"noise is for 'standard' sampling, but sampling is {self.sampling!r}")
         for name in ("edges", "patience", "shared_negatives"):
             if getattr(self, name) not in (None, False) and self.sampling != "negative_edge":
                 raise ValueError(

@@ -39,6 +39,8 @@ class Quality:
     batch_size : int
     learning_rate : float
         Of the first step; it falls to zero on a cosine.
+    noise : float
+        On the rows, over the spread of the data.
     """
 
     hidden_dims: tuple[int, ...]
@@ -46,6 +48,7 @@ class Quality:
     steps: int
     batch_size: int = 500
     learning_rate: float = 0.01
+    noise: float = 0.5
 
     def epochs(self, n: int) -> int:
         """Epochs of the regression of n points."""
@@ -61,12 +64,13 @@ class Quality:
             loss=PositionLoss(distance, data_key=data_key, position_key=position_key),
             learning_rate=self.learning_rate,
             schedule="cosine",
+            noise=self.noise,
         )
 
 
 QUALITIES = {
     "fast": Quality((100, 100, 100), passes=20, steps=500),
-    "balanced": Quality((100, 100, 100), passes=50, steps=1000),
+    "balanced": Quality((256, 256, 256), passes=40, steps=1000),
     "best": Quality((256, 256, 256), passes=100, steps=4000),
 }
 

@@ -13,6 +13,9 @@ from fastparadime.ops import EdgeBatch, EdgeSampler
 Entries = Mapping[str, torch.Tensor]
 # paraDime 1.1 names the main entry 'main' and 0.3 names it 'data': one answers for the other.
 _OTHER_NAME = {"main": "data", "data": "main"}
+_ROWS_OF_SPREAD = 4096  # that show how far the data spreads
+_NOISE_BATCHES = 4  # batches that the table of noise has rows for
+_NOISE_STRIDE = 7919  # rows between the pieces of two steps: a prime, so that all come in turn
 
 
 class DataEntries(dict[str, torch.Tensor]):
@@ -114,6 +117,51 @@ class ItemBatches:
         """The first `size` items of a step's batch, by its number int64 (1,) in the phase."""
         places = torch.arange(size, device=step.device) + step % self._per_epoch * self._batch_size
         return _item_batch(self._entries, self._order.index_select(0, places))
+
+
+class Noise:
+    """Gaussian noise for the rows of batches: pieces of a table that is drawn once.
+
+    Numbers of its own for each batch would take as long as the batch's products.
+
+    Parameters
+    ----------
+    table : tensor (n, ...)
+        The entry whose rows get noise.
+    share : float
+        The noise's standard deviation over that of the table about its columns' means.
+    rows : int
+        Most rows of a batch.
+    seed : int
+    """
+
+    def __init__(self, table: torch.Tensor, share: float, rows: int, seed: int) -> None:
+        some = table[:: -(-len(table) // _ROWS_OF_SPREAD)].float()
+        spread = some.var(dim=0, correction=0).mean().sqrt()
+        generator = torch.Generator().manual_seed(seed)
+        values = torch.randn(_NOISE_BATCHES * rows, *table.shape[1:], generator=generator)
+        self._values = values.to(table.device) * (share * spread)
+        self._places = (_NOISE_BATCHES - 1) * rows + 1
+
+    def piece(self, step: int | torch.Tensor, count: int) -> torch.Tensor:
+        """Noise for `count` rows, by the number of their step, an integer or int64 (1,)."""
+        place = step * _NOISE_STRIDE % self._places
+        if isinstance(place, torch.Tensor):
+            places = place + torch.arange(count, device=place.device)
+            return self._values.index_select(0, places)
+        return self._values[place : place + count]
+
+
+def with_noise(batch: Batch, key: str, noise: Noise, step: int | torch.Tensor) -> Batch:
+    """The batch with noise on the rows of one entry."""
+    stored = key if key in list(batch) else _OTHER_NAME[key]
+
+    def noisy() -> torch.Tensor:
+        rows = batch[stored]
+        return rows + noise.piece(step, len(rows))
+
+    builders = {name: functools.partial(batch.__getitem__, name) for name in batch}
+    return Batch({**builders, stored: noisy})
 
 
 def _same(tensor: torch.Tensor) -> torch.Tensor:

@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, cast
 
+import numpy as np
 import torch
 
 from fastparadime import loss as losses
 from fastparadime import models, ops
 from fastparadime.phases import TrainingPhase
-from fastparadime.sampling import Batch, NegativeEdgeBatches
+from fastparadime.sampling import Batch, NegativeEdgeBatches, Noise
 
 LearningRate = Callable[[int], float]  # of a step, counted from 0
 
@@ -117,6 +118,7 @@ def position_steps(
     table: torch.Tensor,
     batches: Iterable[Batch],
     learning_rate: LearningRate,
+    noise: Noise | None = None,
 ) -> Iterator[torch.Tensor]:
     """Takes steps of a regression onto positions and gives the loss of each.
 
@@ -124,7 +126,14 @@ def position_steps(
     """
     adam = ops.Adam(network.parameters, network.gradients)
     for step, batch in enumerate(batches):
-        embedded = network.forward(table, batch["indices"]).requires_grad_()
+        source, ids = table, batch["indices"]
+        if noise is not None:
+            source = ops.gather_rows(table, ids)
+            # By numpy, on one thread: torch's would spin on.
+            rows = source.numpy()
+            np.add(rows, noise.piece(step, len(rows)).numpy(), out=rows)
+            ids = torch.arange(len(rows))
+        embedded = network.forward(source, ids).requires_grad_()
         value = loss.loss_function(embedded, batch[loss.position_key])
         (gradient,) = torch.autograd.grad(value, embedded)
         network.backward(gradient.contiguous())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -18,7 +17,15 @@ from fastparadime.optim import make_optimizer, recordable_options
 from fastparadime.phases import TrainingPhase
 from fastparadime.relationdata import RelationData
 from fastparadime.relations import DistsFromTo, Relations, euclidean_rows
-from fastparadime.sampling import Entries, ItemBatches, NegativeEdgeBatches, item_batches
+from fastparadime.sampling import (
+    Batch,
+    Entries,
+    ItemBatches,
+    NegativeEdgeBatches,
+    Noise,
+    item_batches,
+    with_noise,
+)
 from fastparadime.transforms import ModifiedCauchyTransform
 from fastparadime.utils.logging import log
 from fastparadime.utils.precision import tf32_products
@@ -114,6 +121,24 @@ def _embedded_entry(loss: losses.Loss, relations: Mapping[str, Relations]) -> st
     return relations[keys[0]].data_key if keys else "main"
 
 
+def _noise(phase: TrainingPhase, data: TrainingData) -> tuple[str, Noise] | None:
+    """The entry that a batch of items embeds, and the noise on its rows."""
+    if not phase.noise:
+        return None
+    parts = phase.loss.losses if isinstance(phase.loss, losses.CompoundLoss) else [phase.loss]
+    keys = [str(part.data_key) for part in parts if hasattr(part, "data_key")]
+    key = keys[0] if keys else _embedded_entry(phase.loss, data.batch_relations)
+    table = data.entries[key]
+    rows = min(phase.batch_size, len(table))
+    return key, Noise(table, phase.noise, rows, derive(data.seed, "noise"))
+
+
+def _item_batches(phase: TrainingPhase, data: TrainingData) -> Iterator[Batch]:
+    """All batches of a phase of standard sampling, without noise."""
+    for epoch in range(phase.epochs):
+        yield from item_batches(data.entries, phase.batch_size, derive(data.seed, epoch))
+
+
 def _batches_per_epoch(phase: TrainingPhase, n: int) -> int:
     if phase.sampling == "standard":
         return -(-n // phase.batch_size)
@@ -132,9 +157,12 @@ class _ItemStep:
     model: torch.nn.Module
     item_loss: losses.Loss
     data: TrainingData
+    noise: tuple[str, Noise] | None
 
     def loss(self, step: torch.Tensor) -> torch.Tensor:
         batch = self.batches.batch(step, self.size)
+        if self.noise is not None:
+            batch = with_noise(batch, *self.noise, step)
         relations = (self.data.global_relations, self.data.batch_relations)
         # Not by calling the loss, which would sum its values: they are kept by their step.
         return self.item_loss.forward(self.model, *relations, batch, self.data.device)
@@ -156,9 +184,10 @@ def _step_losses(
     """The loss of each step in turn, ready for its backward pass."""
     arguments = (model, data.global_relations, data.batch_relations)
     if phase.sampling == "standard":
-        for epoch in range(phase.epochs):
-            for batch in item_batches(data.entries, phase.batch_size, derive(data.seed, epoch)):
-                yield phase.loss(*arguments, batch, data.device)
+        noise = _noise(phase, data)
+        for step, plain in enumerate(_item_batches(phase, data)):
+            batch = plain if noise is None else with_noise(plain, *noise, step)
+            yield phase.loss(*arguments, batch, data.device)
         return
     fused = _fused_step(model, phase, data)
     if fused is None:
@@ -209,11 +238,9 @@ def _native_steps(
     if curve is not None:
         edges = _edge_batches(phase, data, data.seed)
         return stepping.edge_steps(network, loss, edges, curve, total, rate)  # type: ignore[arg-type]
-    batches = itertools.chain.from_iterable(
-        item_batches(data.entries, phase.batch_size, derive(data.seed, epoch))
-        for epoch in range(phase.epochs)
-    )
-    return stepping.position_steps(network, loss, table, batches, rate)  # type: ignore[arg-type]
+    noise, batches = _noise(phase, data), _item_batches(phase, data)
+    table_noise = None if noise is None else noise[1]
+    return stepping.position_steps(network, loss, table, batches, rate, table_noise)  # type: ignore[arg-type]
 
 
 def _early_stop(
@@ -270,7 +297,8 @@ def _replayed_steps(
         items = ItemBatches(data.entries, phase.batch_size)
         whole, left = divmod(len(items), phase.batch_size)
         sizes = (phase.batch_size, left)
-        kinds = [_ItemStep(items, size, model, phase.loss, data) for size in sizes]
+        noise = _noise(phase, data)
+        kinds = [_ItemStep(items, size, model, phase.loss, data, noise) for size in sizes]
     count = recording.steps_per_graph(steps, whole)
     recorded = [recording.RecordedStep(kind.loss, optimizer, progress, count) for kind in kinds]
     for epoch in range(steps // per_epoch):

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
+from scipy.spatial.distance import cdist
 from sklearn.base import clone
 from sklearn.cluster import DBSCAN
 from sklearn.exceptions import NotFittedError
@@ -20,7 +21,7 @@ from sklearn.neighbors import (
 )
 from sklearn.pipeline import make_pipeline
 
-from fastparadime import KNNTransformer
+from fastparadime import UMAP, KNNTransformer
 
 Table = npt.NDArray[np.float32]
 
@@ -184,8 +185,24 @@ def test_bad_data() -> None:
         KNNTransformer().fit(X[:1])
     with pytest.raises(ValueError, match="5 features"):
         KNNTransformer().fit(X).transform(X[:, :5])
-    with pytest.raises(NotImplementedError, match="'seuclidean'"):
-        KNNTransformer(metric="seuclidean").fit(X).transform(X)
+
+
+@pytest.mark.parametrize("metric", ["seuclidean", "mahalanobis"])
+def test_new_rows_are_measured_by_the_fit(metric: str) -> None:
+    X, queries = blobs(60)[0], blobs(80)[0][60:]
+    found = KNNTransformer(n_neighbors=4, metric=metric).fit(X).transform(queries)
+    of_fit = np.cov(X.T) if metric == "mahalanobis" else X.var(axis=0, ddof=1)
+    scale = {"VI": np.linalg.inv(of_fit)} if metric == "mahalanobis" else {"V": of_fit}
+    wanted = np.sort(cdist(queries, X, metric, **scale), axis=1)[:, :5]
+    np.testing.assert_allclose(found.data.reshape(-1, 5), wanted, rtol=1e-4)
+
+
+def test_before_our_umap() -> None:
+    X, _ = blobs()
+    steps = KNNTransformer(n_neighbors=15), UMAP(metric="precomputed", random_state=0, n_epochs=50)
+    graph = make_pipeline(*steps).fit(X)[-1].graph_.toarray()
+    direct = UMAP(random_state=0, n_epochs=50).fit(X).graph_.toarray()
+    np.testing.assert_allclose(graph, direct, atol=1e-6)
 
 
 def test_light_import_and_no_global_state() -> None:

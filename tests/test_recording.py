@@ -42,15 +42,19 @@ def item_phase(**settings: Any) -> dr.TrainingPhase:
     )  # fmt: skip
 
 
+class OwnNetwork(models.FullyConnectedEmbeddingModel):
+    """Not one of the package's classes, so that its steps are torch's on the CPU too."""
+
+
 def trained(
     phase: dr.TrainingPhase, device: torch.device | str = "cpu", model: Any = None
 ) -> tuple[list[float], list[torch.Tensor]]:
     """The phase's history and the weights after it."""
     X = table()
+    generator = torch.Generator().manual_seed(7)
     routine = dr.ParametricDR(
-        model=model,
+        model=OwnNetwork(DIM, 2, [16], generator=generator) if model is None else model,
         dataset={"main": X, "start": X[:, :2].copy(), "labels": np.arange(N) % 2},
-        hidden_dims=[16],
         global_relations=relations.NeighborBasedPDist(
             transform=[
                 transforms.ConnectivityBasedRescale(n_neighbors=8),

@@ -70,6 +70,10 @@ def test_duplicates_land_together(found: dict[str, Any]) -> None:
     same = found["shapes"]["duplicates"].labels == 1
     assert same.sum() == 300
     maps = found["maps"]["duplicates"]
-    np.testing.assert_allclose(maps[NETWORK][same], maps[NETWORK][same][:1], atol=1e-4)
+    # To float32's last digits, which products of blocks of rows do not keep.
+    resolution = 1e-5 * float(np.ptp(maps[NETWORK]))
+    np.testing.assert_allclose(
+        maps[NETWORK][same], maps[NETWORK][same][:1].repeat(300, 0), atol=resolution
+    )
     spread, whole = maps[UMAP][same].std(axis=0), maps[UMAP].std(axis=0)
     assert spread.max() < 0.25 * whole.max()

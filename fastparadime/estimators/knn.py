@@ -9,8 +9,9 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils.validation import check_is_fitted
 
 from fastparadime import neighbors
-from fastparadime.estimators import _queries
+from fastparadime.estimators._metrics import RowMetric
 from fastparadime.estimators._parameters import check_n_jobs, seed_of
+from fastparadime.estimators._queries import QueryIndex
 from fastparadime.estimators.umap import _validated
 from fastparadime.neighbors import Metric, check_metric, check_recall
 from fastparadime.types import Array
@@ -111,9 +112,11 @@ class KNNTransformer(
         indices = np.arange(n, dtype=np.int32)[:, None]
         distances = np.zeros((n, 1), np.float32)
         if others:
+            space = self._space
             found = neighbors.knn(
-                self._rows, others, self._metric, p=self._p, recall=self.recall, seed=self.seed_
-            )
+                space.rows(self._rows), others, space.metric, p=space.p, recall=self.recall,
+                seed=self.seed_,
+            )  # fmt: skip
             indices = np.hstack([indices, found.indices.numpy()])
             distances = np.hstack([distances, found.distances.numpy()])
         return self._graph(indices, distances, dtype)
@@ -134,15 +137,13 @@ class KNNTransformer(
         Raises
         ------
         sklearn.exceptions.NotFittedError
-        NotImplementedError
-            For metrics whose scale is that of the sample.
         TypeError, ValueError
             For data that is not as described.
         """
         check_is_fitted(self, "n_samples_fit_")  # a fit that failed leaves n_features_in_
         table = _validated(self, X, reset=False)
         queries = np.ascontiguousarray(table, dtype=np.float32)
-        found = _queries.nearest_rows(self._rows, queries, self._width, self._metric, self._p)
+        found = QueryIndex(self._rows, self._space).nearest(queries, self._width)
         indices, distances = (part.numpy() for part in found)
         return self._graph(indices, distances, table.dtype)
 
@@ -157,11 +158,13 @@ class KNNTransformer(
         check_n_jobs(self.n_jobs)
         self.seed_ = seed_of(self.random_state)
         self._mode = mode
-        self._width, self._metric, self._p = n_neighbors + itself, metric, p
+        self._width = n_neighbors + itself
         # A copy: rows that the caller changes later must not change what was fitted.
         self._rows = np.array(table, dtype=np.float32, order="C")
+        self._space = RowMetric(metric, p).space(self._rows)
         self.n_samples_fit_ = self._n_features_out = len(table)
-        return table.dtype
+        dtype: np.dtype[Any] = table.dtype
+        return dtype
 
     def _graph(
         self, indices: Array, distances: Array, dtype: np.dtype[Any]

@@ -121,29 +121,12 @@ def sgd_layout(
         scratch = torch.empty(bytes_needed, dtype=torch.uint8, device=start.device)
         for first, last in _calls(n_epochs, sampled, stops):
             _core.sgd_layout(
-                moved.data_ptr(),
-                following.data_ptr(),
-                scratch.data_ptr(),
-                0 if anchors is None else others.data_ptr(),
-                graph.indptr.data_ptr(),
-                graph.tails.data_ptr(),
-                graph.weights.data_ptr(),
-                lanes.data_ptr(),
-                n,
-                dim,
-                len(others),
-                negatives,
-                steps,
-                first,
-                last,
-                n_epochs,
-                size,
-                largest,
-                seed,
-                *curve,
-                strength,
-                target,
-            )
+                moved.data_ptr(), following.data_ptr(), scratch.data_ptr(),
+                0 if anchors is None else others.data_ptr(), graph.indptr.data_ptr(),
+                graph.tails.data_ptr(), graph.weights.data_ptr(), lanes.data_ptr(), n, dim,
+                len(others), negatives, steps, first, last, n_epochs, size, largest, seed, *curve,
+                strength, target,
+            )  # fmt: skip
             if at_stop is not None and last in stops:
                 at_stop(last, moved)
             if progress is not None:

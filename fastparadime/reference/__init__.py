@@ -4,6 +4,7 @@ Slow by design. Nothing in the package imports it.
 """
 
 from fastparadime.reference.graph import (
+    distance,
     draw_edges,
     gather_rows,
     graph_matmul,
@@ -19,13 +20,15 @@ from fastparadime.reference.graph import (
     symmetrize,
 )
 from fastparadime.reference.layout import density_radii, density_step, sgd_layout
-from fastparadime.reference.networks import adam, mlp
+from fastparadime.reference.networks import activate, adam, mlp
 from fastparadime.reference.philox import philox
 
 __all__ = [
+    "activate",
     "adam",
     "density_radii",
     "density_step",
+    "distance",
     "draw_edges",
     "gather_rows",
     "graph_matmul",

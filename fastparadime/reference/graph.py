@@ -176,13 +176,14 @@ def rerank(
     distances = np.full((len(candidates), k), np.inf)
     for i, row in enumerate(candidates):
         others = np.unique(row[(row >= 0) & (row != first_row + i)])
-        found = sorted((_distance(X[first_row + i], X[j], metric, p), j) for j in others)[:k]
-        for slot, (distance, j) in enumerate(found):
-            indices[i, slot], distances[i, slot] = j, distance
+        found = sorted((distance(X[first_row + i], X[j], metric, p), j) for j in others)[:k]
+        for slot, (least, j) in enumerate(found):
+            indices[i, slot], distances[i, slot] = j, least
     return indices, distances
 
 
-def _distance(x: Floats, y: Floats, metric: str, p: float) -> float:
+def distance(x: Floats, y: Floats, metric: str, p: float) -> float:
+    """Of two rows."""
     from scipy.spatial import distance
 
     if metric == "inner_product":

@@ -7,7 +7,7 @@ import numpy as np
 from fastparadime.reference.kinds import Floats
 
 
-def _activate(activation: str, z: Floats) -> tuple[Floats, Floats]:
+def activate(activation: str, z: Floats) -> tuple[Floats, Floats]:
     """An activation's value and slope."""
     sigmoid = np.exp(-np.logaddexp(0.0, -z))
     if activation == "softplus":
@@ -34,7 +34,7 @@ def mlp(
     for number, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
         sums = values[-1] @ np.asarray(weight, dtype=np.float64).T + bias
         last = number == len(weights) - 1
-        value, slope = (sums, np.ones_like(sums)) if last else _activate(activation, sums)
+        value, slope = (sums, np.ones_like(sums)) if last else activate(activation, sums)
         values.append(value)
         slopes.append(slope)
     gradient, found = np.asarray(out_grad, dtype=np.float64) * scales[3], []

@@ -108,7 +108,7 @@ def test_activations_over_the_range_of_sums(activation: str) -> None:
     one, zero = torch.ones(1, 1), torch.zeros(1)
     network = ops.Mlp([one, one], [zero, zero], activation, len(table))
     values = network.forward(torch.from_numpy(table), np.arange(len(table)))[:, 0].numpy()
-    expected, slopes = reference._activate(activation, table[:, 0].astype(np.float64))
+    expected, slopes = reference.activate(activation, table[:, 0].astype(np.float64))
     # exp(-|z|) stops falling at exp(-87), 2e-38.
     np.testing.assert_allclose(values, expected, rtol=5e-7, atol=1e-33)
     for row in range(0, len(table), 97):  # a slope is the gradient in the first bias, of one row

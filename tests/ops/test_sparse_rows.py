@@ -65,7 +65,7 @@ def test_nearest_are_those_of_least_distance(metric: str, count: int) -> None:
     others = np.tile(np.arange(80), (80, 1))
     distances = np.stack(
         [
-            [reference._distance(X[[i]].toarray()[0], X[[j]].toarray()[0], metric, 2.0)
+            [reference.distance(X[[i]].toarray()[0], X[[j]].toarray()[0], metric, 2.0)
              for j in others[i]]
             for i in points.tolist()
         ]
