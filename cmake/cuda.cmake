@@ -25,8 +25,10 @@ target_sources(_core PRIVATE
   csrc/cuda/edge_sampler.cu
   csrc/cuda/gather_rows.cu
   csrc/cuda/graph_matmul.cu
+  csrc/cuda/nearest_in_tile.cu
   csrc/cuda/perplexity.cu
   csrc/cuda/rerank.cu
+  csrc/cuda/segments.cu
   csrc/cuda/sgd_layout.cu
   csrc/cuda/smooth_knn.cu
   csrc/cuda/subgraph.cu

@@ -11,9 +11,11 @@
 #include "ops/gather_rows.h"
 #include "ops/graph_matmul.h"
 #include "ops/mlp.h"
+#include "ops/nearest_in_tile.h"
 #include "ops/nn_descent.h"
 #include "ops/perplexity.h"
 #include "ops/rerank.h"
+#include "ops/segments.h"
 #include "ops/sgd_layout.h"
 #include "ops/smooth_knn.h"
 #include "ops/sparse_rows.h"
@@ -54,6 +56,9 @@ inline void edge_draw(const EdgeDrawArgs& a, const Target& t) { FPD_DISPATCH(edg
 inline void edge_loss(const EdgeLossArgs& a, const Target& t) { FPD_DISPATCH(edge_loss, a, t); }
 inline void gather_rows(const GatherRowsArgs& a, const Target& t) { FPD_DISPATCH(gather_rows, a, t); }
 inline void graph_matmul(const GraphMatmulArgs& a, const Target& t) { FPD_DISPATCH(graph_matmul, a, t); }
+inline void segment_gram(const SegmentGramArgs& a, const Target& t) { FPD_DISPATCH(segment_gram, a, t); }
+inline void segment_matmul(const SegmentMatmulArgs& a, const Target& t) { FPD_DISPATCH(segment_matmul, a, t); }
+inline void nearest_in_tile(const NearestInTileArgs& a, const Target& t) { FPD_DISPATCH(nearest_in_tile, a, t); }
 inline void subgraph(const SubgraphArgs& a, const Target& t) { FPD_DISPATCH(subgraph, a, t); }
 inline void rerank(const RerankArgs& a, const Target& t) { FPD_DISPATCH(rerank, a, t); }
 inline void density_radii(const DensityRadiiArgs& a, const Target& t) { FPD_DISPATCH(density_radii, a, t); }

@@ -4,6 +4,8 @@ simd_level: str
 cuda_version: str
 cuda_architectures: str
 kHeadsPerPartial: int  # noqa: N816
+kListUnit: int  # noqa: N816
+kListMost: int  # noqa: N816
 kMlpBlock: int  # noqa: N816
 
 class Target:
@@ -57,11 +59,53 @@ def graph_matmul(
     out: int,
     x: int,
     scale: int,
+    gain: int,
+    shift: int,
+    previous: int,
     indptr: int,
     indices: int,
     weights: int,
     n: int,
     columns: int,
+    target: Target,
+    /,
+) -> None: ...
+def segment_gram(
+    out: int,
+    partials: int,
+    x: int,
+    y: int,
+    starts: int,
+    pieces: int,
+    piece_count: int,
+    segments: int,
+    p: int,
+    q: int,
+    target: Target,
+    /,
+) -> None: ...
+def segment_matmul(
+    out: int,
+    x: int,
+    matrices: int,
+    segment_of: int,
+    n: int,
+    p: int,
+    q: int,
+    target: Target,
+    /,
+) -> None: ...
+def nearest_in_tile(
+    bounds: int,
+    indices: int,
+    cosines: int,
+    row_norms: int,
+    norms: int,
+    slack: float,
+    rows: int,
+    columns: int,
+    width: int,
+    first_column: int,
     target: Target,
     /,
 ) -> None: ...

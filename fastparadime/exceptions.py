@@ -30,7 +30,7 @@ class CUDANotAvailableError(Exception):
 
 
 class DeviceMemoryError(MemoryError):
-    """A stage of a routine needed more memory than its device had."""
+    """A stage of the work needed more memory than its device had."""
 
 
 class TrainingDivergedError(ArithmeticError):

@@ -12,6 +12,7 @@ import torch
 from fastparadime import dataset, dr, ops, routines
 from fastparadime.exceptions import CUDANotAvailableError, DeviceMemoryError
 from fastparadime.ops import _checks
+from fastparadime.utils.stages import memory_for
 
 OUT_OF_MEMORY = (
     "CUDA out of memory. Tried to allocate 20.00 GiB. GPU 0 has a total capacity of 79.11 GiB of "
@@ -39,6 +40,34 @@ def table(n: int = 60, dim: int = 5) -> np.ndarray:
 )
 def test_code_for_a_chip(capability: tuple[int, int], architectures: str, runs: bool) -> None:
     assert _checks.has_code_for(capability, architectures) is runs
+
+
+@pytest.fixture
+def two_devices(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if there were two devices of compute capability 7.0."""
+    monkeypatch.setattr(torch.backends.cuda, "is_built", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (7, 0))
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda _: "V100")
+    monkeypatch.setattr(_checks._core, "cuda_version", "13.0")
+    monkeypatch.setattr(_checks._core, "cuda_architectures", "80-real 90-real 120-virtual")
+
+
+@pytest.mark.usefixtures("two_devices")
+def test_devices_too_old_or_too_many() -> None:
+    old = r"GPU V100 has compute capability 7\.0, but .* code for 80-real 90-real 120-virtual"
+    with pytest.raises(CUDANotAvailableError, match=old):
+        ops.resolve_device("cuda:1")
+    with pytest.raises(CUDANotAvailableError, match="there are 2 CUDA devices, counted from 0"):
+        ops.resolve_device("cuda:2")
+
+
+@pytest.mark.usefixtures("two_devices")
+def test_a_build_without_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_checks._core, "cuda_version", "")
+    with pytest.raises(CUDANotAvailableError, match="this build of fastparadime has no CUDA code"):
+        ops.resolve_device("cuda")
 
 
 @pytest.mark.parametrize("name", ["tpu", "mps"])
@@ -73,6 +102,20 @@ def test_running_out_of_memory_names_the_stage() -> None:
     assert kept[0]() is None  # though the error is still held
     assert "pos" not in routine.stages
     assert "pos" not in routine.dataset.data
+
+
+def test_a_stage_says_what_it_takes_and_what_to_set() -> None:
+    found = (
+        r"^symmetrize ran out of the device's memory \(about 25.00 GiB in all, 20.00 GiB more were "
+        r"needed, 3.50 GiB free\): fewer take less$"
+    )
+    with (
+        pytest.raises(DeviceMemoryError, match=found),
+        memory_for("symmetrize", "fewer take less", total=25 * 2**30),
+    ):
+        raise torch.cuda.OutOfMemoryError(OUT_OF_MEMORY)
+    with pytest.raises(KeyError), memory_for("symmetrize"):
+        raise KeyError
 
 
 @pytest.mark.cuda

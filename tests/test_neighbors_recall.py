@@ -14,7 +14,7 @@ from scipy import stats
 from scipy.spatial.distance import cdist
 
 from fastparadime import neighbors, ops, relations
-from fastparadime.neighbors import approximate
+from fastparadime.neighbors import approximate, tiled
 
 K = 10
 
@@ -189,7 +189,9 @@ def test_memory_by_formula() -> None:
     assert neighbors.estimate_memory(n, d, k, ready=True) == expected - 4 * n * d
     exact = neighbors.estimate_memory(n, d, k, recall=1.0)
     assert exact == 8 * n * k + 12 * n * d + 16 * n * (k + 9) + 64 * 2**20
-    assert neighbors.estimate_memory(n, d, k, on_gpu=True) == exact
+    tiles = tiled.make_plan(n, d, k, itemsize=2)
+    assert tiles.bytes == n * (2 * 56 + 4 + 8 * 32) + 4 * tiles.rows**2 + 3 * 64 * 2**20
+    assert neighbors.estimate_memory(n, d, k, on_gpu=True) == 8 * n * k + 4 * n * d + tiles.bytes
     assert neighbors.estimate_memory(10_000, 10, 5, "hamming") > 4 * 10_000 * 10
     with pytest.raises(ValueError, match="k must be"):
         neighbors.estimate_memory(10, 3, 10)

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from fastparadime import neighbors, ops, spectral
+from fastparadime.spectral import _components, _eigenvectors
 
 
 def graph_of(X: np.ndarray, k: int = 10) -> ops.Edges:
@@ -95,6 +96,58 @@ def test_components_are_placed_apart(sizes: list[int], out_dim: int) -> None:
             assert gap > 0.5 * width, f"{a} of {sizes[a]} and {b} of {sizes[b]} coincide"
     for part in parts:
         assert len(np.unique(part.round(6), axis=0)) > 1  # not on one spot
+
+
+@pytest.mark.parametrize("sizes", [[60, 60], [2, 2, 2], [300, 8, 7], [10] * 12, [900]])
+def test_labels_by_propagation(sizes: list[int], device: torch.device) -> None:
+    edges, labels = separate(sizes)
+    found = _components.propagated_labels(ops.Edges(*(part.to(device) for part in edges)))
+    assert torch.equal(found.cpu(), _components.labels_of(edges))
+    pairs = set(zip(found.tolist(), labels.tolist(), strict=True))
+    assert len(pairs) == len(sizes)
+
+
+def test_labels_of_a_long_path(device: torch.device) -> None:
+    n = 5000
+    ring = torch.stack([(torch.arange(n) + 1) % n, (torch.arange(n) - 1) % n], 1)
+    weights = torch.ones(n, 2)
+    weights[[0, 0, 2000, 2000]] = 0.0  # two cuts
+    weights[1999, 0] = weights[2001, 1] = weights[1, 1] = weights[n - 1, 0] = 0.0
+    order = torch.from_numpy(np.random.default_rng(0).permutation(n))
+    place = order.argsort()
+    edges = ops.symmetrize(place[ring[order]].to(device), weights[order].to(device))
+    found = _components.propagated_labels(edges)
+    assert torch.equal(found.cpu(), _components.labels_of(ops.Edges(*(e.cpu() for e in edges))))
+    assert int(found.max()) == 3  # two arcs and the two points cut off
+
+
+def test_eigenvalues_are_those_of_a_dense_solver() -> None:
+    edges = connected(900)
+    W = dense(edges)
+    scale = 1 / np.sqrt(W.sum(1))
+    wanted = np.linalg.eigvalsh(np.eye(900) - scale[:, None] * W * scale)[1:4]
+    solver = _eigenvectors.ComponentSolver(edges, np.array([900]), 3, seed=0)
+    vectors = solver.solve()
+    image = ops.graph_matmul(edges, torch.from_numpy(scale), vectors)
+    found = 1 - (vectors * image).sum(0) / vectors.square().sum(0)
+    np.testing.assert_allclose(found, wanted, rtol=1e-3)
+
+
+def test_components_are_solved_as_if_alone() -> None:
+    edges, labels = separate([700, 400, 300])
+    positions = spectral.spectral_positions(edges, 2)
+    for c in range(3):
+        rows = np.flatnonzero(labels == c)
+        block = dense(edges)[np.ix_(rows, rows)]
+        heads, tails = np.nonzero(block)
+        indptr = np.r_[0, np.cumsum(np.bincount(heads, minlength=len(rows)))]
+        alone = ops.symmetrize(tails, block[heads, tails], "mean", indptr=indptr)
+        exact = laplacian_vectors(alone, 2)
+        part = positions[torch.from_numpy(rows)].double().numpy()
+        span = np.linalg.qr(part - part.mean(0))[0]
+        wanted = np.linalg.qr(exact - exact.mean(0))[0]
+        cosines = np.linalg.svd(span.T @ wanted, compute_uv=False)
+        assert np.degrees(np.arccos(np.clip(cosines.min(), -1, 1))) < 2
 
 
 def test_points_without_edges() -> None:

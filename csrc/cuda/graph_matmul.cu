@@ -8,7 +8,7 @@ namespace {
 __global__ void graph_matmul_kernel(GraphMatmulArgs args) {
   const std::int64_t entries = args.n * args.columns;
   for (std::int64_t i = thread_index(); i < entries; i += thread_count()) {
-    graph_matmul_entry(args, i / args.columns, i % args.columns);
+    graph_matmul_row<1>(args, i / args.columns, i % args.columns);
   }
 }
 

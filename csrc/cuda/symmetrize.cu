@@ -68,21 +68,35 @@ Scratch scratch_at(void* memory, std::int64_t n, std::int64_t nnz) {
   return {forward, transposed, keys, sorted, reinterpret_cast<void*>(next)};
 }
 
+// Calls f with a count of 32 bits where they hold it: cub then counts in as many.
+template <typename F>
+void with_count(std::int64_t count, F&& f) {
+  if (count <= INT32_MAX) {
+    f(static_cast<std::int32_t>(count));
+  } else {
+    f(count);
+  }
+}
+
 // Sorts keys by their upper index alone and, being stable, keeps the order of the lower ones.
 // Without `temporary`, only says how many bytes of it that takes; so does `running_sums`.
 std::size_t sort_keys(void* temporary, std::size_t bytes, const Scratch& scratch,
                       const float* weights, float* sorted_weights, std::int64_t n, std::int64_t nnz,
                       cudaStream_t stream) {
   const KeyFormat format(n);
-  FPD_CUDA_CHECK(cub::DeviceRadixSort::SortPairs(temporary, bytes, scratch.keys, scratch.sorted,
-                                                 weights, sorted_weights, nnz, format.bits,
-                                                 2 * format.bits, stream));
+  with_count(nnz, [&](auto count) {
+    FPD_CUDA_CHECK(cub::DeviceRadixSort::SortPairs(temporary, bytes, scratch.keys, scratch.sorted,
+                                                   weights, sorted_weights, count, format.bits,
+                                                   2 * format.bits, stream));
+  });
   return bytes;
 }
 
 std::size_t running_sums(void* temporary, std::size_t bytes, std::int64_t* values, std::int64_t n,
                          cudaStream_t stream) {
-  FPD_CUDA_CHECK(cub::DeviceScan::InclusiveSum(temporary, bytes, values, values, n, stream));
+  with_count(n, [&](auto count) {
+    FPD_CUDA_CHECK(cub::DeviceScan::InclusiveSum(temporary, bytes, values, values, count, stream));
+  });
   return bytes;
 }
 

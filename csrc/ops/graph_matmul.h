@@ -1,5 +1,6 @@
 // Product of a sparse graph with a few dense columns, row-scaled on both sides:
-// out = S G S x with S the diagonal of `scale`, the operator of the normalised Laplacian.
+// S G S x with S the diagonal of `scale`, the operator of the normalised Laplacian; or one step of
+// a three-term recurrence in it, as of Chebyshev polynomials: gain (S G S x) + shift x - previous.
 #pragma once
 
 #include <cstdint>
@@ -9,9 +10,12 @@
 namespace fpd {
 
 struct GraphMatmulArgs {
-  double* out;                  // (n, columns) out
+  double* out;                  // (n, columns) out; may be `previous`
   const double* x;              // (n, columns)
   const double* scale;          // (n,)
+  const double* gain;           // (n,), or null for the product alone
+  const double* shift;          // (n,) with gain
+  const double* previous;       // (n, columns) with gain
   const std::int64_t* indptr;   // (n + 1,)
   const std::int32_t* indices;  // (nnz,)
   const float* weights;         // (nnz,)
@@ -19,13 +23,24 @@ struct GraphMatmulArgs {
   std::int64_t columns;
 };
 
-FPD_HD void graph_matmul_entry(const GraphMatmulArgs& args, std::int64_t row, std::int64_t column) {
-  double sum = 0.0;
+// `count` columns of a row from `first` on, so that an edge is read once for all of them.
+template <int count>
+FPD_HD void graph_matmul_row(const GraphMatmulArgs& args, std::int64_t row, std::int64_t first) {
+  double sums[count] = {};
   for (std::int64_t e = args.indptr[row]; e < args.indptr[row + 1]; ++e) {
     const std::int64_t tail = args.indices[e];
-    sum += args.weights[e] * args.scale[tail] * args.x[tail * args.columns + column];
+    const double weight = args.weights[e] * args.scale[tail];
+    const double* x = args.x + tail * args.columns + first;
+    for (int c = 0; c < count; ++c) sums[c] += weight * x[c];
   }
-  args.out[row * args.columns + column] = args.scale[row] * sum;
+  const std::int64_t at = row * args.columns + first;
+  for (int c = 0; c < count; ++c) {
+    const double product = args.scale[row] * sums[c];
+    args.out[at + c] =
+        args.gain == nullptr
+            ? product
+            : args.gain[row] * product + args.shift[row] * args.x[at + c] - args.previous[at + c];
+  }
 }
 
 namespace cpu {

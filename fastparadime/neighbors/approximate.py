@@ -114,6 +114,7 @@ class Sample:
     Parameters
     ----------
     rows : int64 tensor (m,)
+        On the CPU.
     distances : float32 tensor (m, k)
         To their nearest others, ascending.
     """
@@ -127,7 +128,7 @@ class Sample:
     def of(cls, X: torch.Tensor, k: int, recall: float, seed: int) -> Sample:
         """Rows of a table by Euclidean distance, enough to show the recall."""
         rows = sample_rows(len(X), recall, seed)
-        return cls(rows, exact_rows(X, rows, k))
+        return cls(rows, exact_rows(X, rows.to(X.device), k))
 
     def recall(self, distances: torch.Tensor) -> tuple[float, float]:
         """Estimate and bound by the distances (m, k) that a search found for these rows."""

@@ -39,13 +39,19 @@ def find_faiss() -> ModuleType | None:
         return None
 
 
+def near_origin_mean(X: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """The mean of some rows, float32 (d,), and their root mean squared distance from it."""
+    some = X[:: -(-len(X) // _SOME)].double()
+    variance, mean = torch.var_mean(some, dim=0, correction=0)
+    return mean.float(), variance.sum().sqrt()
+
+
 def _near_origin(X: torch.Tensor, metric: str) -> torch.Tensor:
     # Engines take d^2 from norms and products, which cancel where the data lies far out.
     if metric not in ("euclidean", "sqeuclidean"):
         return X
-    some = X[:: -(-len(X) // _SOME)]
-    variance, mean = torch.var_mean(some, dim=0, correction=0)
-    far = float(mean.square().sum()) > _FAR * float(variance.sum())
+    mean, spread = near_origin_mean(X)
+    far = float(mean.double().square().sum()) > _FAR * float(spread) ** 2
     return X - mean if far else X
 
 
@@ -104,13 +110,12 @@ def torch_knn(X: torch.Tensor, k: int, metric: str, p: float) -> NeighborGraph:
         block = distance_block(table[start : start + rows], table, norms, metric, p)
         candidates[start : start + rows] = block.topk(count, dim=1, largest=False).indices
     indices, distances = ops.rerank(X, candidates, k, metric, p=p)
-    if not X.is_cuda and find_faiss() is None:
-        _say_what_is_missing()
     return NeighborGraph(indices, distances, "torch, exact")
 
 
 @functools.cache
-def _say_what_is_missing() -> None:
+def say_what_is_missing() -> None:
+    """One line in a process, where exact search on the CPU goes without faiss."""
     log("faiss is not installed, so neighbors are exact and slow: pip install 'fastparadime[cpu]'")
 
 
@@ -166,10 +171,32 @@ def exact_rows(X: torch.Tensor, rows: torch.Tensor, k: int) -> torch.Tensor:
             last = min(len(rows), first + _PIECE)
             found.take(first, *tile.nearest(first, last, k))
     distances = found.distances
-    step = max(1, _BLOCK_BYTES // (4 * n))
     doubtful = (distances[:, -1].square() < _CANCELLED * largest).nonzero().flatten()
-    for chunk in doubtful.split(step):
-        block = torch.cdist(queries[chunk], X, compute_mode="donot_use_mm_for_euclid_dist")
-        candidates = block.topk(min(n, k + 1 + SPARE), dim=1, largest=False).indices
-        distances[chunk] = ops.rerank(X, candidates, k, points=rows[chunk])[1]
+    if len(doubtful):
+        distances[doubtful] = differing_rows(X, rows[doubtful], k)[1]
     return distances
+
+
+def differing_rows(
+    X: torch.Tensor, rows: torch.Tensor, k: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Neighbours of some rows from the differences of coordinates, which cancel no digits.
+
+    Parameters
+    ----------
+    X : float32 tensor (n, d)
+    rows : int64 tensor (m,)
+    k : int
+
+    Returns
+    -------
+    indices, distances : int32 and float32 tensors (m, k)
+    """
+    count = min(len(X), k + 1 + SPARE)
+    found = []
+    for chunk in rows.split(max(1, _BLOCK_BYTES // (4 * len(X)))):
+        block = torch.cdist(X[chunk], X, compute_mode="donot_use_mm_for_euclid_dist")
+        candidates = block.topk(count, dim=1, largest=False).indices
+        found.append(ops.rerank(X, candidates, k, points=chunk))
+    indices, distances = (torch.cat(parts) for parts in zip(*found, strict=True))
+    return indices, distances

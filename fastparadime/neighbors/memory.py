@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from fastparadime.neighbors import approximate, sparse, streamed
+import torch
+
+from fastparadime.neighbors import approximate, sparse, streamed, tiled
 from fastparadime.neighbors.exact import block_bytes
 from fastparadime.neighbors.graph import SCIPY_METRICS, Metric, check_metric
-from fastparadime.neighbors.table import PREPARED_METRICS
+from fastparadime.neighbors.table import PREPARED_METRICS, Table
 from fastparadime.utils.validate import check_integer
+
+_FREE_SHARE = 0.9  # of a GPU's free memory that a search may take
 
 
 def estimate_memory(
@@ -34,10 +38,11 @@ def estimate_memory(
     recall : float
         As of `knn`.
     on_gpu : bool
-        Whether `X` is on a GPU.
+        Whether the search is on a GPU.
     ready : bool
-        Whether `X` is a float32 array or tensor in the order of its rows, possibly memory-mapped:
-        it is then searched where it is, unless the metric prepares rows of its own.
+        Whether `X` is a float32 array or tensor in the order of its rows, possibly memory-mapped,
+        where the search is: it is then searched where it is, unless the metric prepares rows of
+        its own.
     nnz : int, optional
         Stored values, if `X` is a sparse matrix.
     stream : bool
@@ -50,7 +55,8 @@ def estimate_memory(
 
         - 4 n d of the rows in float32, as the metric prepares them;
         - exact: 8 n d of the centred copy and the index, 16 n (k + 9) of candidates, 64 MiB of
-          distances;
+          distances; Euclidean, what `tiled.make_plan` counts: on a GPU instead, less where
+          `max_memory` asks for it, on the CPU if it is more;
         - neighbour descent, with the first attempt's c coordinates rounded up to 16, lists of w and
           reach r: 4 n c of coordinates, twice where they are a projection, (13 w + 4 r + 40) n of
           lists, 256 MiB of rows solved exactly. Attempts after a failed one take more;
@@ -73,17 +79,21 @@ def estimate_memory(
         approximately = metric != "inner_product" and recall <= approximate.EXACT_RECALL
         return sparse.estimate_memory(n, d, k, nnz, approximate=approximately)
     result, table = 8 * n * k, 4 * n * d
-    by_scipy = callable(metric) or metric in SCIPY_METRICS
     if stream:
-        if by_scipy:
+        if callable(metric) or metric in SCIPY_METRICS:
             raise ValueError(f"metric {metric!r} compares all rows at once and cannot be streamed")
         return streamed.least_tiles(n, k).bytes(n, d, k)
-    if by_scipy:
+    if callable(metric) or metric in SCIPY_METRICS:
         return result + 2 * table + 2 * block_bytes(n, 8)
     if ready and metric not in PREPARED_METRICS:
         table = 0
+    if on_gpu and tiled.takes(k, compared(metric)):
+        return result + table + tiled.make_plan(n, d, k, itemsize=2).bytes
     if on_gpu or not approximate.is_wanted(n, d, k, metric, recall):
-        return result + table + 8 * n * d + 16 * n * (k + 9) + block_bytes(n, 4)
+        blocks = 8 * n * d + 16 * n * (k + 9) + block_bytes(n, 4)
+        if tiled.takes(k, compared(metric)):  # on the CPU, where there is no faiss
+            blocks = max(blocks, tiled.make_plan(n, d, k, itemsize=4).bytes)
+        return result + table + blocks
     effort = approximate.efforts(n, d, k, recall)[0]
     coordinates = -(-min(d, effort.columns) // 16) * 64 * n
     tables = 2 if d > effort.columns else 1
@@ -137,3 +147,41 @@ def check_sparse_memory(
             f"max_memory={max_memory:.4g} bytes is too little: {k} neighbors of {n} sparse rows "
             f"with {nnz} values take about {needed:.4g}"
         )
+
+
+def holds_tiles(max_memory: float, table: Table, k: int, metric: str) -> bool:
+    """Whether products in small tiles on a GPU take no more than `max_memory` bytes."""
+    n, d = table.shape
+    if not table.on_gpu or not tiled.takes(k, metric):
+        return False
+    held = 8 * n * k + (0 if table.in_place else 4 * n * d)
+    return held + tiled.least_bytes(n, d, k, itemsize=_itemsize(table)) <= max_memory
+
+
+def placed(table: Table, k: int, max_memory: float | None) -> tuple[torch.Tensor, float]:
+    """The rows on their GPU if they fit there beside a search by products, and the bytes left to it.
+
+    Without `max_memory` the search has nine tenths of what the GPU has free.
+    """
+    n, d = table.shape
+    budget = max_memory
+    if budget is None:
+        budget = _FREE_SHARE * torch.cuda.mem_get_info(table.device)[0]
+    left = budget - 8 * n * k
+    if table.ready:
+        return table.whole(), left
+    usual = tiled.make_plan(n, d, k, itemsize=_itemsize(table)).bytes
+    if table.home == table.device or 4 * n * d + usual <= left:
+        return table.whole(), left - 4 * n * d
+    # A copy on the host counts as memory that the search takes, but not of the GPU's.
+    copied = 0 if table.in_place or max_memory is None else 4 * n * d
+    return table.whole(table.home), left - copied
+
+
+def _itemsize(table: Table) -> int:
+    return tiled.default_precision(table.device).itemsize
+
+
+def compared(metric: str) -> str:
+    """The metric that orders the rows which are prepared for a metric."""
+    return "euclidean" if metric in ("cosine", "correlation") else metric

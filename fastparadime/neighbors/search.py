@@ -8,14 +8,17 @@ from typing import Any
 import numpy as np
 import torch
 
+from fastparadime import ops
 from fastparadime.neighbors import (
     approximate,
+    clustered,
     costs,
     exact,
     given_index,
     memory,
     precomputed,
     sparse,
+    tiled,
 )
 from fastparadime.neighbors.graph import (
     PRECOMPUTED,
@@ -26,7 +29,9 @@ from fastparadime.neighbors.graph import (
 )
 from fastparadime.neighbors.streamed import streamed_knn
 from fastparadime.neighbors.table import Table
+from fastparadime.types import Device
 from fastparadime.utils.convert import to_numpy
+from fastparadime.utils.stages import memory_for
 from fastparadime.utils.validate import check_data, check_integer, check_positive
 
 
@@ -40,13 +45,15 @@ def knn(
     seed: int = 0,
     max_memory: float | None = None,
     index: Any = None,
+    device: Device | None = None,
 ) -> NeighborGraph:
     """The k nearest other points of each row of `X`.
 
-    Exact while that takes a second, which is while n^2 d is at most 1e11, and on a GPU. Beyond, for
-    the metrics that come down to Euclidean distance (``"euclidean"``, ``"sqeuclidean"``,
-    ``"cosine"``, ``"correlation"``), by neighbour descent: some rows are solved exactly and the
-    search goes on until it finds `recall` of their neighbours. Other metrics are always exact.
+    Exact while that takes a second, which is while n^2 d is at most 1e11, and on a GPU up to three
+    million rows. Beyond, for the metrics that come down to Euclidean distance (``"euclidean"``,
+    ``"sqeuclidean"``, ``"cosine"``, ``"correlation"``), by neighbour descent, on a GPU by exact
+    search within overlapping clusters: some rows are solved exactly and the search goes on until it
+    finds `recall` of their neighbours. Other metrics are always exact.
     `engine`, `recall_estimate` and `recall_bound` of the result say what was done.
 
     Parameters
@@ -76,10 +83,14 @@ def knn(
     max_memory : float, optional
         Most bytes that the search may take beside `X`, as `estimate_memory` counts them. Where
         they are too few for the usual engine, a native metric is searched exactly in blocks that
-        are read again and again.
+        are read again and again. On a GPU, blocks may take nine tenths of what is free without it.
     index : faiss.Index, optional
         Of the rows of `X`, in order (of unit rows for ``"cosine"``): it proposes candidates, whose
         true distances are taken from `X`, and its recall is measured.
+    device : torch.device or str, optional
+        Where to search and where the result lies, if not where `X` is. An `X` that the GPU cannot
+        hold is moved there block by block, for Euclidean distance and what comes down to it. Sparse
+        matrices and indexes are searched on the CPU.
 
     Returns
     -------
@@ -91,11 +102,15 @@ def knn(
     ------
     TypeError, ValueError
         For data that is not as described, k outside [1, n), an unknown metric, a recall outside
-        (0, 1], an index of other data, or if `max_memory` is too little even in blocks; no work is
-        begun then. For a source that ends before its shape says, or values in it that are not
-        finite, when they are read.
+        (0, 1], an index of other data, a GPU where the search has to be on the CPU, or if
+        `max_memory` is too little even in blocks; no work is begun then. For a source that ends
+        before its shape says, or values in it that are not finite, when they are read.
     OSError
         For a source that cannot be read.
+    CUDANotAvailableError
+        If `device` asks for CUDA where there is none that this build supports.
+    DeviceMemoryError
+        If a GPU runs out of memory.
 
     Warns
     -----
@@ -111,6 +126,7 @@ def knn(
         seed=check_integer(seed, "seed", minimum=0, maximum=2**63 - 1),
         max_memory=None if max_memory is None else check_positive(max_memory, "max_memory"),
         index=index,
+        device=None if device is None else ops.resolve_device(device),
     )
     if metric == PRECOMPUTED or _is_lists(X):
         _refuse_options(options, "X holds neighbors or distances already")
@@ -129,10 +145,11 @@ class _Options:
     seed: int
     max_memory: float | None
     index: Any
+    device: torch.device | None
 
 
 def _refuse_options(options: _Options, reason: str) -> None:
-    for name in ("index", "max_memory"):
+    for name in ("index", "max_memory", "device"):
         if getattr(options, name) is not None:
             raise ValueError(f"{name} must be None where {reason}")
 
@@ -176,7 +193,9 @@ def _by_scipy(X: Any, k: int, metric: Metric, options: _Options) -> NeighborGrap
     if options.max_memory is not None:
         memory.choose_tiles(options.max_memory, n, d, k, metric)
     costs.warn_if_slow(n, d, metric)
-    return exact.scipy_knn(to_numpy(X), k, metric)
+    home = X.device if isinstance(X, torch.Tensor) else torch.device("cpu")
+    graph = exact.scipy_knn(to_numpy(X), k, metric)
+    return _moved(graph, home if options.device is None else options.device)
 
 
 def _sparse_knn(X: Any, k: int, metric: Metric, options: _Options) -> NeighborGraph:
@@ -185,6 +204,10 @@ def _sparse_knn(X: Any, k: int, metric: Metric, options: _Options) -> NeighborGr
     k = check_integer(k, "k", minimum=1, maximum=n - 1)
     if options.index is not None:
         raise ValueError("index must be None where X is sparse")
+    if options.device is not None and options.device.type != "cpu":
+        raise ValueError(
+            f"sparse X is searched on the CPU: device must be it, not {options.device}"
+        )
     if options.max_memory is not None:
         memory.check_sparse_memory(options.max_memory, n, d, k, X.nnz, metric, options.recall)
     compared = "euclidean" if metric == "cosine" else str(metric)
@@ -194,10 +217,21 @@ def _sparse_knn(X: Any, k: int, metric: Metric, options: _Options) -> NeighborGr
 
 
 def _native_knn(X: Any, k: int, metric: str, options: _Options) -> NeighborGraph:
-    table = Table(X, metric)
-    k = check_integer(k, "k", minimum=1, maximum=table.shape[0] - 1)
-    graph = _search(table, k, metric, options)
+    table = Table(X, metric, options.device)
+    n, d = table.shape
+    k = check_integer(k, "k", minimum=1, maximum=n - 1)
+    needed = memory.estimate_memory(
+        n, d, k, metric, recall=options.recall, on_gpu=table.on_gpu, ready=table.ready
+    )
+    advice = "set max_memory to less than what is free, or use device='cpu'"
+    with memory_for("the neighbour search", advice, total=needed):
+        graph = _moved(_search(table, k, metric, options), table.device)
     return _as_cosine(graph) if metric in ("cosine", "correlation") else graph
+
+
+def _moved(graph: NeighborGraph, device: torch.device) -> NeighborGraph:
+    indices, distances = (part.to(device) for part in graph)
+    return dataclasses.replace(graph, indices=indices, distances=distances)
 
 
 def _as_cosine(graph: NeighborGraph) -> NeighborGraph:
@@ -207,28 +241,51 @@ def _as_cosine(graph: NeighborGraph) -> NeighborGraph:
 
 def _search(table: Table, k: int, metric: str, options: _Options) -> NeighborGraph:
     n, d = table.shape
-    recall, seed, p = options.recall, options.seed, options.p
-    on_gpu = table.device.type == "cuda"
+    recall, on_gpu, most = options.recall, table.on_gpu, options.max_memory
     if options.index is not None:
-        given_index.check_index(options.index, n, d, metric)
-        if options.max_memory is not None:
-            raise ValueError("max_memory must be None with an index, whose memory is its own")
-        return given_index.index_knn(options.index, table.whole(), k, metric, recall, seed)
+        return _by_index(table, k, metric, options)
+    compared = memory.compared(metric)
     tiles = None
-    if options.max_memory is not None:
+    if most is not None and not memory.holds_tiles(most, table, k, compared):
         tiles = memory.choose_tiles(
-            options.max_memory, n, d, k, metric, recall=recall, on_gpu=on_gpu, ready=table.ready
+            most, n, d, k, metric, recall=recall, on_gpu=on_gpu, ready=table.ready
         )
-    compared = "euclidean" if metric in ("cosine", "correlation") else metric
     descends = not on_gpu and approximate.is_wanted(n, d, k, metric, recall)
     if descends and tiles is None:
-        return approximate.descent_knn(table.whole(), k, metric, recall, seed)
+        return approximate.descent_knn(table.whole(), k, metric, recall, options.seed)
     if not on_gpu:
         costs.warn_if_slow(n, d, metric)
     if tiles is not None:
-        return streamed_knn(table, k, compared, p, tiles)
+        return streamed_knn(table, k, compared, options.p, tiles)
+    if on_gpu and tiled.takes(k, compared):
+        return _by_products(table, k, compared, options)
     rows = table.whole()
     faiss = exact.faiss_for(rows, compared)
-    if faiss is None:
-        return exact.torch_knn(rows, k, compared, p)
-    return exact.faiss_knn(faiss, rows, k, compared, p)
+    if faiss is not None:
+        return exact.faiss_knn(faiss, rows, k, compared, options.p)
+    if not on_gpu and exact.find_faiss() is None:
+        exact.say_what_is_missing()
+    if tiled.takes(k, compared):
+        return tiled.tiled_knn(rows, k, compared)
+    return exact.torch_knn(rows, k, compared, options.p)
+
+
+def _by_index(table: Table, k: int, metric: str, options: _Options) -> NeighborGraph:
+    given_index.check_index(options.index, *table.shape, metric)
+    if options.max_memory is not None:
+        raise ValueError("max_memory must be None with an index, whose memory is its own")
+    if table.on_gpu:
+        raise ValueError(f"an index is asked on the CPU: device must be it, not {table.device}")
+    return given_index.index_knn(
+        options.index, table.whole(), k, metric, options.recall, options.seed
+    )
+
+
+def _by_products(table: Table, k: int, metric: str, options: _Options) -> NeighborGraph:
+    """Euclidean neighbours on a GPU, whose rows may be beside it."""
+    recall = options.recall
+    rows, limit = memory.placed(table, k, options.max_memory)
+    if clustered.is_wanted(len(rows), recall):
+        seed, device = options.seed, table.device
+        return clustered.clustered_knn(rows, k, metric, recall, seed, device=device, limit=limit)
+    return tiled.tiled_knn(rows, k, metric, device=table.device, limit=limit)

@@ -25,6 +25,8 @@ class Table:
         Checked, but sources are not read yet.
     metric : str
         A native one.
+    device : torch.device, optional
+        Where they are asked for, if not where the data is.
 
     Raises
     ------
@@ -32,7 +34,7 @@ class Table:
         As of `fastparadime.utils.validate.check_data`.
     """
 
-    def __init__(self, X: Any, metric: str) -> None:
+    def __init__(self, X: Any, metric: str, device: torch.device | None = None) -> None:
         self._metric = metric
         self._X: TensorLike | sources.Source
         if sources.is_source(X):
@@ -40,6 +42,10 @@ class Table:
             self._X = X
         else:
             self._X = check_data(X)
+        cpu = torch.device("cpu")
+        # Where the data is, and where its rows are asked for.
+        self.home = self._X.device if isinstance(self._X, torch.Tensor) else cpu
+        self.device = self.home if device is None else device
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -48,13 +54,18 @@ class Table:
         return n, d
 
     @property
-    def device(self) -> torch.device:
-        """Where the rows are."""
-        return self._X.device if isinstance(self._X, torch.Tensor) else torch.device("cpu")
+    def on_gpu(self) -> bool:
+        """Whether the rows are asked for on a GPU."""
+        return self.device.type == "cuda"
 
     @property
     def ready(self) -> bool:
-        """Whether `whole` copies nothing: float32 rows in order, compared as they are."""
+        """Whether `whole` copies nothing: rows that are in place where they are asked for."""
+        return self.in_place and self.home == self.device
+
+    @property
+    def in_place(self) -> bool:
+        """Whether the data itself holds the rows: float32, in order, compared as they are."""
         if self._metric in PREPARED_METRICS:
             return False
         if isinstance(self._X, torch.Tensor):
@@ -64,7 +75,7 @@ class Table:
         return False
 
     def rows(self, start: int, stop: int) -> torch.Tensor:
-        """Rows start ... stop - 1, float32 (stop - start, d).
+        """Rows start ... stop - 1, float32 (stop - start, d), on `device`.
 
         Raises
         ------
@@ -73,10 +84,11 @@ class Table:
             rows that ``"jensenshannon"`` does not take.
         """
         if isinstance(self._X, (np.ndarray, torch.Tensor)):
-            return _prepared(to_float32(self._X[start:stop]), self._metric, start)
-        block = sources.read_rows(self._X, start, stop, "X")
-        check_finite(block, "X", start)
-        return _prepared(to_float32(block), self._metric, start)
+            block = self._X[start:stop]
+        else:
+            block = sources.read_rows(self._X, start, stop, "X")
+            check_finite(block, "X", start)
+        return _prepared(to_float32(block).to(self.device), self._metric, start)
 
     def rows_at_a_time(self, most: int | None = None) -> int:
         """A number of rows, whole chunks of a source where `most` allows, to ask for in turn."""
@@ -92,12 +104,13 @@ class Table:
             rows = out[at : at + step]
             rows.copy_(self.rows(start + at, start + at + len(rows)))
 
-    def whole(self) -> torch.Tensor:
-        """All rows, float32 (n, d): the memory of `X` itself if they are `ready`."""
+    def whole(self, device: torch.device | None = None) -> torch.Tensor:
+        """All rows, float32 (n, d), on `self.device` or another: `X` itself if it holds them there."""
+        device = self.device if device is None else device
         plain = self._metric not in PREPARED_METRICS
         if plain and isinstance(self._X, (np.ndarray, torch.Tensor)):
-            return to_float32(self._X)
-        out = torch.empty(self.shape, device=self.device)
+            return to_float32(self._X).to(device)
+        out = torch.empty(self.shape, device=device)
         self.fill(out, 0)
         return out
 

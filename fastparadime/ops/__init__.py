@@ -7,6 +7,7 @@ argument name, allocates the outputs, and hands addresses and the current stream
 
 from fastparadime.ops._checks import build_info, resolve_device
 from fastparadime.ops.adam import Adam
+from fastparadime.ops.algebra import Segments, graph_matmul
 from fastparadime.ops.density import DensityTerm
 from fastparadime.ops.descent import NeighborDescent, leaf_size, list_width, nn_descent
 from fastparadime.ops.edges import (
@@ -22,7 +23,6 @@ from fastparadime.ops.graph import (
     METRICS,
     Edges,
     SmoothKnn,
-    graph_matmul,
     perplexity,
     rerank,
     smooth_knn,
@@ -32,21 +32,26 @@ from fastparadime.ops.graph import (
 from fastparadime.ops.layout import sgd_layout
 from fastparadime.ops.mlp import MLP_ACTIVATIONS, Mlp
 from fastparadime.ops.sparse import SPARSE_METRICS, SparseTable
+from fastparadime.ops.tiles import MOST_CANDIDATES, Candidates, candidate_width
 
 __all__ = [
     "METRICS",
     "MLP_ACTIVATIONS",
+    "MOST_CANDIDATES",
     "SPARSE_METRICS",
     "Adam",
+    "Candidates",
     "DensityTerm",
     "EdgeBatch",
     "EdgeSampler",
     "Edges",
     "Mlp",
     "NeighborDescent",
+    "Segments",
     "SmoothKnn",
     "SparseTable",
     "build_info",
+    "candidate_width",
     "gather_rows",
     "graph_matmul",
     "leaf_size",

@@ -1,4 +1,4 @@
-"""Operations from neighbours to the symmetrized graph, and products with it."""
+"""Operations from neighbours to the symmetrized graph, and parts of it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ from fastparadime.ops._checks import (
     target_of,
 )
 from fastparadime.types import TensorLike
-from fastparadime.utils.convert import mean_of, share, to_torch
+from fastparadime.utils.convert import mean_of, to_torch
+from fastparadime.utils.stages import memory_for
 from fastparadime.utils.validate import check_integer, check_option, check_positive
 
 METRICS = (
@@ -205,7 +206,8 @@ def symmetrize(
     check_same_device(indices=indices, weights=weights, indptr=starts)
     nnz = indices.numel()
     code = 1 if operation == "mean" else 0
-    with on_device(weights):
+    advice = "fewer neighbors take less, and the graph of a CPU tensor is built on the CPU"
+    with on_device(weights), memory_for("symmetrize", advice, total=68 * nnz + 24 * n):
         target = target_of(weights)
         size = _core.symmetrize_scratch(n, nnz, target)
         scratch = torch.empty(size, dtype=torch.uint8, device=weights.device)
@@ -315,49 +317,6 @@ def rerank(
             target_of(X),
         )
     return indices, distances
-
-
-def graph_matmul(edges: Edges, scale: TensorLike, x: TensorLike) -> torch.Tensor:
-    """S G S x for a graph G and the diagonal S of `scale`: the normalised Laplacian's product.
-
-    Parameters
-    ----------
-    edges : Edges
-        The graph of n points.
-    scale : (n,) array
-    x : (n, columns) array
-
-    Returns
-    -------
-    float64 tensor (n, columns)
-
-    Raises
-    ------
-    ValueError
-        For shapes that disagree.
-    """
-    scale, x = share(scale), share(x)
-    if x.ndim != 2:
-        raise ValueError(f"x must have 2 dimensions, not shape {tuple(x.shape)}")
-    n, columns = x.shape
-    if len(edges.indptr) != n + 1 or len(scale) != n:
-        raise ValueError(f"edges, scale and x must be of one number of points, not {n} in x")
-    x, scale = x.double().contiguous(), scale.double().contiguous()
-    check_same_device(weights=edges.weights, scale=scale, x=x)
-    with on_device(x):
-        out = torch.empty_like(x)
-        _core.graph_matmul(
-            out.data_ptr(),
-            x.data_ptr(),
-            scale.data_ptr(),
-            edges.indptr.data_ptr(),
-            edges.tails.data_ptr(),
-            edges.weights.data_ptr(),
-            n,
-            columns,
-            target_of(x),
-        )
-    return out
 
 
 def subgraph(edges: Edges, points: TensorLike) -> torch.Tensor:

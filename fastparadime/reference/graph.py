@@ -204,6 +204,28 @@ def graph_matmul(
     return scale[:, None] * (dense @ (scale[:, None] * x))
 
 
+def segment_gram(x: Floats, y: Floats, sizes: Ints) -> Floats:
+    """x^T y of the rows of each segment (segments, p, q)."""
+    ends = np.cumsum(sizes)
+    rows = [slice(end - size, end) for end, size in zip(ends, sizes, strict=True)]
+    return np.array([x[part].T @ y[part] for part in rows])
+
+
+def segment_matmul(x: Floats, matrices: Floats, sizes: Ints) -> Floats:
+    """Each row times the matrix of its segment."""
+    found: Floats = np.einsum("ri,rij->rj", x, np.repeat(matrices, sizes, axis=0))
+    return found
+
+
+def nearest_in_tile(
+    cosines: Floats, row_norms: Floats, norms: Floats, slack: float, width: int
+) -> tuple[Ints, Floats]:
+    """The columns of the `width` lowest distance bounds of each row, and the bounds."""
+    bounds = norms**2 - 2 * row_norms[:, None] * norms * (cosines + slack)
+    order = np.argsort(bounds, axis=1, kind="stable")[:, :width]
+    return order, np.take_along_axis(bounds, order, axis=1)
+
+
 def subgraph(n: int, heads: Ints, tails: Ints, weights: Floats, points: Ints) -> Floats:
     """The square matrix of a graph's weights among some of its points."""
     dense = np.zeros((n, n))

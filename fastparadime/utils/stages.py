@@ -13,6 +13,8 @@ import torch
 
 from fastparadime import exceptions
 
+_ADVICE = "a smaller batch_size or fewer neighbors need less, as does device='cpu'"
+
 
 @contextmanager
 def timed(stages: dict[str, float], name: str) -> Iterator[None]:
@@ -21,18 +23,40 @@ def timed(stages: dict[str, float], name: str) -> Iterator[None]:
     Raises
     ------
     DeviceMemoryError
-        If the device's memory did not suffice, with the name of the stage.
+        As of `memory_for`.
     """
     start = time.perf_counter()
+    with memory_for(name):
+        yield
+    stages[name] = stages.get(name, 0.0) + time.perf_counter() - start
+
+
+@contextmanager
+def memory_for(stage: str, advice: str = _ADVICE, *, total: float | None = None) -> Iterator[None]:
+    """Names a stage, and what to do, where torch finds too little memory on the device.
+
+    Parameters
+    ----------
+    stage : str
+        The start of the message.
+    advice : str
+        What the caller may set.
+    total : float, optional
+        Bytes that the whole stage takes, by its formula.
+
+    Raises
+    ------
+    DeviceMemoryError
+        If the device's memory did not suffice; what the stage had taken is freed.
+    """
     try:
         yield
     except torch.cuda.OutOfMemoryError as error:
         traceback.clear_frames(error.__traceback__)  # they keep the stage's tensors alive
-        raise exceptions.DeviceMemoryError(_explained(name, str(error))) from None
-    stages[name] = stages.get(name, 0.0) + time.perf_counter() - start
+        raise exceptions.DeviceMemoryError(_explained(stage, str(error), advice, total)) from None
 
 
-def _explained(stage: str, report: str) -> str:
+def _explained(stage: str, report: str, advice: str, total: float | None) -> str:
     """What to know and to do about an error of torch's allocator."""
     needed = re.search(r"Tried to allocate ([\d.]+ \w+)", report)
     free = re.search(r"of which ([\d.]+ \w+) is free", report)
@@ -41,10 +65,9 @@ def _explained(stage: str, report: str) -> str:
         for found, what in ((needed, "more were needed"), (free, "free"))
         if found
     ]
-    return (
-        f"{stage} ran out of the device's memory ({', '.join(sizes) or report.splitlines()[0]}): "
-        "a smaller batch_size or fewer neighbors need less, as does device='cpu'"
-    )
+    whole = [] if total is None else [f"about {total / 2**30:.2f} GiB in all"]
+    told = ", ".join([*whole, *(sizes or [report.splitlines()[0]])])
+    return f"{stage} ran out of the device's memory ({told}): {advice}"
 
 
 def shows_bars(progress: bool | None, *, verbose: bool) -> bool:

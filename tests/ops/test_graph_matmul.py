@@ -44,6 +44,36 @@ def test_equals_reference(n: int, k: int, columns: int, device: torch.device) ->
     np.testing.assert_allclose(out.cpu(), expected_product(edges, scale, x), rtol=1e-10, atol=1e-13)
 
 
+@pytest.mark.parametrize("columns", [1, 7, 8, 13])
+def test_a_step_of_a_recurrence(columns: int, device: torch.device) -> None:
+    edges = random_edges(200, 10, device)
+    scale, gain, shift = (random_columns(200 + i)[:200].to(device) for i in range(3))
+    x, previous = (random_columns(200 + i, columns)[:200].to(device) for i in range(2))
+    product = torch.from_numpy(expected_product(edges, scale, x)).to(device)
+    expected = gain[:, None] * product + shift[:, None] * x - previous
+    found = ops.graph_matmul(edges, scale, x, step=(gain, shift, previous))
+    torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-12)
+    out = previous.clone()
+    assert ops.graph_matmul(edges, scale, x, step=(gain, shift, out), out=out) is out
+    assert torch.equal(out, found)
+
+
+def test_bad_steps_and_outputs() -> None:
+    edges, scale, x = random_edges(5, 2), torch.ones(5), torch.ones((5, 2), dtype=torch.float64)
+    with pytest.raises(
+        ValueError, match=r"step must be gain \(5,\), .* not \(5,\), \(4,\), \(5, 2\)"
+    ):
+        ops.graph_matmul(edges, scale, x, step=(scale, scale[:4], x))
+    for wrong in (
+        x,
+        x.float(),
+        torch.ones((5, 3), dtype=torch.float64),
+        torch.ones((2, 5)).double().T,
+    ):
+        with pytest.raises(ValueError, match="out must be a contiguous float64 tensor"):
+            ops.graph_matmul(edges, scale, x, out=wrong)
+
+
 def test_points_without_edges(device: torch.device) -> None:
     edges = ops.Edges(
         torch.tensor([0, 0, 1, 1, 2, 2], device=device),

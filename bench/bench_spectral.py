@@ -1,0 +1,70 @@
+"""Spectral positions, beside ARPACK.
+
+ARPACK solves each component with SciPy's default basis, to 1e-4 of the eigenvalue as umap-learn does.
+"""
+
+import argparse
+import statistics
+import time
+
+import numpy as np
+import torch
+from bench_nn_descent import mixture
+
+from fastparadime import neighbors, ops, spectral
+
+K = 15
+
+
+def load(arguments):
+    if arguments.mnist is None:
+        return mixture(arguments.rows)
+    with np.load(arguments.mnist) as stored:
+        images = stored["images"]
+    return images.reshape(len(images), -1).astype(np.float32) / 255
+
+
+def arpack(edges):
+    """Two eigenvectors beside the trivial one of each component, through SciPy."""
+    from scipy.sparse import csr_matrix, diags
+    from scipy.sparse.csgraph import connected_components
+    from scipy.sparse.linalg import eigsh
+
+    graph = csr_matrix((edges.weights.numpy(), edges.tails.numpy(), edges.indptr.numpy()))
+    count, labels = connected_components(graph, directed=False)
+    for component in range(count):
+        rows = np.flatnonzero(labels == component)
+        block = graph[rows][:, rows].astype(np.float64)
+        scale = diags(np.asarray(block.sum(axis=1)).ravel() ** -0.5)
+        start = np.random.default_rng(0).standard_normal(len(rows))
+        eigsh(scale @ block @ scale, k=3, which="LA", v0=start, tol=1e-4)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--mnist", help="an .npz with images; a mixture of Gaussians without it")
+    parser.add_argument("--rows", type=lambda text: int(float(text)), default=1_000_000)
+    parser.add_argument("--edges", help="a file that keeps the graph between runs")
+    parser.add_argument("--repeats", type=int, default=3)
+    arguments = parser.parse_args()
+    try:
+        edges = ops.Edges(*torch.load(arguments.edges))
+    except (FileNotFoundError, AttributeError):
+        graph = neighbors.knn(load(arguments), K)
+        edges = ops.symmetrize(graph.indices, ops.smooth_knn(graph.distances, "umap").weights)
+        if arguments.edges:
+            torch.save(list(edges), arguments.edges)
+    calls = {"spectral_positions": spectral.spectral_positions, "ARPACK": arpack}
+    seconds = {name: [] for name in calls}
+    for _ in range(arguments.repeats):
+        for name, call in calls.items():
+            clock = time.perf_counter()
+            call(edges)
+            seconds[name].append(time.perf_counter() - clock)
+    print(f"{len(edges.indptr) - 1:,} points, {len(edges.tails):,} edges")
+    for name, found in seconds.items():
+        print(f"{name:<20}{statistics.median(found):8.2f} s ({min(found):.2f} to {max(found):.2f})")
+
+
+if __name__ == "__main__":
+    main()

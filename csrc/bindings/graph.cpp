@@ -1,0 +1,217 @@
+// From neighbours to the graph and what is solved on it, one def an operation.
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include <cstdint>
+
+#include "../dispatch.h"
+#include "common.h"
+
+namespace fpd {
+
+void bind_graph(py::module_& m) {
+  m.def(
+      "smooth_knn",
+      [](Address weights, Address rho, Address sigma, Address distances, Address global_mean,
+         Index n, Index k, float target_sum, float local_connectivity, int counted,
+         const Target& target) {
+        smooth_knn({at<float>(weights),
+                    at<float>(rho),
+                    at<float>(sigma),
+                    at<float>(distances),
+                    at<float>(global_mean),
+                    n,
+                    k,
+                    {target_sum, local_connectivity, counted}},
+                   target);
+      },
+      NoGil(), "Membership strengths, rho and sigma of kNN distances.");
+  m.def(
+      "perplexity",
+      [](Address weights, Address beta, Address distances, Index n, Index k, float target_nats,
+         const Target& target) {
+        perplexity({at<float>(weights), at<float>(beta), at<float>(distances), n, k, target_nats},
+                   target);
+      },
+      NoGil(), "Conditional probabilities and precisions of kNN distances.");
+  m.def("symmetrize_scratch", &symmetrize_scratch, "Bytes of scratch that symmetrize takes.");
+  const auto symmetrize_args = [](Address indptr, Address heads, Address tails, Address weights,
+                                  Address scratch, Address graph_indptr, Address graph_indices,
+                                  Address graph_weights, Index n, Index nnz, int operation,
+                                  float mix_ratio) {
+    return SymmetrizeArgs{
+        at<Index>(indptr),
+        at<std::int32_t>(heads),
+        at<std::int32_t>(tails),
+        at<float>(weights),
+        at<void>(scratch),
+        {at<Index>(graph_indptr), at<std::int32_t>(graph_indices), at<float>(graph_weights)},
+        n,
+        nnz,
+        {static_cast<SetOperation>(operation), mix_ratio}};
+  };
+  m.def(
+      "symmetrize_plan",
+      [=](Address indptr, Address scratch, Address graph_indptr, Address graph_indices,
+          Address graph_weights, Index n, Index nnz, int operation, float mix_ratio,
+          const Target& target) {
+        symmetrize_plan(symmetrize_args(indptr, 0, 0, 0, scratch, graph_indptr, graph_indices,
+                                        graph_weights, n, nnz, operation, mix_ratio),
+                        target);
+      },
+      NoGil(), "Sorts both directions of a graph and counts the rows of their join.");
+  m.def(
+      "symmetrize_fill",
+      [=](Address indptr, Address heads, Address tails, Address weights, Address scratch, Index n,
+          Index nnz, int operation, float mix_ratio, const Target& target) {
+        symmetrize_fill(symmetrize_args(indptr, heads, tails, weights, scratch, 0, 0, 0, n, nnz,
+                                        operation, mix_ratio),
+                        target);
+      },
+      NoGil(), "Writes the edges that symmetrize_plan counted.");
+  m.def(
+      "subgraph",
+      [](Address out, Address points, Address places, Address indptr, Address indices,
+         Address weights, Index m, const Target& target) {
+        subgraph({at<float>(out), at<std::int32_t>(points), at<std::int32_t>(places),
+                  at<Index>(indptr), at<std::int32_t>(indices), at<float>(weights), m},
+                 target);
+      },
+      NoGil(), "The square matrix of edges among some points.");
+  m.def(
+      "rerank",
+      [](Address indices, Address distances, Address X, Address candidates, Address points,
+         Address queries, Index first_row, Index rows, Index count, Index dim, Index k, int metric,
+         float p, const Target& target) {
+        rerank({at<std::int32_t>(indices), at<float>(distances), at<float>(X),
+                at<std::int32_t>(candidates), at<std::int32_t>(points), at<float>(queries),
+                first_row, rows, count, dim, k, static_cast<Metric>(metric), p},
+               target);
+      },
+      NoGil(), "True distances to candidate neighbours, the k nearest of them in order.");
+}
+
+void bind_algebra(py::module_& m) {
+  m.def(
+      "graph_matmul",
+      [](Address out, Address x, Address scale, Address gain, Address shift, Address previous,
+         Address indptr, Address indices, Address weights, Index n, Index columns,
+         const Target& target) {
+        graph_matmul({at<double>(out), at<double>(x), at<double>(scale), at<double>(gain),
+                      at<double>(shift), at<double>(previous), at<Index>(indptr),
+                      at<std::int32_t>(indices), at<float>(weights), n, columns},
+                     target);
+      },
+      NoGil(), "Row- and column-scaled sparse product with dense columns.");
+  m.def(
+      "segment_gram",
+      [](Address out, Address partials, Address x, Address y, Address starts, Address pieces,
+         Index piece_count, Index segments, Index p, Index q, const Target& target) {
+        segment_gram({at<double>(out), at<double>(partials), at<double>(x), at<double>(y),
+                      at<Index>(starts), at<Index>(pieces), piece_count, segments, p, q},
+                     target);
+      },
+      NoGil(), "Products of columns with columns within segments of the rows.");
+  m.def(
+      "segment_matmul",
+      [](Address out, Address x, Address matrices, Address segment_of, Index n, Index p, Index q,
+         const Target& target) {
+        segment_matmul({at<double>(out), at<double>(x), at<double>(matrices),
+                        at<std::int32_t>(segment_of), n, p, q},
+                       target);
+      },
+      NoGil(), "Rows times the small matrix of their segment.");
+  m.def(
+      "nearest_in_tile",
+      [](Address bounds, Address indices, Address cosines, Address row_norms, Address norms,
+         float slack, Index rows, Index columns, Index width, Index first_column,
+         const Target& target) {
+        nearest_in_tile(
+            {at<float>(bounds), at<std::int32_t>(indices), at<float>(cosines), at<float>(row_norms),
+             at<float>(norms), slack, rows, columns, width, first_column},
+            target);
+      },
+      NoGil(), "The nearest columns of a tile of products join each row's list.");
+}
+
+void bind_sparse(py::module_& m) {
+  py::class_<SparseRows>(m, "SparseRows")
+      .def(py::init([](Address indptr, Address columns, Address values) {
+             return SparseRows{at<Index>(indptr), at<std::int32_t>(columns), at<float>(values)};
+           }),
+           "indptr"_a, "columns"_a, "values"_a);
+  m.def(
+      "sparse_nearest",
+      [](Address indices, const SparseRows& rows, const SparseRows& by_column, Address alone,
+         Address points, Index queries, Index n, Index count, int metric, const Target& target) {
+        sparse_nearest({at<std::int32_t>(indices), rows, by_column, at<float>(alone),
+                        at<std::int32_t>(points), queries, n, count, static_cast<Metric>(metric)},
+                       target);
+      },
+      NoGil(), "The rows that score best for some sparse rows.");
+  m.def(
+      "sparse_rerank",
+      [](Address indices, Address distances, const SparseRows& rows, Address candidates,
+         Address points, Index queries, Index dim, Index count, Index k, int metric,
+         const Target& target) {
+        sparse_rerank(
+            {at<std::int32_t>(indices), at<float>(distances), rows, at<std::int32_t>(candidates),
+             at<std::int32_t>(points), queries, dim, count, k, static_cast<Metric>(metric)},
+            target);
+      },
+      NoGil(), "True distances of sparse rows to candidates, the k nearest of them in order.");
+}
+
+void bind_descent(py::module_& m) {
+  py::class_<Points>(m, "Points")
+      .def(py::init([](Address rows, Index n, Index stride, Index dim) {
+             return Points{at<float>(rows), n, stride, dim};
+           }),
+           "rows"_a, "n"_a, "stride"_a, "dim"_a);
+  py::class_<NeighborLists>(m, "NeighborLists")
+      .def(py::init([](Address indices, Address distances, Address rounds, Index width) {
+             return NeighborLists{at<std::int32_t>(indices), at<float>(distances),
+                                  at<std::uint8_t>(rounds), width};
+           }),
+           "indices"_a, "distances"_a, "rounds"_a, "width"_a);
+  m.def(
+      "project_rows",
+      [](Address out, Address X, float scale, Address mean, Address basis, Index n, Index dim,
+         Index stride, const Target& target) {
+        project_rows({at<float>(out), at<float>(X), scale, at<float>(mean), at<float>(basis), n,
+                      dim, stride},
+                     target);
+      },
+      NoGil(), "Scaled and centred rows times a basis.");
+  m.def(
+      "build_forest",
+      [](Address orders, const Points& points, Index trees, Index first_tree, Index leaf,
+         std::uint64_t seed, const Target& target) {
+        build_forest({at<std::int32_t>(orders), points, trees, first_tree, leaf, seed}, target);
+      },
+      NoGil(), "Random-projection trees, each as an order of the points.");
+  m.def(
+      "join_leaves",
+      [](const NeighborLists& lists, const Points& points, Address order, Index leaf,
+         const Target& target) {
+        join_leaves({lists, points, at<std::int32_t>(order), leaf}, target);
+      },
+      NoGil(), "Neighbours within the leaves of a tree.");
+  m.def(
+      "reverse_lists",
+      [](Address reverse, const NeighborLists& lists, Index n, Index reach, int round,
+         const Target& target) {
+        reverse_lists({at<std::int32_t>(reverse), lists, n, reach, round}, target);
+      },
+      NoGil(), "Who lists a point among its neighbours.");
+  m.def(
+      "nn_descent",
+      [](const NeighborLists& lists, const Points& points, Address reverse, Index reach,
+         Index first, Index last, int round, const Target& target) {
+        return nn_descent({lists, points, at<std::int32_t>(reverse), reach, first, last, round},
+                          target);
+      },
+      NoGil(), "Neighbours among the neighbours of neighbours; returns how many are new.");
+}
+
+}  // namespace fpd

@@ -1,0 +1,36 @@
+// The Python module: operations from addresses and sizes to their argument structs.
+#include <pybind11/pybind11.h>
+
+#include <string>
+
+#include "../dispatch.h"
+#include "common.h"
+
+using namespace fpd;
+
+PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
+  m.doc() = "Native operations of fastparadime; fastparadime.ops is their only caller.";
+  py::class_<Target>(m, "Target")
+      .def(py::init([](const std::string& device, int threads, Address stream) {
+             return Target{device == "cuda" ? Device::cuda : Device::cpu, threads,
+                           at<void>(stream)};
+           }),
+           "device"_a, "threads"_a, "stream"_a = 0);
+  m.attr("version") = FPD_VERSION;
+  m.attr("compiler") = FPD_COMPILER;
+  m.attr("simd_level") = cpu::simd_level();
+  m.attr("cuda_version") = FPD_CUDA_VERSION;
+  m.attr("cuda_architectures") = FPD_CUDA_ARCHITECTURES;
+  m.attr("kListUnit") = kListUnit;
+  m.attr("kListMost") = kListMost;
+  m.attr("kHeadsPerPartial") = kHeadsPerPartial;
+  m.attr("kMlpBlock") = kMlpBlock;
+  bind_graph(m);
+  bind_algebra(m);
+  bind_sparse(m);
+  bind_descent(m);
+  bind_training(m);
+  bind_network(m);
+  bind_layout(m);
+  bind_density(m);
+}

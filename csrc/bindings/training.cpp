@@ -1,0 +1,198 @@
+// Draws, losses, networks and layouts, one def an operation.
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include <cstdint>
+#include <utility>
+#include <vector>
+
+#include "../dispatch.h"
+#include "common.h"
+
+namespace fpd {
+
+void bind_training(py::module_& m) {
+  m.def("edge_table_scratch", &edge_table_scratch, "Bytes of scratch that edge_table takes.");
+  m.def(
+      "edge_table",
+      [](Address cumulative, Address guide, Address scratch, Address weights, Index size,
+         int guide_bits, double scale, const Target& target) {
+        edge_table({at<Index>(cumulative), at<Index>(guide), at<void>(scratch), at<float>(weights),
+                    size, guide_bits, scale},
+                   target);
+      },
+      NoGil(), "Running sums of quantised weights with their guide table.");
+  m.def(
+      "edge_draw",
+      [](Address heads, Address tails, Address cumulative, Address guide, Index size,
+         int guide_bits, Address edge_heads, Address edge_tails, Index batch, int negatives,
+         Index n, std::uint64_t seed, std::uint64_t step, Address counter, const Target& target) {
+        edge_draw({at<std::int32_t>(heads),
+                   at<std::int32_t>(tails),
+                   {at<Index>(cumulative), at<Index>(guide), size, guide_bits},
+                   at<std::int32_t>(edge_heads),
+                   at<std::int32_t>(edge_tails),
+                   batch,
+                   negatives,
+                   n,
+                   seed,
+                   step,
+                   at<std::int64_t>(counter)},
+                  target);
+      },
+      NoGil(), "Positive edges by weight and uniform negative tails.");
+  m.def(
+      "unique_nodes",
+      [](Address nodes, Address positions, Address ids, Index size) {
+        return cpu::unique_nodes(
+            {at<std::int32_t>(nodes), at<std::int32_t>(positions), at<std::int32_t>(ids), size});
+      },
+      NoGil(), "Distinct ids in order of appearance; returns how many.");
+  m.def(
+      "edge_loss",
+      [](Address loss, Address head_grad, Address tail_grad, Address partials, Address heads,
+         Address tails, Index batch, Index slots, Index dim, float a, float b, float epsilon,
+         float repulsion_strength, const Target& target) {
+        edge_loss({at<float>(loss),
+                   at<float>(head_grad),
+                   at<float>(tail_grad),
+                   at<double>(partials),
+                   at<float>(heads),
+                   at<float>(tails),
+                   batch,
+                   slots,
+                   dim,
+                   {{a, b}, epsilon, repulsion_strength}},
+                  target);
+      },
+      NoGil(), "Mean cross-entropy of a negative-sampled batch and its gradients.");
+  m.def(
+      "gather_rows",
+      [](Address out, Address table, Address indices, Index m_rows, Index row_bytes,
+         const Target& target) {
+        gather_rows({at<std::uint8_t>(out), at<std::uint8_t>(table), at<std::int32_t>(indices),
+                     m_rows, row_bytes},
+                    target);
+      },
+      NoGil(), "Rows of a table picked by index.");
+  m.def(
+      "scatter_add",
+      [](Address out, Address rows, Address indices, Index n, Index m_rows, Index dim) {
+        cpu::scatter_add(
+            {at<float>(out), at<float>(rows), at<std::int32_t>(indices), n, m_rows, dim});
+      },
+      NoGil(), "Sums of the rows that have an index in common.");
+}
+
+void bind_network(py::module_& m) {
+  py::class_<MlpLayer>(m, "MlpLayer")
+      .def(
+          py::init([](Address weight, Address bias, Address transposed, Address values,
+                      Address slopes, Address weight_grad, Address bias_grad, Index in, Index out) {
+            return MlpLayer{at<float>(weight),
+                            at<float>(bias),
+                            at<float>(transposed),
+                            at<float>(values),
+                            at<float>(slopes),
+                            at<float>(weight_grad),
+                            at<float>(bias_grad),
+                            in,
+                            out};
+          }),
+          "weight"_a, "bias"_a, "transposed"_a, "values"_a, "slopes"_a, "weight_grad"_a,
+          "bias_grad"_a, "in_dim"_a, "out_dim"_a);
+  py::class_<Mlp>(m, "Mlp").def(
+      py::init([](std::vector<MlpLayer> layers, int activation, Address input_mean,
+                  float input_scale, Address output_mean, float output_scale) {
+        return Mlp{{at<float>(input_mean), input_scale},
+                   {at<float>(output_mean), output_scale},
+                   static_cast<Activation>(activation),
+                   std::move(layers)};
+      }),
+      "layers"_a, "activation"_a, "input_mean"_a, "input_scale"_a, "output_mean"_a,
+      "output_scale"_a);
+  m.def(
+      "mlp_forward",
+      [](const Mlp& mlp, Address table, Address ids, Index rows, int threads) {
+        cpu::mlp_forward({mlp, {at<float>(table), at<std::int32_t>(ids), rows}}, threads);
+      },
+      NoGil(), "A network's values and slopes for rows of a table.");
+  m.def(
+      "mlp_backward",
+      [](const Mlp& mlp, Address table, Address ids, Index rows, Address out_grad, int threads) {
+        cpu::mlp_backward({mlp, {at<float>(table), at<std::int32_t>(ids), rows}},
+                          at<float>(out_grad), threads);
+      },
+      NoGil(), "Gradients of a network's weights, after its forward pass.");
+  m.def(
+      "adam",
+      [](Address parameter, Address mean, Address square, Address gradient, Index size, float beta1,
+         float beta2, float epsilon, float step_size, float square_scale, int threads) {
+        cpu::adam({at<float>(parameter), at<float>(mean), at<float>(square), at<float>(gradient),
+                   size, beta1, beta2, epsilon, step_size, square_scale},
+                  threads);
+      },
+      NoGil(), "A step of Adam on one tensor.");
+}
+
+void bind_layout(py::module_& m) {
+  m.def("sgd_layout_scratch", &sgd_layout_scratch, "Bytes of scratch that sgd_layout takes.");
+  m.def(
+      "sgd_layout",
+      [](Address positions, Address next, Address scratch, Address anchors, Address indptr,
+         Address tails, Address weights, Address streams, Index n, Index dim, Index tail_count,
+         int negatives, int steps_per_epoch, Index first_epoch, Index last_epoch, Index n_epochs,
+         float learning_rate, float largest_weight, std::uint64_t seed, float a, float b,
+         float repulsion_strength, const Target& target) {
+        sgd_layout({at<float>(positions),
+                    at<float>(next),
+                    at<void>(scratch),
+                    at<float>(anchors),
+                    at<Index>(indptr),
+                    at<std::int32_t>(tails),
+                    at<float>(weights),
+                    at<std::uint32_t>(streams),
+                    n,
+                    dim,
+                    tail_count,
+                    negatives,
+                    steps_per_epoch,
+                    first_epoch,
+                    last_epoch,
+                    n_epochs,
+                    learning_rate,
+                    largest_weight,
+                    seed,
+                    {{a, b}, repulsion_strength}},
+                   target);
+      },
+      NoGil(), "Epochs of UMAP's stochastic layout, on positions in place.");
+}
+
+void bind_density(py::module_& m) {
+  py::class_<DensityGraph>(m, "DensityGraph")
+      .def(
+          py::init([](Address positions, Address indptr, Address tails, Index n, Index dim, float a,
+                      float b) {
+            return DensityGraph{
+                at<float>(positions), at<Index>(indptr), at<std::int32_t>(tails), n, dim, {{a, b}}};
+          }),
+          "positions"_a, "indptr"_a, "tails"_a, "n"_a, "dim"_a, "a"_a, "b"_a);
+  m.def(
+      "density_radii",
+      [](Address squares, Address strengths, const DensityGraph& graph, const Target& target) {
+        density_radii({at<float>(squares), at<float>(strengths), graph}, target);
+      },
+      NoGil(), "Squared local radii of positions and the sums of their strengths.");
+  m.def(
+      "density_step",
+      [](Address moved, Address weights, Address pulls, const DensityGraph& graph, float gain,
+         float samples, float size, const Target& target) {
+        density_step({at<float>(moved), at<float>(weights), at<DensityPull>(pulls), graph, gain,
+                      samples, size},
+                     target);
+      },
+      NoGil(), "One step of densMAP's term.");
+}
+
+}  // namespace fpd

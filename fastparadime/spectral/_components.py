@@ -1,0 +1,88 @@
+"""Connected components of a graph: which they are, their order and where they are placed."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from fastparadime.ops import Edges
+from fastparadime.types import Array
+from fastparadime.utils.convert import to_numpy
+
+
+def labels_of(edges: Edges) -> torch.Tensor:
+    """The component of each point, int64 (n,), numbered by their first points."""
+    if edges.weights.is_cuda:
+        return propagated_labels(edges)
+    import scipy.sparse
+    from scipy.sparse.csgraph import connected_components
+
+    indptr, _, tails, weights = (to_numpy(part) for part in edges)
+    n = len(indptr) - 1
+    graph = scipy.sparse.csr_matrix((weights, tails, indptr), shape=(n, n))
+    return torch.from_numpy(connected_components(graph, directed=False)[1]).long()
+
+
+def propagated_labels(edges: Edges) -> torch.Tensor:
+    """`labels_of` in a few passes over the edges, on their device.
+
+    Each point points at the smallest point known to be connected with it; pointers are hooked to
+    those of neighbours and followed to their ends in turn.
+    """
+    heads, tails = edges.heads.long(), edges.tails.long()
+    roots = torch.arange(len(edges.indptr) - 1, device=heads.device)
+    while True:
+        hooked = roots.scatter_reduce(0, roots[heads], roots[tails], "amin")
+        while not torch.equal(ends := hooked[hooked], hooked):
+            hooked = ends
+        if torch.equal(hooked, roots):
+            labels: torch.Tensor = roots.unique(return_inverse=True)[1]
+            return labels
+        roots = hooked
+
+
+def by_size(labels: torch.Tensor) -> tuple[torch.Tensor, Array]:
+    """The points by component, the largest first, and the sizes of the components."""
+    sizes = labels.bincount()
+    ranks = sizes.argsort(descending=True, stable=True)
+    place = torch.empty_like(ranks)
+    place[ranks] = torch.arange(len(ranks), device=ranks.device)
+    return place[labels].argsort(stable=True), sizes[ranks].cpu().numpy()
+
+
+def permuted(edges: Edges, order: torch.Tensor) -> Edges:
+    """The graph whose point i is point ``order[i]``; the tails of a row are in no order."""
+    lengths = edges.indptr.diff()[order]
+    indptr = torch.cat([lengths.new_zeros(1), lengths.cumsum(0)])
+    offsets = edges.indptr[order] - indptr[:-1]
+    source = torch.arange(len(edges.tails), device=order.device)
+    source += offsets.repeat_interleave(lengths)
+    place = torch.empty_like(order, dtype=torch.int32)
+    place[order] = torch.arange(len(order), dtype=torch.int32, device=order.device)
+    heads = edges.heads.new_empty(0)  # nobody asks for them
+    return Edges(indptr, heads, place[edges.tails[source]], edges.weights[source])
+
+
+def rows_of(edges: Edges, first: int, last: int) -> Edges:
+    """The graph of points [first, last), which have no edges to others."""
+    indptr = edges.indptr[first : last + 1]
+    inner = slice(int(indptr[0]), int(indptr[-1]))
+    return Edges(
+        indptr - indptr[0], edges.heads[:0], edges.tails[inner] - first, edges.weights[inner]
+    )
+
+
+def centres(sizes: Array, out_dim: int) -> Array:
+    """Places of components, the largest first: shelves of squares as wide as their roots."""
+    sides = 3 * np.asarray(sizes, np.float64) ** 0.5  # their diameter and a gap
+    places = np.zeros((len(sizes), out_dim))
+    shelf_width = np.sqrt((sides**2).sum()) if out_dim > 1 else np.inf
+    x = y = height = 0.0
+    for place, side in zip(places, sides, strict=True):
+        if x > 0 and x + side > shelf_width:
+            x, y, height = 0.0, y + height, 0.0
+        place[0] = x + side / 2
+        if out_dim > 1:
+            place[1] = y + side / 2
+        x, height = x + side, max(height, side)
+    return places
