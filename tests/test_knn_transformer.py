@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
+from scipy.sparse import csr_matrix
 from scipy.spatial.distance import cdist
 from sklearn.base import clone
 from sklearn.cluster import DBSCAN
@@ -195,6 +196,21 @@ def test_new_rows_are_measured_by_the_fit(metric: str) -> None:
     scale = {"VI": np.linalg.inv(of_fit)} if metric == "mahalanobis" else {"V": of_fit}
     wanted = np.sort(cdist(queries, X, metric, **scale), axis=1)[:, :5]
     np.testing.assert_allclose(found.data.reshape(-1, 5), wanted, rtol=1e-4)
+
+
+@pytest.mark.parametrize("metric", ["euclidean", "cosine"])
+def test_sparse_rows_are_dense_ones(metric: str) -> None:
+    X, _ = blobs()
+    X[np.abs(X) < 0.3] = 0
+    ours = KNNTransformer(n_neighbors=6, metric=metric)
+    dense, sparse = ours.fit_transform(X), ours.fit_transform(csr_matrix(X))
+    np.testing.assert_allclose(sparse.toarray(), dense.toarray(), rtol=1e-4, atol=1e-5)
+    new = ours.transform(csr_matrix(X[:9] + 1))
+    np.testing.assert_allclose(
+        new.toarray(), ours.fit(X).transform(X[:9] + 1).toarray(), rtol=1e-4, atol=1e-5
+    )
+    with pytest.raises(ValueError, match="for sparse data, not 'canberra'"):
+        KNNTransformer(metric="canberra").fit(csr_matrix(X))
 
 
 def test_before_our_umap() -> None:

@@ -7,9 +7,30 @@ from typing import Any
 
 import numpy as np
 
+from fastparadime.estimators._metrics import SPARSE_METRICS
 from fastparadime.types import Array
 
 _BLOCK_BYTES = 64 * 2**20  # of hashes held at a time
+
+
+def validated(estimator: Any, X: Any, **options: Any) -> Any:
+    """The data of an estimator as scikit-learn checks it: a table, or CSR."""
+    options = {"dtype": (np.float64, np.float32), "accept_sparse": "csr", **options}
+    try:
+        from sklearn.utils.validation import validate_data
+    except ImportError:  # scikit-learn before 1.6
+        return estimator._validate_data(X, **options)
+    return validate_data(estimator, X, **options)
+
+
+def check_sparse_metric(rows: Any, metric: Any, *others: str) -> None:
+    """Raises for sparse rows and a metric that is neither one of theirs nor among `others`."""
+    if is_sparse(rows) and metric not in (*SPARSE_METRICS, *others):
+        known = ", ".join(repr(name) for name in (*SPARSE_METRICS, *others))
+        raise ValueError(
+            f"metric must be one of {known} for sparse data, not {metric!r}: make X dense with "
+            "X.toarray() for others"
+        )
 
 
 def is_sparse(X: Any) -> bool:

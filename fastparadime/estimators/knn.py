@@ -9,10 +9,10 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils.validation import check_is_fitted
 
 from fastparadime import neighbors
+from fastparadime.estimators import _rows
 from fastparadime.estimators._metrics import RowMetric
 from fastparadime.estimators._parameters import check_n_jobs, seed_of
 from fastparadime.estimators._queries import QueryIndex
-from fastparadime.estimators.umap import _validated
 from fastparadime.neighbors import Metric, check_metric, check_recall
 from fastparadime.types import Array
 from fastparadime.utils.validate import check_integer, check_option, check_positive
@@ -84,8 +84,9 @@ class KNNTransformer(
 
         Parameters
         ----------
-        X : (n_samples, n_features) array or data frame
-            Finite numbers, at least two rows.
+        X : (n_samples, n_features) array, sparse matrix or data frame
+            Finite numbers, at least two rows; sparse for the metrics ``"euclidean"``,
+            ``"sqeuclidean"`` and ``"cosine"``.
         y : ignored
 
         Raises
@@ -108,7 +109,7 @@ class KNNTransformer(
             Exact or with the promised recall, as `fastparadime.neighbors.knn` says.
         """
         dtype = self._fit(X)
-        n, others = len(self._rows), self._width - 1
+        n, others = self.n_samples_fit_, self._width - 1
         indices = np.arange(n, dtype=np.int32)[:, None]
         distances = np.zeros((n, 1), np.float32)
         if others:
@@ -126,7 +127,7 @@ class KNNTransformer(
 
         Parameters
         ----------
-        X : (n_samples, n_features_in_) array or data frame
+        X : (n_samples, n_features_in_) array, sparse matrix or data frame
 
         Returns
         -------
@@ -141,28 +142,29 @@ class KNNTransformer(
             For data that is not as described.
         """
         check_is_fitted(self, "n_samples_fit_")  # a fit that failed leaves n_features_in_
-        table = _validated(self, X, reset=False)
-        queries = np.ascontiguousarray(table, dtype=np.float32)
+        table = _rows.validated(self, X, reset=False)
+        queries = _rows.like(_rows.as_rows(table), self._rows)
         found = QueryIndex(self._rows, self._space).nearest(queries, self._width)
         indices, distances = (part.numpy() for part in found)
         return self._graph(indices, distances, table.dtype)
 
     def _fit(self, X: Any) -> np.dtype[Any]:
-        table = _validated(self, X, ensure_min_samples=2)
+        table = _rows.validated(self, X, ensure_min_samples=2)
         mode = check_option(self.mode, ("distance", "connectivity"), "mode")
         itself = int(mode == "distance")
-        most = len(table) - itself
+        most = table.shape[0] - itself
         n_neighbors = check_integer(self.n_neighbors, "n_neighbors", minimum=1, maximum=most)
         metric, p = _checked_metric(self.metric, self.metric_params)
+        _rows.check_sparse_metric(table, metric)
         check_recall(self.recall)
         check_n_jobs(self.n_jobs)
         self.seed_ = seed_of(self.random_state)
         self._mode = mode
         self._width = n_neighbors + itself
         # A copy: rows that the caller changes later must not change what was fitted.
-        self._rows = np.array(table, dtype=np.float32, order="C")
+        self._rows = _rows.as_rows(table.copy())
         self._space = RowMetric(metric, p).space(self._rows)
-        self.n_samples_fit_ = self._n_features_out = len(table)
+        self.n_samples_fit_ = self._n_features_out = table.shape[0]
         dtype: np.dtype[Any] = table.dtype
         return dtype
 
@@ -185,6 +187,7 @@ class KNNTransformer(
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        tags.input_tags.sparse = True
         return tags
 
 

@@ -13,8 +13,7 @@ from fastparadime.estimators import _inverse, _positions, _rows
 from fastparadime.estimators._constructor import UmapParameters
 from fastparadime.estimators._cuml import check_data_options
 from fastparadime.estimators._fitting import Fitted, Positions, Report, fit_graph, lay_out
-from fastparadime.estimators._metrics import SPARSE_METRICS
-from fastparadime.estimators._parameters import Settings, check_parameters, neighbors_given
+from fastparadime.estimators._parameters import check_parameters, neighbors_given
 from fastparadime.estimators._placing import Placed, later_epochs
 from fastparadime.estimators._targets import check_target
 from fastparadime.types import Array
@@ -155,10 +154,10 @@ class UMAP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, UmapParameters):  
             For data or parameters that are not as described.
         """
         check_data_options(ensure_all_finite=ensure_all_finite, convert_dtype=convert_dtype)
-        table = _validated(self, X, ensure_min_samples=2)
+        table = _rows.validated(self, X, ensure_min_samples=2)
         settings = check_parameters(self)
         rows = _rows.as_rows(table, zeros=settings.metric == "precomputed")
-        _check_sparse(rows, settings)
+        _rows.check_sparse_metric(rows, settings.metric, "precomputed")
         target = None if y is None else check_target(y, rows.shape[0], settings.target)
         _positions.check_init_shape(settings.init, rows.shape, settings.n_components)
         knn = self.precomputed_knn if knn_graph is None else knn_graph
@@ -228,9 +227,9 @@ class UMAP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, UmapParameters):  
         TypeError, ValueError
             For data that is not as described.
         """
-        check_is_fitted(self)
+        check_is_fitted(self, "graph_")
         check_data_options(ensure_all_finite=ensure_all_finite, convert_dtype=convert_dtype)
-        table = _validated(self, X, reset=False)
+        table = _rows.validated(self, X, reset=False)
         rows = _rows.as_rows(table, zeros=self._placed.settings.metric == "precomputed")
         if self._placed.settings.graph_alone:
             return self._placed.memberships(rows)
@@ -257,7 +256,7 @@ class UMAP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, UmapParameters):  
             For fits of sparse rows, distances, or metrics that have no gradient, of densMAP or of
             the graph alone, and for positions that are not as described.
         """
-        check_is_fitted(self)
+        check_is_fitted(self, "graph_")
         return _inverse.inverse_rows(X, self._placed)
 
     def update(self, X: Any) -> UMAP:
@@ -277,7 +276,7 @@ class UMAP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, UmapParameters):  
             For data that is not as described, and for fits with labels, of distances, of unique
             rows or of the graph alone.
         """
-        check_is_fitted(self)
+        check_is_fitted(self, "graph_")
         settings = self._placed.settings
         refused = {
             "metric='precomputed'": settings.metric == "precomputed",
@@ -288,7 +287,7 @@ class UMAP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, UmapParameters):  
         for name, is_so in refused.items():
             if is_so:
                 raise ValueError(f"update is not available for a fit with {name}: fit all rows")
-        table = _validated(self, X, reset=False)
+        table = _rows.validated(self, X, reset=False)
         added = _rows.like(_rows.as_rows(table), self._raw_data)
         start = np.concatenate([self._placed.positions, self._placed.place(added)])
         start[~np.isfinite(start)] = 0.0  # points without neighbours until now
@@ -358,21 +357,3 @@ class UMAP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, UmapParameters):  
         tags.input_tags.pairwise = self.metric == "precomputed"
         tags.input_tags.sparse = True
         return tags
-
-
-def _check_sparse(rows: Any, settings: Settings) -> None:
-    if _rows.is_sparse(rows) and settings.metric not in (*SPARSE_METRICS, "precomputed"):
-        known = ", ".join(repr(name) for name in SPARSE_METRICS)
-        raise ValueError(
-            f"metric must be one of {known} or 'precomputed' for sparse data, not "
-            f"{settings.metric!r}: make X dense with X.toarray() for others"
-        )
-
-
-def _validated(estimator: UMAP, X: Any, **options: Any) -> Any:
-    options = {"dtype": (np.float64, np.float32), "accept_sparse": "csr", **options}
-    try:
-        from sklearn.utils.validation import validate_data
-    except ImportError:  # scikit-learn before 1.6
-        return estimator._validate_data(X, **options)
-    return validate_data(estimator, X, **options)

@@ -12,9 +12,9 @@ import numpy as np
 import torch
 
 from fastparadime import ops
+from fastparadime.neighbors.blocks import SPARE, Nearest, Tile, distance_block
 from fastparadime.neighbors.graph import Metric, NeighborGraph
 from fastparadime.neighbors.keys import smallest
-from fastparadime.neighbors.tiles import SPARE, Nearest, Tile, distance_block
 from fastparadime.utils.convert import to_numpy
 from fastparadime.utils.logging import log
 

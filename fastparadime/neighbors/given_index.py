@@ -8,8 +8,8 @@ import torch
 
 from fastparadime import ops
 from fastparadime.neighbors.approximate import METRICS, Sample, warn_of_recall
+from fastparadime.neighbors.blocks import SPARE
 from fastparadime.neighbors.graph import Metric, NeighborGraph
-from fastparadime.neighbors.tiles import SPARE
 
 _QUERIES = 2**14  # asked at a time
 

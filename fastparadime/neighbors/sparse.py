@@ -18,8 +18,8 @@ from fastparadime.neighbors.approximate import (
     sample_rows,
     warn_of_recall,
 )
+from fastparadime.neighbors.blocks import SPARE
 from fastparadime.neighbors.graph import NeighborGraph
-from fastparadime.neighbors.tiles import SPARE
 from fastparadime.utils.seed import derive
 from fastparadime.utils.validate import check_form
 

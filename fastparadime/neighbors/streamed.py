@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import torch
 
+from fastparadime.neighbors.blocks import SPARE, Nearest, Tile
 from fastparadime.neighbors.graph import NeighborGraph
 from fastparadime.neighbors.table import Table
-from fastparadime.neighbors.tiles import SPARE, Nearest, Tile
 
 _ROWS = 4096  # of a block: many beside the candidates of a query, each of which costs twenty rows
 _LEAST_ROWS = 256
