@@ -16,12 +16,14 @@ from fastparadime import ops, spectral
 from fastparadime.loss import PositionLoss
 from fastparadime.phases import TrainingPhase
 from fastparadime.relationdata import RelationData
+from fastparadime.sampling import spread_of
 from fastparadime.utils.seed import derive
 
 _MANY_POINTS = 10_000  # beyond which UMAP too takes fewer epochs
 _LAYOUT_EPOCHS = (500, 200)
 _START_SPAN = 10.0  # of the largest coordinate where the layout starts
 _START_NOISE = 1e-4  # keeps coinciding points apart
+_EDGES_OF_NOISE = 1000  # that show how far neighbours are
 _QUADRATIC = 0.2  # errors up to which the loss is quadratic, in units of the curve's spread
 
 
@@ -40,7 +42,7 @@ class Quality:
     learning_rate : float
         Of the first step; it falls to zero on a cosine.
     noise : float
-        On the rows, over the spread of the data.
+        The length of the noise on rows over the distance between neighbours.
     """
 
     hidden_dims: tuple[int, ...]
@@ -64,8 +66,27 @@ class Quality:
             loss=PositionLoss(distance, data_key=data_key, position_key=position_key),
             learning_rate=self.learning_rate,
             schedule="cosine",
-            noise=self.noise,
         )
+
+
+def noise_share(X: torch.Tensor, reldata: RelationData, length: float) -> float:
+    """The `noise` of a phase so that it is so long beside the distance between neighbours.
+
+    Noise as long as the data is wide would blur groups that lie far apart.
+
+    Parameters
+    ----------
+    X : tensor (n, ...)
+    reldata : RelationData
+        The graph of its rows.
+    length : float
+    """
+    edges = reldata.to_sparse_array().edges
+    some = slice(None, None, -(-len(edges.heads) // _EDGES_OF_NOISE) or 1)
+    heads, tails = (X[ends[some].long().to(X.device)].flatten(1) for ends in edges[1:3])
+    distance = (heads.float() - tails.float()).norm(dim=1).median()
+    spread = float(spread_of(X)) * heads.shape[1] ** 0.5
+    return length * float(distance) / spread if spread > 0 and len(heads) else 0.0
 
 
 QUALITIES = {

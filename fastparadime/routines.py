@@ -10,7 +10,7 @@ import torch
 
 from fastparadime import dataset as datasets
 from fastparadime import dr, loss, models, relations, transforms
-from fastparadime.quality import QUALITIES, layout_positions
+from fastparadime.quality import QUALITIES, layout_positions, noise_share
 from fastparadime.relationdata import RelationData
 from fastparadime.types import BinaryTensorFun, Device
 from fastparadime.utils.validate import check_option
@@ -194,6 +194,9 @@ class ParametricUMAP(_Initialized):
         self.training_phases = [regression]
 
     def _layout(self, reldata: RelationData) -> torch.Tensor:
+        X = self.dataset.data[self.dataset.data.stored_name(self.data_key)]
+        length = QUALITIES[self.quality].noise if self.quality else 0.0
+        self._regression.noise = noise_share(X, reldata, length)
         return layout_positions(reldata, self.out_dim, self._curve, self.seed)
 
     @property

@@ -119,6 +119,12 @@ class ItemBatches:
         return _item_batch(self._entries, self._order.index_select(0, places))
 
 
+def spread_of(table: torch.Tensor) -> torch.Tensor:
+    """The standard deviation () of a table's values about their columns' means, by some rows."""
+    some = table[:: -(-len(table) // _ROWS_OF_SPREAD)].float()
+    return some.var(dim=0, correction=0).mean().sqrt()
+
+
 class Noise:
     """Gaussian noise for the rows of batches: pieces of a table that is drawn once.
 
@@ -136,8 +142,7 @@ class Noise:
     """
 
     def __init__(self, table: torch.Tensor, share: float, rows: int, seed: int) -> None:
-        some = table[:: -(-len(table) // _ROWS_OF_SPREAD)].float()
-        spread = some.var(dim=0, correction=0).mean().sqrt()
+        spread = spread_of(table)
         generator = torch.Generator().manual_seed(seed)
         values = torch.randn(_NOISE_BATCHES * rows, *table.shape[1:], generator=generator)
         self._values = values.to(table.device) * (share * spread)

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from fastparadime import neighbors, routines
+from fastparadime import neighbors, ops, quality, routines, sampling
+from fastparadime.relationdata import SparseRelationArray
 
 
 def digits(n: int = 600) -> tuple[np.ndarray, np.ndarray]:
@@ -104,3 +105,20 @@ def test_copies_train_on_their_own() -> None:
     assert not routine.trained
     routine.train(X)
     assert torch.equal(copied.apply(X), routine.apply(X))
+
+
+def test_noise_goes_by_the_distance_between_neighbours() -> None:
+    rng = np.random.default_rng(0)
+    near = torch.from_numpy(rng.standard_normal((300, 20)).astype(np.float32))
+    far = near + 1000 * (torch.arange(300) % 2)[:, None]
+    for X in (near, far):
+        found = neighbors.knn(X, 8)
+        graph = ops.symmetrize(found.indices, torch.ones(300, 8), "union")
+        length = (
+            quality.noise_share(X, SparseRelationArray(graph), 0.5)
+            * float(sampling.spread_of(X))
+            * 20**0.5
+        )
+        nearest = (X[graph.heads.long()] - X[graph.tails.long()]).norm(dim=1).median()
+        assert length == pytest.approx(0.5 * float(nearest), rel=0.1)
+    assert quality.noise_share(torch.zeros(300, 20), SparseRelationArray(graph), 0.5) == 0
