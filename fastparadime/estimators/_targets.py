@@ -10,14 +10,13 @@ import torch
 from sklearn.utils.validation import check_consistent_length, column_or_1d
 
 from fastparadime import neighbors, ops
-from fastparadime.estimators._graph import ends_of, values_at
+from fastparadime.estimators._graph import ends_of
+from fastparadime.estimators._joining import Joined, intersection, locally_connected
 from fastparadime.estimators._parameters import Target
 from fastparadime.types import Array
 
 _UNKNOWN_LABEL = -1
 _UNKNOWN_FACTOR = math.exp(-1.0)  # of an edge at whose ends a label is missing
-# Of the strengths that stand for missing edges in an intersection of graphs, as in umap-learn.
-_LEAST, _MOST_OF_TARGET = 1e-8, 1e-4
 _SHIFT_FREE = ("euclidean", "sqeuclidean", "manhattan", "chebyshev", "minkowski")
 
 
@@ -71,41 +70,18 @@ def with_labels(edges: ops.Edges, y: Array, target_weight: float) -> ops.Edges:
     if y.dtype.kind in "if":
         unknown = y == _UNKNOWN_LABEL
         factors[unknown[heads] | unknown[tails]] = _UNKNOWN_FACTOR
-    weights = edges.weights.double().numpy() * factors
-    return _locally_connected(edges.indptr, edges.tails, weights)
+    strengths = edges.weights.double().numpy() * factors
+    return locally_connected(edges.indptr, heads, tails, strengths)
 
 
 def with_graph(edges: ops.Edges, target: ops.Edges, target_weight: float) -> ops.Edges:
     """The graph's intersection with a directed graph of the target, as in umap-learn.
 
-    An edge of both has left^(1/r) right or left right^r, r being the target's weight over the
-    rest; one that a graph lacks counts half of that graph's weakest there. Then each point's
-    strongest edge counts 1 again.
+    Then each point's strongest edge counts 1 again.
     """
-    import scipy.sparse
-
-    n = len(edges.indptr) - 1
-    left, right = (
-        scipy.sparse.csr_matrix(
-            (part.weights.double().numpy(), part.tails.numpy(), part.indptr.numpy()), shape=(n, n)
-        )
-        for part in (edges, target)
-    )
-    joined = left + right
-    joined.sort_indices()
-    heads = np.repeat(np.arange(n), np.diff(joined.indptr))
-    lefts = values_at(n, (heads, joined.indices), ends_of(edges), left.data)
-    rights = values_at(n, (heads, joined.indices), ends_of(target), right.data)
-    least = max(float(left.data.min()) / 2, _LEAST)
-    lefts = np.where(np.isnan(lefts), least, lefts)
-    least = min(max(float(right.data.min()) / 2, _LEAST), _MOST_OF_TARGET)
-    rights = np.where(np.isnan(rights), least, rights)
-    if target_weight < 0.5:
-        weights = lefts * rights ** (target_weight / (1 - target_weight))
-    else:
-        weights = lefts ** ((1 - target_weight) / target_weight) * rights
-    indptr = torch.from_numpy(joined.indptr.astype(np.int64))
-    return _locally_connected(indptr, torch.from_numpy(joined.indices), weights)
+    joined = Joined.of(edges, target)
+    strengths = intersection(joined, target_weight)
+    return locally_connected(joined.indptr, joined.heads, joined.tails, strengths)
 
 
 def _graph_of(y: Array, n_neighbors: int, target: Target) -> ops.Edges:
@@ -125,14 +101,3 @@ def _graph_of(y: Array, n_neighbors: int, target: Target) -> ops.Edges:
     indptr[1:] = kept.sum(dim=1).cumsum(0)
     heads = torch.arange(n, dtype=torch.int32)[:, None].expand(n, k)
     return ops.Edges(indptr, heads[kept], indices[kept], weights[kept])
-
-
-def _locally_connected(indptr: torch.Tensor, tails: torch.Tensor, weights: Array) -> ops.Edges:
-    """The union of a graph and its transpose after each point's strongest edge is made 1."""
-    n = len(indptr) - 1
-    heads = np.repeat(np.arange(n), indptr.diff().numpy())
-    largest = np.zeros(n)
-    np.maximum.at(largest, heads, weights)
-    strongest = largest[heads]
-    scaled = np.divide(weights, strongest, out=np.zeros_like(weights), where=strongest > 0)
-    return ops.symmetrize(tails, scaled.astype(np.float32), "union", indptr=indptr)

@@ -10,10 +10,11 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from fastparadime.estimators import _inverse, _positions, _rows
+from fastparadime.estimators._combining import Combinable
 from fastparadime.estimators._constructor import UmapParameters
 from fastparadime.estimators._cuml import check_data_options
 from fastparadime.estimators._fitting import Fitted, Positions, Report, fit_graph, lay_out
-from fastparadime.estimators._parameters import check_parameters, neighbors_given
+from fastparadime.estimators._parameters import Settings, check_parameters, neighbors_given
 from fastparadime.estimators._placing import Placed, later_epochs
 from fastparadime.estimators._targets import check_target
 from fastparadime.types import Array
@@ -21,11 +22,17 @@ from fastparadime.types import Array
 _SMALL_DATA = 4096  # points below which umap.plot makes a table of all distances
 
 
-class UMAP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, UmapParameters):  # type: ignore[misc]
+class UMAP(
+    Combinable,
+    ClassNamePrefixFeaturesOutMixin,  # type: ignore[misc]
+    TransformerMixin,  # type: ignore[misc]
+    UmapParameters,
+):
     """Uniform manifold approximation and projection (McInnes et al., arXiv 1802.03426).
 
     A drop-in for umap-learn's class: its parameters, their meanings and defaults. The result is a
     function of the data, the parameters and `random_state`, whatever the number of threads.
+    Fits of the same points are combined by ``*``, ``+`` and ``-``.
 
     Parameters
     ----------
@@ -175,12 +182,14 @@ class UMAP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, UmapParameters):  
         fitted = fit_graph(rows, target, knn, placed.space, settings, report)
         supervised = target is not None
         if settings.graph_alone:
-            self._keep_graph(placed, fitted, supervised=supervised)
+            self._keep_graph(fitted, settings)
+            self._keep_rows(placed, supervised=supervised)
             return self
         report.say("UMAP: initial positions")
         start = _positions.start_positions(rows, fitted.edges, settings)
         found = lay_out(start, fitted, settings, report)
-        self._keep_graph(replace(placed, positions=found.final), fitted, supervised=supervised)
+        self._keep_graph(fitted, settings)
+        self._keep_rows(replace(placed, positions=found.final), supervised=supervised)
         self._keep_positions(found, inverse, table.dtype)
         return self
 
@@ -193,9 +202,9 @@ class UMAP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, UmapParameters):  
         ``transform_mode="graph"`` `graph_`.
         """
         self.fit(X, y, **options)
-        if self._placed.settings.graph_alone:
+        if self._settings.graph_alone:
             return self.graph_
-        if self._placed.settings.output_dens:
+        if self._settings.output_dens:
             return self.embedding_, self.rad_orig_, self.rad_emb_
         return self.embedding_
 
@@ -227,13 +236,13 @@ class UMAP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, UmapParameters):  
         TypeError, ValueError
             For data that is not as described.
         """
-        check_is_fitted(self, "graph_")
+        placed = self._of_rows("transform")
         check_data_options(ensure_all_finite=ensure_all_finite, convert_dtype=convert_dtype)
         table = _rows.validated(self, X, reset=False)
-        rows = _rows.as_rows(table, zeros=self._placed.settings.metric == "precomputed")
-        if self._placed.settings.graph_alone:
-            return self._placed.memberships(rows)
-        return self._placed.place(rows).astype(table.dtype, copy=False)
+        rows = _rows.as_rows(table, zeros=self._settings.metric == "precomputed")
+        if self._settings.graph_alone:
+            return placed.memberships(rows)
+        return placed.place(rows).astype(table.dtype, copy=False)
 
     def inverse_transform(self, X: Any) -> Array:
         """Rows of data for positions in the embedding.
@@ -256,8 +265,7 @@ class UMAP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, UmapParameters):  
             For fits of sparse rows, distances, or metrics that have no gradient, of densMAP or of
             the graph alone, and for positions that are not as described.
         """
-        check_is_fitted(self, "graph_")
-        return _inverse.inverse_rows(X, self._placed)
+        return _inverse.inverse_rows(X, self._of_rows("inverse_transform"))
 
     def update(self, X: Any) -> UMAP:
         """Adds rows to the fit: the graph is made anew, and all positions move a little.
@@ -276,8 +284,7 @@ class UMAP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, UmapParameters):  
             For data that is not as described, and for fits with labels, of distances, of unique
             rows or of the graph alone.
         """
-        check_is_fitted(self, "graph_")
-        settings = self._placed.settings
+        placed, settings = self._of_rows("update"), self._settings
         refused = {
             "metric='precomputed'": settings.metric == "precomputed",
             "labels": self._supervised,
@@ -289,11 +296,11 @@ class UMAP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, UmapParameters):  
                 raise ValueError(f"update is not available for a fit with {name}: fit all rows")
         table = _rows.validated(self, X, reset=False)
         added = _rows.like(_rows.as_rows(table), self._raw_data)
-        start = np.concatenate([self._placed.positions, self._placed.place(added)])
+        start = np.concatenate([placed.positions, placed.place(added)])
         start[~np.isfinite(start)] = 0.0  # points without neighbours until now
         rows = _rows.stacked(self._raw_data, added)
         report = Report(self.verbose, self.tqdm_kwds)
-        fitted = fit_graph(rows, None, None, self._placed.space, settings, report)
+        fitted = fit_graph(rows, None, None, placed.space, settings, report)
         found = lay_out(
             start,
             fitted,
@@ -302,33 +309,33 @@ class UMAP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, UmapParameters):  
             n_epochs=later_epochs(settings),
             learning_rate=settings.learning_rate / 4,
         )
-        placed, dtype = (
-            replace(self._placed, rows=rows, positions=found.final),
-            self.embedding_.dtype,
-        )
-        self._keep_graph(placed, fitted, supervised=False)
+        dtype = self.embedding_.dtype
+        self._keep_graph(fitted, settings)
+        self._keep_rows(replace(placed, rows=rows, positions=found.final), supervised=False)
         self._keep_positions(found, None, dtype)
         return self
 
-    def _keep_graph(self, placed: Placed, fitted: Fitted, *, supervised: bool) -> None:
+    def _of_rows(self, method: str) -> Placed:
+        check_is_fitted(self, "graph_")
+        if self._placed is None:
+            raise ValueError(f"{method} is not available for combined fits: they have no rows")
+        return self._placed
+
+    def _keep_graph(self, fitted: Fitted, settings: Settings) -> None:
         """Keeps the graph, and under umap-learn's names what others read."""
         import scipy.sparse
 
         for name in ("embedding_", "embedding_list_", "rad_orig_", "rad_emb_"):  # of a fit before
             self.__dict__.pop(name, None)
-        n = placed.rows.shape[0]
         indptr, _, tails, weights = (part.numpy() for part in fitted.edges)
+        n = len(indptr) - 1
         self.graph_ = scipy.sparse.csr_matrix((weights, tails, indptr), shape=(n, n))
-        settings = placed.settings
         self.seed_ = settings.seed
-        self._placed = placed
+        self._settings = settings
+        self._placed: Placed | None = None
         self._a, self._b = settings.a, settings.b
-        self._raw_data = placed.rows
-        self._supervised = supervised
-        self._sparse_data = _rows.is_sparse(placed.rows)
         self._small_data = n < _SMALL_DATA
         self._n_neighbors = fitted.n_neighbors
-        self._metric_kwds = dict(self.metric_kwds or {})
         self._disconnection_distance = settings.unrelated_distance
         self._initial_alpha = settings.learning_rate
         own = np.arange(n, dtype=np.int32)[:, None]
@@ -336,6 +343,13 @@ class UMAP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, UmapParameters):  
         self._knn_dists = np.pad(fitted.distances.numpy(), ((0, 0), (1, 0)))
         self._rhos, self._sigmas = fitted.rho.numpy(), fitted.sigma.numpy()
         self._n_features_out = n if settings.graph_alone else settings.n_components
+
+    def _keep_rows(self, placed: Placed, *, supervised: bool) -> None:
+        self._placed = placed
+        self._raw_data = placed.rows
+        self._supervised = supervised
+        self._sparse_data = _rows.is_sparse(placed.rows)
+        self._metric_kwds = dict(self.metric_kwds or {})
 
     def _keep_positions(self, found: Positions, inverse: Array | None, dtype: Any) -> None:
         places = slice(None) if inverse is None else inverse
@@ -347,7 +361,7 @@ class UMAP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, UmapParameters):  
             self.rad_orig_, self.rad_emb_ = radii
 
     @property
-    def _knn_search_index(self) -> Placed:
+    def _knn_search_index(self) -> Placed | None:
         """Has `query`, which umap.plot calls."""
         return self._placed
 

@@ -1,0 +1,99 @@
+"""Fits of the same points combined: their graphs joined, and laid out anew."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from sklearn.base import clone
+from sklearn.utils.validation import check_is_fitted
+
+from fastparadime import ops
+from fastparadime.estimators._fitting import Fitted, Report, lay_out
+from fastparadime.estimators._joining import (
+    Joined,
+    difference,
+    intersection,
+    locally_connected,
+    union,
+)
+from fastparadime.estimators._parameters import Settings
+from fastparadime.estimators._positions import start_positions
+from fastparadime.types import Array
+
+if TYPE_CHECKING:
+    from fastparadime.estimators.umap import UMAP
+
+
+class Combinable:
+    """Fits of the same points as sets: ``*`` intersects, ``+`` unites, ``-`` takes away."""
+
+    def __mul__(self: UMAP, other: UMAP) -> UMAP:  # type: ignore[misc]
+        """The layout of what both graphs hold. `transform` is not available for it."""
+        return _combined(self, other, intersection, rescale=True)
+
+    def __add__(self: UMAP, other: UMAP) -> UMAP:  # type: ignore[misc]
+        """The layout of what either graph holds. `transform` is not available for it."""
+        return _combined(self, other, union, rescale=True)
+
+    def __sub__(self: UMAP, other: UMAP) -> UMAP:  # type: ignore[misc]
+        """The layout of this graph without the other's. `transform` is not available for it."""
+        return _combined(self, other, difference, rescale=False)
+
+
+def _combined(
+    first: UMAP, second: Any, strengths: Callable[[Joined], Array], *, rescale: bool
+) -> UMAP:
+    if not isinstance(second, type(first)):
+        raise TypeError(f"only fits of UMAP can be combined, not {type(second).__name__}")
+    for fit in (first, second):
+        check_is_fitted(fit, "graph_", msg="only fits can be combined: call fit first")
+    counts = [fit.graph_.shape[0] for fit in (first, second)]
+    if counts[0] != counts[1]:
+        raise ValueError(f"only fits of the same points can be combined, not of {counts}")
+    if first.unique or second.unique:
+        raise ValueError("fits with unique=True cannot be combined: their graphs omit rows")
+    settings = _common(first._settings, second._settings)
+    if settings.density is not None or settings.output_dens:
+        raise ValueError("densMAP needs the distances of one table: its fits cannot be combined")
+    joined = Joined.of(_edges_of(first.graph_), _edges_of(second.graph_))
+    edges = locally_connected(*joined[:3], strengths(joined), rescale=rescale)
+    # No table has distances of these edges, so no neighbours are kept.
+    none, nothing = torch.empty((counts[0], 0), dtype=torch.int32), torch.zeros(counts[0])
+    wanted = min(first._n_neighbors, second._n_neighbors)
+    fitted = Fitted(edges, none, none.float(), nothing, nothing, wanted)
+    result: UMAP = clone(first)
+    report = Report(result.verbose, result.tqdm_kwds)
+    found = lay_out(start_positions(first.graph_, edges, settings), fitted, settings, report)
+    result._keep_graph(fitted, settings)
+    result._keep_positions(found, None, np.float32)
+    return result
+
+
+def _edges_of(graph: Any) -> ops.Edges:
+    heads = np.repeat(np.arange(graph.shape[0], dtype=np.int32), np.diff(graph.indptr))
+    parts = (graph.indptr.astype(np.int64), heads, graph.indices.astype(np.int32), graph.data)
+    return ops.Edges(*(torch.from_numpy(part) for part in parts))
+
+
+def _common(first: Settings, second: Settings) -> Settings:
+    """Settings of a layout between two others', as in umap-learn; the seed is the first's."""
+    given = [part.n_epochs for part in (first, second) if part.n_epochs is not None]
+    return replace(
+        first,
+        n_components=min(first.n_components, second.n_components),
+        n_epochs=max(given, default=None),
+        kept_epochs=None,
+        learning_rate=min(first.learning_rate, second.learning_rate),
+        init="spectral",
+        a=(first.a + second.a) / 2,
+        b=(first.b + second.b) / 2,
+        repulsion_strength=(first.repulsion_strength + second.repulsion_strength) / 2,
+        negative_sample_rate=(first.negative_sample_rate + second.negative_sample_rate + 1) // 2,
+        density=first.density or second.density,
+        output_dens=first.output_dens or second.output_dens,
+        graph_alone=False,
+    )
