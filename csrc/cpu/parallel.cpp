@@ -15,7 +15,7 @@ namespace {
 
 // Waking a thread takes longer than many a step of an operation, so a thread looks out for so long
 // before it sleeps. Longer would take a core from whoever comes next.
-constexpr std::chrono::microseconds kLookout{20};
+constexpr std::chrono::microseconds kLookout{10};
 constexpr int kLooksPerClock = 32;
 
 inline void relax() {
