@@ -34,6 +34,11 @@ class ProductTable:
     scale : float
         What they are multiplied with afterwards, so that their squares are finite.
 
+    Attributes
+    ----------
+    norms : float32 tensor (n,)
+        Squared, of the scaled rows.
+
     Raises
     ------
     TypeError, ValueError
@@ -50,6 +55,7 @@ class ProductTable:
             )
         self._scale = check_positive(scale, "scale")
         self._packed = _Packed(rows, self._mean, self._scale)
+        self.norms = self._packed.norms[: self._n]
 
     def nearest(self, width: int) -> Found:
         """The `width` nearest other rows of each row, nearest first.
@@ -130,9 +136,15 @@ class _Packed:
         n, dim = rows.shape
         blocks = -(-n // _core.kProductBlock)
         self._values = torch.empty((blocks, dim, _core.kProductBlock))
-        self._norms = torch.empty(blocks * _core.kProductBlock)
-        self.core = _core.ProductTable(self._values.data_ptr(), self._norms.data_ptr(), n, dim)
+        self.norms = torch.empty(blocks * _core.kProductBlock)
+        self.core = _core.ProductTable(self._values.data_ptr(), self.norms.data_ptr(), n, dim)
         _core.pack_rows(self.core, rows.data_ptr(), mean.data_ptr(), scale, target_of(rows))
+
+
+def product_bytes(n: int, dim: int, width: int) -> int:
+    """What a `ProductTable` and its search among its own rows take, the result included."""
+    blocks = -(-n // _core.kProductBlock)
+    return 4 * blocks * _core.kProductBlock * (dim + 1) + n * (_bytes(width) + 8 * width)
 
 
 def _room(width: int) -> int:
