@@ -12,7 +12,7 @@ from fastparadime.types import TensorLike
 from fastparadime.utils.validate import check_integer, check_positive
 
 _LEAST_ROOM = 32  # of a list beyond its width, or as much as the width again
-_PARTS_A_THREAD = 4  # of the work on queries
+_JOBS_A_THREAD = 6  # of the work on queries
 _PRODUCTS = 3e10  # multiply-adds between two looks for Ctrl-C, well below a second
 _LIST_BYTES = 64 * 2**20  # of queries at a time
 
@@ -50,9 +50,7 @@ class ProductTable:
         self._n, self._dim = rows.shape
         self._mean = torch.zeros(self._dim) if mean is None else as_floats(mean, "mean", 1)
         if self._mean.shape != (self._dim,):
-            raise ValueError(
-                f"mean must have shape ({self._dim},), not {tuple(self._mean.shape)}"
-            )
+            raise ValueError(f"mean must have shape ({self._dim},), not {tuple(self._mean.shape)}")
         self._scale = check_positive(scale, "scale")
         self._packed = _Packed(rows, self._mean, self._scale)
         self.norms = self._packed.norms[: self._n]
@@ -72,7 +70,7 @@ class ProductTable:
             same bits for any number of threads.
         """
         lists = _Lists(self._n, check_integer(width, "width", minimum=1))
-        blocks = -(-self._n // _core.kProductBlock)
+        blocks = _blocks(self._n)
         rounds = blocks + blocks % 2
         each = self._n * self._dim * _core.kProductBlock / 2
         step = int(max(1, _PRODUCTS // max(1, each)))
@@ -104,14 +102,15 @@ class ProductTable:
         if rows.shape[1] != self._dim:
             raise ValueError(f"queries must have {self._dim} columns as X, not {rows.shape[1]}")
         width = check_integer(width, "width", minimum=1)
-        most = max(1, self._n // _core.kProductBlock)
-        parts = min(_PARTS_A_THREAD * torch.get_num_threads(), most)
-        step = min(_PRODUCTS / max(1, self._n * self._dim), _LIST_BYTES / (parts * _bytes(width)))
-        found = [self._nearest_to(part, width, parts) for part in rows.split(max(1, int(step)))]
+        step = min(_PRODUCTS / max(1, self._n * self._dim), _LIST_BYTES / _bytes(width))
+        found = [self._nearest_to(part, width) for part in rows.split(max(1, int(step)))]
         indices, squares = (torch.cat(part) for part in zip(*found, strict=True))
         return indices, squares
 
-    def _nearest_to(self, queries: torch.Tensor, width: int, parts: int) -> Found:
+    def _nearest_to(self, queries: torch.Tensor, width: int) -> Found:
+        # Lists of parts begin anew, so there are no more of them than keep all threads at work.
+        wanted = _JOBS_A_THREAD * torch.get_num_threads() // max(1, _blocks(len(queries)))
+        parts = max(1, min(wanted, _blocks(self._n)))
         lists = _Lists(len(queries), width, parts)
         packed = _Packed(queries, self._mean, self._scale)
         _core.nearest_to_queries(
@@ -134,7 +133,7 @@ class _Packed:
 
     def __init__(self, rows: torch.Tensor, mean: torch.Tensor, scale: float) -> None:
         n, dim = rows.shape
-        blocks = -(-n // _core.kProductBlock)
+        blocks = _blocks(n)
         self._values = torch.empty((blocks, dim, _core.kProductBlock))
         self.norms = torch.empty(blocks * _core.kProductBlock)
         self.core = _core.ProductTable(self._values.data_ptr(), self.norms.data_ptr(), n, dim)
@@ -143,8 +142,11 @@ class _Packed:
 
 def product_bytes(n: int, dim: int, width: int) -> int:
     """What a `ProductTable` and its search among its own rows take, the result included."""
-    blocks = -(-n // _core.kProductBlock)
-    return 4 * blocks * _core.kProductBlock * (dim + 1) + n * (_bytes(width) + 8 * width)
+    return 4 * _blocks(n) * _core.kProductBlock * (dim + 1) + n * (_bytes(width) + 8 * width)
+
+
+def _blocks(rows: int) -> int:
+    return -(-rows // _core.kProductBlock)
 
 
 def _room(width: int) -> int:
