@@ -86,7 +86,9 @@ class Pool {
 
   // Wakes those that sleep. A sleeper that saw the old state holds the lock until it waits.
   void tell(std::condition_variable& sleepers) {
-    { const std::lock_guard<std::mutex> guard(sleep_); }
+    {
+      const std::lock_guard<std::mutex> guard(sleep_);
+    }
     sleepers.notify_all();
   }
 

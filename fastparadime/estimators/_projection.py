@@ -70,7 +70,7 @@ class Projection:
 
 def _project(rows: torch.Tensor, basis: torch.Tensor, out: torch.Tensor) -> torch.Tensor:
     """Writes coordinates and the length of what they leave; the squared norms of the rows."""
-    norms = torch.linalg.vector_norm(rows, dim=1).square_()
+    norms: torch.Tensor = torch.linalg.vector_norm(rows, dim=1).square_()
     inside = rows @ basis
     out[:, :-1] = inside
     out[:, -1] = (norms - inside.square_().sum(dim=1)).clamp_min_(0.0).sqrt_()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -134,10 +135,13 @@ class _ProductSearch:
 
     def __call__(self, block: Array, k: int) -> Found:
         queries = torch.from_numpy(np.ascontiguousarray(block))
+        projection = self.projection
+        if projection is None:
+            return self._by_products(queries, k)
         found = torch.empty((len(queries), k), dtype=torch.int32), torch.empty((len(queries), k))
         left = torch.arange(len(queries))
-        for count in self.projection.counts(k) if self.projection else ():
-            nearest, proven = self._by_bounds(self.projection, queries[left], k, count)
+        for count in projection.counts(k):
+            nearest, proven = self._by_bounds(projection, queries[left], k, count)
             for part, better in zip(found, nearest, strict=True):
                 part[left] = better
             left = left[~proven]
@@ -157,14 +161,24 @@ class _ProductSearch:
 
     def _by_products(self, queries: torch.Tensor, k: int) -> Found:
         found = []
-        step = max(1, _BLOCK_BYTES // (4 * self.rows.shape[1]))
-        for start in range(0, len(self.rows), step):
-            rows = self.rows[start : start + step]
-            table = ops.ProductTable(rows, self.mean, self.scale)
-            indices, _ = table.nearest_to(queries, min(len(rows), k + _SPARE))
+        for start, table in self._tables():
+            indices, _ = table.nearest_to(queries, min(len(table.norms), k + _SPARE))
             found.append(indices + start)
         candidates = torch.cat(found, dim=1)
         return ops.rerank(self.rows, candidates, k, self.metric, queries=queries)
+
+    def _tables(self) -> Iterator[tuple[int, ops.ProductTable]]:
+        """All rows, laid out for products, with the number of the first of each table."""
+        step = max(1, _BLOCK_BYTES // (4 * self.rows.shape[1]))
+        if len(self.rows) <= step:
+            yield 0, self._only_table
+            return
+        for start in range(0, len(self.rows), step):
+            yield start, ops.ProductTable(self.rows[start : start + step], self.mean, self.scale)
+
+    @cached_property
+    def _only_table(self) -> ops.ProductTable:
+        return ops.ProductTable(self.rows, self.mean, self.scale)
 
 
 def _reranked(
