@@ -167,8 +167,6 @@ def say_what_is_missing() -> None:
 
 def _faiss_metric(faiss: ModuleType, metric: str) -> Any:
     return {
-        "euclidean": faiss.METRIC_L2,
-        "sqeuclidean": faiss.METRIC_L2,
         "inner_product": faiss.METRIC_INNER_PRODUCT,
         "manhattan": faiss.METRIC_L1,
         "chebyshev": faiss.METRIC_Linf,
@@ -180,8 +178,8 @@ def _faiss_metric(faiss: ModuleType, metric: str) -> Any:
 
 
 def faiss_knn(faiss: ModuleType, X: torch.Tensor, k: int, metric: str, p: float) -> NeighborGraph:
-    """Exact neighbours of all rows of `X` by a native metric, through a flat index."""
-    table = to_numpy(_near_origin(X, metric))
+    """Exact neighbours of all rows of `X` by a metric without own products, through a flat index."""
+    table = to_numpy(X)
     index = faiss.IndexFlat(table.shape[1], _faiss_metric(faiss, metric))
     index.metric_arg = p
     index.add(table)

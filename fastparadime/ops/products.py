@@ -11,7 +11,7 @@ from fastparadime.ops._checks import MAX_POINTS, as_floats, target_of
 from fastparadime.types import TensorLike
 from fastparadime.utils.validate import check_integer, check_positive
 
-_LEAST_ROOM = 32  # of a list beyond its width, or as much as the width again
+_LEAST_ROOM, _MOST_ROOM = 32, 1024  # of a list beyond its width: as much again, within these
 _JOBS_A_THREAD = 6  # of the work on queries
 _PRODUCTS = 3e10  # multiply-adds between two looks for Ctrl-C, well below a second
 _LIST_BYTES = 64 * 2**20  # of queries at a time
@@ -150,7 +150,7 @@ def _blocks(rows: int) -> int:
 
 
 def _room(width: int) -> int:
-    return width + max(width, _LEAST_ROOM)
+    return width + min(max(width, _LEAST_ROOM), _MOST_ROOM)
 
 
 def _bytes(width: int) -> int:

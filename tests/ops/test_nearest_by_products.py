@@ -126,6 +126,7 @@ def test_empty() -> None:
 def test_memory_by_formula() -> None:
     assert ops.product_bytes(1000, 7, 40) == 4 * 1120 * 8 + 1000 * (8 * 80 + 8 + 8 * 40)
     assert ops.product_bytes(160, 7, 5) == 4 * 160 * 8 + 160 * (8 * 37 + 8 + 8 * 5)
+    assert ops.product_bytes(160, 7, 2000) == 4 * 160 * 8 + 160 * (8 * 3024 + 8 + 8 * 2000)
 
 
 def test_bad_input() -> None:
