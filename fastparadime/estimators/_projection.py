@@ -15,7 +15,7 @@ _CANDIDATES = 8  # times k that are looked at first, and some more
 _MORE = 128
 _GROWTH = 5  # of these, for queries that they leave unproven
 _SHARE = 8  # of the rows, of which so many are too many to look at
-_SOME = 4096  # rows that the subspace is fitted to
+_SOME = 2048  # rows that the subspace is fitted to
 _ROWS = 1024  # projected at a time: temporaries stay in the cache
 _ROUNDING = 1e-5  # of the squared norms, by which float32 bounds may be off
 
