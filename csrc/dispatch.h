@@ -11,6 +11,7 @@
 #include "ops/gather_rows.h"
 #include "ops/graph_matmul.h"
 #include "ops/mlp.h"
+#include "ops/nearest_by_products.h"
 #include "ops/nearest_in_tile.h"
 #include "ops/nn_descent.h"
 #include "ops/perplexity.h"
@@ -66,8 +67,8 @@ inline void density_step(const DensityStepArgs& a, const Target& t) { FPD_DISPAT
 inline void sgd_layout(const SgdLayoutArgs& a, const Target& t) { FPD_DISPATCH(sgd_layout, a, t); }
 // clang-format on
 
-// Neighbour descent is for the CPU, since a GPU searches exactly, by matrix products; so are sparse
-// rows, which come from SciPy.
+// Neighbour descent and lists beside products are for the CPU, since a GPU searches exactly, by
+// products of cuBLAS; so are sparse rows, which come from SciPy.
 inline int cpu_threads(const Target& target) {
   if (target.device == Device::cuda) throw std::runtime_error("the operation has no CUDA code");
   return target.threads;
@@ -86,6 +87,16 @@ inline void reverse_lists(const ReverseArgs& a, const Target& t) {
 }
 inline std::int64_t nn_descent(const DescentArgs& a, const Target& t) {
   return cpu::nn_descent(a, cpu_threads(t));
+}
+inline void pack_rows(const PackRowsArgs& a, const Target& t) { cpu::pack_rows(a, cpu_threads(t)); }
+inline void nearest_pairs(const NearestPairsArgs& a, const Target& t) {
+  cpu::nearest_pairs(a, cpu_threads(t));
+}
+inline void nearest_to_queries(const NearestToQueriesArgs& a, const Target& t) {
+  cpu::nearest_to_queries(a, cpu_threads(t));
+}
+inline void read_lists(const ReadListsArgs& a, const Target& t) {
+  cpu::read_lists(a, cpu_threads(t));
 }
 inline void sparse_nearest(const SparseNearestArgs& a, const Target& t) {
   cpu::sparse_nearest(a, cpu_threads(t));

@@ -7,6 +7,7 @@ kHeadsPerPartial: int  # noqa: N816
 kListUnit: int  # noqa: N816
 kListMost: int  # noqa: N816
 kMlpBlock: int  # noqa: N816
+kProductBlock: int  # noqa: N816
 
 class Target:
     def __init__(self, device: str, threads: int, stream: int = ...) -> None: ...
@@ -134,6 +135,41 @@ def rerank(
     k: int,
     metric: int,
     p: float,
+    target: Target,
+    /,
+) -> None: ...
+
+class ProductLists:
+    def __init__(self, keys: int, sizes: int, bounds: int, width: int, capacity: int) -> None: ...
+
+class ProductTable:
+    def __init__(self, values: int, norms: int, n: int, dim: int) -> None: ...
+
+def pack_rows(
+    table: ProductTable, rows: int, mean: int, scale: float, target: Target, /
+) -> None: ...
+def nearest_pairs(
+    lists: ProductLists,
+    table: ProductTable,
+    first_round: int,
+    last_round: int,
+    target: Target,
+    /,
+) -> None: ...
+def nearest_to_queries(
+    lists: ProductLists,
+    queries: ProductTable,
+    table: ProductTable,
+    parts: int,
+    target: Target,
+    /,
+) -> None: ...
+def read_lists(
+    indices: int,
+    squares: int,
+    lists: ProductLists,
+    parts: int,
+    rows: int,
     target: Target,
     /,
 ) -> None: ...

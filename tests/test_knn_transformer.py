@@ -163,6 +163,16 @@ def test_before_estimators_of_scikit_learn(digits: Any) -> None:
         ({"metric_params": 3}, TypeError, "metric_params must be a dict.* not 3"),
         ({"metric_params": {"p": 3}}, NotImplementedError, r"metric_params \['p'\]"),
         ({"metric": "minkowski", "metric_params": {"p": 0}}, ValueError, r"metric_params\['p'\]"),
+        (
+            {"metric": "seuclidean", "metric_params": {"V": np.ones(5)}},
+            ValueError,
+            r"metric_params\['V'\] must hold 6 numbers",
+        ),
+        (
+            {"metric": "mahalanobis", "metric_params": {"VI": -np.eye(6)}},
+            ValueError,
+            "metric_params of 'mahalanobis' must be positive",
+        ),
         ({"recall": 1.5}, ValueError, r"recall must lie in \(0, 1\], not 1.5"),
         ({"n_jobs": 0}, ValueError, "n_jobs .* not 0"),
         ({"random_state": -1}, ValueError, "random_state .* not -1"),
@@ -196,6 +206,24 @@ def test_new_rows_are_measured_by_the_fit(metric: str) -> None:
     scale = {"VI": np.linalg.inv(of_fit)} if metric == "mahalanobis" else {"V": of_fit}
     wanted = np.sort(cdist(queries, X, metric, **scale), axis=1)[:, :5]
     np.testing.assert_allclose(found.data.reshape(-1, 5), wanted, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("metric", "params"),
+    [
+        ("minkowski", {"p": 3.0, "w": np.arange(1.0, 7.0)}),
+        ("seuclidean", {"V": np.arange(1.0, 7.0)}),
+        ("mahalanobis", {"VI": np.diag(np.arange(1.0, 7.0))}),
+        (lambda x, y, power: (np.abs(x - y) ** power).sum(), {"power": 1.5}),
+    ],
+    ids=["minkowski", "seuclidean", "mahalanobis", "function"],
+)
+def test_options_of_metrics(metric: Any, params: dict[str, Any]) -> None:
+    X, queries = blobs()[0], blobs(30, seed=1)[0]
+    ours = KNNTransformer(n_neighbors=4, metric=metric, metric_params=params).fit(X)
+    D = cdist(queries.astype(float), X.astype(float), metric, **params)
+    found = ours.transform(queries).data.reshape(30, 5)
+    np.testing.assert_allclose(found, np.sort(D, axis=1)[:, :5], rtol=1e-4)
 
 
 @pytest.mark.parametrize("metric", ["euclidean", "cosine"])

@@ -80,8 +80,9 @@ def test_native_metrics_are_exact(metric: str, engine: str) -> None:
     X = distributions() if metric == "jensenshannon" else table()
     graph = neighbors.knn(X, K, metric, p=3.0)
     check(graph, all_distances(X, metric, p=3.0), rtol=1e-4 if "jensen" in metric else 1e-5)
-    names = {"faiss": ("faiss Flat, exact",), "torch": ("torch, exact", "tiled products, exact")}
-    assert graph.engine in names[engine]
+    by_products = ("euclid" in metric, metric in ("l2", "cosine", "correlation"))
+    other = {"faiss": "faiss Flat, exact", "torch": "torch, exact"}
+    assert graph.engine == ("products, exact" if any(by_products) else other[engine])
 
 
 @pytest.mark.usefixtures("engine")
@@ -138,7 +139,7 @@ def test_scipy_metrics_in_several_chunks(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_torch_engine_in_several_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(neighbors.exact, "find_faiss", lambda: None)
     monkeypatch.setattr(neighbors.exact, "_BLOCK_BYTES", 4 * 300 * 7)
-    check(neighbors.knn(table(), K), all_distances(table(), "euclidean"))
+    check(neighbors.knn(table(), K, "manhattan"), all_distances(table(), "manhattan"))
 
 
 @pytest.mark.usefixtures("engine")
@@ -228,7 +229,7 @@ def test_without_faiss_one_line_says_what_to_install(
     monkeypatch.setattr(neighbors.exact, "find_faiss", lambda: None)
     neighbors.exact.say_what_is_missing.cache_clear()  # it is said once in a process
     for _ in range(2):
-        neighbors.knn(table(), K)
+        neighbors.knn(table(), K, "manhattan")
     assert capsys.readouterr().out.count("pip install 'fastparadime[cpu]'") == 1
 
 
@@ -250,3 +251,15 @@ def test_same_bits_for_any_threads(assert_same_bits: Callable[..., None]) -> Non
 def test_a_metric_that_is_not_finite() -> None:
     with pytest.raises(ValueError, match=r"metric .* not finite"):
         neighbors.knn(table(20, 3), 3, lambda *_: float("nan"))
+
+
+@pytest.mark.parametrize("metric", ["euclidean", "sqeuclidean"])
+def test_close_rows_far_from_the_mean_go_by_differences(metric: str) -> None:
+    X = table(300, 6).astype(np.float64)
+    X[:150] += 20_000.0
+    X = X.astype(np.float32)
+    graph = neighbors.knn(X, K, metric)
+    assert graph.engine == "products, exact, 300 rows by differences"
+    check(graph, all_distances(X, metric), rtol=1e-4)
+    X[:150] = X[0]
+    assert neighbors.knn(X, K, metric).engine == "products, exact, 150 rows by differences"

@@ -187,8 +187,12 @@ def test_memory_by_formula() -> None:
     assert neighbors.estimate_memory(n, d, k, "cosine") == expected
     assert neighbors.estimate_memory(n, d, k, "cosine", ready=True) == expected
     assert neighbors.estimate_memory(n, d, k, ready=True) == expected - 4 * n * d
-    exact = neighbors.estimate_memory(n, d, k, recall=1.0)
+    exact = neighbors.estimate_memory(n, d, k, "manhattan")
     assert exact == 8 * n * k + 12 * n * d + 16 * n * (k + 9) + 64 * 2**20
+    width = k + 8
+    products = 4 * n * (d + 1) + n * (8 * (width + 32) + 8 + 8 * width) + 8 * d * 2048
+    found = neighbors.estimate_memory(n, d, k, recall=1.0)
+    assert found == 8 * n * k + 4 * n * d + products
     tiles = tiled.make_plan(n, d, k, itemsize=2)
     assert tiles.bytes == n * (2 * 56 + 4 + 8 * 32) + 4 * tiles.rows**2 + 3 * 64 * 2**20
     assert neighbors.estimate_memory(n, d, k, on_gpu=True) == 8 * n * k + 4 * n * d + tiles.bytes

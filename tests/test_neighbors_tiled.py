@@ -286,7 +286,6 @@ def test_out_of_memory_says_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None
     def fail(*_: Any, **__: Any) -> None:
         raise torch.cuda.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr(neighbors.exact, "find_faiss", lambda: None)
-    monkeypatch.setattr(ops, "Candidates", fail)
+    monkeypatch.setattr(ops, "ProductTable", fail)
     with pytest.raises(DeviceMemoryError, match=r"the neighbour search ran out .* set max_memory"):
         neighbors.knn(table("normal"), K)

@@ -134,6 +134,44 @@ void bind_algebra(py::module_& m) {
       NoGil(), "The nearest columns of a tile of products join each row's list.");
 }
 
+void bind_products(py::module_& m) {
+  py::class_<ProductLists>(m, "ProductLists")
+      .def(py::init([](Address keys, Address sizes, Address bounds, Index width, Index capacity) {
+             return ProductLists{at<std::uint64_t>(keys), at<std::int32_t>(sizes),
+                                 at<float>(bounds), width, capacity};
+           }),
+           "keys"_a, "sizes"_a, "bounds"_a, "width"_a, "capacity"_a);
+  py::class_<ProductTable>(m, "ProductTable")
+      .def(py::init([](Address values, Address norms, Index n, Index dim) {
+             return ProductTable{at<float>(values), at<float>(norms), n, dim};
+           }),
+           "values"_a, "norms"_a, "n"_a, "dim"_a);
+  m.def(
+      "pack_rows",
+      [](const ProductTable& table, Address rows, Address mean, float scale, const Target& target) {
+        pack_rows({table, at<float>(rows), at<float>(mean), scale}, target);
+      },
+      NoGil(), "Rows of a table as products take them.");
+  m.def(
+      "nearest_pairs",
+      [](const ProductLists& lists, const ProductTable& table, Index first_round, Index last_round,
+         const Target& target) { nearest_pairs({lists, table, first_round, last_round}, target); },
+      NoGil(), "Rows of a table join the lists of its rows, a few rounds of blocks.");
+  m.def(
+      "nearest_to_queries",
+      [](const ProductLists& lists, const ProductTable& queries, const ProductTable& table,
+         Index parts,
+         const Target& target) { nearest_to_queries({lists, queries, table, parts}, target); },
+      NoGil(), "Rows of a table join the lists of queries.");
+  m.def(
+      "read_lists",
+      [](Address indices, Address squares, const ProductLists& lists, Index parts, Index rows,
+         const Target& target) {
+        read_lists({at<std::int32_t>(indices), at<float>(squares), lists, parts, rows}, target);
+      },
+      NoGil(), "What lists keep, in order.");
+}
+
 void bind_sparse(py::module_& m) {
   py::class_<SparseRows>(m, "SparseRows")
       .def(py::init([](Address indptr, Address columns, Address values) {

@@ -25,8 +25,10 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
   m.attr("kListMost") = kListMost;
   m.attr("kHeadsPerPartial") = kHeadsPerPartial;
   m.attr("kMlpBlock") = kMlpBlock;
+  m.attr("kProductBlock") = kProductBlock;
   bind_graph(m);
   bind_algebra(m);
+  bind_products(m);
   bind_sparse(m);
   bind_descent(m);
   bind_training(m);

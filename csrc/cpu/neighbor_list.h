@@ -3,10 +3,10 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <cstring>
 #include <vector>
 
 #include "../ops/nn_descent.h"
+#include "distance_key.h"
 #include "simd.h"
 
 namespace fpd::cpu {
@@ -59,7 +59,7 @@ class Newcomers {
     keys_.clear();
     for (std::int64_t i = 0; i < found; ++i) {
       const std::int32_t j = within_[i];
-      if (!list.holds(others[j])) keys_.push_back(key(distances[j], others[j]));
+      if (!list.holds(others[j])) keys_.push_back(distance_key(distances[j], others[j]));
     }
   }
 
@@ -74,7 +74,7 @@ class Newcomers {
     keys_.erase(std::unique(keys_.begin(), keys_.end()), keys_.end());
     old_.resize(width);
     for (std::size_t j = 0; j < width; ++j) {
-      old_[j] = {key(list.distances[j], list.indices[j]), list.rounds[j]};
+      old_[j] = {distance_key(list.distances[j], list.indices[j]), list.rounds[j]};
     }
     std::size_t next = 0, kept = 0;
     for (std::size_t j = 0; j < width; ++j) {
@@ -82,9 +82,8 @@ class Newcomers {
       const std::uint64_t taken = fresh ? keys_[next++] : old_[kept].key;
       list.rounds[j] = fresh ? round : old_[kept].round;
       kept += !fresh;
-      list.indices[j] = static_cast<std::int32_t>(taken);
-      const auto bits = static_cast<std::uint32_t>(taken >> 32);
-      std::memcpy(&list.distances[j], &bits, sizeof bits);
+      list.indices[j] = index_of(taken);
+      list.distances[j] = distance_of(taken);
     }
   }
 
@@ -93,13 +92,6 @@ class Newcomers {
     std::uint64_t key;
     std::uint8_t round;
   };
-
-  // Orders as (distance, index) does: the bits of floats that are not negative ascend.
-  static FPD_INLINE std::uint64_t key(float distance, std::int32_t index) {
-    std::uint32_t bits;
-    std::memcpy(&bits, &distance, sizeof bits);
-    return (static_cast<std::uint64_t>(bits) << 32) | static_cast<std::uint32_t>(index);
-  }
 
   std::vector<std::int32_t> within_;
   std::vector<std::uint64_t> keys_;

@@ -1,4 +1,4 @@
-// Squared distances from the cosines of rows, as matrix products give them in reduced precision.
+// Squared distances from the products of rows, as matrix products give them.
 #pragma once
 
 #include "host_device.h"
@@ -9,6 +9,12 @@ namespace fpd {
 // was taken with an error of at most `slack`: `cosine` is what came out.
 FPD_HD float squared_distance_bound(float x_norm, float y_norm, float cosine, float slack) {
   return y_norm * (y_norm - 2.0f * x_norm * (cosine + slack));
+}
+
+// |x - y|^2 from squared norms and the product. Rounding can bring it below zero.
+FPD_HD float squared_distance(float x_squared, float y_squared, float product) {
+  const float square = x_squared + y_squared - 2.0f * product;
+  return square < 0.0f ? 0.0f : square;
 }
 
 }  // namespace fpd

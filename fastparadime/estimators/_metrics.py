@@ -1,4 +1,4 @@
-"""Metrics of UMAP's rows: their options, and the space in which their neighbours are searched."""
+"""Metrics of the estimators' rows: their options, and the space in which their neighbours are searched."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ class RowMetric:
     name: Metric
     p: float = 2.0
     options: dict[str, Array] = field(default_factory=dict)
+    argument: str = "metric_kwds"  # that the options came in
 
     def space(self, rows: Any) -> Space:
         """The space of rows (n, d): dense, or CSR for one of `SPARSE_METRICS`.
@@ -54,19 +55,28 @@ class Space:
         return np.ascontiguousarray(mapped, dtype=np.float32)
 
 
-def check_row_metric(metric: Any, metric_kwds: Any, name: str = "metric") -> RowMetric:
-    """The metric of an argument called `name`, with its keywords, checked.
+def check_row_metric(
+    metric: Any,
+    given: Any,
+    name: str = "metric",
+    argument: str | None = None,
+    owner: str = "UMAP",
+) -> RowMetric:
+    """The metric of an argument called `name` of `owner`, with its options, checked.
+
+    The options were given in `argument`, by default what `name` and ``_kwds`` make.
 
     Raises
     ------
     NotImplementedError
-        For a metric or keywords that UMAP does not take.
+        For a metric or options that are not taken.
     TypeError, ValueError
-        For what is no metric, and keywords out of range.
+        For what is no metric, and options out of range.
     """
-    if metric_kwds is not None and not isinstance(metric_kwds, dict):
-        raise TypeError(f"{name}_kwds must be a dictionary or None, not {metric_kwds!r}")
-    options = dict(metric_kwds or {})
+    argument = f"{name}_kwds" if argument is None else argument
+    if given is not None and not isinstance(given, dict):
+        raise TypeError(f"{argument} must be a dictionary or None, not {given!r}")
+    options = dict(given or {})
     if not isinstance(metric, str):
         if not callable(metric):
             raise TypeError(f"{name} must be a name or a function of two rows, not {metric!r}")
@@ -74,18 +84,19 @@ def check_row_metric(metric: Any, metric_kwds: Any, name: str = "metric") -> Row
     known: Metric = "precomputed" if metric == "precomputed" else _named(metric, name)
     if known == "inner_product":  # 1 - <x, y> may be negative
         raise NotImplementedError(
-            f"{name}='inner_product' is not supported by UMAP, which takes distances: use 'cosine'"
+            f"{name}='inner_product' is not supported by {owner}, which takes distances: use "
+            "'cosine'"
         )
     unknown = sorted(set(options) - _OPTIONS.get(str(known), set()))
     if unknown:
         raise NotImplementedError(
-            f"{name}_kwds {unknown} are not supported for {name} {metric!r}: taken are 'p' and 'w' "
+            f"{argument} {unknown} are not supported for {name} {metric!r}: taken are 'p' and 'w' "
             "of 'minkowski', 'V' of 'seuclidean', 'V' or 'VI' of 'mahalanobis', and what a "
             "function of two rows takes"
         )
-    p = check_positive(options.pop("p", 2.0), f"{name}_kwds['p']")
-    arrays = {key: _finite(value, f"{name}_kwds[{key!r}]") for key, value in options.items()}
-    return RowMetric(known, p, arrays)
+    p = check_positive(options.pop("p", 2.0), f"{argument}['p']")
+    arrays = {key: _finite(value, f"{argument}[{key!r}]") for key, value in options.items()}
+    return RowMetric(known, p, arrays, argument)
 
 
 def _named(metric: str, name: str) -> Metric:
@@ -108,7 +119,7 @@ def _finite(value: Any, name: str) -> Array:
 def _scale_of(metric: RowMetric, rows: Array) -> Array | None:
     d = rows.shape[1]
     if metric.name == "mahalanobis":
-        return _root(_inverse_covariance(metric, rows))
+        return _root(_inverse_covariance(metric, rows), metric.argument)
     key = "w" if metric.name == "minkowski" else "V"
     given = metric.options.get(key)
     if given is None:
@@ -117,7 +128,7 @@ def _scale_of(metric: RowMetric, rows: Array) -> Array | None:
         given = rows.astype(np.float64).var(axis=0, ddof=1)
     if given.shape != (d,) or (given < 0).any():
         raise ValueError(
-            f"metric_kwds[{key!r}] must hold {d} numbers that are not negative, one a column, not "
+            f"{metric.argument}[{key!r}] must hold {d} numbers that are not negative, one a column, not "
             f"an array of shape {given.shape} with a least entry of {given.min(initial=0)}"
         )
     if metric.name == "minkowski":
@@ -131,7 +142,7 @@ def _inverse_covariance(metric: RowMetric, rows: Array) -> Array:
     for key, given in metric.options.items():
         if given.shape != (d, d) or not np.allclose(given, given.T):
             raise ValueError(
-                f"metric_kwds[{key!r}] must be a symmetric matrix of shape {(d, d)}, not of shape "
+                f"{metric.argument}[{key!r}] must be a symmetric matrix of shape {(d, d)}, not of shape "
                 f"{given.shape}"
             )
     if "VI" in metric.options:
@@ -143,12 +154,12 @@ def _inverse_covariance(metric: RowMetric, rows: Array) -> Array:
     return inverse
 
 
-def _root(matrix: Array) -> Array:
+def _root(matrix: Array, argument: str) -> Array:
     """L with L L^T = matrix: distances of X L are those by the matrix."""
     values, vectors = np.linalg.eigh((matrix + matrix.T) / 2)
     if values[0] < -1e-8 * max(values[-1], 0):
         raise ValueError(
-            "metric_kwds of 'mahalanobis' must be positive semi-definite, but an eigenvalue is "
+            f"{argument} of 'mahalanobis' must be positive semi-definite, but an eigenvalue is "
             f"{values[0]:.3g}"
         )
     root: Array = vectors * np.sqrt(np.maximum(values, 0))

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
 
+from fastparadime import ops
+
 _COLUMNS = 128  # of the projected rows, the last one the length of what is left
 _FROM_POINTS, _FROM_COLUMNS = 10_000, 512  # where the search is faster by it
-_CANDIDATES = 8  # times k that are looked at, and some more
+_CANDIDATES = 8  # times k that are looked at first, and some more
 _MORE = 128
+_GROWTH = 5  # of these, for queries that they leave unproven
+_SHARE = 8  # of the rows, of which so many are too many to look at
+_SOME = 2048  # rows that the subspace is fitted to
+_ROWS = 1024  # projected at a time: temporaries stay in the cache
 _ROUNDING = 1e-5  # of the squared norms, by which float32 bounds may be off
 
 
@@ -17,38 +24,54 @@ _ROUNDING = 1e-5  # of the squared norms, by which float32 bounds may be off
 class Projection:
     """Rows in the coordinates of a subspace, and the length of what lies outside of it.
 
-    By the triangle inequality, distances of such rows are never larger than the true ones.
+    By the triangle inequality, distances of such rows are never larger than the true ones. Rows are
+    taken as (row - mean) * scale.
     """
 
+    mean: torch.Tensor  # (d,)
+    scale: float
     basis: torch.Tensor  # (d, columns - 1), orthonormal
-    rows: torch.Tensor  # (n, columns)
-    norms: torch.Tensor  # (n,) squared, those of the rows themselves
+    table: ops.ProductTable  # of (n, columns)
+    largest: float  # squared norm
 
     @classmethod
-    def of(cls, table: torch.Tensor, some: torch.Tensor, norms: torch.Tensor) -> Projection | None:
+    def of(cls, rows: torch.Tensor, mean: torch.Tensor, scale: float) -> Projection | None:
         """The projection to the principal subspace of some rows, where it is worth its work."""
-        n, d = table.shape
+        n, d = rows.shape
         if n < _FROM_POINTS or d < _FROM_COLUMNS:
             return None
+        some = (rows[:: -(-n // _SOME)] - mean) * scale
         _, vectors = torch.linalg.eigh(some.T @ some)
         basis = vectors[:, -(_COLUMNS - 1) :].contiguous()
-        return cls(basis, _projected(table, basis, norms), norms)
+        projected = torch.empty((n, _COLUMNS))
+        for start in range(0, n, _ROWS):
+            part = slice(start, start + _ROWS)
+            _project((rows[part] - mean) * scale, basis, projected[part])
+        table = ops.ProductTable(projected)
+        return cls(mean, scale, basis, table, float(table.norms.max()))
 
-    def is_worthwhile(self, k: int) -> bool:
-        return _CANDIDATES * k + _MORE <= len(self.rows) // 8
-
-    def candidates(self, queries: torch.Tensor, k: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Rows of the smallest bounds (m, count), and a squared distance (m,) of all others."""
-        norms = queries.square().sum(dim=1)
-        points = _projected(queries, self.basis, norms)
-        scores = torch.addmm(self.norms, points, self.rows.T, alpha=-2.0)
+    def counts(self, k: int) -> Iterator[int]:
+        """How many candidates to look at in turn, until those of all queries are proven."""
         count = _CANDIDATES * k + _MORE
-        found = scores.topk(count, dim=1, largest=False)
-        rounding = _ROUNDING * (norms + self.norms.max())
-        return found.indices, found.values[:, -1] + norms - rounding
+        while count <= len(self.table.norms) // _SHARE:
+            yield count
+            count *= _GROWTH
+
+    def candidates(self, queries: torch.Tensor, count: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Rows of the smallest bounds (m, count), and a squared distance (m,) of all others.
+
+        The distance is one of scaled rows.
+        """
+        points = torch.empty((len(queries), _COLUMNS))
+        norms = _project((queries - self.mean) * self.scale, self.basis, points)
+        indices, squares = self.table.nearest_to(points, count)
+        return indices, squares[:, -1] - _ROUNDING * (norms + self.largest)
 
 
-def _projected(rows: torch.Tensor, basis: torch.Tensor, norms: torch.Tensor) -> torch.Tensor:
+def _project(rows: torch.Tensor, basis: torch.Tensor, out: torch.Tensor) -> torch.Tensor:
+    """Writes coordinates and the length of what they leave; the squared norms of the rows."""
+    norms: torch.Tensor = torch.linalg.vector_norm(rows, dim=1).square_()
     inside = rows @ basis
-    left = (norms - inside.square().sum(dim=1)).clamp_min(0.0).sqrt()
-    return torch.cat([inside, left[:, None]], dim=1)
+    out[:, :-1] = inside
+    out[:, -1] = (norms - inside.square_().sum(dim=1)).clamp_min_(0.0).sqrt_()
+    return norms

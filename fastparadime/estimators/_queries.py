@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -13,14 +14,14 @@ from fastparadime.estimators._metrics import Space
 from fastparadime.estimators._projection import Projection
 from fastparadime.estimators._rows import is_sparse
 from fastparadime.neighbors import Metric
+from fastparadime.neighbors.exact import near_origin_mean, scale_of
 from fastparadime.types import Array
 
 Found = tuple[torch.Tensor, torch.Tensor]  # indices int32 and distances float32 (m, k)
 
-_BLOCK_BYTES = 64 * 2**20  # of distances held at a time
+_BLOCK_BYTES = 64 * 2**20  # of distances held at a time, or of rows laid out for products
 _SPARE = 8  # candidates beyond k, so that rounding of products cannot drop a true neighbour
-_FAR = 10.0  # times its variance that the squared mean may be before rows are centred
-_SOME = 4096  # rows that show it
+_QUERIES = 4096  # compared at a time where products are not held
 _EQUAL = 1e-12  # of the squared norms, below which sparse products say that rows are equal
 _PRODUCT_METRICS = ("euclidean", "sqeuclidean")
 _UNIT_METRICS = ("cosine", "correlation")
@@ -49,7 +50,8 @@ class QueryIndex:
         """The k nearest rows of the fit to each query, nearest first."""
         if self.space.metric != "precomputed":
             queries = _prepared(self.space.rows(queries), self.space.metric)
-        step = max(1, _BLOCK_BYTES // (8 * self.n))
+        held = not isinstance(self.search, _ProductSearch)
+        step = max(1, _BLOCK_BYTES // (8 * self.n)) if held else _QUERIES
         blocks = range(0, max(1, queries.shape[0]), step)
         found = [self.search(queries[start : start + step], k) for start in blocks]
         indices, distances = (torch.cat(part) for part in zip(*found, strict=True))
@@ -127,33 +129,56 @@ class _ProductSearch:
 
     def __init__(self, rows: Array, metric: str) -> None:
         self.rows, self.metric = torch.from_numpy(rows), metric
-        some = self.rows[:: -(-len(rows) // _SOME)]
-        variance, mean = torch.var_mean(some, dim=0, correction=0)
-        # Norms and products cancel where the rows lie far out.
-        far = float(mean.square().sum()) > _FAR * float(variance.sum())
-        self.centre = mean if far else torch.zeros_like(mean)
-        self.table = self.rows - mean if far else self.rows
-        self.norms = self.table.square().sum(dim=1)
-        self.projection = Projection.of(self.table, some - self.centre, self.norms)
+        self.mean, spread = near_origin_mean(self.rows)
+        self.scale = scale_of(spread)
+        self.projection = Projection.of(self.rows, self.mean, self.scale)
 
     def __call__(self, block: Array, k: int) -> Found:
         queries = torch.from_numpy(np.ascontiguousarray(block))
-        if self.projection is None or not self.projection.is_worthwhile(k):
+        projection = self.projection
+        if projection is None:
             return self._by_products(queries, k)
-        candidates, bounds = self.projection.candidates(queries - self.centre, k)
-        found = ops.rerank(self.rows, candidates, k, self.metric, queries=queries)
-        reach = found[1][:, -1] if self.metric == "sqeuclidean" else found[1][:, -1].square()
-        unproven = (reach >= bounds).nonzero().flatten()
-        if len(unproven):
-            rest = self._by_products(queries[unproven], k)
-            for part, better in zip(found, rest, strict=True):
-                part[unproven] = better
+        found = torch.empty((len(queries), k), dtype=torch.int32), torch.empty((len(queries), k))
+        left = torch.arange(len(queries))
+        for count in projection.counts(k):
+            nearest, proven = self._by_bounds(projection, queries[left], k, count)
+            for part, better in zip(found, nearest, strict=True):
+                part[left] = better
+            left = left[~proven]
+            if not len(left):
+                return found
+        for part, better in zip(found, self._by_products(queries[left], k), strict=True):
+            part[left] = better
         return found
 
+    def _by_bounds(
+        self, projection: Projection, queries: torch.Tensor, k: int, count: int
+    ) -> tuple[Found, torch.Tensor]:
+        candidates, bounds = projection.candidates(queries, count)
+        found = ops.rerank(self.rows, candidates, k, self.metric, queries=queries)
+        reach = found[1][:, -1] if self.metric == "sqeuclidean" else found[1][:, -1].square()
+        return found, reach * self.scale**2 < bounds
+
     def _by_products(self, queries: torch.Tensor, k: int) -> Found:
-        # A row's own norm orders nothing.
-        scores = torch.addmm(self.norms, queries - self.centre, self.table.T, alpha=-2.0)
-        return _reranked(self.rows, queries, scores, k, self.metric, 2.0)
+        found = []
+        for start, table in self._tables():
+            indices, _ = table.nearest_to(queries, min(len(table.norms), k + _SPARE))
+            found.append(indices + start)
+        candidates = torch.cat(found, dim=1)
+        return ops.rerank(self.rows, candidates, k, self.metric, queries=queries)
+
+    def _tables(self) -> Iterator[tuple[int, ops.ProductTable]]:
+        """All rows, laid out for products, with the number of the first of each table."""
+        step = max(1, _BLOCK_BYTES // (4 * self.rows.shape[1]))
+        if len(self.rows) <= step:
+            yield 0, self._only_table
+            return
+        for start in range(0, len(self.rows), step):
+            yield start, ops.ProductTable(self.rows[start : start + step], self.mean, self.scale)
+
+    @cached_property
+    def _only_table(self) -> ops.ProductTable:
+        return ops.ProductTable(self.rows, self.mean, self.scale)
 
 
 def _reranked(

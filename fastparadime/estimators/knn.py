@@ -10,12 +10,12 @@ from sklearn.utils.validation import check_is_fitted
 
 from fastparadime import neighbors
 from fastparadime.estimators import _rows
-from fastparadime.estimators._metrics import RowMetric
+from fastparadime.estimators._metrics import check_row_metric
 from fastparadime.estimators._parameters import check_n_jobs, seed_of
 from fastparadime.estimators._queries import QueryIndex
-from fastparadime.neighbors import Metric, check_metric, check_recall
+from fastparadime.neighbors import check_recall
 from fastparadime.types import Array
-from fastparadime.utils.validate import check_integer, check_option, check_positive
+from fastparadime.utils.validate import check_integer, check_option
 
 if TYPE_CHECKING:
     import scipy.sparse
@@ -43,7 +43,8 @@ class KNNTransformer(
     metric : str or callable
         As of `fastparadime.neighbors.knn`, without ``"inner_product"``.
     metric_params : dict, optional
-        ``{"p": ...}`` of ``"minkowski"``.
+        ``p`` and ``w`` of ``"minkowski"``, ``V`` of ``"seuclidean"``, ``V`` or ``VI`` of
+        ``"mahalanobis"`` (by default those of the fit), and what a function of two rows takes.
     n_jobs : int, optional
         Accepted and checked, without effect: the threads are torch's.
     recall : float
@@ -154,16 +155,17 @@ class KNNTransformer(
         itself = int(mode == "distance")
         most = table.shape[0] - itself
         n_neighbors = check_integer(self.n_neighbors, "n_neighbors", minimum=1, maximum=most)
-        metric, p = _checked_metric(self.metric, self.metric_params)
-        _rows.check_sparse_metric(table, metric)
+        metric = check_row_metric(
+            self.metric, self.metric_params, argument="metric_params", owner="KNNTransformer"
+        )
+        _rows.check_sparse_metric(table, metric.name)
         check_recall(self.recall)
         check_n_jobs(self.n_jobs)
-        self.seed_ = seed_of(self.random_state)
-        self._mode = mode
-        self._width = n_neighbors + itself
+        seed = seed_of(self.random_state)
         # A copy: rows that the caller changes later must not change what was fitted.
-        self._rows = _rows.as_rows(table.copy())
-        self._space = RowMetric(metric, p).space(self._rows)
+        rows = _rows.as_rows(table.copy())
+        self._space, self._rows = metric.space(rows), rows
+        self.seed_, self._mode, self._width = seed, mode, n_neighbors + itself
         self.n_samples_fit_ = self._n_features_out = table.shape[0]
         dtype: np.dtype[Any] = table.dtype
         return dtype
@@ -189,24 +191,3 @@ class KNNTransformer(
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         tags.input_tags.sparse = True
         return tags
-
-
-def _checked_metric(metric: Any, metric_params: Any) -> tuple[Metric, float]:
-    if not isinstance(metric, str) and not callable(metric):
-        raise TypeError(f"metric must be a name or a function of two rows, not {metric!r}")
-    if metric_params is not None and not isinstance(metric_params, dict):
-        raise TypeError(f"metric_params must be a dictionary or None, not {metric_params!r}")
-    known = check_metric(metric)
-    if known == "inner_product":  # a point would not be the nearest to itself
-        raise NotImplementedError(
-            "metric='inner_product' is not supported by KNNTransformer, whose entries are "
-            "distances: use 'cosine'"
-        )
-    options = dict(metric_params or {})
-    p = check_positive(options.pop("p", 2.0), "metric_params['p']") if known == "minkowski" else 2.0
-    if options:
-        raise NotImplementedError(
-            f"metric_params {sorted(options)} are not supported for metric {metric!r}: only 'p' "
-            "of 'minkowski' is; a function of two rows can hold them instead"
-        )
-    return known, p

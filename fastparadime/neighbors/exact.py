@@ -1,4 +1,4 @@
-"""Exact search: FAISS where it is there, torch in bounded memory, SciPy for what both lack."""
+"""Exact search: own products, FAISS where it is there, torch in bounded memory, SciPy for the rest."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from fastparadime.utils.convert import to_numpy
 from fastparadime.utils.logging import log
 
 _FAR = 10.0  # times its variance that the squared mean may be before the data is centred
-_SOME = 4096  # rows that show it
+_SOME = 1024  # rows that show it
 _BLOCK_BYTES = 64 * 2**20  # of distances held at a time
 _ROWS = 8192  # compared with some queries at a time
 _PIECE = 512  # of these queries
@@ -53,6 +53,49 @@ def _near_origin(X: torch.Tensor, metric: str) -> torch.Tensor:
     mean, spread = near_origin_mean(X)
     far = float(mean.double().square().sum()) > _FAR * float(spread) ** 2
     return X - mean if far else X
+
+
+def scale_of(spread: torch.Tensor) -> float:
+    """A power of two that brings distances of such a root mean square near 1.
+
+    Norms are squared in float32, and data may be of any size.
+    """
+    return float(2.0 ** -round(torch.log2(spread).item())) if spread > 0 else 1.0
+
+
+def product_knn(X: torch.Tensor, k: int, metric: str) -> NeighborGraph:
+    """Exact neighbours of all rows of `X`, on the CPU, by Euclidean distance.
+
+    Parameters
+    ----------
+    X : float32 tensor (n, d)
+    k : int
+    metric : {"euclidean", "sqeuclidean"}
+    """
+    mean, spread = near_origin_mean(X)
+    scale = scale_of(spread)
+    table = ops.ProductTable(X, mean, scale)
+    candidates, _ = table.nearest(min(len(X) - 1, k + SPARE))
+    indices, distances = ops.rerank(X, candidates, k)
+    reach = (distances[:, -1].double() * scale).square()
+    # Where k rows are equal to a point, none is nearer.
+    doubtful = ((reach > 0) & (reach < _CANCELLED * table.norms)).nonzero().flatten()
+    if len(doubtful):
+        indices[doubtful], distances[doubtful] = differing_rows(X, doubtful, k)
+    if metric == "sqeuclidean":
+        distances.square_()
+    redone = f", {len(doubtful)} rows by differences" if len(doubtful) else ""
+    return NeighborGraph(indices, distances, f"products, exact{redone}")
+
+
+def takes_products(metric: Metric) -> bool:
+    """Whether `product_knn` searches by this metric."""
+    return metric in ("euclidean", "sqeuclidean")
+
+
+def product_memory(n: int, d: int, k: int) -> int:
+    """Bytes that `product_knn` takes beside `X` and the result."""
+    return ops.product_bytes(n, d, min(n - 1, k + SPARE)) + 8 * d * min(n, 2 * _SOME)
 
 
 def faiss_for(X: torch.Tensor, metric: str) -> ModuleType | None:
@@ -116,13 +159,14 @@ def torch_knn(X: torch.Tensor, k: int, metric: str, p: float) -> NeighborGraph:
 @functools.cache
 def say_what_is_missing() -> None:
     """One line in a process, where exact search on the CPU goes without faiss."""
-    log("faiss is not installed, so neighbors are exact and slow: pip install 'fastparadime[cpu]'")
+    log(
+        "faiss is not installed, so neighbors by other metrics than Euclidean distance are slow: "
+        "pip install 'fastparadime[cpu]'"
+    )
 
 
 def _faiss_metric(faiss: ModuleType, metric: str) -> Any:
     return {
-        "euclidean": faiss.METRIC_L2,
-        "sqeuclidean": faiss.METRIC_L2,
         "inner_product": faiss.METRIC_INNER_PRODUCT,
         "manhattan": faiss.METRIC_L1,
         "chebyshev": faiss.METRIC_Linf,
@@ -134,8 +178,8 @@ def _faiss_metric(faiss: ModuleType, metric: str) -> Any:
 
 
 def faiss_knn(faiss: ModuleType, X: torch.Tensor, k: int, metric: str, p: float) -> NeighborGraph:
-    """Exact neighbours of all rows of `X` by a native metric, through a flat index."""
-    table = to_numpy(_near_origin(X, metric))
+    """Exact neighbours of all rows of `X` by a metric without own products, through a flat index."""
+    table = to_numpy(X)
     index = faiss.IndexFlat(table.shape[1], _faiss_metric(faiss, metric))
     index.metric_arg = p
     index.add(table)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from fastparadime.neighbors import approximate, sparse, streamed, tiled
-from fastparadime.neighbors.exact import block_bytes
+from fastparadime.neighbors.exact import block_bytes, product_memory, takes_products
 from fastparadime.neighbors.graph import SCIPY_METRICS, Metric, check_metric
 from fastparadime.neighbors.table import PREPARED_METRICS, Table
 from fastparadime.utils.validate import check_integer
@@ -55,8 +55,9 @@ def estimate_memory(
 
         - 4 n d of the rows in float32, as the metric prepares them;
         - exact: 8 n d of the centred copy and the index, 16 n (k + 9) of candidates, 64 MiB of
-          distances; Euclidean, what `tiled.make_plan` counts: on a GPU instead, less where
-          `max_memory` asks for it, on the CPU if it is more;
+          distances; Euclidean instead, on the CPU 4 n (d + 1) of rows laid out for products and
+          24 n (k + 9) of candidates, on a GPU what `tiled.make_plan` counts, less where
+          `max_memory` asks for it;
         - neighbour descent, with the first attempt's c coordinates rounded up to 16, lists of w and
           reach r: 4 n c of coordinates, twice where they are a projection, (13 w + 4 r + 40) n of
           lists, 256 MiB of rows solved exactly. Attempts after a failed one take more;
@@ -90,10 +91,9 @@ def estimate_memory(
     if on_gpu and tiled.takes(k, compared(metric)):
         return result + table + tiled.make_plan(n, d, k, itemsize=2).bytes
     if on_gpu or not approximate.is_wanted(n, d, k, metric, recall):
-        blocks = 8 * n * d + 16 * n * (k + 9) + block_bytes(n, 4)
-        if tiled.takes(k, compared(metric)):  # on the CPU, where there is no faiss
-            blocks = max(blocks, tiled.make_plan(n, d, k, itemsize=4).bytes)
-        return result + table + blocks
+        if not on_gpu and takes_products(compared(metric)):
+            return result + table + product_memory(n, d, k)
+        return result + table + 8 * n * d + 16 * n * (k + 9) + block_bytes(n, 4)
     effort = approximate.efforts(n, d, k, recall)[0]
     coordinates = -(-min(d, effort.columns) // 16) * 64 * n
     tables = 2 if d > effort.columns else 1

@@ -260,13 +260,13 @@ def _search(table: Table, k: int, metric: str, options: _Options) -> NeighborGra
     if on_gpu and tiled.takes(k, compared):
         return _by_products(table, k, compared, options)
     rows = table.whole()
+    if not on_gpu and exact.takes_products(compared):
+        return exact.product_knn(rows, k, compared)
     faiss = exact.faiss_for(rows, compared)
     if faiss is not None:
         return exact.faiss_knn(faiss, rows, k, compared, options.p)
     if not on_gpu and exact.find_faiss() is None:
         exact.say_what_is_missing()
-    if tiled.takes(k, compared):
-        return tiled.tiled_knn(rows, k, compared)
     return exact.torch_knn(rows, k, compared, options.p)
 
 

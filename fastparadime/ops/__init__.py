@@ -31,6 +31,7 @@ from fastparadime.ops.graph import (
 )
 from fastparadime.ops.layout import sgd_layout
 from fastparadime.ops.mlp import MLP_ACTIVATIONS, Mlp
+from fastparadime.ops.products import ProductTable, product_bytes
 from fastparadime.ops.sparse import SPARSE_METRICS, SparseTable
 from fastparadime.ops.tiles import MOST_CANDIDATES, Candidates, candidate_width
 
@@ -47,6 +48,7 @@ __all__ = [
     "Edges",
     "Mlp",
     "NeighborDescent",
+    "ProductTable",
     "Segments",
     "SmoothKnn",
     "SparseTable",
@@ -60,6 +62,7 @@ __all__ = [
     "negative_edge_gradients",
     "nn_descent",
     "perplexity",
+    "product_bytes",
     "rerank",
     "resolve_device",
     "scatter_add",

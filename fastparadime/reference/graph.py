@@ -226,6 +226,18 @@ def nearest_in_tile(
     return order, np.take_along_axis(bounds, order, axis=1)
 
 
+def nearest_by_products(
+    X: Floats, width: int, queries: Floats | None = None
+) -> tuple[Ints, Floats]:
+    """The `width` nearest rows to each other row, or to queries, and their squared distances."""
+    own = queries is None
+    squares = np.square((X if queries is None else queries)[:, None] - X).sum(axis=2)
+    if own:
+        np.fill_diagonal(squares, np.inf)
+    order = np.argsort(squares, axis=1, kind="stable")[:, : min(width, len(X) - own)]
+    return order, np.take_along_axis(squares, order, axis=1)
+
+
 def subgraph(n: int, heads: Ints, tails: Ints, weights: Floats, points: Ints) -> Floats:
     """The square matrix of a graph's weights among some of its points."""
     dense = np.zeros((n, n))

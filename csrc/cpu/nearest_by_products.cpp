@@ -1,0 +1,186 @@
+#include "../ops/nearest_by_products.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <vector>
+
+#include "distance_key.h"
+#include "panels.h"
+#include "parallel.h"
+#include "simd.h"
+
+namespace fpd::cpu {
+namespace {
+
+constexpr std::int64_t kRowsPerPiece = 64;
+static_assert(kProductBlock % kPanelRows == 0, "a block is whole panels");
+static_assert(kProductBlock <= kPanelColumns, "a block is one matrix of columns");
+
+// values (dim, kProductBlock) = (values - mean) * scale, and the squared norms of the columns.
+FPD_MULTIVERSION void center(const PackRowsArgs& args, float* values, float* norms) {
+  std::fill_n(norms, kProductBlock, 0.0f);
+  for (std::int64_t c = 0; c < args.table.dim; ++c) {
+    float* const row = values + c * kProductBlock;
+    const float mean = args.mean[c], scale = args.scale;
+#pragma GCC ivdep
+    for (std::int64_t l = 0; l < kProductBlock; ++l) {
+      row[l] = (row[l] - mean) * scale;
+      norms[l] += row[l] * row[l];
+    }
+  }
+}
+
+// Adds to a list; its bound afterwards.
+inline float push(const ProductLists& lists, std::int64_t list, float square, std::int64_t index) {
+  std::uint64_t* const keys = lists.keys + list * lists.capacity;
+  std::int32_t& size = lists.sizes[list];
+  keys[size++] = distance_key(square, static_cast<std::int32_t>(index));
+  if (size == lists.capacity) {
+    std::nth_element(keys, keys + lists.width - 1, keys + size);
+    size = static_cast<std::int32_t>(lists.width);
+    lists.bounds[list] = distance_of(keys[lists.width - 1]);
+  }
+  return lists.bounds[list];
+}
+
+// Some rows of a table: a block, or a panel of it.
+struct Part {
+  std::int64_t first;
+  std::int64_t size;
+  const float* values;  // columns kProductBlock apart
+  const float* norms;
+
+  static Part block(const ProductTable& table, std::int64_t i) {
+    const std::int64_t first = i * kProductBlock;
+    return {first, std::min(kProductBlock, table.n - first), table.block(i), table.norms + first};
+  }
+  Part panel(std::int64_t from) const {
+    return {first + from, std::min(kPanelRows, size - from), values + from, norms + from};
+  }
+};
+
+// Whose lists a comparison fills.
+enum class Fills { rows, both, rows_but_themselves };
+
+// What the products (columns, kPanelRows) of a panel of rows bring to the lists, those of the rows
+// from `list` on.
+FPD_MULTIVERSION void take_in(const ProductLists& lists, std::int64_t list, const Part& rows,
+                              const Part& columns, Fills fills, float* products) {
+  float norms[kPanelRows], bounds[kPanelRows];
+  std::copy_n(rows.norms, kPanelRows, norms);
+  std::fill_n(bounds, kPanelRows, -1.0f);
+  std::copy_n(lists.bounds + list, rows.size, bounds);
+  for (std::int64_t c = 0; c < columns.size; ++c) {
+    float* const squares = products + c * kPanelRows;
+    const std::int64_t column = columns.first + c;
+    const float norm = columns.norms[c];
+    float bound = fills == Fills::both ? lists.bounds[column] : -1.0f;
+    std::int32_t near = 0;
+    for (std::int64_t l = 0; l < kPanelRows; ++l) {
+      squares[l] = squared_distance(norms[l], norm, squares[l]);
+      near |= (squares[l] <= bounds[l]) | (squares[l] <= bound);
+    }
+    if (near == 0) continue;
+    for (std::int64_t l = 0; l < rows.size; ++l) {
+      if (squares[l] <= bound) bound = push(lists, column, squares[l], rows.first + l);
+      if (!(squares[l] <= bounds[l])) continue;
+      if (fills == Fills::rows_but_themselves && rows.first + l == column) continue;
+      bounds[l] = push(lists, list + l, squares[l], column);
+    }
+  }
+}
+
+// Columns of a part's first rows, one after the other: a product reads them again and again.
+void copy_panel(const float* from, std::int64_t depth, float* panel) {
+  for (std::int64_t d = 0; d < depth; ++d) {
+    std::memcpy(panel + d * kPanelRows, from + d * kProductBlock, kPanelRows * sizeof(float));
+  }
+}
+
+// The lists of the rows are those from `list` on.
+void compare(const ProductLists& lists, std::int64_t list, const Part& rows, const Part& columns,
+             std::int64_t dim, Fills fills) {
+  alignas(64) float panel[kPanelDepth * kPanelRows];
+  alignas(64) float products[kProductBlock * kPanelRows];
+  for (std::int64_t from = 0; from < rows.size; from += kPanelRows) {
+    const Part taken = rows.panel(from);
+    std::fill_n(products, kProductBlock * kPanelRows, 0.0f);
+    for (std::int64_t first = 0; first < dim; first += kPanelDepth) {
+      const std::int64_t offset = first * kProductBlock, depth = std::min(kPanelDepth, dim - first);
+      copy_panel(taken.values + offset, depth, panel);
+      add_product(products, panel, columns.values + offset, kProductBlock, depth, kProductBlock);
+    }
+    take_in(lists, list + from, taken, columns, fills, products);
+  }
+}
+
+}  // namespace
+
+void pack_rows(const PackRowsArgs& args, int threads) {
+  const ProductTable& table = args.table;
+  parallel_for(table.blocks(), 1, threads, [&](std::int64_t block, std::int64_t) {
+    const std::int64_t first = block * kProductBlock;
+    const std::int64_t size = std::min(kProductBlock, table.n - first);
+    float *const values = table.block(block), *const norms = table.norms + first;
+    if (size < kProductBlock) std::fill_n(values, table.dim * kProductBlock, 0.0f);
+    transpose(values, kProductBlock, {args.rows + first * table.dim, table.dim}, size, table.dim);
+    center(args, values, norms);
+    // No bound is above a distance to what is no row.
+    std::fill(norms + size, norms + kProductBlock, std::numeric_limits<float>::quiet_NaN());
+  });
+}
+
+void nearest_pairs(const NearestPairsArgs& args, int threads) {
+  const ProductTable& table = args.table;
+  const BlockPairs pairs{table.blocks()};
+  for (std::int64_t round = args.first_round; round < args.last_round; ++round) {
+    parallel_for(pairs.size(round), 1, threads, [&](std::int64_t i, std::int64_t) {
+      const BlockPairs::Pair pair = pairs.at(round, i);
+      if (!pairs.holds(pair)) return;
+      const Part rows = Part::block(table, pair.first), columns = Part::block(table, pair.second);
+      const Fills fills = round == 0 ? Fills::rows_but_themselves : Fills::both;
+      compare(args.lists, rows.first, rows, columns, table.dim, fills);
+    });
+  }
+}
+
+void nearest_to_queries(const NearestToQueriesArgs& args, int threads) {
+  const std::int64_t queries = args.queries.blocks(), blocks = args.table.blocks();
+  parallel_for(args.parts * queries, 1, threads, [&](std::int64_t job, std::int64_t) {
+    const std::int64_t part = job / queries;
+    const Part rows = Part::block(args.queries, job % queries);
+    const std::int64_t list = part * args.queries.n + rows.first;
+    const std::int64_t end = (part + 1) * blocks / args.parts;
+    for (std::int64_t block = part * blocks / args.parts; block < end; ++block) {
+      compare(args.lists, list, rows, Part::block(args.table, block), args.table.dim, Fills::rows);
+    }
+  });
+}
+
+void read_lists(const ReadListsArgs& args, int threads) {
+  const ProductLists& lists = args.lists;
+  parallel_for(args.rows, kRowsPerPiece, threads, [&](std::int64_t begin, std::int64_t end) {
+    std::vector<std::uint64_t> found;
+    for (std::int64_t row = begin; row < end; ++row) {
+      found.clear();
+      for (std::int64_t list = row; list < args.parts * args.rows; list += args.rows) {
+        const std::uint64_t* keys = lists.keys + list * lists.capacity;
+        found.insert(found.end(), keys, keys + lists.sizes[list]);
+      }
+      const auto count = std::min(lists.width, static_cast<std::int64_t>(found.size()));
+      std::partial_sort(found.begin(), found.begin() + count, found.end());
+      std::int32_t* const indices = args.indices + row * lists.width;
+      float* const squares = args.squares + row * lists.width;
+      std::fill_n(indices, lists.width, -1);
+      std::fill_n(squares, lists.width, INFINITY);
+      for (std::int64_t j = 0; j < count; ++j) {
+        indices[j] = index_of(found[j]);
+        squares[j] = distance_of(found[j]);
+      }
+    }
+  });
+}
+
+}  // namespace fpd::cpu
