@@ -209,18 +209,6 @@ def test_what_is_not_searched_on_a_named_device(
         neighbors.knn(words, K, device="cuda")
 
 
-def test_an_index_is_asked_on_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    faiss = neighbors.find_faiss()
-    if faiss is None:
-        pytest.skip("faiss is not installed")
-    X = table("normal").numpy()
-    index = faiss.IndexFlatL2(X.shape[1])
-    index.add(X)
-    monkeypatch.setattr(ops, "resolve_device", torch.device)
-    with pytest.raises(ValueError, match=r"an index is asked on the CPU: .* not cuda"):
-        neighbors.knn(X, K, index=index, device="cuda")
-
-
 def mixture(n: int = 6000) -> torch.Tensor:
     rng = np.random.default_rng(5)
     centres = 3 * rng.standard_normal((50, 16))

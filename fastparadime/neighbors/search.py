@@ -86,11 +86,12 @@ def knn(
         are read again and again. On a GPU, blocks may take nine tenths of what is free without it.
     index : faiss.Index, optional
         Of the rows of `X`, in order (of unit rows for ``"cosine"``): it proposes candidates, whose
-        true distances are taken from `X`, and its recall is measured.
+        true distances are taken from `X`, and its recall is measured. With `X` on a GPU, an index
+        there takes its rows as they are; one on the CPU is asked through the host.
     device : torch.device or str, optional
         Where to search and where the result lies, if not where `X` is. An `X` that the GPU cannot
         hold is moved there block by block, for Euclidean distance and what comes down to it. Sparse
-        matrices and indexes are searched on the CPU.
+        matrices are searched on the CPU.
 
     Returns
     -------
@@ -274,8 +275,7 @@ def _by_index(table: Table, k: int, metric: str, options: _Options) -> NeighborG
     given_index.check_index(options.index, *table.shape, metric)
     if options.max_memory is not None:
         raise ValueError("max_memory must be None with an index, whose memory is its own")
-    if table.on_gpu:
-        raise ValueError(f"an index is asked on the CPU: device must be it, not {table.device}")
+    given_index.check_place(options.index, table.device)
     return given_index.index_knn(
         options.index, table.whole(), k, metric, options.recall, options.seed
     )
