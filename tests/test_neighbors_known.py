@@ -268,6 +268,21 @@ def test_an_index_is_asked_by_addresses(faiss: Any, kind: str) -> None:
     assert torch.equal(turned, named)
 
 
+def test_an_index_out_of_memory(faiss: Any) -> None:
+    class Full:
+        def __init__(self, report: str) -> None:
+            self.report = report
+
+        def search_c(self, *_: Any) -> None:
+            raise RuntimeError(self.report)
+
+    rows = torch.from_numpy(table())
+    with pytest.raises(exceptions.DeviceMemoryError, match=r"index Full ran out .*\(cudaMalloc"):
+        given_index.named_by_address(Full("cudaMalloc error out of memory [2]"), rows, 3)
+    with pytest.raises(RuntimeError, match="k too large"):
+        given_index.named_by_address(Full("k too large"), rows, 3)
+
+
 class OnAnotherGPU:
     """What is asked of an index before it is searched."""
 

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from fastparadime import ops
+from fastparadime.exceptions import DeviceMemoryError
 from fastparadime.neighbors.approximate import METRICS, Sample, warn_of_recall
 from fastparadime.neighbors.blocks import SPARE
 from fastparadime.neighbors.exact import find_faiss
@@ -115,13 +116,21 @@ def named_by_address(index: Any, rows: torch.Tensor, count: int) -> torch.Tensor
     rows = rows.contiguous()
     distances = rows.new_empty((len(rows), count))
     named = torch.empty((len(rows), count), dtype=torch.int64, device=rows.device)
-    index.search_c(
-        len(rows),
-        faiss.cast_integer_to_float_ptr(rows.data_ptr()),
-        count,
-        faiss.cast_integer_to_float_ptr(distances.data_ptr()),
-        faiss.cast_integer_to_idx_t_ptr(named.data_ptr()),
-    )
+    try:
+        index.search_c(
+            len(rows),
+            faiss.cast_integer_to_float_ptr(rows.data_ptr()),
+            count,
+            faiss.cast_integer_to_float_ptr(distances.data_ptr()),
+            faiss.cast_integer_to_idx_t_ptr(named.data_ptr()),
+        )
+    except RuntimeError as error:  # of faiss's own allocator
+        if "out of memory" not in str(error):
+            raise
+        raise DeviceMemoryError(
+            f"the search of index {type(index).__name__} ran out of the device's memory ({error}): "
+            "give its resources less with setTempMemory, or free what torch holds"
+        ) from None
     return named
 
 

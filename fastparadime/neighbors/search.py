@@ -247,7 +247,7 @@ def _search(table: Table, k: int, metric: str, options: _Options) -> NeighborGra
         return _by_index(table, k, metric, options)
     compared = memory.compared(metric)
     tiles = None
-    if most is not None and not memory.holds_tiles(most, table, k, compared):
+    if most is not None and not memory.holds_tiles(most, table, k, compared, recall):
         tiles = memory.choose_tiles(
             most, n, d, k, metric, recall=recall, on_gpu=on_gpu, ready=table.ready
         )
@@ -284,7 +284,7 @@ def _by_index(table: Table, k: int, metric: str, options: _Options) -> NeighborG
 def _by_products(table: Table, k: int, metric: str, options: _Options) -> NeighborGraph:
     """Euclidean neighbours on a GPU, whose rows may be beside it."""
     recall = options.recall
-    rows, limit = memory.placed(table, k, options.max_memory)
+    rows, limit = memory.placed(table, k, recall, options.max_memory)
     if clustered.is_wanted(len(rows), recall):
         seed, device = options.seed, table.device
         return clustered.clustered_knn(rows, k, metric, recall, seed, device=device, limit=limit)
