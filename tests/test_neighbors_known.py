@@ -268,7 +268,8 @@ def test_an_index_is_asked_by_addresses(faiss: Any, kind: str) -> None:
     assert torch.equal(turned, named)
 
 
-def test_an_index_out_of_memory(faiss: Any) -> None:
+@pytest.mark.usefixtures("faiss")
+def test_an_index_out_of_memory() -> None:
     class Full:
         def __init__(self, report: str) -> None:
             self.report = report

@@ -99,7 +99,7 @@ def clustered_knn(
         If the widest overlap fell short.
     """
     n, d = X.shape
-    if limit is not None and device in (None, X.device):
+    if limit is not None and (device is None or device.type == X.device.type):
         # What is left to tiles: the size of an element counts for them alone.
         others = needed_bytes(n, d, k, itemsize=4, least=True)
         m = _largest_cluster(n)

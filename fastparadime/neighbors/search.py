@@ -34,6 +34,8 @@ from fastparadime.utils.convert import to_numpy
 from fastparadime.utils.stages import memory_for
 from fastparadime.utils.validate import check_data, check_integer, check_positive
 
+_MOST_ROWS = torch.iinfo(torch.int32).max
+
 
 def knn(
     X: Any,
@@ -220,6 +222,8 @@ def _sparse_knn(X: Any, k: int, metric: Metric, options: _Options) -> NeighborGr
 def _native_knn(X: Any, k: int, metric: str, options: _Options) -> NeighborGraph:
     table = Table(X, metric, options.device)
     n, d = table.shape
+    if n > _MOST_ROWS:
+        raise ValueError(f"X may have at most {_MOST_ROWS} rows, whose indices are int32, not {n}")
     k = check_integer(k, "k", minimum=1, maximum=n - 1)
     needed = memory.estimate_memory(
         n, d, k, metric, recall=options.recall, on_gpu=table.on_gpu, ready=table.ready
