@@ -1,11 +1,16 @@
-"""Exact search by tiles on a device, beside its floor: 2 n^2 d operations at the rate of half-precision products."""
+"""Exact search by tiles on a device, beside its floor: 2 n^2 d operations at the rate of half-precision products.
+
+Where the installed faiss has indexes for GPUs, they follow: `knn_gpu`, and what `knn(index=)` makes of others, their building included.
+"""
 
 import argparse
+import importlib
 import statistics
 
 import torch
 from timing import seconds_of
 
+from fastparadime import neighbors
 from fastparadime.neighbors import tiled
 
 K = 15
@@ -16,6 +21,53 @@ def rate(device, precision):
     side = 8192 if device.type == "cuda" else 2048
     x = torch.rand((side, side), device=device).to(precision)
     return 2 * side**3 / statistics.median(seconds_of(lambda: x @ x, device))
+
+
+def rows_of_rank_ten(n, d, device):
+    """Distances of independent columns would all be alike."""
+    generator = torch.Generator(device=device).manual_seed(0)
+    options = {"generator": generator, "device": device}
+    X = torch.randn((n, 10), **options) @ torch.randn((10, d), **options)
+    return X + 0.1 * torch.randn((n, d), **options)
+
+
+def faiss_calls(X):
+    """Searches of the installed faiss on the device of `X`, by name; none where it has none."""
+    faiss = neighbors.find_faiss()
+    if not X.is_cuda or not hasattr(faiss, "StandardGpuResources"):
+        return {}
+    importlib.import_module("faiss.contrib.torch_utils")  # faiss takes tensors in this process
+
+    resources, (n, d) = faiss.StandardGpuResources(), X.shape
+    cells = int(4 * n**0.5)
+
+    def through(make):
+        def call():
+            index = make()
+            index.train(X)
+            index.add(X)
+            return neighbors.knn(X, K, index=index, recall=0.5).engine
+
+        return call
+
+    def inverted_lists(kind, *options):
+        def make():
+            index = kind(resources, d, cells, *options, faiss.METRIC_L2)
+            index.nprobe = 32
+            return index
+
+        return through(make)
+
+    calls = {
+        "faiss knn_gpu": lambda: faiss.knn_gpu(resources, X, X, K + 1) and "exact",
+        "faiss GpuIndexFlatL2": through(lambda: faiss.GpuIndexFlatL2(resources, d)),
+        "faiss GpuIndexIVFFlat": inverted_lists(faiss.GpuIndexIVFFlat),
+    }
+    if d % 16 == 0:
+        calls["faiss GpuIndexIVFPQ"] = inverted_lists(faiss.GpuIndexIVFPQ, 16, 8)
+    if hasattr(faiss, "GpuIndexCagra"):
+        calls["faiss GpuIndexCagra"] = through(lambda: faiss.GpuIndexCagra(resources, d))
+    return calls
 
 
 def main():
@@ -29,17 +81,18 @@ def main():
     print(f"{device}, products at {fastest / 1e12:.2f} TFLOP/s")
     for shape in arguments.shapes:
         n, d = map(int, shape.split("x"))
-        generator = torch.Generator(device=device).manual_seed(0)
-        # Of rank ten: distances of independent columns are all alike.
-        X = torch.randn((n, 10), generator=generator, device=device) @ torch.randn(
-            (10, d), generator=generator, device=device
-        ) + 0.1 * torch.randn((n, d), generator=generator, device=device)
-        engine = tiled.tiled_knn(X, K).engine
-        found = seconds_of(lambda X=X: tiled.tiled_knn(X, K), device, arguments.repeats)
-        median, floor = statistics.median(found), 2.0 * n * n * d / fastest
-        print(
-            f"{n:>10,} x {d:<5}{median:9.3f} s, floor {floor:.3f} s, {median / floor:.1f}x  {engine}"
-        )
+        X = rows_of_rank_ten(n, d, device)
+        calls = {"tiles": lambda X=X: tiled.tiled_knn(X, K).engine, **faiss_calls(X)}
+        floor = 2.0 * n * n * d / fastest
+        print(f"{n:,} x {d}, floor {floor:.3f} s")
+        for name, call in calls.items():
+            try:
+                engine = call()
+                median = statistics.median(seconds_of(call, device, arguments.repeats))
+            except RuntimeError as error:  # faiss's, of a shape that an index does not take
+                print(f"  {name:<24}{str(error).strip().splitlines()[-1]}")
+                continue
+            print(f"  {name:<24}{median:9.3f} s, {median / floor:5.1f}x  {engine}")
 
 
 if __name__ == "__main__":

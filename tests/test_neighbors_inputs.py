@@ -328,3 +328,14 @@ def test_the_estimate_covers_the_peak(
     name, taken, allowed = found.stdout.strip().split(";")
     assert name.startswith(engine)
     assert int(taken) <= int(allowed)
+
+
+def test_more_rows_than_indices_can_name() -> None:
+    class Long:
+        shape, ndim, dtype = (2**31, 3), 2, np.dtype(np.float32)
+
+        def __getitem__(self, rows: slice) -> np.ndarray:
+            raise AssertionError("nothing may be read")
+
+    with pytest.raises(ValueError, match=r"X may have at most 2147483647 rows, .* not 2147483648"):
+        neighbors.knn(Long(), 3)

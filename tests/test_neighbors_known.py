@@ -12,7 +12,7 @@ import torch
 from scipy.spatial.distance import cdist
 
 from fastparadime import exceptions, neighbors, relations
-from fastparadime.neighbors import precomputed
+from fastparadime.neighbors import given_index, precomputed
 
 N, K = 200, 5
 
@@ -251,6 +251,89 @@ def test_an_index_that_finds_too_few(faiss: Any) -> None:
         ValueError, match=r"index found only \d of k = 40 neighbors of row \d+: .*nprobe"
     ):
         neighbors.knn(X, 40, index=index)
+
+
+@pytest.mark.parametrize("kind", ["Flat", "IVF16,Flat", "IVF16,PQ3x4"])
+def test_an_index_is_asked_by_addresses(faiss: Any, kind: str) -> None:
+    X = table(2000)
+    index = faiss.index_factory(6, kind)
+    index.train(X)
+    index.add(X)
+    rows = torch.from_numpy(X)[100:300]
+    named = given_index.named_by_address(index, rows, 7)
+    assert named.dtype == torch.int64
+    np.testing.assert_array_equal(named.numpy(), index.search(rows.numpy(), 7)[1])
+    # Not only for rows that lie one after the other.
+    turned = given_index.named_by_address(index, rows.T.contiguous().T, 7)
+    assert torch.equal(turned, named)
+
+
+@pytest.mark.usefixtures("faiss")
+def test_an_index_out_of_memory() -> None:
+    class Full:
+        def __init__(self, report: str) -> None:
+            self.report = report
+
+        def search_c(self, *_: Any) -> None:
+            raise RuntimeError(self.report)
+
+    rows = torch.from_numpy(table())
+    with pytest.raises(exceptions.DeviceMemoryError, match=r"index Full ran out .*\(cudaMalloc"):
+        given_index.named_by_address(Full("cudaMalloc error out of memory [2]"), rows, 3)
+    with pytest.raises(RuntimeError, match="k too large"):
+        given_index.named_by_address(Full("k too large"), rows, 3)
+
+
+class OnAnotherGPU:
+    """What is asked of an index before it is searched."""
+
+    ntotal, d = 200, 6
+    search = None
+
+    def getDevice(self) -> int:  # noqa: N802 - a name of faiss
+        return 1
+
+
+def test_an_index_on_another_gpu() -> None:
+    given_index.check_place(OnAnotherGPU(), torch.device("cuda", 1))
+    given_index.check_place(OnAnotherGPU(), torch.device("cpu"))  # faiss moves the rows itself
+    with pytest.raises(ValueError, match=r"index must live .*, cuda:0, not on cuda:1"):
+        given_index.check_place(OnAnotherGPU(), torch.device("cuda", 0))
+
+
+def test_an_index_on_the_cpu_is_asked_for_rows_of_any_device(
+    faiss: Any, device: torch.device
+) -> None:
+    X = table(2000)
+    index = faiss.IndexFlatL2(6)
+    index.add(X)
+    found = neighbors.knn(torch.from_numpy(X).to(device), K, index=index)
+    assert found.indices.device.type == found.distances.device.type == device.type
+    assert torch.equal(found.indices.cpu(), neighbors.knn(X, K).indices)
+
+
+@pytest.mark.cuda
+@pytest.mark.parametrize("kind", ["Flat", "IVF64,Flat", "IVF64,PQ3"])
+@pytest.mark.parametrize("metric", ["euclidean", "cosine"])
+def test_an_index_on_a_gpu(faiss: Any, cuda: torch.device, kind: str, metric: str) -> None:
+    if not hasattr(faiss, "StandardGpuResources"):
+        pytest.skip("the installed faiss has no indexes for GPUs")
+    X = table(5000)
+    rows = X / np.linalg.norm(X, axis=1, keepdims=True) if metric == "cosine" else X
+    index = faiss.index_factory(6, kind)
+    index.train(rows)
+    index.add(rows)
+    if kind.startswith("IVF"):
+        index.nprobe = 64
+    resources = faiss.StandardGpuResources()
+    index = faiss.index_cpu_to_gpu(resources, 0, index)
+    options = {"index": index, "recall": 0.5}
+    found = neighbors.knn(torch.from_numpy(X).to(cuda), K, metric, **options)
+    assert found.indices.device.type == "cuda"
+    exact = neighbors.knn(X, K, metric)
+    shares = (found.distances.cpu() <= exact.distances[:, -1:] * (1 + 1e-5)).float().mean()
+    assert float(shares) >= found.recall_bound >= 0.5
+    assert torch.equal(found.indices.cpu(), neighbors.knn(X, K, metric, **options).indices)
 
 
 def test_bad_indexes(faiss: Any) -> None:

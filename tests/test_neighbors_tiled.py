@@ -152,9 +152,9 @@ def test_where_the_rows_go(dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch) 
     itemsize = tiled.default_precision(GPU).itemsize
     usual = tiled.make_plan(n, d, K, itemsize=itemsize).bytes
     enough = 8 * n * K + 4 * n * d + usual
-    assert memory.placed(at_home, K, enough)[1] == usual
+    assert memory.placed(at_home, K, 1.0, enough)[1] == usual
     copied = 0 if dtype == torch.float32 else 4 * n * d
-    assert memory.placed(at_home, K, enough - 1)[1] == usual + 4 * n * d - 1 - copied
+    assert memory.placed(at_home, K, 1.0, enough - 1)[1] == usual + 4 * n * d - 1 - copied
     assert moved == [None, torch.device("cpu")]
 
 
@@ -166,10 +166,10 @@ def test_small_tiles_before_streaming(metric: str) -> None:
     copied = 0 if metric == "euclidean" else 4 * n * d
     itemsize = tiled.default_precision(GPU).itemsize
     least = 8 * n * K + copied + tiled.least_bytes(n, d, K, itemsize=itemsize)
-    assert memory.holds_tiles(least, rows, K, "euclidean")
-    assert not memory.holds_tiles(least - 1, rows, K, "euclidean")
-    assert not memory.holds_tiles(1e12, rows, K, "manhattan")
-    assert not memory.holds_tiles(1e12, Table(X, metric), K, "euclidean")
+    assert memory.holds_tiles(least, rows, K, "euclidean", 1.0)
+    assert not memory.holds_tiles(least - 1, rows, K, "euclidean", 1.0)
+    assert not memory.holds_tiles(1e12, rows, K, "manhattan", 1.0)
+    assert not memory.holds_tiles(1e12, Table(X, metric), K, "euclidean", 1.0)
 
 
 class Rows:
@@ -207,18 +207,6 @@ def test_what_is_not_searched_on_a_named_device(
     monkeypatch.setattr(ops, "resolve_device", torch.device)
     with pytest.raises(ValueError, match=r"sparse X is searched on the CPU: .* not cuda"):
         neighbors.knn(words, K, device="cuda")
-
-
-def test_an_index_is_asked_on_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    faiss = neighbors.find_faiss()
-    if faiss is None:
-        pytest.skip("faiss is not installed")
-    X = table("normal").numpy()
-    index = faiss.IndexFlatL2(X.shape[1])
-    index.add(X)
-    monkeypatch.setattr(ops, "resolve_device", torch.device)
-    with pytest.raises(ValueError, match=r"an index is asked on the CPU: .* not cuda"):
-        neighbors.knn(X, K, index=index, device="cuda")
 
 
 def mixture(n: int = 6000) -> torch.Tensor:

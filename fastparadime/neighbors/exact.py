@@ -221,6 +221,11 @@ def exact_rows(X: torch.Tensor, rows: torch.Tensor, k: int) -> torch.Tensor:
     return distances
 
 
+def rows_bytes(n: int, d: int, k: int, queries: int) -> int:
+    """What `exact_rows` takes: two copies of queries and of a block, a piece's distances, lists."""
+    return 8 * d * (queries + min(n, _ROWS)) + 4 * _PIECE * min(n, _ROWS) + 24 * queries * (k + 9)
+
+
 def differing_rows(
     X: torch.Tensor, rows: torch.Tensor, k: int
 ) -> tuple[torch.Tensor, torch.Tensor]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from fastparadime.neighbors import approximate, sparse, streamed, tiled
+from fastparadime.neighbors import approximate, clustered, sparse, streamed, tiled
 from fastparadime.neighbors.exact import block_bytes, product_memory, takes_products
 from fastparadime.neighbors.graph import SCIPY_METRICS, Metric, check_metric
 from fastparadime.neighbors.table import PREPARED_METRICS, Table
@@ -57,7 +57,8 @@ def estimate_memory(
         - exact: 8 n d of the centred copy and the index, 16 n (k + 9) of candidates, 64 MiB of
           distances; Euclidean instead, on the CPU 4 n (d + 1) of rows laid out for products and
           24 n (k + 9) of candidates, on a GPU what `tiled.make_plan` counts, less where
-          `max_memory` asks for it;
+          `max_memory` asks for it, and beyond three million rows what `clustered.needed_bytes`
+          counts;
         - neighbour descent, with the first attempt's c coordinates rounded up to 16, lists of w and
           reach r: 4 n c of coordinates, twice where they are a projection, (13 w + 4 r + 40) n of
           lists, 256 MiB of rows solved exactly. Attempts after a failed one take more;
@@ -89,7 +90,7 @@ def estimate_memory(
     if ready and metric not in PREPARED_METRICS:
         table = 0
     if on_gpu and tiled.takes(k, compared(metric)):
-        return result + table + tiled.make_plan(n, d, k, itemsize=2).bytes
+        return result + table + _products_bytes(n, d, k, recall, itemsize=2)
     if on_gpu or not approximate.is_wanted(n, d, k, metric, recall):
         if not on_gpu and takes_products(compared(metric)):
             return result + table + product_memory(n, d, k)
@@ -99,6 +100,17 @@ def estimate_memory(
     tables = 2 if d > effort.columns else 1
     lists = (13 * effort.width + 4 * effort.reach + 40) * n
     return result + table + tables * coordinates + lists + 4 * block_bytes(n, 4)
+
+
+def _products_bytes(
+    n: int, d: int, k: int, recall: float, *, itemsize: int, least: bool = False
+) -> int:
+    """What a search by products takes, by the way that `knn` takes it, beside rows and result."""
+    if clustered.is_wanted(n, recall):
+        return clustered.needed_bytes(n, d, k, itemsize=itemsize, least=least)
+    if least:
+        return tiled.least_bytes(n, d, k, itemsize=itemsize)
+    return tiled.make_plan(n, d, k, itemsize=itemsize).bytes
 
 
 def choose_tiles(
@@ -149,16 +161,19 @@ def check_sparse_memory(
         )
 
 
-def holds_tiles(max_memory: float, table: Table, k: int, metric: str) -> bool:
+def holds_tiles(max_memory: float, table: Table, k: int, metric: str, recall: float) -> bool:
     """Whether products in small tiles on a GPU take no more than `max_memory` bytes."""
     n, d = table.shape
     if not table.on_gpu or not tiled.takes(k, metric):
         return False
     held = 8 * n * k + (0 if table.in_place else 4 * n * d)
-    return held + tiled.least_bytes(n, d, k, itemsize=_itemsize(table)) <= max_memory
+    least = _products_bytes(n, d, k, recall, itemsize=_itemsize(table), least=True)
+    return held + least <= max_memory
 
 
-def placed(table: Table, k: int, max_memory: float | None) -> tuple[torch.Tensor, float]:
+def placed(
+    table: Table, k: int, recall: float, max_memory: float | None
+) -> tuple[torch.Tensor, float]:
     """The rows on their GPU if they fit there beside a search by products, and the bytes left to it.
 
     Without `max_memory` the search has nine tenths of what the GPU has free.
@@ -170,7 +185,7 @@ def placed(table: Table, k: int, max_memory: float | None) -> tuple[torch.Tensor
     left = budget - 8 * n * k
     if table.ready:
         return table.whole(), left
-    usual = tiled.make_plan(n, d, k, itemsize=_itemsize(table)).bytes
+    usual = _products_bytes(n, d, k, recall, itemsize=_itemsize(table))
     if table.home == table.device or 4 * n * d + usual <= left:
         return table.whole(), left - 4 * n * d
     # A copy on the host counts as memory that the search takes, but not of the GPU's.

@@ -34,6 +34,8 @@ from fastparadime.utils.convert import to_numpy
 from fastparadime.utils.stages import memory_for
 from fastparadime.utils.validate import check_data, check_integer, check_positive
 
+_MOST_ROWS = torch.iinfo(torch.int32).max
+
 
 def knn(
     X: Any,
@@ -86,11 +88,12 @@ def knn(
         are read again and again. On a GPU, blocks may take nine tenths of what is free without it.
     index : faiss.Index, optional
         Of the rows of `X`, in order (of unit rows for ``"cosine"``): it proposes candidates, whose
-        true distances are taken from `X`, and its recall is measured.
+        true distances are taken from `X`, and its recall is measured. With `X` on a GPU, an index
+        there takes its rows as they are; one on the CPU is asked through the host.
     device : torch.device or str, optional
         Where to search and where the result lies, if not where `X` is. An `X` that the GPU cannot
         hold is moved there block by block, for Euclidean distance and what comes down to it. Sparse
-        matrices and indexes are searched on the CPU.
+        matrices are searched on the CPU.
 
     Returns
     -------
@@ -219,6 +222,8 @@ def _sparse_knn(X: Any, k: int, metric: Metric, options: _Options) -> NeighborGr
 def _native_knn(X: Any, k: int, metric: str, options: _Options) -> NeighborGraph:
     table = Table(X, metric, options.device)
     n, d = table.shape
+    if n > _MOST_ROWS:
+        raise ValueError(f"X may have at most {_MOST_ROWS} rows, whose indices are int32, not {n}")
     k = check_integer(k, "k", minimum=1, maximum=n - 1)
     needed = memory.estimate_memory(
         n, d, k, metric, recall=options.recall, on_gpu=table.on_gpu, ready=table.ready
@@ -246,7 +251,7 @@ def _search(table: Table, k: int, metric: str, options: _Options) -> NeighborGra
         return _by_index(table, k, metric, options)
     compared = memory.compared(metric)
     tiles = None
-    if most is not None and not memory.holds_tiles(most, table, k, compared):
+    if most is not None and not memory.holds_tiles(most, table, k, compared, recall):
         tiles = memory.choose_tiles(
             most, n, d, k, metric, recall=recall, on_gpu=on_gpu, ready=table.ready
         )
@@ -274,8 +279,7 @@ def _by_index(table: Table, k: int, metric: str, options: _Options) -> NeighborG
     given_index.check_index(options.index, *table.shape, metric)
     if options.max_memory is not None:
         raise ValueError("max_memory must be None with an index, whose memory is its own")
-    if table.on_gpu:
-        raise ValueError(f"an index is asked on the CPU: device must be it, not {table.device}")
+    given_index.check_place(options.index, table.device)
     return given_index.index_knn(
         options.index, table.whole(), k, metric, options.recall, options.seed
     )
@@ -284,7 +288,7 @@ def _by_index(table: Table, k: int, metric: str, options: _Options) -> NeighborG
 def _by_products(table: Table, k: int, metric: str, options: _Options) -> NeighborGraph:
     """Euclidean neighbours on a GPU, whose rows may be beside it."""
     recall = options.recall
-    rows, limit = memory.placed(table, k, options.max_memory)
+    rows, limit = memory.placed(table, k, recall, options.max_memory)
     if clustered.is_wanted(len(rows), recall):
         seed, device = options.seed, table.device
         return clustered.clustered_knn(rows, k, metric, recall, seed, device=device, limit=limit)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from fastparadime import ops
 from fastparadime.ops import Edges
 from fastparadime.types import Array
 from fastparadime.utils.convert import to_numpy
@@ -52,15 +53,20 @@ def by_size(labels: torch.Tensor) -> tuple[torch.Tensor, Array]:
 
 def permuted(edges: Edges, order: torch.Tensor) -> Edges:
     """The graph whose point i is point ``order[i]``; the tails of a row are in no order."""
-    lengths = edges.indptr.diff()[order]
-    indptr = torch.cat([lengths.new_zeros(1), lengths.cumsum(0)])
-    offsets = edges.indptr[order] - indptr[:-1]
-    source = torch.arange(len(edges.tails), device=order.device)
-    source += offsets.repeat_interleave(lengths)
+    source, indptr = edge_places(edges.indptr, order)
     place = torch.empty_like(order, dtype=torch.int32)
     place[order] = torch.arange(len(order), dtype=torch.int32, device=order.device)
     heads = edges.heads.new_empty(0)  # nobody asks for them
     return Edges(indptr, heads, place[edges.tails[source]], edges.weights[source])
+
+
+def edge_places(indptr: torch.Tensor, points: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Where the edges of some points stand, point by point, and where each point's begin."""
+    lengths = indptr.diff()[points]
+    begins = torch.cat([lengths.new_zeros(1), lengths.cumsum(0)])
+    places = torch.arange(int(begins[-1]), device=points.device)
+    places += (indptr[points] - begins[:-1]).repeat_interleave(lengths)
+    return places, begins
 
 
 def rows_of(edges: Edges, first: int, last: int) -> Edges:
@@ -86,3 +92,11 @@ def centres(sizes: Array, out_dim: int) -> Array:
             place[1] = y + side / 2
         x, height = x + side, max(height, side)
     return places
+
+
+def weighted_degrees(edges: Edges) -> torch.Tensor:
+    """Sums of each row's weights, float64 (n,), not 0."""
+    n = len(edges.indptr) - 1
+    ones = torch.ones(n, dtype=torch.float64, device=edges.weights.device)
+    degrees = ops.graph_matmul(edges, ones, ones[:, None])[:, 0]
+    return degrees.clamp_min(torch.finfo(torch.float64).tiny)

@@ -6,9 +6,11 @@ import numpy as np
 import torch
 
 from fastparadime.ops import Edges
-from fastparadime.spectral._eigenvectors import weighted_degrees
+from fastparadime.spectral._components import weighted_degrees
 from fastparadime.types import Array
 from fastparadime.utils.convert import to_numpy
+
+MOST_POINTS = 128  # of a component, or more for many vectors
 
 _STACK_BYTES = 64 * 2**20  # of matrices solved at a time
 

@@ -5,6 +5,10 @@ calculations using Chebyshev-filtered subspace iteration", J. Comput. Phys. 219,
 polynomial damps what lies above the block's largest Ritz value and lets the rest grow, then a
 Rayleigh-Ritz step within the block's span sorts it. A graph of several components is a block
 diagonal: each has its own interval and small matrices, all share the products.
+
+Where the wanted eigenvalues lie close to all others, as those of a long shape do, no filter of a
+bearable degree separates them. The block therefore starts from the eigenvectors of a coarser graph:
+a smooth vector is nearly constant on a point and its neighbours.
 """
 
 from __future__ import annotations
@@ -16,16 +20,22 @@ import torch
 
 from fastparadime import ops
 from fastparadime.ops import Edges, Segments
+from fastparadime.spectral import _dense
+from fastparadime.spectral._coarsening import coarsened
+from fastparadime.spectral._components import weighted_degrees
 from fastparadime.types import Array
 
 _GUARDS = 5  # vectors beside the wanted and the trivial one: those nearby converge together
 _FIRST_DEGREE = 12  # of the filter, until residuals tell what is needed
-_DEGREES = (6, 24)  # the least and the most of the later ones
-_MOST_PRODUCTS = 500
-_FIRST_CUT = 0.5  # of eigenvalues, until a Ritz value tells better
+_LEAST_DEGREE = 6
+# Of the trivial vector in a filter, over what is damped. With more, too few digits of the others
+# are left; where a cut is too near for the least, the filter damps what is rough instead.
+_MOST_GROWTH, _LEAST_GROWTH = 1e5, 20.0
+_MOST_PRODUCTS = 200  # with the graph, twice as many with each coarser one, up to the next
+_MOST_COARSE = 800
 _ANGLE = 0.01  # to the wanted subspace, in radians, when iteration ends
-_LEAST_RESIDUAL = 1e-7  # what the residuals' rounding allows to ask for
 _LEAST_SHARE = 1e-14  # of the largest squared length below which a direction counts as absent
+_LEAST_RESIDUAL = 1e-12  # what rounding allows to ask for
 
 
 def block_width(out_dim: int) -> int:
@@ -33,16 +43,23 @@ def block_width(out_dim: int) -> int:
     return -(-(1 + out_dim + _GUARDS) // 4) * 4
 
 
+def most_solved_at_once(out_dim: int) -> int:
+    """Points of a component up to which a dense solver takes less time."""
+    return max(_dense.MOST_POINTS, 4 * block_width(out_dim))
+
+
 @dataclass(frozen=True)
 class _Ritz:
-    """Of each component: eigenvalues of S G S (segments, p), descending, and their residuals."""
+    """The block's Ritz vectors and, of each component, what is known of them."""
 
-    values: Array
-    residuals: Array
-    coefficients: Array  # (segments, p, p): the columns make Ritz vectors of the block
+    vectors: torch.Tensor  # (n, p)
+    values: Array  # of S G S (segments, p), descending
+    residuals: Array  # (segments, p)
 
 
-class ComponentSolver:
+def leading_vectors(
+    edges: Edges, sizes: Array, out_dim: int, seed: int, *, products: int = _MOST_PRODUCTS
+) -> torch.Tensor:
     """Leading eigenvectors of S G S within components, S the inverse roots of the degrees.
 
     Parameters
@@ -54,38 +71,57 @@ class ComponentSolver:
         Eigenvectors wanted beside the trivial one.
     seed : int
         Of the start.
+    products : int
+        With the graph, after which iteration ends.
+
+    Returns
+    -------
+    float64 tensor (n, block_width(out_dim))
+        The trivial eigenvector, those wanted and guards, on the edges' device.
     """
+    segments = Segments(sizes, edges.weights.device)
+    degrees = weighted_degrees(edges)
+    width = block_width(out_dim)
+    if sizes.max() <= most_solved_at_once(out_dim):
+        others = _dense.leading_vectors(edges, sizes, width - 1).to(degrees.device)
+        return torch.cat([degrees.sqrt()[:, None], others], dim=1)
+    coarse = coarsened(edges, segments, most_solved_at_once(out_dim), seed)
+    if coarse is not None:
+        found = leading_vectors(
+            coarse.edges, coarse.sizes, out_dim, seed, products=min(2 * products, _MOST_COARSE)
+        )
+        found /= weighted_degrees(coarse.edges).sqrt()[:, None]
+        block = found[coarse.owners] * degrees.sqrt()[:, None]
+    else:
+        start = np.random.default_rng(seed).standard_normal((len(degrees), width))
+        block = torch.from_numpy(start).to(degrees.device)
+        block[:, 0] = degrees.sqrt()
+    return _Solver(edges, segments, degrees, out_dim).solve(block, products)
 
-    def __init__(self, edges: Edges, sizes: Array, out_dim: int, seed: int) -> None:
-        self._edges, self._out_dim, self._seed = edges, out_dim, seed
-        self._segments = Segments(sizes, edges.weights.device)
-        self._degrees = weighted_degrees(edges)
-        self._scale = self._degrees.rsqrt()
 
-    def solve(self) -> torch.Tensor:
-        """The wanted eigenvectors, float64 (n, out_dim), on the edges' device."""
-        cuts = np.full(self._segments.count, _FIRST_CUT)
-        block = self._start()
-        degree, products = _FIRST_DEGREE, 0
-        while degree and products < _MOST_PRODUCTS:
-            block = self._filtered(block, cuts, degree)
-            ritz = self._ritz(block)
-            block = self._segments.matmul(block, torch.from_numpy(ritz.coefficients))
-            cuts = ritz.values[:, -1]
-            products += degree + 1
+class _Solver:
+    """Filtered subspace iteration on the graph of one level."""
+
+    def __init__(
+        self, edges: Edges, segments: Segments, degrees: torch.Tensor, out_dim: int
+    ) -> None:
+        self._edges, self._segments, self._out_dim = edges, segments, out_dim
+        self._scale = degrees.rsqrt()
+
+    def solve(self, block: torch.Tensor, products: int) -> torch.Tensor:
+        """The Ritz vectors that filters make of a start by so many products."""
+        ritz = self._ritz(block)
+        degree, left = _FIRST_DEGREE, products - 1
+        while degree and left > _LEAST_DEGREE:
+            degree = min(degree, left - 1)
+            ritz = self._ritz(self._filtered(ritz.vectors, ritz.values[:, -1], degree))
+            left -= degree + 1
             degree = self._missing_degree(ritz)
-        return block[:, 1 : self._out_dim + 1]
-
-    def _start(self) -> torch.Tensor:
-        width = block_width(self._out_dim)
-        start = np.random.default_rng(self._seed).standard_normal((self._segments.rows, width))
-        # The trivial eigenvector is known.
-        block = torch.from_numpy(start).to(self._scale.device)
-        block[:, 0] = self._degrees.sqrt()
-        return block
+        return ritz.vectors
 
     def _filtered(self, block: torch.Tensor, cuts: Array, degree: int) -> torch.Tensor:
         """T((S G S - c) / h) block, [c - h, c + h] from -1 to the cut of each component."""
+        cuts = np.clip(cuts, _cut_of(_MOST_GROWTH, degree), _cut_of(_LEAST_GROWTH, degree))
         centres, halves = (cuts - 1) / 2, (cuts + 1) / 2
         gains, shifts = (
             torch.from_numpy(values).to(block.device)[self._segments.of]
@@ -106,10 +142,7 @@ class ComponentSolver:
 
     def _ritz(self, block: torch.Tensor) -> _Ritz:
         image = ops.graph_matmul(self._edges, self._scale, block)
-        gram, mixed, squares = (
-            self._segments.gram(x, y).cpu().numpy()
-            for x, y in ((block, block), (block, image), (image, image))
-        )
+        gram, mixed = (self._segments.gram(block, x).cpu().numpy() for x in (block, image))
         # Columns of length 1 first: their growth differs by orders of magnitude.
         lengths = np.sqrt(np.einsum("sii->si", gram))[:, None]
         share, directions = np.linalg.eigh(gram / lengths / lengths.swapaxes(1, 2))
@@ -117,30 +150,29 @@ class ComponentSolver:
         whitened = directions / lengths.swapaxes(1, 2) / np.sqrt(share)[:, None]
         projected = whitened.swapaxes(1, 2) @ mixed @ whitened
         values, rotation = np.linalg.eigh((projected + projected.swapaxes(1, 2)) / 2)
-        values, coefficients = values[:, ::-1], (whitened @ rotation)[:, :, ::-1]
-        images = np.einsum("sij,sik,skj->sj", coefficients, squares, coefficients)
-        residuals = np.sqrt(np.maximum(images - values**2, 0.0))
-        return _Ritz(values, residuals, np.ascontiguousarray(coefficients))
+        values, coefficients = values[:, ::-1].copy(), (whitened @ rotation)[:, :, ::-1].copy()
+        vectors = self._segments.matmul(block, torch.from_numpy(coefficients))
+        # As vectors: differences of squares would lose half of the digits.
+        lost = self._segments.matmul(image, torch.from_numpy(coefficients))
+        lost -= vectors * torch.from_numpy(values).to(block.device)[self._segments.of]
+        ones = lost.new_ones((len(lost), 1))
+        residuals = self._segments.gram(ones, lost.square_()).sqrt()[:, 0]
+        return _Ritz(vectors, values, residuals.cpu().numpy())
 
     def _missing_degree(self, ritz: _Ritz) -> int:
         """The degree that should settle all components, 0 if they are."""
         wanted, last = ritz.values[:, 1 : self._out_dim + 1], ritz.values[:, -1:]
         # A residual over the gap to what is outside of the block bounds the angle to its span.
-        gaps = np.maximum(wanted - last, _LEAST_RESIDUAL)
-        excess = ritz.residuals[:, 1 : self._out_dim + 1] / np.maximum(
-            _ANGLE * gaps, _LEAST_RESIDUAL
-        )
+        gaps = np.maximum(wanted - last, _LEAST_RESIDUAL / _ANGLE)
+        excess = ritz.residuals[:, 1 : self._out_dim + 1] / (_ANGLE * gaps)
         if (excess <= 1).all():
             return 0
         # At x beyond the damped interval the polynomial is cosh(degree acosh(x)), 1 at its end.
-        beyond = 1 + gaps * 2 / (last + 1)
-        degree = np.arccosh(np.maximum(2 * excess, 1)) / np.arccosh(beyond)
-        return int(np.clip(np.ceil(degree.max()), *_DEGREES))
+        degree = np.arccosh(np.maximum(2 * excess, 1)) / np.arccosh(1 + gaps * 2 / (last + 1))
+        return max(_LEAST_DEGREE, int(np.ceil(degree.max())))
 
 
-def weighted_degrees(edges: Edges) -> torch.Tensor:
-    """Sums of each row's weights, float64 (n,), not 0."""
-    n = len(edges.indptr) - 1
-    ones = torch.ones(n, dtype=torch.float64, device=edges.weights.device)
-    degrees = ops.graph_matmul(edges, ones, ones[:, None])[:, 0]
-    return degrees.clamp_min(torch.finfo(torch.float64).tiny)
+def _cut_of(growth: float, degree: int) -> float:
+    """The end of the damped interval from which the eigenvector of 1 grows so much."""
+    beyond = float(np.cosh(np.arccosh(growth) / degree))
+    return (3 - beyond) / (1 + beyond)
