@@ -11,6 +11,8 @@ from sklearn.utils.validation import check_consistent_length, column_or_1d
 
 from fastparadime import neighbors, ops
 from fastparadime.estimators._graph import ends_of, values_at
+from fastparadime.estimators._label_metrics import LabelMetric
+from fastparadime.estimators._metrics import RowMetric
 from fastparadime.estimators._parameters import Target
 from fastparadime.types import Array
 
@@ -18,17 +20,22 @@ _UNKNOWN_LABEL = -1
 _UNKNOWN_FACTOR = math.exp(-1.0)  # of an edge at whose ends a label is missing
 # Of the strengths that stand for missing edges in an intersection of graphs, as in umap-learn.
 _LEAST, _MOST_OF_TARGET = 1e-8, 1e-4
+_INFINITE_SCALE = 1e12  # of distances that are 0 or count as infinite
 _SHIFT_FREE = ("euclidean", "sqeuclidean", "manhattan", "chebyshev", "minkowski")
 
 
 def check_target(y: Any, n: int, target: Target) -> Array:
-    """Labels (n,), or rows of numbers (n, q) for a metric of the target.
+    """Labels (n,), what `LabelMetric.check` gives, or rows of numbers (n, q).
 
     Raises
     ------
     ValueError
-        For another number of rows, and for values that are not finite.
+        For another number of rows, and for values that are not finite or not of the metric's kind.
     """
+    if isinstance(target.metric, LabelMetric):
+        checked = target.metric.check(y)
+        check_consistent_length(np.empty(n), checked)
+        return checked
     if target.metric is None:
         labels: Array = column_or_1d(y)
     else:
@@ -53,8 +60,10 @@ def with_target(edges: ops.Edges, y: Array, target: Target, n_neighbors: int) ->
     """
     if target.metric is None:
         return with_labels(edges, y, target.weight)
+    if isinstance(target.metric, LabelMetric):
+        return with_distant_labels(edges, y, target.metric, target.weight)
     wanted = min(target.n_neighbors or n_neighbors, len(y))
-    own = _graph_of(y, wanted, target)
+    own = _graph_of(y, wanted, target.metric)
     return with_graph(edges, own, target.weight)
 
 
@@ -72,6 +81,20 @@ def with_labels(edges: ops.Edges, y: Array, target_weight: float) -> ops.Edges:
         unknown = y == _UNKNOWN_LABEL
         factors[unknown[heads] | unknown[tails]] = _UNKNOWN_FACTOR
     weights = edges.weights.double().numpy() * factors
+    return _locally_connected(edges.indptr, edges.tails, weights)
+
+
+def with_distant_labels(
+    edges: ops.Edges, labels: Array, metric: LabelMetric, target_weight: float
+) -> ops.Edges:
+    """The graph's intersection with labels that have distances, as in umap-learn.
+
+    Edges are weakened by exp(-2.5 distance / (1 - target_weight)); then each point's strongest edge
+    counts 1 again.
+    """
+    distances = metric.distances(labels, *ends_of(edges))
+    scale = 2.5 / (1 - target_weight) if target_weight < 1 else _INFINITE_SCALE
+    weights = edges.weights.double().numpy() * np.exp(-scale * distances)
     return _locally_connected(edges.indptr, edges.tails, weights)
 
 
@@ -108,12 +131,11 @@ def with_graph(edges: ops.Edges, target: ops.Edges, target_weight: float) -> ops
     return _locally_connected(indptr, torch.from_numpy(joined.indices), weights)
 
 
-def _graph_of(y: Array, n_neighbors: int, target: Target) -> ops.Edges:
+def _graph_of(y: Array, n_neighbors: int, metric: RowMetric) -> ops.Edges:
     """The directed fuzzy set of the target's rows."""
-    assert target.metric is not None
-    if target.metric.name in _SHIFT_FREE:
+    if metric.name in _SHIFT_FREE:
         y = y - y.mean(axis=0)  # in float64: float32 loses what is far from zero
-    space = target.metric.space(y)
+    space = metric.space(y)
     k = n_neighbors - 1
     indices, distances = neighbors.knn(space.rows(y).astype(np.float32), k, space.metric, p=space.p)
     weights = ops.smooth_knn(distances, "umap").weights
