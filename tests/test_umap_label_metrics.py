@@ -68,7 +68,7 @@ def test_large_counts_are_near_those_of_umap_learn() -> None:
     heads, tails = np.repeat(np.arange(20), N), np.tile(np.arange(N), 20)
     metric = LabelMetric("count")
     found = metric.distances(metric.check(y), heads, tails)
-    np.testing.assert_allclose(found, expected, rtol=0, atol=0.01)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=0.03)
 
 
 @pytest.mark.parametrize("mean", [0.7, 8.0, 120.0])

@@ -111,8 +111,9 @@ FPD_HD void add_density(const SgdLayoutArgs& args, const Batch& batch, const flo
     by_strength[l] = head.by_strength + tail.by_strength;
     by_square[l] = head.by_square + tail.by_square;
   }
+  const SgdLayoutArgs own = args;  // a copy: stores to the forces cannot change it
   const auto factor = [&](float d2, std::int64_t l) FPD_INLINE_LAMBDA {
-    return density_factor(args, d2, weights[l], {by_strength[l], by_square[l]});
+    return density_factor(own, d2, weights[l], {by_strength[l], by_square[l]});
   };
   add_terms<kDim>(batch.size, dim, heads, tails, forces, factor);
 }

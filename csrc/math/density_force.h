@@ -24,7 +24,7 @@ struct DensityForce {
   // The slope of the correlation in d2, by the log radii of both ends.
   FPD_HD float slope(float d2, const DensityPull& pulls) const {
     d2 += kNothing;
-    const float power = curve.scaled_power(d2);
+    const float power = curve.coarse_scaled_power(d2);
     const float q = ModifiedCauchy::strength(power);
     const float fall = curve.b * power * q;  // of q, relative to that of d2
     return q * (pulls.by_square * (1.0f - fall) + pulls.by_strength * fall / d2);

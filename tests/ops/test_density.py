@@ -136,7 +136,10 @@ def test_the_term_raises_the_correlation() -> None:
 def test_epochs_before_the_term_are_those_without_it() -> None:
     edges, radii, positions = random_case(100, 5, 2)
     kept: list[torch.Tensor] = []
-    options: dict[str, Any] = {"stops": [7], "at_stop": lambda _, places: kept.append(places.clone())}
+    options: dict[str, Any] = {
+        "stops": [7],
+        "at_stop": lambda _, places: kept.append(places.clone()),
+    }
     term = ops.DensityTerm(edges, radii, A, B)
     plain = ops.sgd_layout(positions, edges, A, B, 10, **options)
     dense = ops.sgd_layout(positions, edges, A, B, 10, density=term, density_epochs=3, **options)
