@@ -24,7 +24,7 @@ from fastparadime.utils.validate import check_integer, check_positive
 
 _DUE_PER_STEP = 2 / 3  # edges sampled by a point, on average, in one synchronous step
 _MOST_STEPS = 32  # by default: each passes over all points
-_FINER = 2  # times as many in an epoch with densMAP's term
+_FINER = 3  # times as many in an epoch with densMAP's term
 _MOST_EPOCHS = 2**24  # the schedule counts samples in float32
 # Between calls of the core, an interrupt is noticed and progress reported.
 _MOST_EPOCHS_PER_CALL = 10
@@ -85,8 +85,8 @@ def sgd_layout(
         The weight of an edge that is sampled in every epoch; the largest one by default.
     steps_per_epoch : int, optional
         Parts of an epoch between which all points see each other's moves; by default so many that
-        a point samples two thirds of an edge in each on average, one third with `density`, at most
-        32.
+        a point samples two thirds of an edge in each on average, three times as many where
+        `density` takes part, at most 32.
     progress : callable, optional
         Called with the number of epochs done, now and then.
     stops : collection of int
