@@ -1,6 +1,7 @@
 """How near the layout is to umap-learn's: for each seed both from one graph and one start.
 
     python bench/bench_fidelity.py --mnist mnist.npz [--data digits garments mnist5000 mnist70000]
+    python bench/bench_fidelity.py --mnist mnist.npz --densmap [--data digits clouds mnist5000]
     python bench/bench_fidelity.py --mnist mnist.npz --held-out
 
 cross-entropy   what UMAP minimises, by point, without the terms that no position changes: the
@@ -9,6 +10,7 @@ cross-entropy   what UMAP minimises, by point, without the terms that no positio
 trust15, preserve15, acc5   trustworthiness, share of 15 nearest neighbours kept, accuracy of 5
                 nearest neighbours, on at most 5,000 rows
 far             the largest distance of a coordinate from its median, in interquartile ranges
+radii           with `--densmap`: the correlation of the log local radii with those of the data
 
 A seed has its own start, and its own images where the program draws them: one graph favours one or
 the other by more than the seeds of its layouts vary. Differences are paired, with standard errors.
@@ -23,9 +25,11 @@ import numpy as np
 import torch
 
 from fastparadime import UMAP, ops
+from fastparadime.estimators import _density
 from fastparadime.transforms import find_ab
 
 ROWS = 5_000
+DENSE = 0.3  # densMAP's share of the epochs
 A, B = find_ab(min_dist=0.1, spread=1.0)
 
 
@@ -54,27 +58,41 @@ def garments(seed, n=10_000, side=28, kinds=10):
     return np.clip(images, 0, 1).reshape(n, -1), labels
 
 
+def clouds(seed, n=4_000, dim=20, kinds=8):
+    """Normal clouds, the widest 25 times as wide as the narrowest."""
+    rng = np.random.default_rng(seed)
+    labels, widths = np.arange(n) % kinds, np.geomspace(0.2, 5, kinds)
+    centres = rng.normal(scale=12, size=(kinds, dim))
+    rows = centres[labels] + rng.normal(size=(n, dim)) * widths[labels, None]
+    return rows.astype(np.float32), labels
+
+
 def load(name, mnist, seed):
     if name == "digits":
         from sklearn.datasets import load_digits
 
         X, labels = load_digits(return_X_y=True)
         return (X / 16).astype(np.float32), labels
-    if name == "garments":
-        return garments(seed)
+    if name in ("garments", "clouds"):
+        return garments(seed) if name == "garments" else clouds(seed)
     with np.load(mnist) as archive:
         images, labels = (archive[part][: int(name[5:])] for part in ("images", "labels"))
     return images.reshape(len(images), -1).astype(np.float32) / 255, labels
 
 
-def own_layout(start, graph, epochs, seed):
+def own_layout(start, graph, epochs, seed, radii):
     indptr, tails = graph.indptr.astype(np.int64), graph.indices.astype(np.int32)
     heads = np.repeat(np.arange(len(start), dtype=np.int32), np.diff(indptr))
     edges = ops.Edges(*(torch.from_numpy(part) for part in (indptr, heads, tails, graph.data)))
-    return ops.sgd_layout(start, edges, A, B, epochs, seed=seed).numpy()
+    term = {}
+    if radii is not None:
+        sampled = _density.sampled_edges(edges, epochs)
+        term["density"] = ops.DensityTerm(sampled, radii, A, B)
+        term["density_epochs"] = epochs - int(epochs * (1 - DENSE))
+    return ops.sgd_layout(start, edges, A, B, epochs, seed=seed, **term).numpy()
 
 
-def umap_layout(start, graph, epochs, seed):
+def umap_layout(start, graph, epochs, seed, radii):
     from umap.layouts import optimize_layout_euclidean
     from umap.umap_ import make_epochs_per_sample
 
@@ -82,11 +100,15 @@ def umap_layout(start, graph, epochs, seed):
     kept = edges.data >= edges.data.max() / epochs
     heads, tails = (part[kept].astype(np.int32) for part in (edges.row, edges.col))
     state = np.random.RandomState(seed).randint(-(2**31) + 1, 2**31 - 1, 3).astype(np.int64)
-    positions = start.copy()
+    positions, term = start.copy(), {}
+    if radii is not None:
+        term = {"mu": edges.data[kept], "frac": DENSE, "var_shift": 0.1, "lambda": 2.0}
+        term["mu_sum"] = 2 * np.bincount(heads, edges.data[kept], len(start))
+        term["R"] = ((radii - radii.mean()) / radii.std()).astype(np.float32)
     return optimize_layout_euclidean(
         positions, positions, heads, tails, epochs, len(start),
         make_epochs_per_sample(edges.data[kept], epochs), A, B, state,
-        move_other=True, tqdm_kwds={"disable": True},
+        move_other=True, tqdm_kwds={"disable": True}, densmap=radii is not None, densmap_kwds=term,
     )  # fmt: skip
 
 
@@ -118,10 +140,10 @@ def cross_entropy(Y, graph, rows):
 class Judge:
     """The measures of embeddings of one table, on the same rows for all."""
 
-    def __init__(self, X, labels, graph):
+    def __init__(self, X, labels, graph, radii):
         from sklearn.neighbors import NearestNeighbors
 
-        self.X, self.labels, self.graph = X, labels, graph
+        self.X, self.labels, self.graph, self.radii = X, labels, graph, radii
         self.rows = np.sort(np.random.default_rng(0).permutation(len(X))[:ROWS])
         self._search = lambda data: NearestNeighbors(n_neighbors=16).fit(data)
         self.near = self._neighbors(X)
@@ -140,7 +162,10 @@ class Judge:
         kept = zip(self.near, self._neighbors(Y), strict=True)
         accuracy = cross_val_score(KNeighborsClassifier(5), Y[rows], self.labels[rows], cv=10)
         low, middle, high = np.percentile(Y, (25, 50, 75), axis=0)
-        return {
+        found = {}
+        if self.radii is not None:
+            found["radii"] = np.corrcoef(_density.embedded_radii(Y, 15), self.radii)[0, 1]
+        return found | {
             "attraction": attraction,
             "repulsion": repulsion,
             "cross-entropy": attraction + repulsion,
@@ -152,16 +177,18 @@ class Judge:
         }
 
 
-def compare(name, mnist, seeds):
+def compare(name, mnist, seeds, densmap):
     found = {"umap-learn": [], "fastparadime": []}
     for seed in range(seeds):
         X, labels = load(name, mnist, seed)
-        started = UMAP(n_epochs=0, random_state=seed).fit(X)
+        options = {"densmap": densmap, "output_dens": densmap}
+        started = UMAP(n_epochs=0, random_state=seed, **options).fit(X)
         start, graph = started.embedding_, started.graph_
-        judge = Judge(X, labels, graph)
-        epochs = 200 if len(X) > 10_000 else 500
+        radii = started.rad_orig_ if densmap else None
+        judge = Judge(X, labels, graph, radii)
+        epochs = (200 if len(X) > 10_000 else 500) + (200 if densmap else 0)
         for label, layout in zip(found, (umap_layout, own_layout), strict=True):
-            found[label].append(judge(layout(start, graph, epochs, seed)))
+            found[label].append(judge(layout(start, graph, epochs, seed, radii)))
     print(f"\n{name}, {X.shape}, {epochs} epochs, mean of {seeds} seeds (least to most)")
     columns = {
         label: {measure: np.array([run[measure] for run in runs]) for measure in runs[0]}
@@ -171,7 +198,8 @@ def compare(name, mnist, seeds):
         shown = [f"{m} {of[m].mean():.4f} ({of[m].min():.4f} to {of[m].max():.4f})" for m in of]
         print(f"{label:<13}{'; '.join(shown)}")
     theirs, own = columns.values()
-    differences = {m: own[m] - theirs[m] for m in ("trust15", "preserve15", "acc5")}
+    compared = ("trust15", "preserve15", "acc5") + ("radii",) * densmap
+    differences = {measure: own[measure] - theirs[measure] for measure in compared}
     differences["cross-entropy ratio - 1"] = own["cross-entropy"] / theirs["cross-entropy"] - 1
     for measure, of in differences.items():
         print(f"{measure}: {of.mean():+.4f} +- {of.std(ddof=1) / seeds**0.5:.4f}")
@@ -195,15 +223,16 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--mnist", required=True, help="an .npz with images and labels")
     choices = ["digits", "garments", "mnist5000", "mnist70000"]
-    parser.add_argument("--data", nargs="+", default=choices, choices=choices)
+    parser.add_argument("--data", nargs="+", default=choices, choices=[*choices, "clouds"])
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--held-out", action="store_true")
+    parser.add_argument("--densmap", action="store_true")
     arguments = parser.parse_args()
     if arguments.held_out:
         held_out(arguments.mnist, arguments.seeds)
         return
     for name in arguments.data:
-        compare(name, arguments.mnist, arguments.seeds)
+        compare(name, arguments.mnist, arguments.seeds, arguments.densmap)
 
 
 if __name__ == "__main__":

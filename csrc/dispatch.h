@@ -63,7 +63,6 @@ inline void nearest_in_tile(const NearestInTileArgs& a, const Target& t) { FPD_D
 inline void subgraph(const SubgraphArgs& a, const Target& t) { FPD_DISPATCH(subgraph, a, t); }
 inline void rerank(const RerankArgs& a, const Target& t) { FPD_DISPATCH(rerank, a, t); }
 inline void density_radii(const DensityRadiiArgs& a, const Target& t) { FPD_DISPATCH(density_radii, a, t); }
-inline void density_step(const DensityStepArgs& a, const Target& t) { FPD_DISPATCH(density_step, a, t); }
 inline void sgd_layout(const SgdLayoutArgs& a, const Target& t) { FPD_DISPATCH(sgd_layout, a, t); }
 // clang-format on
 

@@ -325,6 +325,9 @@ def sgd_layout(
     a: float,
     b: float,
     repulsion_strength: float,
+    pulls: int,
+    due_weights: int,
+    density_gain: float,
     target: Target,
     /,
 ) -> None: ...
@@ -335,17 +338,6 @@ class DensityGraph:
     ) -> None: ...
 
 def density_radii(squares: int, strengths: int, graph: DensityGraph, target: Target, /) -> None: ...
-def density_step(
-    moved: int,
-    weights: int,
-    pulls: int,
-    graph: DensityGraph,
-    gain: float,
-    samples: float,
-    size: float,
-    target: Target,
-    /,
-) -> None: ...
 def scatter_add(out: int, rows: int, indices: int, n: int, m_rows: int, dim: int, /) -> None: ...
 
 class MlpLayer:

@@ -317,7 +317,6 @@ def test_bad_types(options: dict[str, Any]) -> None:
     [
         {"output_metric": "haversine"},
         {"output_metric_kwds": {"p": 3}},
-        {"target_metric": "ordinal"},
         {"target_metric": "inner_product"},
         {"metric": "inner_product"},
         {"metric_kwds": {"p": 3}},

@@ -143,7 +143,8 @@ void bind_layout(py::module_& m) {
          Address tails, Address weights, Address streams, Index n, Index dim, Index tail_count,
          int negatives, int steps_per_epoch, Index first_epoch, Index last_epoch, Index n_epochs,
          float learning_rate, float largest_weight, std::uint64_t seed, float a, float b,
-         float repulsion_strength, const Target& target) {
+         float repulsion_strength, Address pulls, Address due_weights, float density_gain,
+         const Target& target) {
         sgd_layout({at<float>(positions),
                     at<float>(next),
                     at<void>(scratch),
@@ -163,7 +164,8 @@ void bind_layout(py::module_& m) {
                     learning_rate,
                     largest_weight,
                     seed,
-                    {{a, b}, repulsion_strength}},
+                    {{a, b}, repulsion_strength},
+                    {at<DensityPull>(pulls), at<float>(due_weights), density_gain}},
                    target);
       },
       NoGil(), "Epochs of UMAP's stochastic layout, on positions in place.");
@@ -184,15 +186,6 @@ void bind_density(py::module_& m) {
         density_radii({at<float>(squares), at<float>(strengths), graph}, target);
       },
       NoGil(), "Squared local radii of positions and the sums of their strengths.");
-  m.def(
-      "density_step",
-      [](Address moved, Address weights, Address pulls, const DensityGraph& graph, float gain,
-         float samples, float size, const Target& target) {
-        density_step({at<float>(moved), at<float>(weights), at<DensityPull>(pulls), graph, gain,
-                      samples, size},
-                     target);
-      },
-      NoGil(), "One step of densMAP's term.");
 }
 
 }  // namespace fpd

@@ -57,55 +57,12 @@ FPD_MULTIVERSION void radii_of(const DensityRadiiArgs& args, std::int64_t begin,
   }
 }
 
-FPD_MULTIVERSION void move_points(const DensityStepArgs& args, std::int64_t begin, std::int64_t end,
-                                  float* differences, float* sums) {
-  const DensityStepArgs own = args;  // a copy: stores to the lanes cannot change it
-  const std::int64_t dim = own.graph.dim;
-  LanesOfEdges edges;
-  for (std::int64_t i = begin; i < end; ++i) {
-    std::fill(sums, sums + dim * kLanes, 0.0f);
-    for (std::int64_t e = own.graph.indptr[i]; e < own.graph.indptr[i + 1]; e += kLanes) {
-      edges.load(own.graph, i, e, differences);
-      float weights[kLanes], factors[kLanes], by_strength[kLanes], by_square[kLanes];
-      for (std::int64_t l = 0; l < kLanes; ++l) {
-        // A spare lane's differences are zero, so any weight will do.
-        weights[l] = l < edges.size ? own.weights[e + l] : 1.0f;
-        by_strength[l] = own.pulls[edges.tails[l]].by_strength;
-        by_square[l] = own.pulls[edges.tails[l]].by_square;
-      }
-      for (std::int64_t l = 0; l < kLanes; ++l) {
-        factors[l] = density_factor(own, edges.d2[l], weights[l], own.pulls[i],
-                                    {by_strength[l], by_square[l]});
-      }
-      for (std::int64_t c = 0; c < dim; ++c) {
-        for (std::int64_t l = 0; l < kLanes; ++l) {
-          const std::int64_t at = c * kLanes + l;
-          sums[at] += density_term(own, factors[l], differences[at], weights[l]);
-        }
-      }
-    }
-    for (std::int64_t c = 0; c < dim; ++c) {
-      const std::int64_t place = i * dim + c;
-      own.moved[place] =
-          density_moved(own, own.graph.positions[place], lane_sum(sums + c * kLanes));
-    }
-  }
-}
-
 }  // namespace
 
 void density_radii(const DensityRadiiArgs& args, int threads) {
   parallel_for(args.graph.n, kPointsPerPiece, threads, [&](std::int64_t begin, std::int64_t end) {
     std::vector<float> differences(args.graph.dim * kLanes);
     radii_of(args, begin, end, differences.data());
-  });
-}
-
-void density_step(const DensityStepArgs& args, int threads) {
-  parallel_for(args.graph.n, kPointsPerPiece, threads, [&](std::int64_t begin, std::int64_t end) {
-    const std::int64_t lanes = args.graph.dim * kLanes;
-    std::vector<float> scratch(2 * lanes);
-    move_points(args, begin, end, scratch.data(), scratch.data() + lanes);
   });
 }
 

@@ -31,9 +31,11 @@ struct DueEdges::Found {
   std::vector<std::uint16_t> heads;
   std::vector<std::int32_t> tails;
   std::vector<std::int32_t> parts;
+  std::vector<float> weights;  // with densMAP's term
   std::int64_t size = 0;
 
-  explicit Found(std::int64_t capacity) : heads(capacity), tails(capacity), parts(capacity) {}
+  Found(std::int64_t capacity, std::int64_t weighted)
+      : heads(capacity), tails(capacity), parts(capacity), weights(weighted) {}
 };
 
 DueEdges::DueEdges(const SgdLayoutArgs& args)
@@ -49,7 +51,8 @@ std::size_t DueEdges::bytes(std::int64_t n, std::int64_t edges, int steps_per_ep
 
 void DueEdges::find(std::int64_t begin, std::int64_t end, std::int64_t epoch) const {
   const std::int64_t first = args_.indptr[begin], edges = args_.indptr[end] - first;
-  Found found(edges + 1);
+  const bool weighted = args_.density.pulls != nullptr;
+  Found found(edges + 1, weighted ? edges + 1 : 0);
   std::int32_t* const due = found.parts.data();  // a place for the marks, before the parts
   mark_due(args_.weights + first, edges, args_.largest_weight, epoch, due);
   std::int64_t size = 0;
@@ -57,6 +60,7 @@ void DueEdges::find(std::int64_t begin, std::int64_t end, std::int64_t epoch) co
     for (std::int64_t e = args_.indptr[i] - first; e < args_.indptr[i + 1] - first; ++e) {
       found.heads[size] = static_cast<std::uint16_t>(i - begin);
       found.tails[size] = args_.tails[first + e];
+      if (weighted) found.weights[size] = args_.weights[first + e];
       size += due[e];  // the next overwrites one that is not due
     }
   }
@@ -78,6 +82,7 @@ void DueEdges::sort(const Found& found, std::int64_t piece, std::int64_t first) 
     const std::int64_t to = next[found.parts[e]]++;
     heads_[to] = found.heads[e];
     tails_[to] = found.tails[e];
+    if (!found.weights.empty()) args_.density.due_weights[to] = found.weights[e];
   }
 }
 

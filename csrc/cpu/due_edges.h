@@ -17,6 +17,7 @@ static_assert(kPointsPerPiece <= 1 << 16, "a head within its piece takes 16 bits
 struct EdgeList {
   const std::uint16_t* heads;
   const std::int32_t* tails;
+  const float* weights;  // with densMAP's term, else null
   std::int64_t size;
 };
 
@@ -31,7 +32,9 @@ class DueEdges {
 
   EdgeList list(std::int64_t piece, int part) const {
     const std::int64_t* starts = starts_ + piece * stride();
-    return {heads_ + starts[part], tails_ + starts[part], starts[part + 1] - starts[part]};
+    const float* weights = args_.density.due_weights;
+    return {heads_ + starts[part], tails_ + starts[part],
+            weights == nullptr ? nullptr : weights + starts[part], starts[part + 1] - starts[part]};
   }
 
  private:

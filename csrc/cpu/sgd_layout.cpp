@@ -73,7 +73,7 @@ FPD_HD void gather(const float* rows, const std::int32_t* points, std::int64_t c
   }
 }
 
-// Adds factor(d2) of each difference head - tail, its components limited, to the forces.
+// Adds factor(d2, place) of each difference head - tail, its components limited, to the forces.
 template <int kDim, typename Factor>
 FPD_HD void add_terms(std::int64_t count, std::int64_t any_dim, const float* heads,
                       const float* tails, float* forces, const Factor& factor) {
@@ -87,7 +87,7 @@ FPD_HD void add_terms(std::int64_t count, std::int64_t any_dim, const float* hea
         factors[l] += difference * difference;
       }
     }
-    for (std::int64_t l = 0; l < kLanes; ++l) factors[l] = factor(factors[l]);
+    for (std::int64_t l = 0; l < kLanes; ++l) factors[l] = factor(factors[l], first + l);
     for (std::int64_t c = 0; c < dim; ++c) {
       for (std::int64_t l = 0; l < kLanes; ++l) {
         const std::int64_t at = c * kBatch + first + l;
@@ -95,6 +95,27 @@ FPD_HD void add_terms(std::int64_t count, std::int64_t any_dim, const float* hea
       }
     }
   }
+}
+
+// Adds densMAP's terms of the edges of a batch, of which `taken` have a weight, to the forces.
+template <int kDim>
+FPD_HD void add_density(const SgdLayoutArgs& args, const Batch& batch, const float* due_weights,
+                        std::int64_t taken, std::int64_t dim, const float* heads,
+                        const float* tails, float* forces) {
+  float weights[kBatch], by_strength[kBatch], by_square[kBatch];
+  std::copy_n(due_weights, taken, weights);
+  std::fill(weights + taken, weights + batch.size, 1.0f);
+  for (std::int64_t l = 0; l < batch.size; ++l) {
+    const DensityPull head = args.density.pulls[batch.heads[l]];
+    const DensityPull tail = args.density.pulls[batch.tails[l]];
+    by_strength[l] = head.by_strength + tail.by_strength;
+    by_square[l] = head.by_square + tail.by_square;
+  }
+  const SgdLayoutArgs own = args;  // a copy: stores to the forces cannot change it
+  const auto factor = [&](float d2, std::int64_t l) FPD_INLINE_LAMBDA {
+    return density_factor(own, d2, weights[l], {by_strength[l], by_square[l]});
+  };
+  add_terms<kDim>(batch.size, dim, heads, tails, forces, factor);
 }
 
 // Adds the terms of edges to the sums (points, dim) of their heads; columns are three of
@@ -107,15 +128,21 @@ FPD_HD void sum_forces(const SgdLayoutArgs& args, const LayoutStep& step, const 
   float* const tails = heads + dim * kBatch;
   float* const forces = tails + dim * kBatch;
   const LayoutForce force = args.force;  // a copy: stores to the columns cannot change it
-  const auto attraction = [=](float d2) FPD_INLINE_LAMBDA { return force.attraction(d2); };
-  const auto repulsion = [=](float d2) FPD_INLINE_LAMBDA { return force.repulsion(d2); };
+  const auto attraction = [=](float d2, std::int64_t)
+                              FPD_INLINE_LAMBDA { return force.attraction(d2); };
+  const auto repulsion = [=](float d2, std::int64_t)
+                             FPD_INLINE_LAMBDA { return force.repulsion(d2); };
   Batch batch;
   for (std::int64_t first = 0; first < edges.size; first += kBatch) {
+    const std::int64_t taken = std::min(kBatch, edges.size - first);
     batch.take(edges, first, begin);
     gather<kDim>(step.from, batch.heads, batch.size, dim, heads);
     gather<kDim>(step.others, batch.tails, batch.size, dim, tails);
     std::fill_n(forces, dim * kBatch, 0.0f);
     add_terms<kDim>(batch.size, dim, heads, tails, forces, attraction);
+    if (args.density.pulls != nullptr) {
+      add_density<kDim>(args, batch, edges.weights + first, taken, dim, heads, tails, forces);
+    }
     for (int negative = 0; negative < negatives; ++negative) {
       const int word = negative % kDrawsPerBlock;
       if (word == 0) batch.draw(args, draw_step(step.epoch, negative / kDrawsPerBlock));
@@ -126,7 +153,6 @@ FPD_HD void sum_forces(const SgdLayoutArgs& args, const LayoutStep& step, const 
       gather<kDim>(step.others, drawn, batch.size, dim, tails);
       add_terms<kDim>(batch.size, dim, heads, tails, forces, repulsion);
     }
-    const std::int64_t taken = std::min(kBatch, edges.size - first);
     for (std::int64_t l = 0; l < taken; ++l) {
       float* sum = sums + edges.heads[first + l] * dim;
       for (std::int64_t c = 0; c < dim; ++c) sum[c] += forces[c * kBatch + l];

@@ -35,40 +35,12 @@ __global__ void density_radii_kernel(DensityRadiiArgs args) {
   }
 }
 
-// A thread a point: its sum is kept in the output row.
-__global__ void density_step_kernel(DensityStepArgs args) {
-  const DensityGraph& graph = args.graph;
-  for (std::int64_t i = thread_index(); i < graph.n; i += thread_count()) {
-    const float* head = graph.positions + i * graph.dim;
-    float* sum = args.moved + i * graph.dim;
-    for (std::int64_t c = 0; c < graph.dim; ++c) sum[c] = 0.0f;
-    for (std::int64_t e = graph.indptr[i]; e < graph.indptr[i + 1]; ++e) {
-      const std::int64_t j = graph.tails[e];
-      const float weight = args.weights[e];
-      const float factor =
-          density_factor(args, squared_distance(graph, i, j), weight, args.pulls[i], args.pulls[j]);
-      const float* tail = graph.positions + j * graph.dim;
-      for (std::int64_t c = 0; c < graph.dim; ++c) {
-        sum[c] += density_term(args, factor, head[c] - tail[c], weight);
-      }
-    }
-    for (std::int64_t c = 0; c < graph.dim; ++c) sum[c] = density_moved(args, head[c], sum[c]);
-  }
-}
-
 }  // namespace
 
 void density_radii(const DensityRadiiArgs& args, void* stream) {
   if (args.graph.n == 0) return;
   const unsigned blocks = blocks_for(args.graph.n * kGroupSize, kBlockSize);
   density_radii_kernel<<<blocks, kBlockSize, 0, as_stream(stream)>>>(args);
-  FPD_CUDA_CHECK(cudaGetLastError());
-}
-
-void density_step(const DensityStepArgs& args, void* stream) {
-  if (args.graph.n == 0) return;
-  const unsigned blocks = blocks_for(args.graph.n, kBlockSize);
-  density_step_kernel<<<blocks, kBlockSize, 0, as_stream(stream)>>>(args);
   FPD_CUDA_CHECK(cudaGetLastError());
 }
 

@@ -20,15 +20,15 @@ struct DueEdges {
   }
 };
 
-// Calls body(tail, part) for the due edges of a point.
+// Calls body(edge, part) for the due edges of a point.
 template <typename Body>
 __device__ void for_due(const SgdLayoutArgs& args, std::int64_t point, std::int64_t epoch,
                         const Body& body) {
   const EpochParts parts = EpochParts::of(args);
   for (std::int64_t e = args.indptr[point]; e < args.indptr[point + 1]; ++e) {
     if (!is_due(share_of(args.weights[e], args.largest_weight), epoch)) continue;
-    const std::int32_t tail = args.tails[e];
-    body(tail, parts.part_of(static_cast<std::uint32_t>(point), static_cast<std::uint32_t>(tail)));
+    const std::uint32_t tail = static_cast<std::uint32_t>(args.tails[e]);
+    body(e, parts.part_of(static_cast<std::uint32_t>(point), tail));
   }
 }
 
@@ -37,30 +37,48 @@ __global__ void find_due_kernel(SgdLayoutArgs args, DueEdges due, std::int64_t e
   for (std::int64_t i = thread_index(); i < args.n; i += thread_count()) {
     std::int32_t* const places = due.ends + i;
     for (int part = 0; part < args.steps_per_epoch; ++part) places[part * args.n] = 0;
-    for_due(args, i, epoch, [&](std::int32_t, int part) { ++places[part * args.n]; });
+    for_due(args, i, epoch, [&](std::int64_t, int part) { ++places[part * args.n]; });
     std::int32_t start = 0;
     for (int part = 0; part < args.steps_per_epoch; ++part) {
       const std::int32_t count = places[part * args.n];
       places[part * args.n] = start;
       start += count;
     }
-    std::int32_t* const row = due.tails + args.indptr[i];
-    for_due(args, i, epoch,
-            [&](std::int32_t tail, int part) { row[places[part * args.n]++] = tail; });
+    for_due(args, i, epoch, [&](std::int64_t e, int part) {
+      const std::int64_t to = args.indptr[i] + places[part * args.n]++;
+      due.tails[to] = args.tails[e];
+      if (args.density.pulls != nullptr) args.density.due_weights[to] = args.weights[e];
+    });
   }
 }
 
-// Adds the term of one pair to the sum of its head.
+// Adds factor(d2) of the difference of one pair, its components limited, to the sum of its head.
+template <typename Factor>
 __device__ void add_pair(const SgdLayoutArgs& args, const LayoutStep& step, std::int64_t head,
-                         std::int32_t tail, bool attractive, float* sum) {
+                         std::int32_t tail, const Factor& factor_of, float* sum) {
   const float* from = step.from + head * args.dim;
   const float* other = step.others + tail * args.dim;
   float d2 = 0.0f;
   for (std::int64_t c = 0; c < args.dim; ++c) d2 += (from[c] - other[c]) * (from[c] - other[c]);
-  const float factor = attractive ? args.force.attraction(d2) : args.force.repulsion(d2);
+  const float factor = factor_of(d2);
   for (std::int64_t c = 0; c < args.dim; ++c) {
     sum[c] += limited(factor * (from[c] - other[c]), kTermLimit);
   }
+}
+
+// Adds the attraction of a due edge, and densMAP's term.
+__device__ void add_edge(const SgdLayoutArgs& args, const LayoutStep& step, const DueEdges& due,
+                         std::int64_t head, std::int64_t edge, float* sum) {
+  const std::int32_t tail = due.tails[edge];
+  add_pair(args, step, head, tail, [&](float d2) { return args.force.attraction(d2); }, sum);
+  const DensityPull* const pulls = args.density.pulls;
+  if (pulls == nullptr) return;
+  const DensityPull both{pulls[head].by_strength + pulls[tail].by_strength,
+                         pulls[head].by_square + pulls[tail].by_square};
+  const float weight = args.density.due_weights[edge];
+  add_pair(
+      args, step, head, tail, [&](float d2) { return density_factor(args, d2, weight, both); },
+      sum);
 }
 
 __device__ std::uint32_t word_of(const PhiloxBits& bits, int word) {
@@ -72,6 +90,7 @@ __device__ std::uint32_t word_of(const PhiloxBits& bits, int word) {
 
 __device__ void add_negatives(const SgdLayoutArgs& args, const LayoutStep& step, std::int64_t head,
                               std::int32_t tail, float* sum) {
+  const auto repulsion = [&](float d2) { return args.force.repulsion(d2); };
   for (int block = 0; block * kDrawsPerBlock < args.negatives; ++block) {
     const PhiloxBits bits = philox(args.seed, draw_step(step.epoch, block), args.streams[head],
                                    static_cast<std::uint32_t>(tail));
@@ -79,7 +98,7 @@ __device__ void add_negatives(const SgdLayoutArgs& args, const LayoutStep& step,
 #pragma unroll
     for (int word = 0; word < kDrawsPerBlock; ++word) {
       if (word < left) {
-        add_pair(args, step, head, negative_tail(args, word_of(bits, word)), false, sum);
+        add_pair(args, step, head, negative_tail(args, word_of(bits, word)), repulsion, sum);
       }
     }
   }
@@ -93,12 +112,12 @@ __global__ void layout_step_kernel(SgdLayoutArgs args, LayoutStep step, DueEdges
     float* sum = args.dim <= kMaxDimInRegisters ? registers : step.to + i * args.dim;
     for (std::int64_t c = 0; c < args.dim; ++c) sum[c] = 0.0f;
     for (std::int64_t e = due.end(args, i, step.part - 1); e < due.end(args, i, step.part); ++e) {
-      add_pair(args, step, i, due.tails[e], true, sum);
+      add_edge(args, step, due, i, e, sum);
       add_negatives(args, step, i, due.tails[e], sum);
     }
     if (args.anchors == nullptr) {
       for (std::int64_t e = due.end(args, i, other - 1); e < due.end(args, i, other); ++e) {
-        add_pair(args, step, i, due.tails[e], true, sum);
+        add_edge(args, step, due, i, e, sum);
       }
     }
     for (std::int64_t c = 0; c < args.dim; ++c) {

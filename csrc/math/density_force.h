@@ -8,7 +8,7 @@
 namespace fpd {
 
 // What a point puts into the slopes of its edges: its pull on the correlation over the sum of its
-// strengths, and that over its squared radius.
+// strengths, and that over its squared radius. Pulls of both ends are added.
 struct DensityPull {
   float by_strength;
   float by_square;
@@ -22,12 +22,12 @@ struct DensityForce {
   }
 
   // The slope of the correlation in d2, by the log radii of both ends.
-  FPD_HD float slope(float d2, float by_strength, float by_square) const {
+  FPD_HD float slope(float d2, const DensityPull& pulls) const {
     d2 += kNothing;
-    const float power = curve.scaled_power(d2);
+    const float power = curve.coarse_scaled_power(d2);
     const float q = ModifiedCauchy::strength(power);
     const float fall = curve.b * power * q;  // of q, relative to that of d2
-    return q * (by_square * (1.0f - fall) + by_strength * fall / d2);
+    return q * (pulls.by_square * (1.0f - fall) + pulls.by_strength * fall / d2);
   }
 };
 

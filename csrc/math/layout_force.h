@@ -12,6 +12,8 @@ namespace fpd {
 constexpr float kTermLimit = 4.0f;  // of each component of an edge's term, as in UMAP
 // Of each component of a point's sum: hubs take no longer steps than two edges together.
 constexpr float kSumLimit = 8.0f;
+// With densMAP's term, whose terms are as large as the limit far more often.
+constexpr float kDensitySumLimit = 5.0f;
 constexpr float kSoftening = 1e-3f;  // of the squared distance in a repulsion, as in UMAP
 // Keeps the factors of coinciding points finite: added, since a maximum costs the vectoriser.
 constexpr float kNothing = 1e-12f;

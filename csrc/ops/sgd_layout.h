@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "../math/density_force.h"
 #include "../math/hash.h"
 #include "../math/layout_force.h"
 #include "../math/philox.h"
@@ -14,6 +15,13 @@
 namespace fpd {
 
 constexpr int kDrawsPerBlock = 5;  // random words of 32 bits from a Philox block, see fifth_word
+
+// densMAP's term of the edges that a call samples, with pulls of the positions at its start.
+struct LayoutDensity {
+  const DensityPull* pulls;  // (n,), or null: no such term
+  float* due_weights;        // (edges,) scratch
+  float gain;                // of an edge's slope, before its weight divides it
+};
 
 struct SgdLayoutArgs {
   float* positions;              // (n, dim) in and out
@@ -36,6 +44,7 @@ struct SgdLayoutArgs {
   float largest_weight;  // of an edge that is due in every epoch
   std::uint64_t seed;
   LayoutForce force;
+  LayoutDensity density;
 };
 
 // A sample of an edge moves both of its ends. The row of its head holds it as the head's own, with
@@ -68,6 +77,7 @@ struct LayoutStep {
   std::int64_t epoch;
   int part;
   float size;
+  float sum_limit;
 
   // Steps are counted over the whole call, and change the buffers' roles each time.
   static LayoutStep of(const SgdLayoutArgs& args, std::int64_t count) {
@@ -75,8 +85,13 @@ struct LayoutStep {
     const float* from = count % 2 == 0 ? args.positions : args.next;
     float* to = count % 2 == 0 ? args.next : args.positions;
     const float left = 1.0f - static_cast<float>(epoch) / static_cast<float>(args.n_epochs);
-    return {from,  args.anchors == nullptr ? from : args.anchors,  to,
-            epoch, static_cast<int>(count % args.steps_per_epoch), args.learning_rate * left};
+    return {from,
+            args.anchors == nullptr ? from : args.anchors,
+            to,
+            epoch,
+            static_cast<int>(count % args.steps_per_epoch),
+            args.learning_rate * left,
+            args.density.pulls == nullptr ? kSumLimit : kDensitySumLimit};
   }
 };
 
@@ -95,8 +110,14 @@ FPD_HD std::int32_t negative_tail(const SgdLayoutArgs& args, std::uint32_t word)
   return static_cast<std::int32_t>((word * static_cast<std::uint64_t>(args.tail_count)) >> 32);
 }
 
+// densMAP's factor of the difference head - tail, by the pulls of both.
+FPD_HD float density_factor(const SgdLayoutArgs& args, float d2, float weight,
+                            const DensityPull& pulls) {
+  return args.density.gain / weight * DensityForce{args.force.curve}.slope(d2, pulls);
+}
+
 FPD_HD float moved(float position, float sum, const LayoutStep& step) {
-  return position + step.size * limited(sum, kSumLimit);
+  return position + step.size * limited(sum, step.sum_limit);
 }
 
 namespace cpu {

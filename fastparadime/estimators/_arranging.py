@@ -47,10 +47,12 @@ class Layout:
     ) -> None:
         self.settings, self.n_epochs, self.learning_rate = settings, n_epochs, learning_rate
         self.term: ops.DensityTerm | None = None
-        self.first_dense = n_epochs
+        self.density_epochs = 0
         if settings.density is not None and density is not None:
             self.term = _term(settings, settings.density, *density)
-            self.first_dense = int(np.floor(n_epochs * (1 - settings.density.share)))
+            if self.term is not None:
+                plain = int(np.floor(n_epochs * (1 - settings.density.share)))
+                self.density_epochs = n_epochs - plain
         self.kept: dict[int, Array] = {}
 
     def run(
@@ -61,7 +63,6 @@ class Layout:
         wanted = set(settings.kept_epochs or ())
         if 0 in wanted:
             self.kept[0] = start.copy()
-        dense = range(self.first_dense + 1, self.n_epochs + 1) if self.term is not None else ()
         positions = ops.sgd_layout(
             start,
             edges,
@@ -73,18 +74,16 @@ class Layout:
             negative_sample_rate=settings.negative_sample_rate,
             seed=derive(settings.seed, "layout"),
             progress=progress,
-            stops={*dense, *(wanted - {0})},
-            at_stop=self._after_epoch,
+            stops=wanted - {0},
+            at_stop=self._keep,
+            density=self.term,
+            density_epochs=self.density_epochs,
         )
         moved: Array = positions.numpy()
         return moved
 
-    def _after_epoch(self, done: int, positions: torch.Tensor) -> None:
-        if self.term is not None and done > self.first_dense:
-            left = 1 - (done - 1) / self.n_epochs
-            positions.copy_(self.term.step(positions, self.learning_rate * left))
-        if done in (self.settings.kept_epochs or ()):
-            self.kept[done] = positions.numpy().copy()
+    def _keep(self, done: int, positions: torch.Tensor) -> None:
+        self.kept[done] = positions.numpy().copy()
 
 
 def _term(

@@ -10,6 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastparadime import transforms
+from fastparadime.estimators._label_metrics import (
+    LABEL_METRICS,
+    LabelMetric,
+    check_label_metric,
+)
 from fastparadime.estimators._metrics import RowMetric, check_row_metric
 from fastparadime.neighbors import Metric
 from fastparadime.types import Array
@@ -21,8 +26,6 @@ if TYPE_CHECKING:
 
 _INITS = ("spectral", "tswspectral", "pca", "random")
 _MODES = ("embedding", "graph")
-# Discrete metrics of umap-learn between labels.
-_REFUSED_TARGETS = ("hierarchical_categorical", "ordinal", "count", "string", "myers")
 # Distances at which points have nothing in common, by metric, as umap-learn sets them.
 _UNRELATED = {"correlation": 2.0, "cosine": 2.0, "jaccard": 1.0, "dice": 1.0}
 
@@ -31,7 +34,7 @@ _UNRELATED = {"correlation": 2.0, "cosine": 2.0, "jaccard": 1.0, "dice": 1.0}
 class Target:
     """How labels join the graph; without `metric` they are categories."""
 
-    metric: RowMetric | None
+    metric: RowMetric | LabelMetric | None
     weight: float
     n_neighbors: int | None  # as many as of the rows by default
 
@@ -131,7 +134,6 @@ def _refuse_unsupported(estimator: UMAP) -> None:
     unsupported = {
         "output_metric": estimator.output_metric not in ("euclidean", "l2"),
         "output_metric_kwds": bool(estimator.output_metric_kwds),
-        "target_metric": estimator.target_metric in _REFUSED_TARGETS,
     }
     for name, refused in unsupported.items():
         if refused:
@@ -178,10 +180,12 @@ def _checked_target(estimator: UMAP) -> Target:
         check_integer(wanted, "target_n_neighbors", minimum=2)
     if isinstance(metric, str) and metric == "precomputed":
         raise ValueError("target_metric must be a metric of y's rows, not 'precomputed'")
+    checked: RowMetric | LabelMetric | None = None
     if isinstance(metric, str) and metric == "categorical":
         if kwds:
             raise ValueError(f"target_metric_kwds must be empty for categories, not {kwds!r}")
-        checked = None
+    elif isinstance(metric, str) and metric in LABEL_METRICS:
+        checked = check_label_metric(metric, kwds)
     else:
         checked = check_row_metric(metric, kwds, "target_metric")
     weight = _share(estimator.target_weight, "target_weight")

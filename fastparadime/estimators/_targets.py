@@ -12,22 +12,29 @@ from sklearn.utils.validation import check_consistent_length, column_or_1d
 from fastparadime import neighbors, ops
 from fastparadime.estimators._graph import ends_of
 from fastparadime.estimators._joining import Joined, intersection, locally_connected
+from fastparadime.estimators._label_metrics import LabelMetric
+from fastparadime.estimators._metrics import RowMetric
 from fastparadime.estimators._parameters import Target
 from fastparadime.types import Array
 
 _UNKNOWN_LABEL = -1
 _UNKNOWN_FACTOR = math.exp(-1.0)  # of an edge at whose ends a label is missing
+_INFINITE_SCALE = 1e12  # of distances that are 0 or count as infinite
 _SHIFT_FREE = ("euclidean", "sqeuclidean", "manhattan", "chebyshev", "minkowski")
 
 
 def check_target(y: Any, n: int, target: Target) -> Array:
-    """Labels (n,), or rows of numbers (n, q) for a metric of the target.
+    """Labels (n,), what `LabelMetric.check` gives, or rows of numbers (n, q).
 
     Raises
     ------
     ValueError
-        For another number of rows, and for values that are not finite.
+        For another number of rows, and for values that are not finite or not of the metric's kind.
     """
+    if isinstance(target.metric, LabelMetric):
+        checked = target.metric.check(y)
+        check_consistent_length(np.empty(n), checked)
+        return checked
     if target.metric is None:
         labels: Array = column_or_1d(y)
     else:
@@ -52,8 +59,10 @@ def with_target(edges: ops.Edges, y: Array, target: Target, n_neighbors: int) ->
     """
     if target.metric is None:
         return with_labels(edges, y, target.weight)
+    if isinstance(target.metric, LabelMetric):
+        return with_distant_labels(edges, y, target.metric, target.weight)
     wanted = min(target.n_neighbors or n_neighbors, len(y))
-    own = _graph_of(y, wanted, target)
+    own = _graph_of(y, wanted, target.metric)
     return with_graph(edges, own, target.weight)
 
 
@@ -74,6 +83,21 @@ def with_labels(edges: ops.Edges, y: Array, target_weight: float) -> ops.Edges:
     return locally_connected(edges.indptr, heads, tails, strengths)
 
 
+def with_distant_labels(
+    edges: ops.Edges, labels: Array, metric: LabelMetric, target_weight: float
+) -> ops.Edges:
+    """The graph's intersection with labels that have distances, as in umap-learn.
+
+    Edges are weakened by exp(-2.5 distance / (1 - target_weight)); then each point's strongest edge
+    counts 1 again.
+    """
+    heads, tails = ends_of(edges)
+    distances = metric.distances(labels, heads, tails)
+    scale = 2.5 / (1 - target_weight) if target_weight < 1 else _INFINITE_SCALE
+    strengths = edges.weights.double().numpy() * np.exp(-scale * distances)
+    return locally_connected(edges.indptr, heads, tails, strengths)
+
+
 def with_graph(edges: ops.Edges, target: ops.Edges, target_weight: float) -> ops.Edges:
     """The graph's intersection with a directed graph of the target, as in umap-learn.
 
@@ -84,12 +108,11 @@ def with_graph(edges: ops.Edges, target: ops.Edges, target_weight: float) -> ops
     return locally_connected(joined.indptr, joined.heads, joined.tails, strengths)
 
 
-def _graph_of(y: Array, n_neighbors: int, target: Target) -> ops.Edges:
+def _graph_of(y: Array, n_neighbors: int, metric: RowMetric) -> ops.Edges:
     """The directed fuzzy set of the target's rows."""
-    assert target.metric is not None
-    if target.metric.name in _SHIFT_FREE:
+    if metric.name in _SHIFT_FREE:
         y = y - y.mean(axis=0)  # in float64: float32 loses what is far from zero
-    space = target.metric.space(y)
+    space = metric.space(y)
     k = n_neighbors - 1
     indices, distances = neighbors.knn(space.rows(y).astype(np.float32), k, space.metric, p=space.p)
     weights = ops.smooth_knn(distances, "umap").weights

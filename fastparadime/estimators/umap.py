@@ -71,9 +71,12 @@ class UMAP(
     target_n_neighbors : int
         Neighbours among the rows of y, itself counted; -1 takes `n_neighbors`.
     target_metric : str or callable
-        ``"categorical"``, or a metric between rows of numbers in y.
+        ``"categorical"``, a metric between rows of numbers in y, or one between single labels:
+        ``"ordinal"``, ``"count"``, ``"string"`` (also ``"myers"``) or
+        ``"hierarchical_categorical"``.
     target_metric_kwds : dict, optional
-        Of that metric.
+        Of that metric; ``{"cat_hierarchy": [...]}`` of ``"hierarchical_categorical"``, for each
+        level a dictionary from categories to their groups, the finest level first.
     target_weight : float
         How much labels count, from 0 to 1.
     transform_seed : int
@@ -145,7 +148,7 @@ class UMAP(
             metrics of sparse rows are euclidean, sqeuclidean and cosine.
         y : (n_samples,) array, optional
             Categories, -1 where unknown: points of one category are drawn together. For another
-            `target_metric`, numbers (n_samples,) or (n_samples, n_targets).
+            `target_metric`, labels of its kind, or numbers (n_samples,) or (n_samples, n_targets).
         ensure_all_finite : bool
             True: rows with NaN or infinite values have no neighbours.
         knn_graph : optional

@@ -1,4 +1,4 @@
-"""densMAP's part of a layout: local radii of positions, and steps that match them to given ones."""
+"""densMAP's part of a layout: local radii of positions, and pulls that match them to given ones."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ from fastparadime.types import TensorLike
 from fastparadime.utils.convert import mean_of
 from fastparadime.utils.validate import check_positive
 
-_NOTHING = 1e-8  # added to a squared radius, so that its logarithm is finite
+_NOTHING = 1e-8  # of a squared radius and a variance, so that logarithm and quotient are finite
 
 
 class DensityTerm:
-    """Moves the positions of a layout towards local radii that go with those of the data.
+    """What moves a layout towards local radii that go with those of the data.
+
+    `sgd_layout` takes it as ``density``.
 
     The objective is the correlation of both log radii over the points; a point's squared radius is
     the mean of the squared distances to its neighbours by their membership strengths.
@@ -41,8 +43,7 @@ class DensityTerm:
 
     Notes
     -----
-    Narayan, Berger and Cho, Nature Biotechnology 39, 2021. umap-learn adds an edge's term whenever
-    the edge is sampled; here a step adds the expectation of an epoch.
+    Narayan, Berger and Cho, Nature Biotechnology 39, 2021.
     """
 
     def __init__(
@@ -73,62 +74,47 @@ class DensityTerm:
         self.shift = check_positive(variance_shift, "variance_shift", zero_ok=True)
         weights = edges.weights
         self.total = float(mean_of(weights)) * len(weights) if len(weights) else 0.0
-        self.largest = float(weights.max()) if len(weights) else 1.0
 
     def radii(self, positions: TensorLike) -> tuple[torch.Tensor, torch.Tensor]:
         """Squared local radii (n,) of positions and the sums of their strengths, float32."""
-        points = self._checked(positions)
+        points = self.check(positions)
         squares, strengths = points.new_empty(len(points)), points.new_empty(len(points))
         with on_device(points):
-            graph = self._graph(points)
+            graph = _core.DensityGraph(
+                points.data_ptr(),
+                self.edges.indptr.data_ptr(),
+                self.edges.tails.data_ptr(),
+                len(points),
+                points.shape[1],
+                *self.curve,
+            )
             target = target_of(points)
             _core.density_radii(squares.data_ptr(), strengths.data_ptr(), graph, target)
         return squares, strengths
 
-    def step(self, positions: TensorLike, size: float) -> torch.Tensor:
-        """Positions (n, dim) after the term's moves of one epoch of the layout.
+    def pulls(self, positions: TensorLike) -> tuple[torch.Tensor, float]:
+        """The pulls (n, 2) of points on the slopes of their edges, float32, and the slopes' gain.
 
-        Parameters
-        ----------
-        positions : (n, dim) array
-        size : float
-            Step size of the epoch.
+        With r the log radii, s the sums of strengths and z the wanted radii, standardised, a
+        point's first pull is (z - cov(r, z) (r - mean r) / var r) / 2s, its second that over
+        exp r. The gain is 2 strength (sum of the edges' weights) / (n sd(r)).
         """
-        size = check_positive(size, "size", zero_ok=True)
-        points = self._checked(positions)
-        if not len(points) or not len(self.edges.weights):
-            return points.clone()
-        squares, strengths = self.radii(points)
-        pulls, deviation = self._pulls(squares, strengths)
-        gain = 2 * self.strength * self.total / (deviation * len(points))
-        moved = torch.empty_like(points)
-        with on_device(points):
-            _core.density_step(
-                moved.data_ptr(),
-                self.edges.weights.data_ptr(),
-                pulls.data_ptr(),
-                self._graph(points),
-                gain,
-                2 / self.largest,
-                size,
-                target_of(points),
-            )
-        return moved
-
-    def _pulls(self, squares: torch.Tensor, strengths: torch.Tensor) -> tuple[torch.Tensor, float]:
-        """`DensityPull` of each point, float32 (n, 2), and the deviation of the log radii."""
-        squares = squares.double() + _NOTHING
+        squares, strengths = (part.double() for part in self.radii(positions))
+        n = max(1, len(squares))
+        squares = squares + _NOTHING
         own = squares.log()
         centred = own - mean_of(own)
-        variance = mean_of(centred.square()) + self.shift
+        variance = (mean_of(centred.square()) + self.shift).clamp_min(_NOTHING)
         # umap-learn sums strengths over both directions of an edge: twice the sum of a row.
-        covariance = mean_of(own * self.wanted) * len(own) / max(1, len(own) - 1)
-        by_strength = (self.wanted - covariance * centred / variance) / (2 * strengths.double())
+        covariance = mean_of(own * self.wanted) * n / max(1, n - 1)
+        by_strength = (self.wanted - covariance * centred / variance) / (2 * strengths)
         by_strength.masked_fill_(strengths == 0, 0.0)
         pulls = torch.stack([by_strength, by_strength / squares], dim=1)
-        return pulls.to(torch.float32).contiguous(), float(variance.sqrt())
+        gain = 2 * self.strength * self.total / (float(variance.sqrt()) * n)
+        return pulls.to(torch.float32).contiguous(), gain
 
-    def _checked(self, positions: TensorLike) -> torch.Tensor:
+    def check(self, positions: TensorLike) -> torch.Tensor:
+        """Positions as a float32 tensor, or an error if they are not of these points."""
         points = as_floats(positions, "positions", 2)
         if len(points) != len(self.wanted):
             raise ValueError(
@@ -137,14 +123,3 @@ class DensityTerm:
             )
         check_same_device(positions=points, radii=self.wanted)
         return points
-
-    def _graph(self, points: torch.Tensor) -> _core.DensityGraph:
-        return _core.DensityGraph(
-            points.data_ptr(),
-            self.edges.indptr.data_ptr(),
-            self.edges.tails.data_ptr(),
-            len(points),
-            points.shape[1],
-            self.curve[0],
-            self.curve[1],
-        )

@@ -16,6 +16,7 @@ from fastparadime.ops._checks import (
     on_device,
     target_of,
 )
+from fastparadime.ops.density import DensityTerm
 from fastparadime.ops.graph import Edges
 from fastparadime.types import TensorLike
 from fastparadime.utils.convert import mean_of, to_torch
@@ -23,6 +24,7 @@ from fastparadime.utils.validate import check_integer, check_positive
 
 _DUE_PER_STEP = 2 / 3  # edges sampled by a point, on average, in one synchronous step
 _MOST_STEPS = 32  # by default: each passes over all points
+_FINER = 3  # times as many in an epoch with densMAP's term
 _MOST_EPOCHS = 2**24  # the schedule counts samples in float32
 # Between calls of the core, an interrupt is noticed and progress reported.
 _MOST_EPOCHS_PER_CALL = 10
@@ -47,6 +49,8 @@ def sgd_layout(
     progress: Callable[[int], object] | None = None,
     stops: Collection[int] = (),
     at_stop: Callable[[int, torch.Tensor], object] | None = None,
+    density: DensityTerm | None = None,
+    density_epochs: int = 0,
 ) -> torch.Tensor:
     """Positions after UMAP's stochastic gradient descent on the cross-entropy of a graph.
 
@@ -81,7 +85,8 @@ def sgd_layout(
         The weight of an edge that is sampled in every epoch; the largest one by default.
     steps_per_epoch : int, optional
         Parts of an epoch between which all points see each other's moves; by default so many that
-        a point samples two thirds of an edge in each on average, at most 32.
+        a point samples two thirds of an edge in each on average, three times as many where
+        `density` takes part, at most 32.
     progress : callable, optional
         Called with the number of epochs done, now and then.
     stops : collection of int
@@ -89,6 +94,11 @@ def sgd_layout(
     at_stop : callable, optional
         Called with the number of epochs done and the positions, float32 (n, dim), which it may
         change in place.
+    density : DensityTerm, optional
+        densMAP's term of the same points, added to the attraction of the edges sampled in the last
+        epochs, with the pulls at the start of each; not with `anchors`.
+    density_epochs : int
+        How many epochs the term takes part in.
 
     Returns
     -------
@@ -114,18 +124,27 @@ def sgd_layout(
     stops = {check_integer(stop, "stops", minimum=1, maximum=n_epochs) for stop in stops}
     largest, sampled = _sampling(graph.weights, largest_weight)
     steps = _steps(steps_per_epoch, sampled / max(1, n))
+    finer = _steps(steps_per_epoch, _FINER * sampled / max(1, n))
+    first_dense = n_epochs - _checked_density(density, density_epochs, n_epochs, start, anchors)
     with on_device(start):
         target = target_of(start)
         moved, following = start.clone(), torch.empty_like(start)
-        bytes_needed = _core.sgd_layout_scratch(n, len(graph.weights), steps, target)
+        bytes_needed = _core.sgd_layout_scratch(
+            n, len(graph.weights), steps if first_dense == n_epochs else finer, target
+        )
         scratch = torch.empty(bytes_needed, dtype=torch.uint8, device=start.device)
-        for first, last in _calls(n_epochs, sampled, stops):
+        due_weights = moved.new_empty(len(graph.weights) if first_dense < n_epochs else 0)
+        pulls, gain = moved.new_empty(0), 0.0
+        for first, last in _calls(n_epochs, sampled, stops, first_dense):
+            if density is not None and first >= first_dense:
+                steps = finer
+                pulls, gain = density.pulls(moved)
             _core.sgd_layout(
                 moved.data_ptr(), following.data_ptr(), scratch.data_ptr(),
                 0 if anchors is None else others.data_ptr(), graph.indptr.data_ptr(),
                 graph.tails.data_ptr(), graph.weights.data_ptr(), lanes.data_ptr(), n, dim,
                 len(others), negatives, steps, first, last, n_epochs, size, largest, seed, *curve,
-                strength, target,
+                strength, pulls.data_ptr(), due_weights.data_ptr(), gain, target,
             )  # fmt: skip
             if at_stop is not None and last in stops:
                 at_stop(last, moved)
@@ -159,6 +178,25 @@ def _checked_counts(n_epochs: int, negatives: int, seed: int) -> tuple[int, int,
         check_integer(negatives, "negative_sample_rate", minimum=0, maximum=2**16),
         check_integer(seed, "seed", minimum=0, maximum=2**64 - 1),
     )
+
+
+def _checked_density(
+    density: DensityTerm | None,
+    epochs: int,
+    n_epochs: int,
+    start: torch.Tensor,
+    anchors: TensorLike | None,
+) -> int:
+    """The epochs with densMAP's term."""
+    wanted = check_integer(epochs, "density_epochs", minimum=0, maximum=n_epochs)
+    if density is None:
+        if wanted:
+            raise ValueError(f"density_epochs must be 0 without density, not {wanted}")
+        return 0
+    if anchors is not None:
+        raise ValueError("density cannot be combined with anchors")
+    density.check(start)
+    return wanted
 
 
 def _finite(value: TensorLike, name: str) -> torch.Tensor:
@@ -209,12 +247,14 @@ def _steps(wanted: int | None, due: float) -> int:
     return check_integer(wanted, "steps_per_epoch", minimum=1, maximum=2**16)
 
 
-def _calls(n_epochs: int, sampled: float, stops: Collection[int]) -> Iterator[tuple[int, int]]:
+def _calls(
+    n_epochs: int, sampled: float, stops: Collection[int], first_dense: int
+) -> Iterator[tuple[int, int]]:
     """First and one past the last epoch of each call of the core, by the edges of an epoch."""
     affordable = int(_SAMPLED_PER_CALL / max(1.0, sampled))
     stride = max(1, min(_MOST_EPOCHS_PER_CALL, affordable))
     first = 0
-    for end in sorted({*stops, n_epochs}):
+    for end in sorted({*stops, *range(first_dense, n_epochs), n_epochs}):
         for start in range(first, end, stride):
             yield start, min(end, start + stride)
         first = end

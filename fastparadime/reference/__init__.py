@@ -20,15 +20,15 @@ from fastparadime.reference.graph import (
     subgraph,
     symmetrize,
 )
-from fastparadime.reference.layout import density_radii, density_step, sgd_layout
+from fastparadime.reference.layout import density_pulls, density_radii, sgd_layout
 from fastparadime.reference.networks import activate, adam, mlp
 from fastparadime.reference.philox import philox
 
 __all__ = [
     "activate",
     "adam",
+    "density_pulls",
     "density_radii",
-    "density_step",
     "distance",
     "draw_edges",
     "gather_rows",

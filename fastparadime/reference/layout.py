@@ -54,8 +54,13 @@ def sgd_layout(
     negatives: int = 5,
     seed: int = 0,
     anchors: Floats | None = None,
+    density: tuple[Floats, float] | None = None,
+    density_epochs: int = 0,
 ) -> Floats:
-    """Positions after the epochs: in each, one synchronous step for each part of the edges."""
+    """Positions after the epochs: in each, one synchronous step for each part of the edges.
+
+    `density` are densMAP's log radii (n,) of the data and its strength, for the last epochs.
+    """
     now = np.asarray(positions, dtype=np.float64)
     fixed = anchors is not None
     singles = np.asarray(weights, dtype=np.float32)
@@ -68,6 +73,10 @@ def sgd_layout(
         due = np.floor(shares * np.float32(epoch + 1)) > np.floor(shares * np.float32(epoch))
         others = now if anchors is None else np.asarray(anchors, dtype=np.float64)
         sums = np.zeros_like(now)
+        dense = density is not None and epoch >= n_epochs - density_epochs
+        if density is not None and dense and part == 0:
+            pulls, deviation = density_pulls(now, heads, tails, density[0], a, b)
+            gain = 2 * density[1] * weights.sum() / (deviation * len(now))
         for e in np.flatnonzero(due & (parts == part)):
             i, j = ends[e]
             drawn = _negatives(seed, epoch, i, j, negatives, len(others))
@@ -78,8 +87,15 @@ def sgd_layout(
                 difference = now[point] - other
                 term = _layout_factor(difference, a, b, strength) * difference
                 sums[point] += np.clip(term, -4, 4)
+            if dense:
+                difference = now[i] - now[j]
+                slope = _density_factor(difference, pulls[i] + pulls[j], a, b)
+                term = np.clip(gain / weights[e] * slope * difference, -4, 4)
+                sums[i] += term
+                sums[j] -= term
         size = learning_rate * (1 - epoch / n_epochs)
-        now = now + size * np.clip(sums, -8, 8)
+        most = 5 if dense else 8
+        now = now + size * np.clip(sums, -most, most)
     return now
 
 
@@ -96,40 +112,32 @@ def density_radii(
     return np.divide(squares, strengths, out=np.zeros(n), where=strengths > 0), strengths
 
 
-def density_step(
+def density_pulls(
     positions: Floats,
     heads: Ints,
     tails: Ints,
-    weights: Floats,
     radii: Floats,
     a: float,
     b: float,
-    size: float,
-    *,
-    strength: float = 2.0,
     variance_shift: float = 0.1,
-) -> Floats:
-    """Positions after one epoch of densMAP's term at a step size; `radii` are log radii (n,).
+) -> tuple[Floats, float]:
+    """What points put into the slopes of their edges (n, 2), and the deviation of the log radii.
 
-    umap-learn sums strengths from both ends of both directions of a pair: twice those of a row.
+    `radii` are the log radii (n,) of the data. umap-learn sums strengths from both ends of both
+    directions of a pair: twice those of a row.
     """
-    n = len(positions)
     squares, strengths = density_radii(positions, heads, tails, a, b)
     own = np.log(1e-8 + squares)
     wanted = (radii - radii.mean()) / radii.std()
     variance = own.var() + variance_shift
-    covariance = own @ wanted / (n - 1)
+    covariance = own @ wanted / (len(own) - 1)
     pulls = wanted - covariance * (own - own.mean()) / variance
-    sums = np.zeros_like(positions)
-    for j, k, weight in zip(heads, tails, weights, strict=True):
-        difference = positions[j] - positions[k]
-        d2 = difference @ difference
-        q = 1 / (1 + a * d2**b)
-        slope = 0.0
-        for i in (j, k):
-            inner = (1 - b * (1 - q)) / np.exp(own[i]) + a * b * d2 ** (b - 1) * q
-            slope += pulls[i] * q / (2 * strengths[i]) * inner
-        coefficient = strength * weights.sum() * slope / (weight * np.sqrt(variance) * n)
-        term = np.clip(2 * coefficient * difference, -4, 4)
-        sums[j] += 2 * weight / weights.max() * term
-    return positions + size * sums
+    by_strength = np.divide(pulls, 2 * strengths, out=np.zeros(len(own)), where=strengths > 0)
+    return np.stack([by_strength, by_strength / np.exp(own)], axis=1), float(np.sqrt(variance))
+
+
+def _density_factor(difference: Floats, pulls: Floats, a: float, b: float) -> float:
+    """The slope of the correlation of radii in the squared distance, by the pulls of both ends."""
+    d2 = float(difference @ difference) + 1e-12
+    q = 1 / (1 + a * d2**b)
+    return float(pulls[1] * q * (1 - b * (1 - q)) + pulls[0] * q * b * (1 - q) / d2)
