@@ -68,6 +68,9 @@ if ((failed)); then
   tail -n 30 "$logs"/*.log >&2
   exit 1
 fi
+# An editable install comes before PYTHONPATH.
+"$python" -c "import sys, fastparadime as f; sys.exit(not f.__file__.startswith(sys.argv[1]))" \
+  "$work/site" || { echo "$python imports another fastparadime than was built" >&2; exit 2; }
 "$python" -c "from fastparadime import ops; print(ops.build_info())" || exit 1
 if ((has_device == 0)); then
   echo "no CUDA device: built, nothing measured" >&2
