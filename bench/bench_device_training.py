@@ -21,7 +21,7 @@ from fastparadime import dr, loss, models, ops, relations, transforms
 from fastparadime.dataset import spectral_positions
 
 N, DIM, EDGES, NEGATIVES, EPOCHS, BATCHES = 5000, 784, 500, 3, 60, 10
-RUNS = 3
+RUNS = 5
 
 
 def load(path):
@@ -112,7 +112,10 @@ def quality(X, routine, labels):
 
 
 def steps_of(X, labels, device, options):
-    """Medians: milliseconds a step of the main phase, its last loss, the map's quality."""
+    """Medians: milliseconds a step of the main phase, its last loss, the map's quality.
+
+    And the milliseconds of the phase in each run.
+    """
     routine, found = routine_of(X, device), []
     routine.compute_global_relations()
     for _ in range(RUNS):
@@ -123,7 +126,9 @@ def steps_of(X, labels, device, options):
         found[-1]["last loss"] = phase.loss.history[-1] / BATCHES
         if labels is not None:
             found[-1].update(quality(X, routine, labels))
-    return {key: statistics.median(run[key] for run in found) for key in found[0]}
+    return {key: statistics.median(run[key] for run in found) for key in found[0]}, [
+        run["ms a step"] * EPOCHS * BATCHES for run in found
+    ]
 
 
 def fresh_model():
@@ -176,8 +181,11 @@ def main():
     stages(X, device)  # libraries load
     runs = [stages(X, device) for _ in range(RUNS)]
     found = {f"{name} {N:,}, seconds": {k: statistics.median(r[k] for r in runs) for k in runs[0]}}
+    keep(arguments.json, case=f"{name} {N:,}: all stages", ms=[1e3 * r["all"] for r in runs])
     for way, options in WAYS.items():
-        found[f"{name}: steps {way}"] = steps_of(X, labels, device, options)
+        found[f"{name}: steps {way}"], phases = steps_of(X, labels, device, options)
+        if not options:
+            keep(arguments.json, case=f"{name}: main phase, {way}", ms=phases)
     found[f"{name}: steps in plain torch"] = plain_torch_steps(X, device)
     for case, values in found.items():
         print(f"{case:<34}", ", ".join(f"{key} {value:.4g}" for key, value in values.items()))

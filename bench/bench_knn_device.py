@@ -5,10 +5,11 @@ Where the installed faiss has indexes for GPUs, they follow: `knn_gpu`, and what
 
 import argparse
 import importlib
+import pathlib
 import statistics
 
 import torch
-from timing import seconds_of
+from timing import keep, seconds_of
 
 from fastparadime import neighbors
 from fastparadime.neighbors import tiled
@@ -73,8 +74,9 @@ def faiss_calls(X):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--device", default="cuda")
-    parser.add_argument("--shapes", nargs="+", default=["70000x784", "1000000x50", "1000000x128"])
-    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--shapes", nargs="+", default=["70000x784", "982490x50", "1000000x128"])
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--json", type=pathlib.Path)
     arguments = parser.parse_args()
     device = torch.device(arguments.device)
     fastest = rate(device, tiled.default_precision(device))
@@ -88,11 +90,14 @@ def main():
         for name, call in calls.items():
             try:
                 engine = call()
-                median = statistics.median(seconds_of(call, device, arguments.repeats))
+                found = seconds_of(call, device, arguments.repeats)
             except RuntimeError as error:  # faiss's, of a shape that an index does not take
                 print(f"  {name:<24}{str(error).strip().splitlines()[-1]}")
                 continue
+            median = statistics.median(found)
             print(f"  {name:<24}{median:9.3f} s, {median / floor:5.1f}x  {engine}")
+            case = f"knn {n:,} x {d}, k {K}, {'exact' if name == 'tiles' else name}"
+            keep(arguments.json, case=case, ms=[1e3 * s for s in found], floor_ms=1e3 * floor)
 
 
 if __name__ == "__main__":

@@ -1,15 +1,16 @@
-"""Spectral positions, beside ARPACK.
+"""Spectral positions, beside ARPACK where the graph is on the CPU.
 
 ARPACK solves each component with SciPy's default basis, to 1e-4 of the eigenvalue as umap-learn does.
 """
 
 import argparse
+import pathlib
 import statistics
-import time
 
 import numpy as np
 import torch
 from bench_nn_descent import mixture
+from timing import keep, seconds_of
 
 from fastparadime import neighbors, ops, spectral
 
@@ -46,24 +47,26 @@ def main():
     parser.add_argument("--rows", type=lambda text: int(float(text)), default=1_000_000)
     parser.add_argument("--edges", help="a file that keeps the graph between runs")
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--json", type=pathlib.Path)
     arguments = parser.parse_args()
+    device = torch.device(arguments.device)
     try:
-        edges = ops.Edges(*torch.load(arguments.edges))
+        edges = ops.Edges(*torch.load(arguments.edges, map_location=device))
     except (FileNotFoundError, AttributeError):
-        graph = neighbors.knn(load(arguments), K)
+        graph = neighbors.knn(load(arguments), K, device=device)
         edges = ops.symmetrize(graph.indices, ops.smooth_knn(graph.distances, "umap").weights)
         if arguments.edges:
             torch.save(list(edges), arguments.edges)
-    calls = {"spectral_positions": spectral.spectral_positions, "ARPACK": arpack}
-    seconds = {name: [] for name in calls}
-    for _ in range(arguments.repeats):
-        for name, call in calls.items():
-            clock = time.perf_counter()
-            call(edges)
-            seconds[name].append(time.perf_counter() - clock)
-    print(f"{len(edges.indptr) - 1:,} points, {len(edges.tails):,} edges")
-    for name, found in seconds.items():
+    calls = {"spectral_positions": spectral.spectral_positions}
+    if device.type == "cpu":
+        calls["ARPACK"] = arpack
+    n = len(edges.indptr) - 1
+    print(f"{n:,} points, {len(edges.tails):,} edges")
+    for name, call in calls.items():
+        found = seconds_of(lambda call=call: call(edges), device, arguments.repeats)
         print(f"{name:<20}{statistics.median(found):8.2f} s ({min(found):.2f} to {max(found):.2f})")
+        keep(arguments.json, case=f"{name} {n:,}", seconds=statistics.median(found))
 
 
 if __name__ == "__main__":

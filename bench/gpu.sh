@@ -68,6 +68,9 @@ if ((failed)); then
   tail -n 30 "$logs"/*.log >&2
   exit 1
 fi
+# An editable install comes before PYTHONPATH.
+"$python" -c "import sys, fastparadime as f; sys.exit(not f.__file__.startswith(sys.argv[1]))" \
+  "$work/site" || { echo "$python imports another fastparadime than was built" >&2; exit 2; }
 "$python" -c "from fastparadime import ops; print(ops.build_info())" || exit 1
 if ((has_device == 0)); then
   echo "no CUDA device: built, nothing measured" >&2
@@ -77,6 +80,20 @@ fi
 if [[ -n $mnist ]]; then export FASTPARADIME_MNIST=$mnist; fi
 stage tests 180 "$python" -m pytest -q -m cuda -p no:cacheprovider --rootdir "$repository" \
   -c "$repository/pyproject.toml" "$repository/tests"
+# bench NAME PROGRAM OPTIONS...: a program of this folder whose figures are kept.
+bench() {
+  local name=$1 program=$2
+  shift 2
+  stage "$name" 60 "$python" "$repository/bench/bench_$program.py" "$@" \
+    --json "$work/figures.jsonl"
+}
+# What has a target comes first: the time may run out.
+bench device_training device_training
+if [[ -n $mnist ]]; then bench device_mnist device_training --mnist "$mnist"; fi
+bench knn_device knn_device
+bench symmetrize symmetrize --device cuda --sizes 100000 1000000 10000000
+bench sgd_layout sgd_layout --device cuda --sizes 70000 1000000
+bench device_scale device_scale
 if command -v compute-sanitizer >/dev/null; then
   for tool in memcheck racecheck; do
     # Without torch's cache, an access beyond a tensor is one beyond an allocation.
@@ -87,17 +104,9 @@ else
   printf 'sanitizer\tmissing\t0\n' | tee -a "$work/stages.tsv"
   failed=1
 fi
-for name in device_training ${mnist:+device_mnist} edge_loss edge_sampler gather_rows graph_matmul \
-  perplexity rerank sgd_layout smooth_knn subgraph symmetrize; do
-  program=$repository/bench/bench_$name.py
-  options=(--device cuda)
-  if [[ $name == device_mnist ]]; then
-    program=$repository/bench/bench_device_training.py
-    options=(--mnist "$mnist")
-  elif [[ $name == device_training ]]; then
-    options=()
-  fi
-  stage "$name" 60 "$python" "$program" "${options[@]}" --json "$work/figures.jsonl"
+for name in density edge_loss edge_sampler gather_rows graph_matmul nearest_in_tile perplexity \
+  rerank segments smooth_knn spectral subgraph; do
+  bench "$name" "$name" --device cuda
 done
 
 "$python" "$repository/bench/gpu_report.py" "$work/stages.tsv" "$work/figures.jsonl" "$out" || failed=1

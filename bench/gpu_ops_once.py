@@ -21,7 +21,24 @@ def graph_operations(n, k, device):
     ops.subgraph(edges, torch.arange(0, n, 2, device=device))
     for dim in (2, 7):  # in registers, and beyond
         ops.sgd_layout(torch.rand(n, dim, device=device), edges, 1.577, 0.895, 3)
+    term = ops.DensityTerm(edges, torch.rand(n, device=device), 1.577, 0.895)
+    term.step(torch.rand(n, 2, device=device), 0.1)
+    segments = ops.Segments([n // 2, n - n // 2], device)
+    x = torch.rand(n, 3, dtype=torch.float64, device=device)
+    segments.matmul(x, segments.gram(x, x))
     return indices, edges
+
+
+def tile_operations(n, device):
+    for count in (1, 100, ops.MOST_CANDIDATES):
+        lists = ops.Candidates(torch.rand(n, device=device), count)
+        for columns in (128, n):  # whole vectors, and what may be none
+            lists.take_in(
+                torch.rand(n, columns, device=device),
+                torch.rand(columns, device=device),
+                0,
+                slack=0.0,
+            )
 
 
 def training_operations(n, edges, device):
@@ -39,6 +56,7 @@ def main():
     device = torch.device("cuda")
     for n, k in SIZES:
         indices, edges = graph_operations(n, k, device)
+        tile_operations(n, device)
         training_operations(n, edges, device)
         for width in (1, 7, 64):  # bytes, words and blocks of 16 bytes
             table = torch.rand(n, width, device=device)

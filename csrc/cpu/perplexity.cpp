@@ -65,7 +65,7 @@ FPD_MULTIVERSION void perplexity_rows(const PerplexityArgs& args, std::int64_t b
     // Distances relative to the largest: their squares cannot overflow.
     const float scale = reciprocal_or_zero(*std::max_element(high, high + kLanes));
     for_lanes(args.k, [&](std::int64_t l, std::int64_t j) FPD_INLINE_LAMBDA {
-      squares[j] = shifted_square(distances[j] * scale, smallest * scale);
+      squares[j] = shifted_square(distances[j], smallest, scale);
       sums[l] += squares[j] * share;
       square_sums[l] += squares[j] * squares[j] * share;
       ties[l] += squares[j] == 0.0f ? 1.0f : 0.0f;

@@ -12,7 +12,7 @@ struct ScaledRow {
   float smallest;
 
   __device__ float square(std::int64_t j) const {
-    return shifted_square(distances[j] * scale, smallest);
+    return shifted_square(distances[j], smallest, scale);
   }
 };
 
@@ -24,8 +24,7 @@ __device__ ScaledRow scaled_row(const float* distances, std::int64_t k) {
   }
   smallest = group_reduce(smallest, [](float x, float y) { return min_of(x, y); });
   largest = group_reduce(largest, [](float x, float y) { return max_of(x, y); });
-  const float scale = reciprocal_or_zero(largest);
-  return {distances, k, scale, smallest * scale};
+  return {distances, k, reciprocal_or_zero(largest), smallest};
 }
 
 __device__ EntropySums entropy_sums(const ScaledRow& row, float beta) {

@@ -22,8 +22,11 @@ struct EntropySums {
   }
 };
 
-// d^2 - d_min^2 as a product, which keeps the digits of close distances.
-FPD_HD float shifted_square(float d, float smallest) { return (d - smallest) * (d + smallest); }
+// d^2 - d_min^2 times scale^2, as a product that keeps the digits of close distances: scaled after
+// the difference, which is 0 for ties however products and sums are fused.
+FPD_HD float shifted_square(float d, float smallest, float scale) {
+  return (d - smallest) * scale * (d * scale + smallest * scale);
+}
 
 // Means over the k neighbours of a row of d^2 - d_min^2 and of its square.
 struct SquareMoments {

@@ -81,7 +81,7 @@ class Candidates:
             raise ValueError(
                 f"columns must lie in [0, {MAX_POINTS}), not {first_column} + {columns} of them"
             )
-        cosines, norms = cosines.to(torch.float32).contiguous(), norms.to(torch.float32)
+        cosines, norms = (part.to(torch.float32).contiguous() for part in (cosines, norms))
         check_same_device(rows=self.bounds, cosines=cosines, norms=norms)
         with on_device(cosines):
             _core.nearest_in_tile(
@@ -89,7 +89,7 @@ class Candidates:
                 self.indices.data_ptr(),
                 cosines.data_ptr(),
                 self._norms.data_ptr(),
-                norms.contiguous().data_ptr(),
+                norms.data_ptr(),
                 slack,
                 rows,
                 columns,

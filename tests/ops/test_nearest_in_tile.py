@@ -53,6 +53,16 @@ def test_equals_reference(count: int, cuts: list[int], device: torch.device) -> 
     np.testing.assert_allclose(np.take_along_axis(D, indices, 1), wanted[1], rtol=1e-5, atol=2e-6)
 
 
+def test_layouts_of_memory(device: torch.device) -> None:
+    cosines, row_norms, norms = products(5, 70)
+    expected = fill(cosines, row_norms, norms, 32, [], device)
+    lists = ops.Candidates(torch.from_numpy(row_norms).to(device), 32)
+    spread = torch.from_numpy(np.repeat(norms, 3)).to(device)[::3]
+    lists.take_in(torch.from_numpy(cosines.T.copy()).to(device).T, spread, 0, slack=0.25)
+    assert torch.equal(lists.indices, expected.indices)
+    assert torch.equal(lists.bounds, expected.bounds)
+
+
 def test_ties_go_to_the_smaller_column(device: torch.device) -> None:
     cosines = np.zeros((2, 300), np.float32)
     lists = fill(cosines, np.ones(2, np.float32), np.ones(300, np.float32), 32, [50, 200], device)

@@ -63,6 +63,18 @@ def test_entropy_and_sum(perplexity: float, device: torch.device) -> None:
     np.testing.assert_allclose(entropy.cpu(), np.log2(perplexity), rtol=1e-5)
 
 
+def test_close_distances_keep_their_digits(device: torch.device) -> None:
+    # Two nearest a few units in the last place apart: only beta beyond 1e5 tells them apart.
+    rng = np.random.default_rng(4)
+    distances = (1.5 + rng.random((200, 5))).astype(np.float32)
+    distances[:, 1] = 1.25
+    distances[:, 3] = 1.25 + 2.0**-23 * rng.integers(3, 40, 200)
+    weights, beta = ops.perplexity(torch.from_numpy(distances).to(device), 1.7)
+    expected_weights, expected_beta = reference.perplexity(distances, 1.7)
+    np.testing.assert_allclose(beta.cpu(), expected_beta, rtol=1e-5)
+    assert_weights_equal_reference(weights, expected_weights)
+
+
 def test_perplexity_one_takes_the_nearest(device: torch.device) -> None:
     distances = random_distances(30, 8)
     weights, beta = ops.perplexity(torch.from_numpy(distances).to(device), 1)

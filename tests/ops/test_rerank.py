@@ -101,8 +101,8 @@ def test_scattered_points(device: torch.device) -> None:
     points, candidates = random_points(50, 6), random_candidates(4, 30, 50)
     of = np.array([41, 3, 3, 17])
     candidates[:, 1] = of
-    on_device = (torch.from_numpy(part).to(device) for part in (points, candidates))
-    indices, distances = ops.rerank(*on_device, 20, points=of)
+    on_device = [torch.from_numpy(part).to(device) for part in (points, candidates, of)]
+    indices, distances = ops.rerank(*on_device[:2], 20, points=on_device[2])
     for i, point in enumerate(of):
         row = (indices[i : i + 1], distances[i : i + 1])
         assert_equals_reference(
