@@ -22,8 +22,11 @@ from fastparadime.types import TensorLike
 from fastparadime.utils.convert import mean_of, to_torch
 from fastparadime.utils.validate import check_integer, check_positive
 
-_DUE_PER_STEP = 2 / 3  # edges sampled by a point, on average, in one synchronous step
-_MOST_STEPS = 32  # by default: each passes over all points
+# Edges sampled by a point, on average, in one synchronous step: few where the points are, and more
+# where they no longer fit into a cache, which each step passes through.
+_FEW_DUE, _MORE_DUE = 0.2, 2 / 3
+_MANY_POINTS = 100_000
+_MOST_STEPS = 32  # by default
 _FINER = 3  # times as many in an epoch with densMAP's term
 _MOST_EPOCHS = 2**24  # the schedule counts samples in float32
 # Between calls of the core, an interrupt is noticed and progress reported.
@@ -85,8 +88,8 @@ def sgd_layout(
         The weight of an edge that is sampled in every epoch; the largest one by default.
     steps_per_epoch : int, optional
         Parts of an epoch between which all points see each other's moves; by default so many that
-        a point samples two thirds of an edge in each on average, three times as many where
-        `density` takes part, at most 32.
+        a point samples a fifth of an edge in each on average, beyond 100,000 points two thirds;
+        three times as many where `density` takes part; at most 32.
     progress : callable, optional
         Called with the number of epochs done, now and then.
     stops : collection of int
@@ -123,8 +126,8 @@ def sgd_layout(
     strength = check_positive(repulsion_strength, "repulsion_strength", zero_ok=True)
     stops = {check_integer(stop, "stops", minimum=1, maximum=n_epochs) for stop in stops}
     largest, sampled = _sampling(graph.weights, largest_weight)
-    steps = _steps(steps_per_epoch, sampled / max(1, n))
-    finer = _steps(steps_per_epoch, _FINER * sampled / max(1, n))
+    steps = _steps(steps_per_epoch, n, sampled)
+    finer = _steps(steps_per_epoch, n, _FINER * sampled)
     first_dense = n_epochs - _checked_density(density, density_epochs, n_epochs, start, anchors)
     with on_device(start):
         target = target_of(start)
@@ -241,9 +244,10 @@ def _sampling(weights: torch.Tensor, largest: float | None) -> tuple[float, floa
     return top, float(mean_of(counted)) * len(weights) / top
 
 
-def _steps(wanted: int | None, due: float) -> int:
+def _steps(wanted: int | None, n: int, sampled: float) -> int:
     if wanted is None:
-        return max(1, min(_MOST_STEPS, round(due / _DUE_PER_STEP)))
+        due = _FEW_DUE if n <= _MANY_POINTS else _MORE_DUE
+        return max(1, min(_MOST_STEPS, round(sampled / (max(1, n) * due))))
     return check_integer(wanted, "steps_per_epoch", minimum=1, maximum=2**16)
 
 

@@ -231,7 +231,8 @@ def nearest_by_products(
 ) -> tuple[Ints, Floats]:
     """The `width` nearest rows to each other row, or to queries, and their squared distances."""
     own = queries is None
-    squares = np.square((X if queries is None else queries)[:, None] - X).sum(axis=2)
+    asked = X if queries is None else queries
+    squares = np.array([np.square(row - X).sum(axis=1) for row in asked]).reshape(-1, len(X))
     if own:
         np.fill_diagonal(squares, np.inf)
     order = np.argsort(squares, axis=1, kind="stable")[:, : min(width, len(X) - own)]

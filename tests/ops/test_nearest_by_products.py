@@ -37,7 +37,10 @@ def check(
     assert (np.diff(squares, axis=1) >= 0).all()
     assert all(len(set(row)) == there for row in indices.tolist())
     own = (X if queries is None else queries).astype(float)
-    true = np.square(own[:, None] - X[indices].astype(float)).sum(axis=2) * scale**2
+    true = [
+        np.square(row - X[i].astype(float)).sum(axis=1) for row, i in zip(own, indices, strict=True)
+    ]
+    true = np.reshape(true, squares.shape) * scale**2
     np.testing.assert_allclose(squares, true, rtol=1e-5, atol=1e-5 * largest)
     if queries is None:
         assert not (indices == np.arange(len(X))[:, None]).any()
