@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from fastparadime.ops import Edges, Segments
-from fastparadime.spectral._components import edge_places
+from fastparadime.spectral._components import PART, edge_places
 from fastparadime.types import Array
 from fastparadime.utils.convert import to_numpy
 
@@ -80,37 +80,51 @@ def _aggregates(edges: Edges, larger: torch.Tensor, seed: int) -> tuple[torch.Te
     joined = torch.full((n,), -1, dtype=torch.int64, device=larger.device)
     left = larger.nonzero()[:, 0]
     while len(left):
-        places, indptr = edge_places(edges.indptr, left)
-        highest = torch.segment_reduce(
-            priorities[edges.tails[places]], "max", offsets=indptr, unsafe=True, initial=0.0
-        )
-        found = left[priorities[left] >= highest]  # also where a point is its own neighbour
+        found = torch.cat([_highest(part, edges, priorities) for part in left.split(PART)])
         roots[found] = True
-        places, indptr = edge_places(edges.indptr, found)
-        keys = edges.weights[places].view(torch.int32).long() << 31
-        keys += found.repeat_interleave(indptr.diff())
-        tails = edges.tails[places].long()
-        joined.scatter_reduce_(0, tails, keys, "amax")
-        priorities[tails] = priorities[found] = 0.0
+        for part in found.split(PART):
+            places, indptr = edge_places(edges.indptr, part)
+            keys = edges.weights[places].view(torch.int32).long() << 31
+            keys += part.repeat_interleave(indptr.diff())
+            tails = edges.tails[places].long()
+            joined.scatter_reduce_(0, tails, keys, "amax")
+            priorities[tails] = priorities[part] = 0.0
         left = left[priorities[left] > 0]
     own = torch.arange(n, device=larger.device)
     return roots, torch.where(roots, own, joined & (2**31 - 1))
+
+
+def _highest(points: torch.Tensor, edges: Edges, priorities: torch.Tensor) -> torch.Tensor:
+    """Those of some points that have no neighbour of a higher priority."""
+    places, indptr = edge_places(edges.indptr, points)
+    highest = torch.segment_reduce(
+        priorities[edges.tails[places]], "max", offsets=indptr, unsafe=True, initial=0.0
+    )
+    return points[priorities[points] >= highest]  # a point may be its own neighbour
 
 
 def _merged_on_the_host(edges: Edges, owners: torch.Tensor, count: int) -> Edges:
     import scipy.sparse
 
     n = len(owners)
-    indptr, _, tails, weights = (to_numpy(part) for part in edges)
-    graph = scipy.sparse.csr_matrix((weights, to_numpy(owners)[tails], indptr), shape=(n, count))
-    rows = np.ones(n), (to_numpy(owners), np.arange(n))
-    merged = scipy.sparse.csr_matrix(rows, shape=(count, n)) @ graph
-    return Edges(
-        torch.from_numpy(merged.indptr).long(),
-        edges.heads[:0],
-        torch.from_numpy(merged.indices.astype(np.int32, copy=False)),
-        torch.from_numpy(merged.data.astype(np.float32)),
-    )
+    order = owners.argsort(stable=True)
+    begins = np.searchsorted(to_numpy(owners[order]), np.arange(count + 1))
+    parts, step = [], max(1, count * PART // n)
+    for first in range(0, count, step):
+        last = min(count, first + step)
+        points = order[begins[first] : begins[last]]
+        places, indptr = edge_places(edges.indptr, points)
+        tails = to_numpy(owners[edges.tails[places]])
+        entries = (to_numpy(edges.weights[places]), tails, to_numpy(indptr))
+        graph = scipy.sparse.csr_matrix(entries, shape=(len(points), count))
+        ones, own = np.ones(len(points)), np.arange(len(points))
+        rows = ones, own, begins[first : last + 1] - begins[first]
+        merged = scipy.sparse.csr_matrix(rows, shape=(last - first, len(points))) @ graph
+        arrays = np.diff(merged.indptr), merged.indices.astype(np.int32), merged.data.astype("f4")
+        parts.append([torch.from_numpy(array) for array in arrays])
+    lengths, coarse_tails, weights = (torch.cat(part) for part in zip(*parts, strict=True))
+    coarse_indptr = torch.cat([lengths.new_zeros(1), lengths.cumsum(0)]).long()
+    return Edges(coarse_indptr, edges.heads[:0], coarse_tails, weights)
 
 
 def merged_by_sorting(edges: Edges, owners: torch.Tensor, count: int) -> Edges:

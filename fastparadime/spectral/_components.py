@@ -10,6 +10,8 @@ from fastparadime.ops import Edges
 from fastparadime.types import Array
 from fastparadime.utils.convert import to_numpy
 
+PART = 2**16  # points whose edges are looked at together: those of all take more than the graph
+
 
 def labels_of(edges: Edges) -> torch.Tensor:
     """The component of each point, int64 (n,), numbered by their first points."""
@@ -53,11 +55,17 @@ def by_size(labels: torch.Tensor) -> tuple[torch.Tensor, Array]:
 
 def permuted(edges: Edges, order: torch.Tensor) -> Edges:
     """The graph whose point i is point ``order[i]``; the tails of a row are in no order."""
-    source, indptr = edge_places(edges.indptr, order)
     place = torch.empty_like(order, dtype=torch.int32)
     place[order] = torch.arange(len(order), dtype=torch.int32, device=order.device)
-    heads = edges.heads.new_empty(0)  # nobody asks for them
-    return Edges(indptr, heads, place[edges.tails[source]], edges.weights[source])
+    lengths = edges.indptr.diff()[order]
+    tails, weights = torch.empty_like(edges.tails), torch.empty_like(edges.weights)
+    done = 0
+    for part in order.split(PART):
+        source, indptr = edge_places(edges.indptr, part)
+        here = slice(done, done := done + len(source))
+        tails[here], weights[here] = place[edges.tails[source]], edges.weights[source]
+    indptr = torch.cat([lengths.new_zeros(1), lengths.cumsum(0)])
+    return Edges(indptr, edges.heads.new_empty(0), tails, weights)  # nobody asks for the heads
 
 
 def edge_places(indptr: torch.Tensor, points: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -73,8 +81,12 @@ def rows_of(edges: Edges, first: int, last: int) -> Edges:
     """The graph of points [first, last), which have no edges to others."""
     indptr = edges.indptr[first : last + 1]
     inner = slice(int(indptr[0]), int(indptr[-1]))
+    tails = edges.tails[inner]
     return Edges(
-        indptr - indptr[0], edges.heads[:0], edges.tails[inner] - first, edges.weights[inner]
+        indptr - indptr[0],
+        edges.heads[:0],
+        tails - first if first else tails,
+        edges.weights[inner],
     )
 
 

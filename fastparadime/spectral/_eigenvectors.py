@@ -36,6 +36,7 @@ _MOST_COARSE = 800
 _ANGLE = 0.01  # to the wanted subspace, in radians, when iteration ends
 _LEAST_SHARE = 1e-14  # of the largest squared length below which a direction counts as absent
 _LEAST_RESIDUAL = 1e-12  # what rounding allows to ask for
+_ROWS = 2**16  # of a block at a time, where a result of its own size would only be added
 
 
 def block_width(out_dim: int) -> int:
@@ -85,18 +86,25 @@ def leading_vectors(
     if sizes.max() <= most_solved_at_once(out_dim):
         others = _dense.leading_vectors(edges, sizes, width - 1).to(degrees.device)
         return torch.cat([degrees.sqrt()[:, None], others], dim=1)
+    block = _started(edges, segments, degrees, out_dim, seed, products)
+    return _Solver(edges, segments, degrees, out_dim).solve(block, products)
+
+
+def _started(
+    edges: Edges, segments: Segments, degrees: torch.Tensor, out_dim: int, seed: int, products: int
+) -> torch.Tensor:
+    """Where iteration begins: from a coarser graph, or from random vectors and the trivial one."""
     coarse = coarsened(edges, segments, most_solved_at_once(out_dim), seed)
-    if coarse is not None:
-        found = leading_vectors(
-            coarse.edges, coarse.sizes, out_dim, seed, products=min(2 * products, _MOST_COARSE)
-        )
-        found /= weighted_degrees(coarse.edges).sqrt()[:, None]
-        block = found[coarse.owners] * degrees.sqrt()[:, None]
-    else:
-        start = np.random.default_rng(seed).standard_normal((len(degrees), width))
+    if coarse is None:
+        start = np.random.default_rng(seed).standard_normal((len(degrees), block_width(out_dim)))
         block = torch.from_numpy(start).to(degrees.device)
         block[:, 0] = degrees.sqrt()
-    return _Solver(edges, segments, degrees, out_dim).solve(block, products)
+        return block
+    found = leading_vectors(
+        coarse.edges, coarse.sizes, out_dim, seed, products=min(2 * products, _MOST_COARSE)
+    )
+    found /= weighted_degrees(coarse.edges).sqrt()[:, None]
+    return found[coarse.owners].mul_(degrees.sqrt()[:, None])
 
 
 class _Solver:
@@ -114,7 +122,10 @@ class _Solver:
         degree, left = _FIRST_DEGREE, products - 1
         while degree and left > _LEAST_DEGREE:
             degree = min(degree, left - 1)
-            ritz = self._ritz(self._filtered(ritz.vectors, ritz.values[:, -1], degree))
+            block, cuts = ritz.vectors, ritz.values[:, -1]
+            del ritz  # blocks are large beside the graph
+            block = self._filtered(block, cuts, degree)
+            ritz = self._ritz(block)
             left -= degree + 1
             degree = self._missing_degree(ritz)
         return ritz.vectors
@@ -151,10 +162,14 @@ class _Solver:
         projected = whitened.swapaxes(1, 2) @ mixed @ whitened
         values, rotation = np.linalg.eigh((projected + projected.swapaxes(1, 2)) / 2)
         values, coefficients = values[:, ::-1].copy(), (whitened @ rotation)[:, :, ::-1].copy()
-        vectors = self._segments.matmul(block, torch.from_numpy(coefficients))
         # As vectors: differences of squares would lose half of the digits.
         lost = self._segments.matmul(image, torch.from_numpy(coefficients))
-        lost -= vectors * torch.from_numpy(values).to(block.device)[self._segments.of]
+        del image
+        vectors = self._segments.matmul(block, torch.from_numpy(coefficients))
+        values_of = torch.from_numpy(values).to(block.device)
+        for first in range(0, len(lost), _ROWS):
+            rows = slice(first, first + _ROWS)
+            lost[rows] -= vectors[rows] * values_of[self._segments.of[rows]]
         ones = lost.new_ones((len(lost), 1))
         residuals = self._segments.gram(ones, lost.square_()).sqrt()[:, 0]
         return _Ritz(vectors, values, residuals.cpu().numpy())
