@@ -290,9 +290,13 @@ def embed_in_chunks(
     for start, rows in _chunks(X):
         part = call(as_input(model, to_torch(rows)))
         if out is None:
-            out = torch.empty((n, *part.shape[1:]), dtype=part.dtype)
+            # Fetched once, not chunk by chunk, where it takes no more than X, which is there.
+            there = isinstance(X, torch.Tensor) and X.device == part.device
+            narrow = part[:1].numel() <= math.prod(X.shape[1:])
+            place = part.device if there and narrow else None
+            out = torch.empty((n, *part.shape[1:]), dtype=part.dtype, device=place)
         out[start : start + len(rows)] = part
-    return torch.empty((0, getattr(model, "out_dim", 0))) if out is None else out
+    return torch.empty((0, getattr(model, "out_dim", 0))) if out is None else out.cpu()
 
 
 def _chunks(X: TensorLike | sources.Source) -> Iterator[tuple[int, TensorLike]]:

@@ -27,10 +27,11 @@ def test_chunks_equal_one_pass(
     model = network().to(device)
     whole = model(torch.from_numpy(table()).to(device)).detach().cpu()
     monkeypatch.setattr(models, "_CHUNK_BYTES", rows * 6 * 4)
-    chunked = models.embed_in_chunks(model, table())
-    assert chunked.device.type == "cpu"
-    assert not chunked.requires_grad
-    torch.testing.assert_close(chunked, whole, rtol=1e-6, atol=1e-6)
+    for X in (table(), torch.from_numpy(table()).to(device)):
+        chunked = models.embed_in_chunks(model, X)
+        assert chunked.device.type == "cpu"
+        assert not chunked.requires_grad
+        torch.testing.assert_close(chunked, whole, rtol=1e-6, atol=1e-6)
 
 
 def test_memory_mapped_and_other_tables(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
