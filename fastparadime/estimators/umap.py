@@ -53,7 +53,7 @@ class UMAP(
         Step size of the layout at its start.
     init : {"spectral", "tswspectral", "pca", "random"} or array (n_samples, n_components)
         Where the layout starts; every column is scaled to [0, 10]. ``"tswspectral"`` is
-        ``"spectral"``: the solver needs no warm start.
+        ``"spectral"``, whose solver starts from a coarser graph anyway.
     min_dist, spread : float
         Scales of the embedding; `min_dist` is at most `spread`.
     set_op_mix_ratio : float
