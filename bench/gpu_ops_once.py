@@ -50,6 +50,12 @@ def training_operations(n, edges, device):
     heads = torch.rand(67, 2, device=device, requires_grad=True)
     tails = torch.rand(67, 6, 2, device=device, requires_grad=True)
     ops.negative_edge_cross_entropy(heads, tails, 1.577, 0.895).backward()
+    widths = [(20, 33), (33, 16), (16, 2)]
+    parts = [torch.rand(high, low, device=device, requires_grad=True) for low, high in widths]
+    biases = [torch.rand(high, device=device, requires_grad=True) for _, high in widths]
+    for activation in ops.MLP_ACTIVATIONS:
+        sums = torch.rand(n, 20, device=device, requires_grad=True)
+        ops.hidden_layers(sums, parts, biases, activation).sum().backward()
 
 
 def main():

@@ -28,7 +28,7 @@ from fastparadime.sampling import (
 )
 from fastparadime.transforms import ModifiedCauchyTransform
 from fastparadime.utils.logging import log
-from fastparadime.utils.precision import tf32_products
+from fastparadime.utils.precision import training_products
 from fastparadime.utils.seed import derive
 
 # Losses whose steps do the same work for any batch, and keep nothing on the host.
@@ -351,7 +351,7 @@ def run_phase(
     guard = Guard(model, phase.name)
     with (
         tqdm(total=total, desc=phase.name, unit="step", disable=not progress) as bar,
-        tf32_products(wanted=phase.tf32),
+        training_products(phase.tf32),
         recording.own_stream(data.device),
     ):
         steps = _recorded_steps(model, phase, data, total) or _native_steps(

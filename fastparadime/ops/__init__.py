@@ -29,6 +29,7 @@ from fastparadime.ops.graph import (
     subgraph,
     symmetrize,
 )
+from fastparadime.ops.hidden_layers import hidden_layers
 from fastparadime.ops.layout import sgd_layout
 from fastparadime.ops.mlp import MLP_ACTIVATIONS, Mlp
 from fastparadime.ops.products import ProductTable, product_bytes
@@ -56,6 +57,7 @@ __all__ = [
     "candidate_width",
     "gather_rows",
     "graph_matmul",
+    "hidden_layers",
     "leaf_size",
     "list_width",
     "negative_edge_cross_entropy",
