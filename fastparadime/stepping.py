@@ -92,10 +92,9 @@ def edge_steps(
     table = batches.entries[batches.data_key]
     adam = ops.Adam(network.parameters, network.gradients)
     for step in range(steps):
-        heads, tails = batches.draw(step)
-        nodes, places = ops.unique_nodes(torch.cat((heads, tails.flatten())))
+        nodes, places = ops.unique_nodes(batches.draw(step))
         ends = ops.gather_rows(network.forward(table, nodes), places)
-        value, gradient = ops.negative_edge_gradients(ends, len(heads), *curve)
+        value, gradient = ops.negative_edge_gradients(ends, batches.batch_size, *curve)
         network.backward(ops.scatter_add(gradient, places, len(nodes)))
         adam.step(learning_rate(step))
         loss.accumulate(value)

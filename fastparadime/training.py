@@ -60,8 +60,7 @@ class _FusedEdgeStep:
         return embedded
 
     def loss(self, step: int | torch.Tensor) -> torch.Tensor:
-        heads, tails = self.batches.draw(step)
-        ids = torch.cat((heads, tails.flatten()))
+        ids = self.batches.draw(step)
         data = self.batches.entries[self.batches.data_key]
         if data.device.type == "cpu":
             # Shapes may vary here, so a point drawn twice is embedded once.
@@ -69,10 +68,8 @@ class _FusedEdgeStep:
             rows = self._embed(data.index_select(0, nodes)).index_select(0, positions)
         else:
             rows = self._embed(data.index_select(0, ids))
-        head_rows, tail_rows = rows.split((len(heads), tails.numel()))
-        return ops.negative_edge_cross_entropy(
-            head_rows, tail_rows.view(*tails.shape, -1), *self.curve
-        )
+        value, _ = ops.negative_edge_gradients(rows, self.batches.batch_size, *self.curve)
+        return value
 
 
 def fused_curve(

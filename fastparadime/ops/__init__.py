@@ -10,15 +10,8 @@ from fastparadime.ops.adam import Adam
 from fastparadime.ops.algebra import Segments, graph_matmul
 from fastparadime.ops.density import DensityTerm
 from fastparadime.ops.descent import NeighborDescent, leaf_size, list_width, nn_descent
-from fastparadime.ops.edges import (
-    EdgeBatch,
-    EdgeSampler,
-    gather_rows,
-    negative_edge_cross_entropy,
-    negative_edge_gradients,
-    scatter_add,
-    unique_nodes,
-)
+from fastparadime.ops.edge_loss import negative_edge_cross_entropy, negative_edge_gradients
+from fastparadime.ops.edges import EdgeBatch, EdgeSampler, gather_rows, scatter_add, unique_nodes
 from fastparadime.ops.graph import (
     METRICS,
     Edges,
