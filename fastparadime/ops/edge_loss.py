@@ -129,6 +129,7 @@ class _EndsCrossEntropy(torch.autograd.Function):
     ) -> tuple[torch.Tensor, torch.Tensor]:
         loss, gradient = (part.to(ends.dtype) for part in _loss_of_ends(ends, batch, options))
         ctx.mark_non_differentiable(gradient)
+        ctx.set_materialize_grads(False)  # the gradient's own would be zeros to fill
         ctx.save_for_backward(gradient)
         return loss, gradient
 
