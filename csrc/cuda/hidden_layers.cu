@@ -289,29 +289,18 @@ __global__ void join_slots_kernel(HiddenBackwardArgs args, std::int64_t slots) {
   gradients[e] = sum;
 }
 
-// Lets a kernel take more shared memory than a block has by default.
-template <typename Kernel>
-std::size_t allow_shared(Kernel kernel, int widest) {
-  const std::size_t bytes = shared_bytes(widest);
-  FPD_CUDA_CHECK(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                                      static_cast<int>(bytes)));
-  return bytes;
-}
-
 }  // namespace
 
 bool hidden_layers_fit(int widest) {
-  int device = 0, limit = 0;
-  FPD_CUDA_CHECK(cudaGetDevice(&device));
-  FPD_CUDA_CHECK(cudaDeviceGetAttribute(&limit, cudaDevAttrMaxSharedMemoryPerBlockOptin, device));
-  return widest <= kMostHiddenWidth && shared_bytes(widest) <= static_cast<std::size_t>(limit);
+  return widest <= kMostHiddenWidth && shared_bytes(widest) <= shared_memory_limit();
 }
 
 void hidden_forward(const HiddenForwardArgs& args, void* stream) {
   if (args.rows == 0) return;
   with_activation(args.network.activation, [&](auto activate) {
     const auto kernel = hidden_forward_kernel<decltype(activate)>;
-    const std::size_t bytes = allow_shared(kernel, args.network.widest);
+    const std::size_t bytes = shared_bytes(args.network.widest);
+    allow_shared_memory(kernel, bytes);
     kernel<<<blocks_for(args.rows, kHiddenTile), kBlockSize, bytes, as_stream(stream)>>>(args,
                                                                                          activate);
     FPD_CUDA_CHECK(cudaGetLastError());
@@ -323,7 +312,8 @@ void hidden_backward(const HiddenBackwardArgs& args, void* stream) {
   if (slots > 0) {
     with_activation(args.network.activation, [&](auto activate) {
       const auto kernel = hidden_backward_kernel<decltype(activate)>;
-      const std::size_t bytes = allow_shared(kernel, args.network.widest);
+      const std::size_t bytes = shared_bytes(args.network.widest);
+      allow_shared_memory(kernel, bytes);
       kernel<<<static_cast<unsigned>(slots), kBlockSize, bytes, as_stream(stream)>>>(args,
                                                                                      activate);
       FPD_CUDA_CHECK(cudaGetLastError());
