@@ -11,16 +11,19 @@ import torch
 from fastparadime import _core
 from fastparadime.ops._checks import (
     MAX_POINTS,
+    as_dense,
+    as_floating,
     as_floats,
     as_indices,
     as_non_negative,
+    as_positive,
     check_same_device,
     on_device,
     target_of,
 )
 from fastparadime.types import TensorLike
 from fastparadime.utils.convert import share, to_torch
-from fastparadime.utils.validate import check_integer, check_positive
+from fastparadime.utils.validate import check_integer
 
 _GUIDE_SHARE = 8  # edges to one entry of the sampler's guide table
 
@@ -210,7 +213,7 @@ class _EdgeCrossEntropy(torch.autograd.Function):
         epsilon: float,
         repulsion_strength: float,
     ) -> torch.Tensor:
-        heads32, tails32 = heads.float().contiguous(), tails.float().contiguous()
+        heads32, tails32 = (part.resolve_neg().float().contiguous() for part in (heads, tails))
         head_grad, tail_grad = torch.empty_like(heads32), torch.empty_like(tails32)
         options = (*curve, epsilon, repulsion_strength)
         loss = _edge_loss(heads32, tails32, head_grad, tail_grad, options)
@@ -261,7 +264,7 @@ def negative_edge_cross_entropy(
     ValueError
         For shapes that disagree, an empty batch or parameters out of range.
     """
-    heads, tails = share(heads), share(tails)
+    heads, tails = as_floating(heads, "heads"), as_floating(tails, "tails")
     if heads.ndim != 2 or tails.ndim != 3 or tails.shape[::2] != heads.shape:
         raise ValueError(
             "heads must have shape (batch, dim) and tails (batch, slots, dim), not "
@@ -270,9 +273,9 @@ def negative_edge_cross_entropy(
     if tails.numel() == 0:
         raise ValueError(f"tails must hold at least one edge, not shape {tuple(tails.shape)}")
     check_same_device(heads=heads, tails=tails)
-    curve = (check_positive(a, "a"), check_positive(b, "b"))
-    check_positive(epsilon, "epsilon")
-    check_positive(repulsion_strength, "repulsion_strength", zero_ok=True)
+    curve = (as_positive(a, "a"), as_positive(b, "b"))
+    as_positive(epsilon, "epsilon")
+    as_positive(repulsion_strength, "repulsion_strength", zero_ok=True)
     apply = cast(Callable[..., torch.Tensor], _EdgeCrossEntropy.apply)
     return apply(heads, tails, curve, epsilon, repulsion_strength)
 
@@ -313,10 +316,10 @@ def negative_edge_gradients(
             f"ends must hold 2 or more rows for each of {batch} heads, not {len(ends)}"
         )
     options = (
-        check_positive(a, "a"),
-        check_positive(b, "b"),
-        check_positive(epsilon, "epsilon"),
-        check_positive(repulsion_strength, "repulsion_strength", zero_ok=True),
+        as_positive(a, "a"),
+        as_positive(b, "b"),
+        as_positive(epsilon, "epsilon"),
+        as_positive(repulsion_strength, "repulsion_strength", zero_ok=True),
     )
     gradient = torch.empty_like(ends)
     tails, tail_grad = (part[batch:].view(batch, -1, ends.shape[1]) for part in (ends, gradient))
@@ -338,7 +341,7 @@ def gather_rows(table: TensorLike, indices: TensorLike) -> torch.Tensor:
     ValueError
         If an index is out of range or the devices differ.
     """
-    table = share(table).detach().contiguous()
+    table = as_dense(share(table), "table").contiguous()
     indices = as_indices(indices, "indices", 1, len(table) if table.ndim else 0)
     check_same_device(table=table, indices=indices)
     with on_device(table):
