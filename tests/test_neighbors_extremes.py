@@ -46,6 +46,15 @@ def test_scales_whose_squares_leave_float32(
     assert float((graph.indices == usual.indices).float().mean()) > 0.999
 
 
+@pytest.mark.parametrize(("scale", "far"), [(1e-16, 1e15), (1e-25, 1.0), (1.0, 1e18)])
+def test_close_rows_beside_a_far_one(scale: float, far: float) -> None:
+    X = table() * np.float32(scale)
+    X[0] = far
+    indices, distances = neighbors.knn(X, K)
+    rest = X[1:].astype(np.float64)
+    check((indices[1:] - 1, distances[1:]), cdist(rest, rest))
+
+
 @pytest.mark.parametrize("kind", [np.asarray, sparse.csr_matrix])
 @pytest.mark.parametrize("scale", [1e-18, 1e18])
 def test_rows_of_zeros_are_at_distance_1_from_others(kind: Any, scale: float) -> None:

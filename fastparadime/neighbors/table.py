@@ -18,7 +18,8 @@ UNIT_METRICS = ("cosine", "correlation")
 PREPARED_METRICS = (*UNIT_METRICS, "jensenshannon")  # compare rows made from those of X
 SCALED_METRICS = ("euclidean", "sqeuclidean", "minkowski")
 _SOME = 1024  # rows that show how far apart they are
-_USUAL, _EXTREME = 40, 120  # powers of two that squares in float32 bear, and that a factor may have
+# Powers of two that squares in float32 bear, that a factor may have, and that it makes at the most.
+_USUAL, _EXTREME, _LONGEST = 40, 120, 60
 
 
 class Table:
@@ -165,7 +166,10 @@ def unit_of(X: TensorLike) -> float:
     some = to_float32(X[:: -(-len(X) // _SOME)]).double()
     steps = torch.linalg.vector_norm(some.diff(dim=0), dim=1)
     steps = steps[steps > 0]
-    exponent = round(math.log2(float(steps.median()))) if len(steps) else 0
+    if not len(steps):
+        return 1.0
+    exponent = round(math.log2(float(steps.median())))
+    exponent = max(exponent, math.frexp(float(some.abs().max()))[1] - _LONGEST)
     return 1.0 if abs(exponent) <= _USUAL else 2.0 ** -max(-_EXTREME, min(exponent, _EXTREME))
 
 
