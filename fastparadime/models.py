@@ -17,7 +17,6 @@ from fastparadime.utils.precision import rounds_hidden_layers
 from fastparadime.utils.validate import check_integer, check_list, check_option
 
 ACTIVATIONS = ("softplus", "silu", "relu")
-_PARAMETERS = ("weight", "bias")  # of a linear layer
 _CHUNK_BYTES = 32 * 2**20  # of input rows embedded at a time
 
 _ModelClass = TypeVar("_ModelClass", bound=type[torch.nn.Module])
@@ -124,7 +123,8 @@ class FullyConnectedEmbeddingModel(Model):
         """The embedding, from what the first layer gives."""
         behind = list(self.layers[1:])
         if behind and rounds_hidden_layers(x.device) and all(map(is_plain_linear, behind)):
-            weights, biases = ([getattr(layer, name) for layer in behind] for name in _PARAMETERS)
+            linear = cast(list[torch.nn.Linear], behind)
+            weights, biases = [layer.weight for layer in linear], [layer.bias for layer in linear]
             if all(tensor.dtype == torch.float32 for tensor in (x, *weights, *biases)):
                 return ops.hidden_layers(x, weights, biases, self.activation)
         activate = getattr(torch.nn.functional, self.activation)

@@ -8,7 +8,8 @@
 namespace fpd::cpu {
 
 void gather_rows(const GatherRowsArgs& args, int threads) {
-  if (args.row_bytes == 0) return;                   // of no columns, which have no address
+  // Rows of no columns have no address.
+  if (args.row_bytes == 0) return;
   constexpr std::int64_t bytes_per_piece = 1 << 18;  // what repays the waking of a thread
   const std::int64_t grain = std::max<std::int64_t>(1, bytes_per_piece / args.row_bytes);
   parallel_for(args.m, grain, threads, [&](std::int64_t begin, std::int64_t end) {

@@ -6,6 +6,7 @@ import contextlib
 import functools
 import math
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -215,6 +216,15 @@ def check_same_device(**tensors: torch.Tensor) -> None:
     if len(devices) > 1:
         where = ", ".join(f"{name} on {t.device}" for name, t in tensors.items())
         raise ValueError(f"arguments must be on one device, not {where}")
+
+
+def check_as_many(weights: Sequence[torch.Tensor], biases: Sequence[torch.Tensor]) -> None:
+    """Raises unless a network has a bias to each weight, and at least one."""
+    if not weights or len(weights) != len(biases):
+        raise ValueError(
+            f"weights and biases must be as many, and not none, but are {len(weights)} and "
+            f"{len(biases)}"
+        )
 
 
 def check_plain(tensor: torch.Tensor, name: str, shape: tuple[int | None, ...]) -> None:

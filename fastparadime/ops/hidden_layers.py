@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from fastparadime import _core
-from fastparadime.ops._checks import check_same_device, on_device, target_of
+from fastparadime.ops._checks import check_as_many, check_same_device, on_device, target_of
 from fastparadime.ops.mlp import MLP_ACTIVATIONS
 from fastparadime.utils.precision import tf32_linear
 from fastparadime.utils.validate import check_option
@@ -27,7 +27,8 @@ def hidden_layers(
     factors of their products to tf32, with 10 bits of mantissa, also in the gradients. Up to eight
     layers of 128 columns, less on a device whose blocks have too little shared memory, go together
     in one kernel, and in two for the gradients; others are torch's products (which round on a CUDA
-    device alone).
+    device alone). On the CPU the layers go row by row, to compare a device's results with: training
+    there takes `Mlp`.
 
     Parameters
     ----------
@@ -64,11 +65,7 @@ def hidden_layers(
 def _check(
     sums: torch.Tensor, weights: Sequence[torch.Tensor], biases: Sequence[torch.Tensor]
 ) -> None:
-    if not weights or len(weights) != len(biases):
-        raise ValueError(
-            f"weights and biases must be as many, and not none, but are {len(weights)} and "
-            f"{len(biases)}"
-        )
+    check_as_many(weights, biases)
     named = {"sums": sums}
     for number, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
         named |= {f"weights[{number}]": weight, f"biases[{number}]": bias}

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 
 from fastparadime import _core
-from fastparadime.ops._checks import MAX_POINTS, as_indices, as_positive, check_plain
+from fastparadime.ops._checks import MAX_POINTS, as_indices, as_positive, check_as_many, check_plain
 from fastparadime.types import TensorLike
 from fastparadime.utils.validate import check_integer, check_option
 
@@ -58,11 +58,7 @@ class Mlp:
         output_mean: torch.Tensor | None = None,
         output_scale: float = 1.0,
     ) -> None:
-        if not weights or len(weights) != len(biases):
-            raise ValueError(
-                f"weights and biases must be as many, and not none, but are {len(weights)} and "
-                f"{len(biases)}"
-            )
+        check_as_many(weights, biases)
         check_plain(weights[0], "weights[0]", (None, None))
         self.in_dim = width = weights[0].shape[1]
         for number, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
