@@ -8,6 +8,7 @@ kListUnit: int  # noqa: N816
 kListMost: int  # noqa: N816
 kMlpBlock: int  # noqa: N816
 kProductBlock: int  # noqa: N816
+kRowsAtATime: int  # noqa: N816
 
 class Target:
     def __init__(self, device: str, threads: int, stream: int = ...) -> None: ...
@@ -145,9 +146,10 @@ class ProductLists:
 class ProductTable:
     def __init__(self, values: int, norms: int, n: int, dim: int) -> None: ...
 
-def pack_rows(
-    table: ProductTable, rows: int, mean: int, scale: float, target: Target, /
-) -> None: ...
+class PlainRows:
+    def __init__(self, values: int, mean: int, scale: float, dim: int) -> None: ...
+
+def pack_rows(table: ProductTable, rows: PlainRows, target: Target, /) -> None: ...
 def nearest_pairs(
     lists: ProductLists,
     table: ProductTable,
@@ -159,7 +161,9 @@ def nearest_pairs(
 def nearest_to_queries(
     lists: ProductLists,
     queries: ProductTable,
-    table: ProductTable,
+    rows: PlainRows,
+    first: int,
+    last: int,
     parts: int,
     target: Target,
     /,

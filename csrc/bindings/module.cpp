@@ -26,6 +26,7 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
   m.attr("kHeadsPerPartial") = kHeadsPerPartial;
   m.attr("kMlpBlock") = kMlpBlock;
   m.attr("kProductBlock") = kProductBlock;
+  m.attr("kRowsAtATime") = kRowsAtATime;
   bind_graph(m);
   bind_algebra(m);
   bind_products(m);

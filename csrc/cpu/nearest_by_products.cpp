@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <memory>
 #include <vector>
 
 #include "distance_key.h"
@@ -15,21 +16,22 @@ namespace fpd::cpu {
 namespace {
 
 constexpr std::int64_t kRowsPerPiece = 64;
+constexpr std::int64_t kPiecesPerWorker = 16;
+constexpr std::int64_t kPanelsAhead = 2;  // rows that are asked for while a panel is laid out
 static_assert(kProductBlock % kPanelRows == 0, "a block is whole panels");
 static_assert(kProductBlock <= kPanelColumns, "a block is one matrix of columns");
 
-// values (dim, kProductBlock) = (values - mean) * scale, and the squared norms of the columns.
-FPD_MULTIVERSION void center(const PackRowsArgs& args, float* values, float* norms) {
-  std::fill_n(norms, kProductBlock, 0.0f);
-  for (std::int64_t c = 0; c < args.table.dim; ++c) {
-    float* const row = values + c * kProductBlock;
-    const float mean = args.mean[c], scale = args.scale;
-#pragma GCC ivdep
-    for (std::int64_t l = 0; l < kProductBlock; ++l) {
-      row[l] = (row[l] - mean) * scale;
-      norms[l] += row[l] * row[l];
-    }
+// Columns of up to kPanelRows rows from `first` on, `stride` apart, and their squared norms.
+void pack_panel(const PlainRows& rows, std::int64_t first, std::int64_t size, float* values,
+                std::int64_t stride, float* norms) {
+  if (size < kPanelRows) {
+    for (std::int64_t c = 0; c < rows.dim; ++c) std::fill_n(values + c * stride, kPanelRows, 0.0f);
   }
+  transpose(values, stride, {rows.values + first * rows.dim, rows.dim}, size, rows.dim);
+  const float* const ahead = rows.values + (first + kPanelsAhead * kPanelRows) * rows.dim;
+  center(values, stride, norms, rows.mean, rows.scale, rows.dim, ahead);
+  // No bound is above a distance to what is no row.
+  std::fill(norms + size, norms + kPanelRows, std::numeric_limits<float>::quiet_NaN());
 }
 
 // Adds to a list; its bound afterwards.
@@ -61,22 +63,22 @@ struct Part {
   }
 };
 
-// Whose lists a comparison fills.
-enum class Fills { rows, both, rows_but_themselves };
+// Whose lists a comparison fills: those of both, or of one side alone.
+enum class Fills { both, rows_but_themselves, columns };
 
-// What the products (columns, kPanelRows) of a panel of rows bring to the lists, those of the rows
-// from `list` on.
-FPD_MULTIVERSION void take_in(const ProductLists& lists, std::int64_t list, const Part& rows,
-                              const Part& columns, Fills fills, float* products) {
+// What the products (columns, kPanelRows) of a panel of rows bring to the lists, which are numbered
+// as rows and columns are.
+FPD_MULTIVERSION void take_in(const ProductLists& lists, const Part& rows, const Part& columns,
+                              Fills fills, float* products) {
   float norms[kPanelRows], bounds[kPanelRows];
   std::copy_n(rows.norms, kPanelRows, norms);
   std::fill_n(bounds, kPanelRows, -1.0f);
-  std::copy_n(lists.bounds + list, rows.size, bounds);
+  if (fills != Fills::columns) std::copy_n(lists.bounds + rows.first, rows.size, bounds);
   for (std::int64_t c = 0; c < columns.size; ++c) {
     float* const squares = products + c * kPanelRows;
     const std::int64_t column = columns.first + c;
     const float norm = columns.norms[c];
-    float bound = fills == Fills::both ? lists.bounds[column] : -1.0f;
+    float bound = fills == Fills::rows_but_themselves ? -1.0f : lists.bounds[column];
     std::int32_t near = 0;
     for (std::int64_t l = 0; l < kPanelRows; ++l) {
       squares[l] = squared_distance(norms[l], norm, squares[l]);
@@ -87,7 +89,7 @@ FPD_MULTIVERSION void take_in(const ProductLists& lists, std::int64_t list, cons
       if (squares[l] <= bound) bound = push(lists, column, squares[l], rows.first + l);
       if (!(squares[l] <= bounds[l])) continue;
       if (fills == Fills::rows_but_themselves && rows.first + l == column) continue;
-      bounds[l] = push(lists, list + l, squares[l], column);
+      bounds[l] = push(lists, rows.first + l, squares[l], column);
     }
   }
 }
@@ -99,9 +101,8 @@ void copy_panel(const float* from, std::int64_t depth, float* panel) {
   }
 }
 
-// The lists of the rows are those from `list` on.
-void compare(const ProductLists& lists, std::int64_t list, const Part& rows, const Part& columns,
-             std::int64_t dim, Fills fills) {
+void compare(const ProductLists& lists, const Part& rows, const Part& columns, std::int64_t dim,
+             Fills fills) {
   alignas(64) float panel[kPanelDepth * kPanelRows];
   alignas(64) float products[kProductBlock * kPanelRows];
   for (std::int64_t from = 0; from < rows.size; from += kPanelRows) {
@@ -112,8 +113,20 @@ void compare(const ProductLists& lists, std::int64_t list, const Part& rows, con
       copy_panel(taken.values + offset, depth, panel);
       add_product(products, panel, columns.values + offset, kProductBlock, depth, kProductBlock);
     }
-    take_in(lists, list + from, taken, columns, fills, products);
+    take_in(lists, taken, columns, fills, products);
   }
+}
+
+// The same for a panel of its own, and the lists of the columns.
+void compare_panel(const ProductLists& lists, const Part& rows, const Part& columns,
+                   std::int64_t dim) {
+  alignas(64) float products[kProductBlock * kPanelRows];
+  std::fill_n(products, columns.size * kPanelRows, 0.0f);
+  for (std::int64_t first = 0; first < dim; first += kPanelDepth) {
+    add_product(products, rows.values + first * kPanelRows, columns.values + first * kProductBlock,
+                kProductBlock, std::min(kPanelDepth, dim - first), columns.size);
+  }
+  take_in(lists, rows, columns, Fills::columns, products);
 }
 
 }  // namespace
@@ -121,14 +134,12 @@ void compare(const ProductLists& lists, std::int64_t list, const Part& rows, con
 void pack_rows(const PackRowsArgs& args, int threads) {
   const ProductTable& table = args.table;
   parallel_for(table.blocks(), 1, threads, [&](std::int64_t block, std::int64_t) {
-    const std::int64_t first = block * kProductBlock;
-    const std::int64_t size = std::min(kProductBlock, table.n - first);
-    float *const values = table.block(block), *const norms = table.norms + first;
-    if (size < kProductBlock) std::fill_n(values, table.dim * kProductBlock, 0.0f);
-    transpose(values, kProductBlock, {args.rows + first * table.dim, table.dim}, size, table.dim);
-    center(args, values, norms);
-    // No bound is above a distance to what is no row.
-    std::fill(norms + size, norms + kProductBlock, std::numeric_limits<float>::quiet_NaN());
+    for (std::int64_t from = 0; from < kProductBlock; from += kPanelRows) {
+      const std::int64_t first = block * kProductBlock + from;
+      const std::int64_t size = std::clamp<std::int64_t>(table.n - first, 0, kPanelRows);
+      pack_panel(args.rows, first, size, table.block(block) + from, kProductBlock,
+                 table.norms + first);
+    }
   });
 }
 
@@ -141,22 +152,31 @@ void nearest_pairs(const NearestPairsArgs& args, int threads) {
       if (!pairs.holds(pair)) return;
       const Part rows = Part::block(table, pair.first), columns = Part::block(table, pair.second);
       const Fills fills = round == 0 ? Fills::rows_but_themselves : Fills::both;
-      compare(args.lists, rows.first, rows, columns, table.dim, fills);
+      compare(args.lists, rows, columns, table.dim, fills);
     });
   }
 }
 
 void nearest_to_queries(const NearestToQueriesArgs& args, int threads) {
-  const std::int64_t queries = args.queries.blocks(), blocks = args.table.blocks();
-  parallel_for(args.parts * queries, 1, threads, [&](std::int64_t job, std::int64_t) {
-    const std::int64_t part = job / queries;
-    const Part rows = Part::block(args.queries, job % queries);
-    const std::int64_t list = part * args.queries.n + rows.first;
-    const std::int64_t end = (part + 1) * blocks / args.parts;
-    for (std::int64_t block = part * blocks / args.parts; block < end; ++block) {
-      compare(args.lists, list, rows, Part::block(args.table, block), args.table.dim, Fills::rows);
+  const ProductTable& queries = args.queries;
+  const auto take = [&](std::int64_t part, std::int64_t begin, std::int64_t end) {
+    const std::unique_ptr<float[]> panel(new float[queries.dim * kPanelRows]);
+    alignas(64) float norms[kPanelRows];
+    for (std::int64_t first = args.first + begin; first < args.first + end; first += kPanelRows) {
+      const std::int64_t size = std::min(kPanelRows, args.first + end - first);
+      pack_panel(args.rows, first, size, panel.get(), kPanelRows, norms);
+      const Part rows{first, size, panel.get(), norms};
+      for (std::int64_t block = 0; block < queries.blocks(); ++block) {
+        Part columns = Part::block(queries, block);
+        columns.first += part * queries.blocks() * kProductBlock;
+        compare_panel(args.lists, rows, columns, queries.dim);
+      }
     }
-  });
+  };
+  const std::int64_t rows = args.last - args.first;
+  const std::int64_t panels = rows / (kPanelRows * kPiecesPerWorker * args.parts);
+  const std::int64_t grain = std::max(kRowsAtATime, panels * kPanelRows);
+  parallel_for_workers(rows, grain, args.parts, threads, take);
 }
 
 void read_lists(const ReadListsArgs& args, int threads) {
@@ -165,7 +185,8 @@ void read_lists(const ReadListsArgs& args, int threads) {
     std::vector<std::uint64_t> found;
     for (std::int64_t row = begin; row < end; ++row) {
       found.clear();
-      for (std::int64_t list = row; list < args.parts * args.rows; list += args.rows) {
+      for (std::int64_t part = 0; part < args.parts; ++part) {
+        const std::int64_t list = part * blocks_of(args.rows) * kProductBlock + row;
         const std::uint64_t* keys = lists.keys + list * lists.capacity;
         found.insert(found.end(), keys, keys + lists.sizes[list]);
       }

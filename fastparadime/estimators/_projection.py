@@ -31,6 +31,7 @@ class Projection:
     mean: torch.Tensor  # (d,)
     scale: float
     basis: torch.Tensor  # (d, columns - 1), orthonormal
+    n: int
     table: ops.ProductTable  # of (n, columns)
     largest: float  # squared norm
 
@@ -43,29 +44,33 @@ class Projection:
         some = (rows[:: -(-n // _SOME)] - mean) * scale
         _, vectors = torch.linalg.eigh(some.T @ some)
         basis = vectors[:, -(_COLUMNS - 1) :].contiguous()
-        projected = torch.empty((n, _COLUMNS))
+        projected, largest = torch.empty((n, _COLUMNS)), 0.0
         for start in range(0, n, _ROWS):
             part = slice(start, start + _ROWS)
-            _project((rows[part] - mean) * scale, basis, projected[part])
-        table = ops.ProductTable(projected)
-        return cls(mean, scale, basis, table, float(table.norms.max()))
+            norms = _project((rows[part] - mean) * scale, basis, projected[part])
+            largest = max(largest, float(norms.max()))
+        return cls(mean, scale, basis, n, ops.ProductTable(projected), largest)
 
     def counts(self, k: int) -> Iterator[int]:
         """How many candidates to look at in turn, until those of all queries are proven."""
         count = _CANDIDATES * k + _MORE
-        while count <= len(self.table.norms) // _SHARE:
+        while count <= self.n // _SHARE:
             yield count
             count *= _GROWTH
 
-    def candidates(self, queries: torch.Tensor, count: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Rows of the smallest bounds (m, count), and a squared distance (m,) of all others.
+    def candidates(
+        self, queries: torch.Tensor, count: int, within: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Rows of the smallest bounds (m, count), those within (m,) alone, and the bounds.
 
-        The distance is one of scaled rows.
+        Bounds are of squared distances of scaled rows, ascending, infinite where there are no more
+        rows; none that is left out has one below the last.
         """
         points = torch.empty((len(queries), _COLUMNS))
         norms = _project((queries - self.mean) * self.scale, self.basis, points)
-        indices, squares = self.table.nearest_to(points, count)
-        return indices, squares[:, -1] - _ROUNDING * (norms + self.largest)
+        rounding = _ROUNDING * (norms + self.largest)
+        indices, squares = self.table.nearest_to(points, count, within=within + rounding)
+        return indices, squares - rounding[:, None]
 
 
 def _project(rows: torch.Tensor, basis: torch.Tensor, out: torch.Tensor) -> torch.Tensor:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from functools import cached_property
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -19,9 +18,10 @@ from fastparadime.types import Array
 
 Found = tuple[torch.Tensor, torch.Tensor]  # indices int32 and distances float32 (m, k)
 
-_BLOCK_BYTES = 64 * 2**20  # of distances held at a time, or of rows laid out for products
+_BLOCK_BYTES = 64 * 2**20  # of distances held at a time
 _SPARE = 8  # candidates beyond k, so that rounding of products cannot drop a true neighbour
 _QUERIES = 4096  # compared at a time where products are not held
+_FIRST = 2  # times k candidates whose distances tell which others are worth a look
 _EQUAL = 1e-12  # of the squared norms, below which sparse products say that rows are equal
 _PRODUCT_METRICS = ("euclidean", "sqeuclidean")
 _UNIT_METRICS = ("cosine", "correlation")
@@ -129,9 +129,10 @@ class _ProductSearch:
 
     def __init__(self, rows: Array, metric: str) -> None:
         self.rows, self.metric = torch.from_numpy(rows), metric
-        self.mean, spread = near_origin_mean(self.rows)
+        mean, spread = near_origin_mean(self.rows)
         self.scale = scale_of(spread)
-        self.projection = Projection.of(self.rows, self.mean, self.scale)
+        self.table = ops.ProductTable(self.rows, mean, self.scale)
+        self.projection = Projection.of(self.rows, mean, self.scale)
 
     def __call__(self, block: Array, k: int) -> Found:
         queries = torch.from_numpy(np.ascontiguousarray(block))
@@ -139,9 +140,11 @@ class _ProductSearch:
         if projection is None:
             return self._by_products(queries, k)
         found = torch.empty((len(queries), k), dtype=torch.int32), torch.empty((len(queries), k))
+        found[1].fill_(torch.inf)
         left = torch.arange(len(queries))
         for count in projection.counts(k):
-            nearest, proven = self._by_bounds(projection, queries[left], k, count)
+            known = found[1][left, -1]
+            nearest, proven = self._by_bounds(projection, queries[left], k, count, known)
             for part, better in zip(found, nearest, strict=True):
                 part[left] = better
             left = left[~proven]
@@ -152,33 +155,26 @@ class _ProductSearch:
         return found
 
     def _by_bounds(
-        self, projection: Projection, queries: torch.Tensor, k: int, count: int
+        self, projection: Projection, queries: torch.Tensor, k: int, count: int, known: torch.Tensor
     ) -> tuple[Found, torch.Tensor]:
-        candidates, bounds = projection.candidates(queries, count)
+        """The nearest of `count` candidates, and whether they are known to be the nearest of all.
+
+        `known` are distances (m,) that k rows are known to have at most.
+        """
+        candidates, bounds = projection.candidates(queries, count, self._squares(known))
+        some = ops.rerank(self.rows, candidates[:, : _FIRST * k], k, self.metric, queries=queries)
+        candidates[bounds > self._squares(some[1][:, -1:])] = -1
         found = ops.rerank(self.rows, candidates, k, self.metric, queries=queries)
-        reach = found[1][:, -1] if self.metric == "sqeuclidean" else found[1][:, -1].square()
-        return found, reach * self.scale**2 < bounds
+        return found, self._squares(found[1][:, -1]) < bounds[:, -1]
+
+    def _squares(self, distances: torch.Tensor) -> torch.Tensor:
+        """Of scaled rows."""
+        squared = self.metric == "sqeuclidean"
+        return distances * self.scale**2 if squared else (distances * self.scale).square()
 
     def _by_products(self, queries: torch.Tensor, k: int) -> Found:
-        found = []
-        for start, table in self._tables():
-            indices, _ = table.nearest_to(queries, min(len(table.norms), k + _SPARE))
-            found.append(indices + start)
-        candidates = torch.cat(found, dim=1)
+        candidates, _ = self.table.nearest_to(queries, min(len(self.rows), k + _SPARE))
         return ops.rerank(self.rows, candidates, k, self.metric, queries=queries)
-
-    def _tables(self) -> Iterator[tuple[int, ops.ProductTable]]:
-        """All rows, laid out for products, with the number of the first of each table."""
-        step = max(1, _BLOCK_BYTES // (4 * self.rows.shape[1]))
-        if len(self.rows) <= step:
-            yield 0, self._only_table
-            return
-        for start in range(0, len(self.rows), step):
-            yield start, ops.ProductTable(self.rows[start : start + step], self.mean, self.scale)
-
-    @cached_property
-    def _only_table(self) -> ops.ProductTable:
-        return ops.ProductTable(self.rows, self.mean, self.scale)
 
 
 def _reranked(
