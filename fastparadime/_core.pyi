@@ -8,7 +8,7 @@ kListUnit: int  # noqa: N816
 kListMost: int  # noqa: N816
 kMlpBlock: int  # noqa: N816
 kProductBlock: int  # noqa: N816
-kRowsAtATime: int  # noqa: N816
+kWorkerRows: int  # noqa: N816
 
 class Target:
     def __init__(self, device: str, threads: int, stream: int = ...) -> None: ...

@@ -26,7 +26,7 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
   m.attr("kHeadsPerPartial") = kHeadsPerPartial;
   m.attr("kMlpBlock") = kMlpBlock;
   m.attr("kProductBlock") = kProductBlock;
-  m.attr("kRowsAtATime") = kRowsAtATime;
+  m.attr("kWorkerRows") = kWorkerRows;
   bind_graph(m);
   bind_algebra(m);
   bind_products(m);

@@ -17,6 +17,8 @@ namespace {
 
 constexpr std::int64_t kRowsPerPiece = 64;
 constexpr std::int64_t kPiecesPerWorker = 16;
+constexpr std::int64_t kPanelsTogether =
+    3;                                    // that meet each block of queries, if there are several
 constexpr std::int64_t kPanelsAhead = 2;  // rows that are asked for while a panel is laid out
 static_assert(kProductBlock % kPanelRows == 0, "a block is whole panels");
 static_assert(kProductBlock <= kPanelColumns, "a block is one matrix of columns");
@@ -51,7 +53,7 @@ inline float push(const ProductLists& lists, std::int64_t list, float square, st
 struct Part {
   std::int64_t first;
   std::int64_t size;
-  const float* values;  // columns kProductBlock apart
+  const float* values;  // columns kProductBlock apart, kPanelRows in a panel of its own
   const float* norms;
 
   static Part block(const ProductTable& table, std::int64_t i) {
@@ -63,22 +65,21 @@ struct Part {
   }
 };
 
-// Whose lists a comparison fills: those of both, or of one side alone.
-enum class Fills { both, rows_but_themselves, columns };
+// Whose lists a comparison of a table's own rows fills.
+enum class Fills { both, rows_but_themselves };
 
-// What the products (columns, kPanelRows) of a panel of rows bring to the lists, which are numbered
-// as rows and columns are.
+// What the products (columns, kPanelRows) of a panel of rows bring to the lists of both.
 FPD_MULTIVERSION void take_in(const ProductLists& lists, const Part& rows, const Part& columns,
                               Fills fills, float* products) {
   float norms[kPanelRows], bounds[kPanelRows];
   std::copy_n(rows.norms, kPanelRows, norms);
   std::fill_n(bounds, kPanelRows, -1.0f);
-  if (fills != Fills::columns) std::copy_n(lists.bounds + rows.first, rows.size, bounds);
+  std::copy_n(lists.bounds + rows.first, rows.size, bounds);
   for (std::int64_t c = 0; c < columns.size; ++c) {
     float* const squares = products + c * kPanelRows;
     const std::int64_t column = columns.first + c;
     const float norm = columns.norms[c];
-    float bound = fills == Fills::rows_but_themselves ? -1.0f : lists.bounds[column];
+    float bound = fills == Fills::both ? lists.bounds[column] : -1.0f;
     std::int32_t near = 0;
     for (std::int64_t l = 0; l < kPanelRows; ++l) {
       squares[l] = squared_distance(norms[l], norm, squares[l]);
@@ -90,6 +91,27 @@ FPD_MULTIVERSION void take_in(const ProductLists& lists, const Part& rows, const
       if (!(squares[l] <= bounds[l])) continue;
       if (fills == Fills::rows_but_themselves && rows.first + l == column) continue;
       bounds[l] = push(lists, rows.first + l, squares[l], column);
+    }
+  }
+}
+
+// What they bring to the lists of columns that are queries, from `list` on.
+FPD_MULTIVERSION void take_in(const ProductLists& lists, std::int64_t list, const Part& rows,
+                              const Part& queries, float* products) {
+  float norms[kPanelRows];
+  std::copy_n(rows.norms, kPanelRows, norms);
+  for (std::int64_t q = 0; q < queries.size; ++q) {
+    float* const squares = products + q * kPanelRows;
+    const float norm = queries.norms[q];
+    float bound = lists.bounds[list + q];
+    std::int32_t near = 0;
+    for (std::int64_t l = 0; l < kPanelRows; ++l) {
+      squares[l] = squared_distance(norms[l], norm, squares[l]);
+      near |= squares[l] <= bound;
+    }
+    if (near == 0) continue;
+    for (std::int64_t l = 0; l < rows.size; ++l) {
+      if (squares[l] <= bound) bound = push(lists, list + q, squares[l], rows.first + l);
     }
   }
 }
@@ -117,16 +139,16 @@ void compare(const ProductLists& lists, const Part& rows, const Part& columns, s
   }
 }
 
-// The same for a panel of its own, and the lists of the columns.
-void compare_panel(const ProductLists& lists, const Part& rows, const Part& columns,
-                   std::int64_t dim) {
+// The same for a panel of its own and queries, whose lists are those from `list` on.
+void compare(const ProductLists& lists, std::int64_t list, const Part& rows, const Part& queries,
+             std::int64_t dim) {
   alignas(64) float products[kProductBlock * kPanelRows];
-  std::fill_n(products, columns.size * kPanelRows, 0.0f);
+  std::fill_n(products, queries.size * kPanelRows, 0.0f);
   for (std::int64_t first = 0; first < dim; first += kPanelDepth) {
-    add_product(products, rows.values + first * kPanelRows, columns.values + first * kProductBlock,
-                kProductBlock, std::min(kPanelDepth, dim - first), columns.size);
+    add_product(products, rows.values + first * kPanelRows, queries.values + first * kProductBlock,
+                kProductBlock, std::min(kPanelDepth, dim - first), queries.size);
   }
-  take_in(lists, rows, columns, Fills::columns, products);
+  take_in(lists, list, rows, queries, products);
 }
 
 }  // namespace
@@ -159,23 +181,31 @@ void nearest_pairs(const NearestPairsArgs& args, int threads) {
 
 void nearest_to_queries(const NearestToQueriesArgs& args, int threads) {
   const ProductTable& queries = args.queries;
+  const std::int64_t dim = queries.dim, together = queries.blocks() > 1 ? kPanelsTogether : 1;
   const auto take = [&](std::int64_t part, std::int64_t begin, std::int64_t end) {
-    const std::unique_ptr<float[]> panel(new float[queries.dim * kPanelRows]);
-    alignas(64) float norms[kPanelRows];
-    for (std::int64_t first = args.first + begin; first < args.first + end; first += kPanelRows) {
-      const std::int64_t size = std::min(kPanelRows, args.first + end - first);
-      pack_panel(args.rows, first, size, panel.get(), kPanelRows, norms);
-      const Part rows{first, size, panel.get(), norms};
+    const std::unique_ptr<float[]> values(new float[together * kPanelRows * dim]);
+    alignas(64) float norms[kPanelsTogether * kPanelRows];
+    Part panels[kPanelsTogether];
+    for (std::int64_t first = args.first + begin; first < args.first + end;) {
+      std::int64_t count = 0;
+      for (; count < together && first < args.first + end; ++count, first += kPanelRows) {
+        const std::int64_t size = std::min(kPanelRows, args.first + end - first);
+        float* const panel = values.get() + count * kPanelRows * dim;
+        panels[count] = {first, size, panel, norms + count * kPanelRows};
+        pack_panel(args.rows, first, size, panel, kPanelRows, norms + count * kPanelRows);
+      }
       for (std::int64_t block = 0; block < queries.blocks(); ++block) {
-        Part columns = Part::block(queries, block);
-        columns.first += part * queries.blocks() * kProductBlock;
-        compare_panel(args.lists, rows, columns, queries.dim);
+        const Part asked = Part::block(queries, block);
+        const std::int64_t list = part * queries.blocks() * kProductBlock + asked.first;
+        for (std::int64_t i = 0; i < count; ++i) {
+          compare(args.lists, list, panels[i], asked, dim);
+        }
       }
     }
   };
-  const std::int64_t rows = args.last - args.first;
-  const std::int64_t panels = rows / (kPanelRows * kPiecesPerWorker * args.parts);
-  const std::int64_t grain = std::max(kRowsAtATime, panels * kPanelRows);
+  const std::int64_t rows = args.last - args.first, least = together * kPanelRows;
+  const std::int64_t pieces = kPiecesPerWorker * args.parts;
+  const std::int64_t grain = least * std::max<std::int64_t>(1, rows / (least * pieces));
   parallel_for_workers(rows, grain, args.parts, threads, take);
 }
 
@@ -191,7 +221,8 @@ void read_lists(const ReadListsArgs& args, int threads) {
         found.insert(found.end(), keys, keys + lists.sizes[list]);
       }
       const auto count = std::min(lists.width, static_cast<std::int64_t>(found.size()));
-      std::partial_sort(found.begin(), found.begin() + count, found.end());
+      std::nth_element(found.begin(), found.begin() + count, found.end());
+      std::sort(found.begin(), found.begin() + count);
       std::int32_t* const indices = args.indices + row * lists.width;
       float* const squares = args.squares + row * lists.width;
       std::fill_n(indices, lists.width, -1);

@@ -10,7 +10,7 @@
 namespace fpd::cpu {
 namespace {
 
-constexpr std::int64_t kMostRows = 64;  // of a piece
+constexpr std::int64_t kMostRows = 64;     // of a piece
 constexpr std::int64_t kValues = 1 << 18;  // of candidates that are about enough for one
 
 template <typename DistanceType>

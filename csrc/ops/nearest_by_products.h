@@ -13,7 +13,7 @@
 namespace fpd {
 
 constexpr std::int64_t kProductBlock = 160;  // rows
-constexpr std::int64_t kRowsAtATime = 256;   // that a worker takes for queries
+constexpr std::int64_t kWorkerRows = 32;     // that are worth another worker for queries
 
 constexpr std::int64_t blocks_of(std::int64_t rows) {
   return (rows + kProductBlock - 1) / kProductBlock;

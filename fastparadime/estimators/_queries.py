@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from fastparadime.estimators._metrics import Space
 from fastparadime.estimators._projection import Projection
 from fastparadime.estimators._rows import is_sparse
 from fastparadime.neighbors import Metric
-from fastparadime.neighbors.exact import near_origin_mean, scale_of
+from fastparadime.neighbors.exact import CANCELLED, near_origin_mean, scale_of
 from fastparadime.types import Array
 
 Found = tuple[torch.Tensor, torch.Tensor]  # indices int32 and distances float32 (m, k)
@@ -21,6 +22,9 @@ Found = tuple[torch.Tensor, torch.Tensor]  # indices int32 and distances float32
 _BLOCK_BYTES = 64 * 2**20  # of distances held at a time
 _SPARE = 8  # candidates beyond k, so that rounding of products cannot drop a true neighbour
 _QUERIES = 4096  # compared at a time where products are not held
+_MANY = 1024  # candidates of a query whose products have lost too many digits
+_ROUNDING = 3e-5  # of its squared norm, by which they may be off
+_FROM_QUERIES = 256  # in all, whose full products take as long as projecting the rows
 _FIRST = 2  # times k candidates whose distances tell which others are worth a look
 _EQUAL = 1e-12  # of the squared norms, below which sparse products say that rows are equal
 _PRODUCT_METRICS = ("euclidean", "sqeuclidean")
@@ -129,41 +133,47 @@ class _ProductSearch:
 
     def __init__(self, rows: Array, metric: str) -> None:
         self.rows, self.metric = torch.from_numpy(rows), metric
-        mean, spread = near_origin_mean(self.rows)
+        self.mean, spread = near_origin_mean(self.rows)
         self.scale = scale_of(spread)
-        self.table = ops.ProductTable(self.rows, mean, self.scale)
-        self.projection = Projection.of(self.rows, mean, self.scale)
+        self.table = ops.ProductTable(self.rows, self.mean, self.scale)
+        self._asked = 0
+
+    @cached_property
+    def projection(self) -> Projection | None:
+        return Projection.of(self.rows, self.mean, self.scale)
 
     def __call__(self, block: Array, k: int) -> Found:
         queries = torch.from_numpy(np.ascontiguousarray(block))
-        projection = self.projection
+        self._asked += len(queries)
+        projection = self.projection if self._asked >= _FROM_QUERIES else None
         if projection is None:
             return self._by_products(queries, k)
         found = torch.empty((len(queries), k), dtype=torch.int32), torch.empty((len(queries), k))
-        found[1].fill_(torch.inf)
-        left = torch.arange(len(queries))
+        left, within = torch.arange(len(queries)), None
         for count in projection.counts(k):
-            known = found[1][left, -1]
-            nearest, proven = self._by_bounds(projection, queries[left], k, count, known)
-            for part, better in zip(found, nearest, strict=True):
-                part[left] = better
-            left = left[~proven]
+            nearest, proven = self._by_bounds(projection, queries[left], k, count, within)
+            _put(found, left, nearest)
+            left, within = left[~proven], self._squares(nearest[1][~proven, -1])
             if not len(left):
                 return found
-        for part, better in zip(found, self._by_products(queries[left], k), strict=True):
-            part[left] = better
+        _put(found, left, self._by_products(queries[left], k))
         return found
 
     def _by_bounds(
-        self, projection: Projection, queries: torch.Tensor, k: int, count: int, known: torch.Tensor
+        self,
+        projection: Projection,
+        queries: torch.Tensor,
+        k: int,
+        count: int,
+        within: torch.Tensor | None,
     ) -> tuple[Found, torch.Tensor]:
         """The nearest of `count` candidates, and whether they are known to be the nearest of all.
 
-        `known` are distances (m,) that k rows are known to have at most.
+        `within` are squares (m,), not below those of the k nearest rows, where some are known.
         """
-        candidates, bounds = projection.candidates(queries, count, self._squares(known))
+        candidates, bounds = projection.candidates(queries, count, within)
         some = ops.rerank(self.rows, candidates[:, : _FIRST * k], k, self.metric, queries=queries)
-        candidates[bounds > self._squares(some[1][:, -1:])] = -1
+        candidates.masked_fill_(bounds > self._squares(some[1][:, -1:]), -1)
         found = ops.rerank(self.rows, candidates, k, self.metric, queries=queries)
         return found, self._squares(found[1][:, -1]) < bounds[:, -1]
 
@@ -174,7 +184,33 @@ class _ProductSearch:
 
     def _by_products(self, queries: torch.Tensor, k: int) -> Found:
         candidates, _ = self.table.nearest_to(queries, min(len(self.rows), k + _SPARE))
-        return ops.rerank(self.rows, candidates, k, self.metric, queries=queries)
+        found = ops.rerank(self.rows, candidates, k, self.metric, queries=queries)
+        reach = self._squares(found[1][:, -1])
+        norms = ((queries - self.mean) * self.scale).square().sum(dim=1)
+        # Where k rows are equal to a query, none is nearer.
+        doubtful = ((reach > 0) & (reach < CANCELLED * norms)).nonzero().flatten()
+        if len(doubtful):
+            within = (reach + _ROUNDING * (norms + reach))[doubtful]
+            _put(found, doubtful, self._by_differences(queries[doubtful], k, within))
+        return found
+
+    def _by_differences(self, queries: torch.Tensor, k: int, within: torch.Tensor) -> Found:
+        """The nearest of all rows within squares (m,) by products, or of all rows if they are many."""
+        candidates, squares = self.table.nearest_to(
+            queries, min(_MANY, len(self.rows)), within=within
+        )
+        found = ops.rerank(self.rows, candidates, k, self.metric, queries=queries)
+        left = squares[:, -1].isfinite().nonzero().flatten()
+        for part in left.split(max(1, _BLOCK_BYTES // (4 * len(self.rows)))):
+            some = queries[part]
+            scores = torch.cdist(some, self.rows, compute_mode="donot_use_mm_for_euclid_dist")
+            _put(found, part, _reranked(self.rows, some, scores, k, self.metric, 2.0))
+        return found
+
+
+def _put(found: Found, at: torch.Tensor, better: Found) -> None:
+    for part, piece in zip(found, better, strict=True):
+        part[at] = piece
 
 
 def _reranked(

@@ -118,7 +118,7 @@ class ProductTable:
             raise ValueError(f"queries must have {self._dim} columns as X, not {rows.shape[1]}")
         width = check_integer(width, "width", minimum=1)
         most = torch.full((len(rows),), math.inf) if within is None else _within(within, len(rows))
-        parts = max(1, min(torch.get_num_threads(), self._n // _core.kRowsAtATime))
+        parts = max(1, min(torch.get_num_threads(), self._n // _core.kWorkerRows))
         step = max(1, int(_LIST_BYTES / (parts * _bytes(width))))
         pieces = zip(rows.split(step), most.split(step), strict=True)
         found = [self._nearest_to(*piece, width, parts) for piece in pieces]
