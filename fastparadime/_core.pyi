@@ -7,6 +7,7 @@ kHeadsPerPartial: int  # noqa: N816
 kListUnit: int  # noqa: N816
 kListMost: int  # noqa: N816
 kMlpBlock: int  # noqa: N816
+kMostHiddenLayers: int  # noqa: N816
 kProductBlock: int  # noqa: N816
 kWorkerRows: int  # noqa: N816
 
@@ -169,13 +170,7 @@ def nearest_to_queries(
     /,
 ) -> None: ...
 def read_lists(
-    indices: int,
-    squares: int,
-    lists: ProductLists,
-    parts: int,
-    rows: int,
-    target: Target,
-    /,
+    indices: int, squares: int, lists: ProductLists, parts: int, rows: int, target: Target, /
 ) -> None: ...
 
 class SparseRows:
@@ -387,3 +382,16 @@ def adam(
     threads: int,
     /,
 ) -> None: ...
+
+class HiddenLayers:
+    def __init__(self, layers: list[tuple[int, int, int, int]], activation: int) -> None: ...
+    def partials_size(self, rows: int, /) -> int: ...
+
+def hidden_layers_fit(widest: int, target: Target, /) -> bool: ...
+def hidden_forward(
+    network: HiddenLayers, out: int, sums: int, input: int, rows: int, target: Target, /
+) -> None: ...
+def hidden_backward(
+    network: HiddenLayers, input_grad: int, gradients: int, partials: int, out_grad: int, input: int,
+    sums: int, rows: int, target: Target, /,
+) -> None: ...  # fmt: skip

@@ -10,8 +10,8 @@
 namespace fpd::cpu {
 namespace {
 
-constexpr std::int64_t kMostRows = 64;     // of a piece
-constexpr std::int64_t kValues = 1 << 18;  // of candidates that are about enough for one
+constexpr std::int64_t kMostRowsPerPiece = 64;
+constexpr std::int64_t kCoordinatesPerPiece = 1 << 18;  // compared
 
 template <typename DistanceType>
 FPD_HD float row_distance(const DistanceType& distance, const float* x, const float* y,
@@ -46,7 +46,8 @@ FPD_MULTIVERSION void row_distances(const RerankArgs& args, std::int64_t row, fl
 
 void rerank(const RerankArgs& args, int threads) {
   const std::int64_t each = std::max<std::int64_t>(1, args.count * args.dim);
-  const std::int64_t grain = std::clamp<std::int64_t>(kValues / each, 1, kMostRows);
+  const std::int64_t grain =
+      std::clamp<std::int64_t>(kCoordinatesPerPiece / each, 1, kMostRowsPerPiece);
   parallel_for(args.rows, grain, threads, [&](std::int64_t begin, std::int64_t end) {
     std::vector<float> distances(args.count);
     std::vector<Candidate> found;

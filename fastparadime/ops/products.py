@@ -8,9 +8,9 @@ from functools import cached_property
 import torch
 
 from fastparadime import _core
-from fastparadime.ops._checks import MAX_POINTS, as_floats, target_of
+from fastparadime.ops._checks import MAX_POINTS, as_floats, as_positive, target_of
 from fastparadime.types import TensorLike
-from fastparadime.utils.validate import check_integer, check_positive
+from fastparadime.utils.validate import check_integer
 
 _LEAST_ROOM, _MOST_ROOM = 32, 1024  # of a list beyond its width: as much again, within these
 _PRODUCTS = 3e10  # multiply-adds between two looks for Ctrl-C, well below a second
@@ -52,7 +52,7 @@ class ProductTable:
         self._mean = torch.zeros(self._dim) if mean is None else as_floats(mean, "mean", 1)
         if self._mean.shape != (self._dim,):
             raise ValueError(f"mean must have shape ({self._dim},), not {tuple(self._mean.shape)}")
-        self._scale = check_positive(scale, "scale")
+        self._scale = as_positive(scale, "scale")
 
     @property
     def norms(self) -> torch.Tensor:
