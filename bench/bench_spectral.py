@@ -9,20 +9,12 @@ import statistics
 
 import numpy as np
 import torch
-from bench_nn_descent import mixture
+from bench_nn_descent import load
 from timing import keep, seconds_of
 
 from fastparadime import neighbors, ops, spectral
 
 K = 15
-
-
-def load(arguments):
-    if arguments.mnist is None:
-        return mixture(arguments.rows)
-    with np.load(arguments.mnist) as stored:
-        images = stored["images"]
-    return images.reshape(len(images), -1).astype(np.float32) / 255
 
 
 def arpack(edges):

@@ -9,6 +9,7 @@ kListMost: int  # noqa: N816
 kMlpBlock: int  # noqa: N816
 kMostHiddenLayers: int  # noqa: N816
 kProductBlock: int  # noqa: N816
+kWorkerRows: int  # noqa: N816
 
 class Target:
     def __init__(self, device: str, threads: int, stream: int = ...) -> None: ...
@@ -146,9 +147,10 @@ class ProductLists:
 class ProductTable:
     def __init__(self, values: int, norms: int, n: int, dim: int) -> None: ...
 
-def pack_rows(
-    table: ProductTable, rows: int, mean: int, scale: float, target: Target, /
-) -> None: ...
+class PlainRows:
+    def __init__(self, values: int, mean: int, scale: float, dim: int) -> None: ...
+
+def pack_rows(table: ProductTable, rows: PlainRows, target: Target, /) -> None: ...
 def nearest_pairs(
     lists: ProductLists,
     table: ProductTable,
@@ -160,19 +162,15 @@ def nearest_pairs(
 def nearest_to_queries(
     lists: ProductLists,
     queries: ProductTable,
-    table: ProductTable,
+    rows: PlainRows,
+    first: int,
+    last: int,
     parts: int,
     target: Target,
     /,
 ) -> None: ...
 def read_lists(
-    indices: int,
-    squares: int,
-    lists: ProductLists,
-    parts: int,
-    rows: int,
-    target: Target,
-    /,
+    indices: int, squares: int, lists: ProductLists, parts: int, rows: int, target: Target, /
 ) -> None: ...
 
 class SparseRows:

@@ -7,7 +7,8 @@ import pytest
 import torch
 from scipy.spatial.distance import cdist
 
-from fastparadime.estimators import _projection
+from fastparadime import ops
+from fastparadime.estimators import _projection, _queries
 from fastparadime.estimators._metrics import Space
 from fastparadime.estimators._queries import QueryIndex, _ProductSearch
 
@@ -33,6 +34,7 @@ def check(found: tuple[torch.Tensor, torch.Tensor], D: np.ndarray, k: int = K) -
 @pytest.fixture
 def projected(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Searches of few rows go by bounds; the numbers of queries that each attempt looked at."""
+    monkeypatch.setattr(_queries, "_FROM_QUERIES", 1)
     monkeypatch.setattr(_projection, "_FROM_POINTS", 500)
     monkeypatch.setattr(_projection, "_FROM_COLUMNS", 200)
     monkeypatch.setattr(_projection, "_CANDIDATES", 1)
@@ -87,9 +89,53 @@ def test_data_of_any_size() -> None:
         torch.testing.assert_close(distances / size, near[1], rtol=1e-6, atol=0)
 
 
-def test_rows_in_several_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rows_are_projected_for_many_queries_alone(
+    monkeypatch: pytest.MonkeyPatch, projected: list[int]
+) -> None:
+    monkeypatch.setattr(_queries, "_FROM_QUERIES", 25)
+    index, queries = QueryIndex(images(900, 0), Space("euclidean")), images(20, 1)
+    first = index.nearest(queries, K)
+    assert projected == []
+    again = index.nearest(queries, K)  # 40 in all
+    assert projected[0] == 20
+    assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
+
+
+@pytest.mark.parametrize("spread", [1.0, 0.1, 1e-3])
+@pytest.mark.parametrize("many", [5, 1024])  # so that there are more, or fewer
+def test_close_rows_far_from_the_mean(
+    spread: float, many: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Products have lost the digits that tell which row of a cluster is nearest."""
+    monkeypatch.setattr(_queries, "_MANY", many)
+    rng = np.random.default_rng(1)
+    centres = 100 * rng.normal(size=(5, 20))
+    X, queries = (
+        (centres[rng.integers(0, 5, n)] + spread * rng.normal(size=(n, 20))).astype(np.float32)
+        for n in (2000, 40)
+    )
+    index = QueryIndex(X, Space("euclidean"))
+    found = index.nearest(queries, K)
+    check(found, cdist(queries.astype(float), X.astype(float)))
+    alone = index.nearest(queries[7:8], K)
+    assert all(torch.equal(a[7:8], b) for a, b in zip(found, alone, strict=True))
+
+
+@pytest.mark.usefixtures("projected")
+@pytest.mark.parametrize("first", [1, 1000])  # without and with bounds
+def test_ties_go_to_the_smaller_index(first: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_queries, "_FROM_QUERIES", first)
+    X = np.repeat(images(150, 0), 6, axis=0)
+    queries = np.concatenate([X[::90], images(5, 1)])
+    indices, distances = QueryIndex(X, Space("euclidean")).nearest(queries, K)
+    every = torch.arange(len(X)).expand(len(queries), -1)
+    wanted = ops.rerank(X, every, K, queries=queries)
+    assert torch.equal(indices, wanted[0])
+    assert torch.equal(distances, wanted[1])
+
+
+def test_queries_in_several_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     X, queries = images(400, 0), images(30, 1)
-    monkeypatch.setattr("fastparadime.estimators._queries._BLOCK_BYTES", 4 * 300 * 90)
-    monkeypatch.setattr("fastparadime.estimators._queries._QUERIES", 8)
+    monkeypatch.setattr(_queries, "_QUERIES", 8)
     check(QueryIndex(X, Space("euclidean")).nearest(queries, 95), cdist(queries, X), 95)
     assert QueryIndex(X, Space("euclidean")).nearest(queries[:0], 5)[0].shape == (0, 5)

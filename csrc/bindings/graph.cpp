@@ -146,12 +146,17 @@ void bind_products(py::module_& m) {
              return ProductTable{at<float>(values), at<float>(norms), n, dim};
            }),
            "values"_a, "norms"_a, "n"_a, "dim"_a);
+  py::class_<PlainRows>(m, "PlainRows")
+      .def(py::init([](Address values, Address mean, float scale, Index dim) {
+             return PlainRows{at<float>(values), at<float>(mean), scale, dim};
+           }),
+           "values"_a, "mean"_a, "scale"_a, "dim"_a);
   m.def(
       "pack_rows",
-      [](const ProductTable& table, Address rows, Address mean, float scale, const Target& target) {
-        pack_rows({table, at<float>(rows), at<float>(mean), scale}, target);
+      [](const ProductTable& table, const PlainRows& rows, const Target& target) {
+        pack_rows({table, rows}, target);
       },
-      NoGil(), "Rows of a table as products take them.");
+      NoGil(), "Rows as products take them.");
   m.def(
       "nearest_pairs",
       [](const ProductLists& lists, const ProductTable& table, Index first_round, Index last_round,
@@ -159,10 +164,11 @@ void bind_products(py::module_& m) {
       NoGil(), "Rows of a table join the lists of its rows, a few rounds of blocks.");
   m.def(
       "nearest_to_queries",
-      [](const ProductLists& lists, const ProductTable& queries, const ProductTable& table,
-         Index parts,
-         const Target& target) { nearest_to_queries({lists, queries, table, parts}, target); },
-      NoGil(), "Rows of a table join the lists of queries.");
+      [](const ProductLists& lists, const ProductTable& queries, const PlainRows& rows, Index first,
+         Index last, Index parts, const Target& target) {
+        nearest_to_queries({lists, queries, rows, first, last, parts}, target);
+      },
+      NoGil(), "Some rows join the lists of queries.");
   m.def(
       "read_lists",
       [](Address indices, Address squares, const ProductLists& lists, Index parts, Index rows,

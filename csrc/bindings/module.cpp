@@ -27,6 +27,7 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
   m.attr("kMlpBlock") = kMlpBlock;
   m.attr("kMostHiddenLayers") = kMostHiddenLayers;
   m.attr("kProductBlock") = kProductBlock;
+  m.attr("kWorkerRows") = kWorkerRows;
   bind_graph(m);
   bind_algebra(m);
   bind_products(m);

@@ -63,6 +63,27 @@ void transpose(float* to, std::int64_t to_stride, const Rows& from, std::int64_t
   }
 }
 
+template <int lanes>
+void center(float* values, std::int64_t stride, float* norms, const float* mean, float scale,
+            std::int64_t columns, const float* ahead) {
+  constexpr int vectors = kPanelRows / lanes;
+  using Floats = typename Simd<lanes>::Floats;
+  Floats sums[vectors] = {};
+  for (std::int64_t c = 0; c < columns; ++c) {
+    for (int l = 0; l < kPanelRows; l += kLanes) prefetch_far(ahead + c * kPanelRows + l);
+#pragma GCC unroll 16
+    for (int v = 0; v < vectors; ++v) {
+      Floats row;
+      load(row, values + c * stride + v * lanes);
+      row = (row - mean[c]) * scale;
+      sums[v] += row * row;
+      store(values + c * stride + v * lanes, row);
+    }
+  }
+#pragma GCC unroll 16
+  for (int v = 0; v < vectors; ++v) store(norms + v * lanes, sums[v]);
+}
+
 // The sums of 2 lanes rows and some columns: as many as fit the registers. Loops over them are
 // unrolled, else the tile goes through memory.
 template <int lanes, int columns>

@@ -38,6 +38,19 @@ void transpose(float* to, std::int64_t to_stride, const Rows& from, std::int64_t
   baseline::transpose<4>(to, to_stride, from, rows, columns);
 }
 
+void center(float* values, std::int64_t stride, float* norms, const float* mean, float scale,
+            std::int64_t columns, const float* ahead) {
+#if FPD_MULTIVERSIONED
+  if (__builtin_cpu_supports("x86-64-v4")) {
+    return avx512::center<16>(values, stride, norms, mean, scale, columns, ahead);
+  }
+  if (__builtin_cpu_supports("x86-64-v3")) {
+    return avx2::center<8>(values, stride, norms, mean, scale, columns, ahead);
+  }
+#endif
+  baseline::center<4>(values, stride, norms, mean, scale, columns, ahead);
+}
+
 void add_product(float* sums, const float* panel, const float* matrix, std::int64_t stride,
                  std::int64_t depth, std::int64_t columns) {
 #if FPD_MULTIVERSIONED

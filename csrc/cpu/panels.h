@@ -30,6 +30,12 @@ struct Rows {
 void transpose(float* to, std::int64_t to_stride, const Rows& from, std::int64_t rows,
                std::int64_t columns);
 
+// values[c][r] = (values[c][r] - mean[c]) * scale for the kPanelRows r of each of `columns`, which
+// lie `stride` apart; norms[r] are the sums of their squares. As many values from `ahead` on are
+// asked for meanwhile, wherever they lie.
+void center(float* values, std::int64_t stride, float* norms, const float* mean, float scale,
+            std::int64_t columns, const float* ahead);
+
 // sums[c][r] += sum over d < depth of panel[d][r] * matrix[d * stride + c], for the kPanelRows r of
 // `sums` and `panel` and c < columns.
 void add_product(float* sums, const float* panel, const float* matrix, std::int64_t stride,

@@ -49,4 +49,17 @@ void parallel_for(std::int64_t n, std::int64_t grain, int threads, const Body& b
   if (job.error) std::rethrow_exception(job.error);
 }
 
+// The same for bodies that keep what they find: body(worker, begin, end) with a worker below
+// `workers`, whose pieces come one after the other.
+template <typename Body>
+void parallel_for_workers(std::int64_t n, std::int64_t grain, std::int64_t workers, int threads,
+                          const Body& body) {
+  std::atomic<std::int64_t> next{0};
+  parallel_for(workers, 1, threads, [&](std::int64_t worker, std::int64_t) {
+    for (std::int64_t begin = next.fetch_add(grain); begin < n; begin = next.fetch_add(grain)) {
+      body(worker, begin, std::min(n, begin + grain));
+    }
+  });
+}
+
 }  // namespace fpd::cpu

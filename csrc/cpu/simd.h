@@ -51,6 +51,15 @@ inline void prefetch(const void* address) {
 #endif
 }
 
+// Asks for a line that is read much later: more of them may be under way to the second cache.
+inline void prefetch_far(const void* address) {
+#if defined(__GNUC__)
+  __builtin_prefetch(address, 0, 2);
+#else
+  static_cast<void>(address);
+#endif
+}
+
 // Adds the upper half of 2 width values to the lower, and so on down to one. Unrolled by its types:
 // loops of changing width go through memory.
 template <std::int64_t width>

@@ -2,7 +2,8 @@
 // from norms and products. Blocks of rows are compared with blocks; of two rows of the table the
 // product is taken once, for the lists of both. In a round no block is in two pairs, so that a list
 // has one writer, and a list is the smallest of what it was shown whatever the order: the result
-// does not depend on the number of threads.
+// does not depend on the number of threads. For queries a row is read once, so it is not laid out
+// beforehand.
 #pragma once
 
 #include <cstdint>
@@ -12,6 +13,11 @@
 namespace fpd {
 
 constexpr std::int64_t kProductBlock = 160;  // rows
+constexpr std::int64_t kWorkerRows = 32;     // that are worth another worker for queries
+
+constexpr std::int64_t blocks_of(std::int64_t rows) {
+  return (rows + kProductBlock - 1) / kProductBlock;
+}
 
 // Rows of which the columns of kProductBlock lie side by side, filled up with zeros.
 struct ProductTable {
@@ -20,15 +26,21 @@ struct ProductTable {
   std::int64_t n;
   std::int64_t dim;
 
-  std::int64_t blocks() const { return (n + kProductBlock - 1) / kProductBlock; }
+  std::int64_t blocks() const { return blocks_of(n); }
   float* block(std::int64_t i) const { return values + i * dim * kProductBlock; }
 };
 
-struct PackRowsArgs {
-  ProductTable table;  // out: (row - mean) * scale
-  const float* rows;   // (n, dim)
-  const float* mean;   // (dim,)
+// Rows where they lie, each taken as (row - mean) * scale.
+struct PlainRows {
+  const float* values;  // (n, dim)
+  const float* mean;    // (dim,)
   float scale;
+  std::int64_t dim;
+};
+
+struct PackRowsArgs {
+  ProductTable table;  // out
+  PlainRows rows;
 };
 
 // Lists with room for more than they keep, unsorted.
@@ -67,18 +79,20 @@ struct BlockPairs {
   bool holds(const Pair& pair) const { return pair.first < blocks && pair.second < blocks; }
 };
 
-// A part of the table's blocks has lists of its own of all queries.
+// Rows are packed a few at a time, and what one of `parts` workers packs joins its own lists.
 struct NearestToQueriesArgs {
-  ProductLists lists;  // (parts, queries)
+  ProductLists lists;  // (parts, blocks * kProductBlock) of queries
   ProductTable queries;
-  ProductTable table;
+  PlainRows rows;
+  std::int64_t first;
+  std::int64_t last;  // one past the last
   std::int64_t parts;
 };
 
 struct ReadListsArgs {
   std::int32_t* indices;  // (rows, width) out, ascending by (square, index), -1 where empty
   float* squares;         // (rows, width) out, infinite where empty
-  ProductLists lists;     // (parts, rows)
+  ProductLists lists;     // (parts, blocks * kProductBlock) of rows
   std::int64_t parts;
   std::int64_t rows;
 };

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
@@ -15,7 +15,7 @@ from fastparadime.estimators._projection import Projection
 from fastparadime.estimators._rows import is_sparse
 from fastparadime.neighbors import Metric
 from fastparadime.neighbors.blocks import PAIRED
-from fastparadime.neighbors.exact import near_origin_mean, scale_of
+from fastparadime.neighbors.exact import CANCELLED, near_origin_mean, scale_of
 from fastparadime.neighbors.sparse import unit_rows as unit_sparse_rows
 from fastparadime.neighbors.table import (
     SCALED_METRICS,
@@ -28,9 +28,13 @@ from fastparadime.types import Array
 
 Found = tuple[torch.Tensor, torch.Tensor]  # indices int32 and distances float32 (m, k)
 
-_BLOCK_BYTES = 64 * 2**20  # of distances held at a time, or of rows laid out for products
+_BLOCK_BYTES = 64 * 2**20  # of distances held at a time
 _SPARE = 8  # candidates beyond k, so that rounding of products cannot drop a true neighbour
 _QUERIES = 4096  # compared at a time where products are not held
+_MANY = 1024  # candidates of a query whose products have lost too many digits
+_ROUNDING = 3e-5  # of its squared norm, by which they may be off
+_FROM_QUERIES = 256  # in all, whose full products take as long as projecting the rows
+_FIRST = 2  # times k candidates whose distances tell which others are worth a look
 _EQUAL = 1e-12  # of the squared norms, below which sparse products say that rows are equal
 _PRODUCT_METRICS = ("euclidean", "sqeuclidean")
 
@@ -142,54 +146,83 @@ class _ProductSearch:
         self.rows, self.metric = torch.from_numpy(rows), metric
         self.mean, spread = near_origin_mean(self.rows)
         self.scale = scale_of(spread)
-        self.projection = Projection.of(self.rows, self.mean, self.scale)
+        self.table = ops.ProductTable(self.rows, self.mean, self.scale)
+        self._asked = 0
+
+    @cached_property
+    def projection(self) -> Projection | None:
+        return Projection.of(self.rows, self.mean, self.scale)
 
     def __call__(self, block: Array, k: int) -> Found:
         queries = torch.from_numpy(np.ascontiguousarray(block))
-        projection = self.projection
+        self._asked += len(queries)
+        projection = self.projection if self._asked >= _FROM_QUERIES else None
         if projection is None:
             return self._by_products(queries, k)
         found = torch.empty((len(queries), k), dtype=torch.int32), torch.empty((len(queries), k))
-        left = torch.arange(len(queries))
+        left, within = torch.arange(len(queries)), None
         for count in projection.counts(k):
-            nearest, proven = self._by_bounds(projection, queries[left], k, count)
-            for part, better in zip(found, nearest, strict=True):
-                part[left] = better
-            left = left[~proven]
+            nearest, proven = self._by_bounds(projection, queries[left], k, count, within)
+            _put(found, left, nearest)
+            left, within = left[~proven], self._squares(nearest[1][~proven, -1])
             if not len(left):
                 return found
-        for part, better in zip(found, self._by_products(queries[left], k), strict=True):
-            part[left] = better
+        _put(found, left, self._by_products(queries[left], k))
         return found
 
     def _by_bounds(
-        self, projection: Projection, queries: torch.Tensor, k: int, count: int
+        self,
+        projection: Projection,
+        queries: torch.Tensor,
+        k: int,
+        count: int,
+        within: torch.Tensor | None,
     ) -> tuple[Found, torch.Tensor]:
-        candidates, bounds = projection.candidates(queries, count)
+        """The nearest of `count` candidates, and whether they are known to be the nearest of all.
+
+        `within` are squares (m,), not below those of the k nearest rows, where some are known.
+        """
+        candidates, bounds = projection.candidates(queries, count, within)
+        some = ops.rerank(self.rows, candidates[:, : _FIRST * k], k, self.metric, queries=queries)
+        candidates.masked_fill_(bounds > self._squares(some[1][:, -1:]), -1)
         found = ops.rerank(self.rows, candidates, k, self.metric, queries=queries)
-        reach = found[1][:, -1] if self.metric == "sqeuclidean" else found[1][:, -1].square()
-        return found, reach * self.scale**2 < bounds
+        return found, self._squares(found[1][:, -1]) < bounds[:, -1]
+
+    def _squares(self, distances: torch.Tensor) -> torch.Tensor:
+        """Of scaled rows."""
+        squared = self.metric == "sqeuclidean"
+        return distances * self.scale**2 if squared else (distances * self.scale).square()
 
     def _by_products(self, queries: torch.Tensor, k: int) -> Found:
-        found = []
-        for start, table in self._tables():
-            indices, _ = table.nearest_to(queries, min(len(table.norms), k + _SPARE))
-            found.append(indices + start)
-        candidates = torch.cat(found, dim=1)
-        return ops.rerank(self.rows, candidates, k, self.metric, queries=queries)
+        candidates, _ = self.table.nearest_to(queries, min(len(self.rows), k + _SPARE))
+        found = ops.rerank(self.rows, candidates, k, self.metric, queries=queries)
+        reach = self._squares(found[1][:, -1])
+        norms = ((queries - self.mean) * self.scale).square().sum(dim=1)
+        # Where k rows are equal to a query, none is nearer.
+        doubtful = ((reach > 0) & (reach < CANCELLED * norms)).nonzero().flatten()
+        if len(doubtful):
+            within = (reach + _ROUNDING * (norms + reach))[doubtful]
+            _put(found, doubtful, self._by_differences(queries[doubtful], k, within))
+        return found
 
-    def _tables(self) -> Iterator[tuple[int, ops.ProductTable]]:
-        """All rows, laid out for products, with the number of the first of each table."""
-        step = max(1, _BLOCK_BYTES // (4 * self.rows.shape[1]))
-        if len(self.rows) <= step:
-            yield 0, self._only_table
-            return
-        for start in range(0, len(self.rows), step):
-            yield start, ops.ProductTable(self.rows[start : start + step], self.mean, self.scale)
+    def _by_differences(self, queries: torch.Tensor, k: int, within: torch.Tensor) -> Found:
+        """The nearest of all rows within squares (m,) by products, or of all rows if they are many."""
+        candidates, squares = self.table.nearest_to(
+            queries, min(_MANY, len(self.rows)), within=within
+        )
+        found = ops.rerank(self.rows, candidates, k, self.metric, queries=queries)
+        left = squares[:, -1].isfinite().nonzero().flatten()
+        for part in left.split(max(1, _BLOCK_BYTES // (4 * len(self.rows)))):
+            some = queries[part]
+            scores = torch.cdist(some, self.rows, compute_mode="donot_use_mm_for_euclid_dist")
+            nearest = scores.topk(min(len(self.rows), k + _SPARE), dim=1, largest=False).indices
+            _put(found, part, ops.rerank(self.rows, nearest, k, self.metric, queries=some))
+        return found
 
-    @cached_property
-    def _only_table(self) -> ops.ProductTable:
-        return ops.ProductTable(self.rows, self.mean, self.scale)
+
+def _put(found: Found, at: torch.Tensor, better: Found) -> None:
+    for part, piece in zip(found, better, strict=True):
+        part[at] = piece
 
 
 class _SparseSearch:

@@ -24,7 +24,7 @@ _BLOCK_BYTES = 64 * 2**20  # of distances held at a time
 _ROWS = 8192  # compared with some queries at a time
 _PIECE = 512  # of these queries
 _COORDINATES = 2e8  # of pairs compared between two looks for Ctrl-C
-_CANCELLED = 1e-4  # of the largest squared norm, below which products lose a squared distance
+CANCELLED = 1e-4  # of the largest squared norm, below which products lose a squared distance
 
 
 @functools.cache
@@ -79,7 +79,7 @@ def product_knn(X: torch.Tensor, k: int, metric: str) -> NeighborGraph:
     indices, distances = ops.rerank(X, candidates, k)
     reach = (distances[:, -1].double() * scale).square()
     # Where k rows are equal to a point, none is nearer.
-    doubtful = ((reach > 0) & (reach < _CANCELLED * table.norms)).nonzero().flatten()
+    doubtful = ((reach > 0) & (reach < CANCELLED * table.norms)).nonzero().flatten()
     if len(doubtful):
         indices[doubtful], distances[doubtful] = differing_rows(X, doubtful, k)
     if metric == "sqeuclidean":
@@ -221,7 +221,7 @@ def exact_rows(X: torch.Tensor, rows: torch.Tensor, k: int) -> torch.Tensor:
             last = min(len(rows), first + _PIECE)
             found.take(first, *tile.nearest(first, last, k))
     distances = found.distances
-    doubtful = (distances[:, -1].square() < _CANCELLED * largest).nonzero().flatten()
+    doubtful = (distances[:, -1].square() < CANCELLED * largest).nonzero().flatten()
     if len(doubtful):
         distances[doubtful] = differing_rows(X, rows[doubtful], k)[1]
     return distances

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Iterator
 
 import torch
@@ -21,7 +22,7 @@ from fastparadime.ops._checks import (
 from fastparadime.ops.density import DensityTerm
 from fastparadime.ops.graph import Edges
 from fastparadime.types import TensorLike
-from fastparadime.utils.convert import mean_of
+from fastparadime.utils.convert import mean_of, value_range
 from fastparadime.utils.validate import check_integer
 
 # Edges sampled by a point, on average, in one synchronous step: few where the points are, and more
@@ -206,11 +207,11 @@ def _checked_density(
 
 def _finite(value: TensorLike, name: str) -> torch.Tensor:
     tensor = as_floats(value, name, 2)
-    bad = (~torch.isfinite(tensor)).any(dim=1).nonzero()
-    if len(bad):
-        raise ValueError(f"{name} must be finite, but row {int(bad[0])} is not")
     if tensor.shape[1] == 0:
         raise ValueError(f"{name} must have at least 1 column, not shape {tuple(tensor.shape)}")
+    if tensor.numel() and not all(map(math.isfinite, value_range(tensor))):
+        bad = (~torch.isfinite(tensor)).any(dim=1).nonzero()
+        raise ValueError(f"{name} must be finite, but row {int(bad[0])} is not")
     return tensor
 
 

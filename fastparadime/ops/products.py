@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import cached_property
 
 import torch
 
@@ -12,7 +13,6 @@ from fastparadime.types import TensorLike
 from fastparadime.utils.validate import check_integer
 
 _LEAST_ROOM, _MOST_ROOM = 32, 1024  # of a list beyond its width: as much again, within these
-_JOBS_A_THREAD = 6  # of the work on queries
 _PRODUCTS = 3e10  # multiply-adds between two looks for Ctrl-C, well below a second
 _LIST_BYTES = 64 * 2**20  # of queries at a time
 
@@ -20,7 +20,7 @@ Found = tuple[torch.Tensor, torch.Tensor]
 
 
 class ProductTable:
-    """Rows laid out for products with each other and with queries.
+    """Rows for products with each other and with queries.
 
     Squared distances are |x|^2 + |y|^2 - 2 <x, y> in float32, so digits of close rows far from
     `mean` are lost: `fastparadime.ops.rerank` gives the true ones.
@@ -28,7 +28,8 @@ class ProductTable:
     Parameters
     ----------
     X : (n, d) array or tensor
-        Finite numbers, on the CPU. As much memory is taken beside it.
+        Finite numbers, on the CPU. It is not copied for queries; what compares its rows with each
+        other takes as much memory beside it.
     mean : (d,) array or tensor, optional
         What is subtracted from all rows, zeros by default.
     scale : float
@@ -46,14 +47,23 @@ class ProductTable:
     """
 
     def __init__(self, X: TensorLike, mean: TensorLike | None = None, scale: float = 1.0) -> None:
-        rows = _rows(X, "X")
-        self._n, self._dim = rows.shape
+        self._rows = _rows(X, "X")
+        self._n, self._dim = self._rows.shape
         self._mean = torch.zeros(self._dim) if mean is None else as_floats(mean, "mean", 1)
         if self._mean.shape != (self._dim,):
             raise ValueError(f"mean must have shape ({self._dim},), not {tuple(self._mean.shape)}")
         self._scale = as_positive(scale, "scale")
-        self._packed = _Packed(rows, self._mean, self._scale)
-        self.norms = self._packed.norms[: self._n]
+
+    @property
+    def norms(self) -> torch.Tensor:
+        return self._packed.norms[: self._n]
+
+    @cached_property
+    def _packed(self) -> _Packed:
+        return _Packed(self._rows, self._plain(self._rows))
+
+    def _plain(self, rows: torch.Tensor) -> _core.PlainRows:
+        return _core.PlainRows(rows.data_ptr(), self._mean.data_ptr(), self._scale, self._dim)
 
     def nearest(self, width: int) -> Found:
         """The `width` nearest other rows of each row, nearest first.
@@ -69,7 +79,8 @@ class ProductTable:
             Ascending by (square, index), of scaled rows; -1 and infinity where rows run out. The
             same bits for any number of threads.
         """
-        lists = _Lists(self._n, check_integer(width, "width", minimum=1))
+        width = check_integer(width, "width", minimum=1)
+        lists = _Lists(torch.full((self._n,), math.inf), width)
         blocks = _blocks(self._n)
         rounds = blocks + blocks % 2
         each = self._n * self._dim * _core.kProductBlock / 2
@@ -79,7 +90,9 @@ class ProductTable:
             _core.nearest_pairs(lists.core, self._packed.core, first, last, target_of(lists.sizes))
         return lists.read()
 
-    def nearest_to(self, queries: TensorLike, width: int) -> Found:
+    def nearest_to(
+        self, queries: TensorLike, width: int, *, within: TensorLike | None = None
+    ) -> Found:
         """The `width` nearest rows to each query, nearest first.
 
         Parameters
@@ -87,6 +100,8 @@ class ProductTable:
         queries : (m, d) array or tensor
         width : int
             At least 1.
+        within : (m,) array or tensor, optional
+            The largest squares of rows that are wanted; the fewer there are, the faster.
 
         Returns
         -------
@@ -96,26 +111,31 @@ class ProductTable:
         Raises
         ------
         TypeError, ValueError
-            For queries that are not as described.
+            For queries or `within` that are not as described.
         """
         rows = _rows(queries, "queries")
         if rows.shape[1] != self._dim:
             raise ValueError(f"queries must have {self._dim} columns as X, not {rows.shape[1]}")
         width = check_integer(width, "width", minimum=1)
-        step = min(_PRODUCTS / max(1, self._n * self._dim), _LIST_BYTES / _bytes(width))
-        found = [self._nearest_to(part, width) for part in rows.split(max(1, int(step)))]
+        most = torch.full((len(rows),), math.inf) if within is None else _within(within, len(rows))
+        parts = max(1, min(torch.get_num_threads(), self._n // _core.kWorkerRows))
+        step = max(1, int(_LIST_BYTES / (parts * _bytes(width))))
+        pieces = zip(rows.split(step), most.split(step), strict=True)
+        found = [self._nearest_to(*piece, width, parts) for piece in pieces]
         indices, squares = (torch.cat(part) for part in zip(*found, strict=True))
         return indices, squares
 
-    def _nearest_to(self, queries: torch.Tensor, width: int) -> Found:
-        # Lists of parts begin anew, so there are no more of them than keep all threads at work.
-        wanted = _JOBS_A_THREAD * torch.get_num_threads() // max(1, _blocks(len(queries)))
-        parts = max(1, min(wanted, _blocks(self._n)))
-        lists = _Lists(len(queries), width, parts)
-        packed = _Packed(queries, self._mean, self._scale)
-        _core.nearest_to_queries(
-            lists.core, packed.core, self._packed.core, parts, target_of(queries)
-        )
+    def _nearest_to(
+        self, queries: torch.Tensor, within: torch.Tensor, width: int, parts: int
+    ) -> Found:
+        # Each thread has lists of its own.
+        lists = _Lists(within, width, parts)
+        packed = _Packed(queries, self._plain(queries))
+        rows, target = self._plain(self._rows), target_of(queries)
+        step = max(1, int(_PRODUCTS / max(1, len(queries) * self._dim)))
+        for first in range(0, self._n, step):
+            last = min(self._n, first + step)
+            _core.nearest_to_queries(lists.core, packed.core, rows, first, last, parts, target)
         return lists.read()
 
 
@@ -128,16 +148,23 @@ def _rows(value: TensorLike, name: str) -> torch.Tensor:
     return table
 
 
+def _within(value: TensorLike, queries: int) -> torch.Tensor:
+    within = as_floats(value, "within", 1)
+    if within.shape != (queries,):
+        raise ValueError(f"within must have a number a query, {queries}, not {len(within)}")
+    return within
+
+
 class _Packed:
     """Blocks of rows, the columns of each side by side."""
 
-    def __init__(self, rows: torch.Tensor, mean: torch.Tensor, scale: float) -> None:
+    def __init__(self, rows: torch.Tensor, plain: _core.PlainRows) -> None:
         n, dim = rows.shape
         blocks = _blocks(n)
         self._values = torch.empty((blocks, dim, _core.kProductBlock))
         self.norms = torch.empty(blocks * _core.kProductBlock)
         self.core = _core.ProductTable(self._values.data_ptr(), self.norms.data_ptr(), n, dim)
-        _core.pack_rows(self.core, rows.data_ptr(), mean.data_ptr(), scale, target_of(rows))
+        _core.pack_rows(self.core, plain, target_of(rows))
 
 
 def product_bytes(n: int, dim: int, width: int) -> int:
@@ -158,13 +185,18 @@ def _bytes(width: int) -> int:
 
 
 class _Lists:
-    """The nearest so far of some rows, in parts."""
+    """The nearest so far of some rows, in parts that share no cache line.
 
-    def __init__(self, rows: int, width: int, parts: int = 1) -> None:
-        self._rows, self._width, self._parts = rows, width, parts
-        self._keys = torch.empty((parts * rows, _room(width)), dtype=torch.int64)
-        self.sizes = torch.zeros(parts * rows, dtype=torch.int32)
-        self._bounds = torch.full((parts * rows,), math.inf)
+    `within` are the largest squares that join a row's list.
+    """
+
+    def __init__(self, within: torch.Tensor, width: int, parts: int = 1) -> None:
+        self._rows, self._width, self._parts = len(within), width, parts
+        padding = _blocks(self._rows) * _core.kProductBlock - self._rows
+        self._bounds = torch.nn.functional.pad(within, (0, padding)).repeat(parts)
+        lists = len(self._bounds)
+        self._keys = torch.empty((lists, _room(width)), dtype=torch.int64)
+        self.sizes = torch.zeros(lists, dtype=torch.int32)
         self.core = _core.ProductLists(
             self._keys.data_ptr(),
             self.sizes.data_ptr(),

@@ -60,6 +60,29 @@ def test_queries_equal_reference(m: int, n: int, d: int, width: int) -> None:
     check(ops.ProductTable(X).nearest_to(queries, width), X, width, queries)
 
 
+@pytest.mark.parametrize("width", [3, 40])
+def test_rows_within_a_square(width: int) -> None:
+    X, queries = rows(1200, 6), rows(50, 6, 1)
+    table, within = ops.ProductTable(X), np.linspace(-0.1, 4.0, 50).astype(np.float32)
+    indices, squares = table.nearest_to(queries, width, within=within)
+    all_indices, all_squares = table.nearest_to(queries, width)
+    there = all_squares <= torch.from_numpy(within)[:, None]
+    assert 0 < there.sum() < there.numel()
+    assert torch.equal(indices, torch.where(there, all_indices, -1))
+    assert torch.equal(squares, torch.where(there, all_squares, torch.inf))
+
+
+@pytest.mark.parametrize("m", [1, 2, 11, 161])
+def test_squares_do_not_depend_on_the_layout(m: int) -> None:
+    """Some columns are left over by vectors, some rows by panels, some queries by blocks."""
+    X, queries = rows(1003, 19), rows(m, 19, 1)
+    table = ops.ProductTable(X)
+    alone = [table.nearest_to(query[None], 9) for query in queries]
+    found = table.nearest_to(queries, 9)
+    assert torch.equal(found[0], torch.cat([indices for indices, _ in alone]))
+    assert torch.equal(found[1], torch.cat([squares for _, squares in alone]))
+
+
 def test_mean_and_scale() -> None:
     X = rows(400, 20)
     shift = np.linspace(-1000, 1000, 20, dtype=np.float32)
@@ -146,5 +169,7 @@ def test_bad_input() -> None:
         table.nearest(0)
     with pytest.raises(ValueError, match="width must be"):
         table.nearest_to(rows(2, 4), 0)
+    with pytest.raises(ValueError, match="within must have a number a query, 2, not 3"):
+        table.nearest_to(rows(2, 4), 1, within=torch.ones(3))
     with pytest.raises(ValueError, match="queries must have 4 columns as X, not 5"):
         table.nearest_to(rows(2, 5), 3)
