@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
@@ -19,6 +18,7 @@ from fastparadime.estimators._parameters import Settings, neighbors_given
 from fastparadime.estimators._targets import with_target
 from fastparadime.types import Array
 from fastparadime.utils.logging import log
+from fastparadime.utils.warning import warn
 
 _FEW_EPOCHS = 10  # up to which umap-learn keeps the edges of the default number
 
@@ -74,9 +74,7 @@ def fit_graph(
     if n < 2:
         raise ValueError("X must have at least 2 distinct rows for unique=True")
     if wanted > n:
-        warnings.warn(
-            f"n_neighbors is lowered from {wanted} to the {n} points there are", stacklevel=3
-        )
+        warn(f"n_neighbors is lowered from {wanted} to the {n} points there are", UserWarning)
         wanted = n
     if neighbors_given(knn):
         indices, distances = _graph.given_neighbors(knn, n, wanted)
@@ -130,10 +128,10 @@ def lay_out(
     for table in (positions, *(kept or ())):
         table[alone] = np.nan
     if alone.any():
-        warnings.warn(
+        warn(
             f"{int(alone.sum())} of {len(start)} points have no neighbour nearer than "
             f"{settings.unrelated_distance} and get NaN as positions",
-            stacklevel=3,
+            UserWarning,
         )
     if radii is None or not settings.output_dens:
         return Positions(positions, kept, None)

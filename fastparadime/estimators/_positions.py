@@ -31,7 +31,7 @@ def check_init_shape(init: str | Array, shape: tuple[int, ...], n_components: in
             f"init must have shape (n_samples, n_components) = {(n, n_components)}, not "
             f"{init.shape}"
         )
-    if init.dtype.kind not in "iuf" or not np.isfinite(init).all():
+    if not np.isfinite(init).all():
         raise ValueError("init must hold finite numbers")
 
 

@@ -15,6 +15,7 @@ from fastparadime.estimators._projection import Projection
 from fastparadime.estimators._rows import is_sparse
 from fastparadime.neighbors import Metric
 from fastparadime.neighbors.exact import near_origin_mean, scale_of
+from fastparadime.neighbors.table import LONG, SHORT
 from fastparadime.types import Array
 
 Found = tuple[torch.Tensor, torch.Tensor]  # indices int32 and distances float32 (m, k)
@@ -55,6 +56,9 @@ class QueryIndex:
         blocks = range(0, max(1, queries.shape[0]), step)
         found = [self.search(queries[start : start + step], k) for start in blocks]
         indices, distances = (torch.cat(part) for part in zip(*found, strict=True))
+        if self.space.metric != "precomputed" and not bool(torch.isfinite(distances).all()):
+            row = int(torch.isfinite(distances).all(dim=1).int().argmin())
+            raise ValueError(f"row {row} of X is too far from those of the fit for float32")
         if self.space.metric in _UNIT_METRICS:
             # 1 - cos is half the squared distance of unit rows, and keeps its digits.
             distances = distances.square() / 2
@@ -81,8 +85,20 @@ def _prepared(X: Any, metric: Metric) -> Any:
         return normalize(X)
     if metric == "correlation":
         X = X - X.mean(axis=1, keepdims=True)
-    norms = np.sqrt(np.square(X).sum(axis=1, keepdims=True))
-    return X / np.maximum(norms, np.finfo(np.float32).tiny)
+    return _unit_rows(X)
+
+
+def _unit_rows(X: Array) -> Array:
+    # As `neighbors.table.unit_rows`, but by sums that do not depend on the number of rows.
+    with np.errstate(over="ignore"):
+        lengths = np.sqrt(np.square(X).sum(axis=1, keepdims=True))
+    extreme = ~((lengths > SHORT) & (lengths < LONG))
+    if extreme.any():
+        largest = np.abs(X).max(axis=1, keepdims=True)
+        X = np.divide(X, largest, out=X.copy(), where=extreme & (largest > 0))
+        lengths = np.sqrt(np.square(X).sum(axis=1, keepdims=True))
+    unit: Array = X / np.maximum(lengths, np.finfo(np.float32).tiny)
+    return unit
 
 
 def _nearest_of(distances: Any, k: int) -> Found:

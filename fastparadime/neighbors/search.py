@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Any
 
 import numpy as np
@@ -30,10 +31,11 @@ from fastparadime.neighbors.graph import (
 from fastparadime.neighbors.streamed import streamed_knn
 from fastparadime.neighbors.table import Table
 from fastparadime.types import Device
-from fastparadime.utils.convert import to_numpy
+from fastparadime.utils.convert import to_numpy, value_range
 from fastparadime.utils.stages import memory_for
 from fastparadime.utils.validate import check_data, check_integer, check_positive
 
+_LEAST_SUM = 1e-34  # of a distance's powers: float32 keeps the digits of its terms
 _MOST_ROWS = torch.iinfo(torch.int32).max
 
 
@@ -107,7 +109,8 @@ def knn(
         For data that is not as described, k outside [1, n), an unknown metric, a recall outside
         (0, 1], an index of other data, a GPU where the search has to be on the CPU, or if
         `max_memory` is too little even in blocks; no work is begun then. For a source that ends
-        before its shape says, or values in it that are not finite, when they are read.
+        before its shape says, or values in it that are not finite, when they are read. For
+        Euclidean and Minkowski distances that float32 cannot sum, once they are found.
     OSError
         For a source that cannot be read.
     CUDANotAvailableError
@@ -231,7 +234,31 @@ def _native_knn(X: Any, k: int, metric: str, options: _Options) -> NeighborGraph
     advice = "set max_memory to less than what is free, or use device='cpu'"
     with memory_for("the neighbour search", advice, total=needed):
         graph = _moved(_search(table, k, metric, options), table.device)
+    if metric in ("euclidean", "sqeuclidean", "minkowski"):
+        _check_scale(table, graph, metric, options.p if metric == "minkowski" else 2.0)
     return _as_cosine(graph) if metric in ("cosine", "correlation") else graph
+
+
+def _check_scale(table: Table, graph: NeighborGraph, metric: str, power: float) -> None:
+    """Raises where float32 does not hold the powers of differences that a distance sums up."""
+    largest = value_range(graph.distances)[1]
+    shortest = _LEAST_SUM ** (1 / power)
+    if largest == math.inf:
+        # An approximate search may have left places empty instead, which its recall tells.
+        if graph.recall_estimate < 1 and bool((graph.indices < 0).any()):
+            return
+        wrong = "large"
+    elif (
+        largest < (_LEAST_SUM if metric == "sqeuclidean" else shortest)
+        and 0 < table.largest_difference() < shortest
+    ):
+        wrong = "small"
+    else:
+        return
+    raise ValueError(
+        f"X has distances too {wrong} for float32, which sums powers of differences for metric "
+        f"{metric!r}: scale X, for instance to X / X.std()"
+    )
 
 
 def _moved(graph: NeighborGraph, device: torch.device) -> NeighborGraph:

@@ -13,6 +13,7 @@ from fastparadime.utils.convert import to_float32
 from fastparadime.utils.validate import check_data, check_finite, check_form
 
 _BLOCK_BYTES = 16 * 2**20  # of rows converted at a time
+SHORT, LONG = 1e-15, 1e18  # lengths between which squares keep their digits
 PREPARED_METRICS = ("cosine", "correlation", "jensenshannon")  # compare rows made from those of X
 
 
@@ -104,6 +105,12 @@ class Table:
             rows = out[at : at + step]
             rows.copy_(self.rows(start + at, start + at + len(rows)))
 
+    def largest_difference(self) -> float:
+        """The largest one, in any column, from the first row."""
+        (n, _), step, first = self.shape, self.rows_at_a_time(), self.rows(0, 1)
+        blocks = (self.rows(start, min(n, start + step)) for start in range(0, n, step))
+        return max(float((block - first).abs().max()) for block in blocks)
+
     def whole(self, device: torch.device | None = None) -> torch.Tensor:
         """All rows, float32 (n, d), on `self.device` or another: `X` itself if it holds them there."""
         device = self.device if device is None else device
@@ -121,8 +128,20 @@ def _prepared(rows: torch.Tensor, metric: str, first: int) -> torch.Tensor:
     if metric == "correlation":
         rows = rows - rows.mean(dim=1, keepdim=True)
     if metric in ("cosine", "correlation"):
-        return torch.nn.functional.normalize(rows, dim=1)
+        return unit_rows(rows)
     return rows
+
+
+def unit_rows(rows: torch.Tensor) -> torch.Tensor:
+    """Rows (m, d) divided by their lengths, of any size; rows of zeros as they are."""
+    lengths = torch.linalg.vector_norm(rows, dim=1, keepdim=True)
+    # Squares that float32 does not hold, or not to all digits.
+    extreme = ~((lengths > SHORT) & (lengths < LONG))
+    if bool(extreme.any()):
+        largest = rows.abs().amax(dim=1, keepdim=True)
+        rows = torch.where(extreme & (largest > 0), rows / largest, rows)
+        lengths = torch.linalg.vector_norm(rows, dim=1, keepdim=True)
+    return rows / lengths.clamp_min(torch.finfo(torch.float32).tiny)
 
 
 def _distributions(rows: torch.Tensor, first: int) -> torch.Tensor:
