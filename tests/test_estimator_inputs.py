@@ -19,8 +19,8 @@ def quick(**options: Any) -> UMAP:
     return UMAP(**{"n_epochs": 5, "n_neighbors": 5, "random_state": 0, **options})
 
 
-@pytest.fixture
-def X() -> npt.NDArray[np.float32]:
+@pytest.fixture(name="X")
+def random_rows() -> npt.NDArray[np.float32]:
     return np.random.default_rng(0).normal(size=(60, 4)).astype(np.float32)
 
 

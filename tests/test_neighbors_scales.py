@@ -13,8 +13,8 @@ from fastparadime import UMAP, neighbors, ops
 METRICS = ["euclidean", "sqeuclidean"]
 
 
-@pytest.fixture
-def X() -> Any:
+@pytest.fixture(name="X")
+def random_rows() -> Any:
     return np.random.default_rng(0).normal(size=(60, 4)).astype(np.float32)
 
 

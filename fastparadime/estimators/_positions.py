@@ -59,7 +59,8 @@ def _principal_components(X: Any, count: int, seed: int) -> Array:
     from sklearn.decomposition import PCA, TruncatedSVD
 
     kind = TruncatedSVD if is_sparse(X) else PCA  # centred, sparse rows would be dense
-    found: Array = kind(count, random_state=seed % 2**32).fit_transform(X)
+    with np.errstate(invalid="ignore"):  # shares of the variance, where there is none
+        found: Array = kind(count, random_state=seed % 2**32).fit_transform(X)
     return found
 
 
