@@ -15,6 +15,7 @@ from fastparadime.types import Data, TensorLike, TypeKeyTuples
 from fastparadime.utils import ReprMixin, sources
 from fastparadime.utils.convert import to_numpy, to_torch
 from fastparadime.utils.validate import (
+    check_callable,
     check_data,
     check_integer,
     check_list,
@@ -42,9 +43,7 @@ class DerivedData(ReprMixin):
         type_key_tuples: TypeKeyTuples | None = None,
         **kwargs: Any,
     ) -> None:
-        if not callable(func):
-            raise TypeError(f"func must be callable, not {type(func).__name__}")
-        self.func = func
+        self.func = check_callable(func, "func")
         self.type_key_tuples = [("data", "main")] if type_key_tuples is None else type_key_tuples
         self.kwargs = kwargs
         for pair in check_list(self.type_key_tuples, "type_key_tuples"):
@@ -139,8 +138,11 @@ class Dataset(torch.utils.data.Dataset[dict[str, torch.Tensor]], ReprMixin):
                     f"Value for key {key!r} has shape {tuple(value.shape)}, but all entries must "
                     f"have {self.num_items} rows."
                 )
-            # Rows in one piece each: batches gather them, natively where they are contiguous.
-            added[self.data.stored_name(key)] = to_torch(value).contiguous()
+            table = to_torch(value)
+            if table.layout == torch.strided:
+                # Rows in one piece each: batches gather them, natively where they are contiguous.
+                table = table.contiguous()
+            added[self.data.stored_name(key)] = table
         self.data.update(added)
 
     def __len__(self) -> int:

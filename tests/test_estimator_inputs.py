@@ -12,7 +12,7 @@ import torch
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from fastparadime import UMAP, KNNTransformer
+from fastparadime import UMAP, KNNTransformer, neighbors
 
 
 def quick(**options: Any) -> UMAP:
@@ -56,6 +56,15 @@ def test_initial_positions_of_any_kind(X: Any) -> None:
 def test_what_is_no_initial_position(X: Any, init: Any) -> None:
     with pytest.raises(ValueError, match=r"^init must be one of .* or a table of positions, not"):
         quick(init=init).fit(X)
+
+
+def test_neighbours_with_the_point_itself_or_without(X: Any) -> None:
+    expected = quick().fit(X)
+    graph = neighbors.knn(X, 6)
+    with_itself = (expected._knn_indices[:, ::-1], expected._knn_dists[:, ::-1])
+    for knn in (graph, tuple(graph), tuple(part[:, :4] for part in graph), with_itself):
+        found = quick(precomputed_knn=knn).fit(X)
+        np.testing.assert_array_equal(found.embedding_, expected.embedding_)
 
 
 def test_unknown_labels_among_objects(X: Any) -> None:
