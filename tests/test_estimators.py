@@ -339,7 +339,11 @@ def test_what_is_not_supported_says_so(options: dict[str, Any]) -> None:
             np.zeros((120, 10)),
             "n_neighbors = 15 columns or more, or one less",
         ),
-        (np.zeros((120, 15), int), np.zeros((120, 15)), "name a neighbor once, but row 0 has one twice"),
+        (
+            np.zeros((120, 15), int),
+            np.zeros((120, 15)),
+            "name a neighbor once, but row 0 has one twice",
+        ),
     ],
 )
 def test_bad_neighbors(indices: Any, distances: Any, message: str) -> None:

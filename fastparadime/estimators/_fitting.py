@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -46,8 +46,6 @@ class Report:
             log(text)
 
     def bar(self, n_epochs: int) -> AbstractContextManager[Callable[[int], object] | None]:
-        from contextlib import contextmanager, nullcontext
-
         if not self.verbose:
             return nullcontext()
         from tqdm import tqdm

@@ -99,8 +99,6 @@ def check_parameters(estimator: UMAP) -> Settings:
     unique = check_option(estimator.unique, (True, False), "unique")
     if unique and row_metric.name == "precomputed":
         raise ValueError("unique=True needs rows of data, not metric='precomputed'")
-    if unique and neighbors_given(estimator.precomputed_knn):
-        raise ValueError("unique=True cannot be combined with precomputed_knn")
     return Settings(
         n_neighbors=check_integer(estimator.n_neighbors, "n_neighbors", minimum=2),
         n_components=check_integer(estimator.n_components, "n_components", minimum=1),

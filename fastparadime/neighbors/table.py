@@ -141,7 +141,8 @@ def unit_rows(rows: torch.Tensor) -> torch.Tensor:
         largest = rows.abs().amax(dim=1, keepdim=True)
         rows = torch.where(extreme & (largest > 0), rows / largest, rows)
         lengths = torch.linalg.vector_norm(rows, dim=1, keepdim=True)
-    return rows / lengths.clamp_min(torch.finfo(torch.float32).tiny)
+    unit: torch.Tensor = rows / lengths.clamp_min(torch.finfo(torch.float32).tiny)
+    return unit
 
 
 def _distributions(rows: torch.Tensor, first: int) -> torch.Tensor:

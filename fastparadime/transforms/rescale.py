@@ -16,7 +16,6 @@ from fastparadime.utils.convert import to_numpy
 from fastparadime.utils.logging import log
 from fastparadime.utils.validate import check_callable, check_option, check_positive
 
-
 _ROOT_OPTIONS = (
     "args", "method", "bracket", "fprime", "fprime2", "x0", "x1", "xtol", "rtol", "maxiter",
     "options",
