@@ -34,6 +34,10 @@ def test_a_tensor_is_the_array_it_holds(X: Any) -> None:
     graph = KNNTransformer().fit_transform(tensor)
     assert graph.dtype == np.float32
     assert (graph != KNNTransformer().fit_transform(X)).nnz == 0
+    with pytest.raises(
+        ValueError, match="X must be on the CPU, where estimators work, not on meta"
+    ):
+        quick().fit(tensor.to("meta"))
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int64, np.float16, bool])
@@ -78,6 +82,14 @@ def test_unknown_labels_among_objects(X: Any) -> None:
     names[0] = None
     with pytest.raises(ValueError, match="y must hold categories of one kind, -1 where unknown"):
         quick().fit(X, names)
+
+
+def test_points_whose_neighbours_are_not_mutual() -> None:
+    line = np.cumsum(2.0 ** np.arange(8))[:, None]  # each one's nearest is the one before
+    with pytest.warns(UserWarning, match="6 of 8 points have no edge in the graph and get NaN"):
+        embedding = quick(n_neighbors=2, set_op_mix_ratio=0.0).fit_transform(line)
+    assert np.isnan(embedding[2:]).all()
+    assert np.isfinite(embedding[:2]).all()
 
 
 def test_values_beyond_float32(X: Any) -> None:

@@ -126,9 +126,10 @@ def lay_out(
     for table in (positions, *(kept or ())):
         table[alone] = np.nan
     if alone.any():
+        limit = settings.unrelated_distance
+        lacking = f"neighbour nearer than {limit}" if limit < np.inf else "edge in the graph"
         warn(
-            f"{int(alone.sum())} of {len(start)} points have no neighbour nearer than "
-            f"{settings.unrelated_distance} and get NaN as positions",
+            f"{int(alone.sum())} of {len(start)} points have no {lacking} and get NaN as positions",
             UserWarning,
         )
     if radii is None or not settings.output_dens:

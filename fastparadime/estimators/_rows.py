@@ -22,6 +22,8 @@ def validated(estimator: Any, X: Any, **options: Any) -> Any:
     What is neither float32 nor float64 becomes float32, the dtype of all work.
     """
     if isinstance(X, torch.Tensor):
+        if X.device.type != "cpu":
+            raise ValueError(f"X must be on the CPU, where estimators work, not on {X.device}")
         X = to_numpy(X)  # scikit-learn would not know its dtype
     options = {"dtype": (np.float32, np.float64), "accept_sparse": "csr", **options}
     try:
