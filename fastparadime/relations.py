@@ -215,8 +215,8 @@ class NeighborBasedPDist(Relations):
                 UserWarning,
             )
             wanted = int(needed)
-        # All points there are will do for a perplexity.
-        if max(self.n_neighbors or 0, connectivity) > n - 1:
+        # All points there are will do for a perplexity; one alone is refused by the search.
+        if max(self.n_neighbors or 0, connectivity) > n - 1 > 0:
             warn(
                 f"n_neighbors is lowered from {wanted} to the {n - 1} other points there are",
                 UserWarning,
