@@ -1,4 +1,4 @@
-"""densMAP's term on a graph of 15 neighbours in two dimensions: local radii and a step."""
+"""densMAP's term on a graph of 15 neighbours in two dimensions: local radii and pulls."""
 
 import torch
 from timing import Case, knn_graph, main
@@ -14,9 +14,9 @@ def case(n, device):
     generator = torch.Generator(device=device).manual_seed(0)
     positions = 10 * torch.rand((n, 2), generator=generator, device=device)
     term = ops.DensityTerm(edges, torch.rand(n, generator=generator, device=device), A, B)
-    # Twice an edge's tail and the position there, once its weight and the pull of the tail.
-    moved = (2 * (4 + 8) + 4 + 8) * len(edges.tails)
-    return Case(f"density step {n:,} x 15", lambda: term.step(positions, 0.1), moved)
+    # An edge's tail, the position there, and two sums of each point.
+    moved = (4 + 8) * len(edges.tails) + 8 * n
+    return Case(f"density radii and pulls {n:,} x 15", lambda: term.pulls(positions), moved)
 
 
 if __name__ == "__main__":

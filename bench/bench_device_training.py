@@ -4,8 +4,8 @@
 
 The seed example's sizes: 5,000 rows of 784, 784-100-100-100-2, 600 steps of 500 edges with 3
 negative ones each; without MNIST a mixture of Gaussians. Stages end when the device has ended them.
-Steps are made from Python, from a CUDA graph, and from a graph with tf32 products; in plain torch
-they are the loop that a user would write. Where there are labels, the map's quality stands beside.
+Steps are made from Python, from a CUDA graph, and from graphs with other settings of tf32; in plain
+torch they are the loop that a user would write. Where there are labels, the map's quality stands beside.
 """
 
 import argparse
@@ -164,7 +164,8 @@ def plain_torch_steps(X, device):
 WAYS = {
     "from Python": {"cuda_graph": False},
     "CUDA graph": {},
-    "CUDA graph, tf32": {"tf32": True},
+    "CUDA graph, tf32=False": {"tf32": False},
+    "CUDA graph, tf32=True": {"tf32": True},
 }
 
 

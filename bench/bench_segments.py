@@ -1,4 +1,4 @@
-"""Gram matrices and small products of eight columns, in segments of 5,000 rows."""
+"""Gram matrices and small products of eight columns, in segments of at most 5,000 rows."""
 
 import torch
 from timing import Case, main
@@ -7,9 +7,10 @@ from fastparadime import ops
 
 
 def case(n, device):
-    segments = ops.Segments([5_000] * (n // 5_000), device)
+    rows = min(n, 5_000)
+    segments = ops.Segments([rows] * (n // rows), device)
     x = torch.rand((n, 8), dtype=torch.float64, device=device)
-    matrices = torch.rand((n // 5_000, 8, 8), dtype=torch.float64, device=device)
+    matrices = torch.rand((n // rows, 8, 8), dtype=torch.float64, device=device)
     call = lambda: (segments.gram(x, x), segments.matmul(x, matrices))
     return Case(f"gram and matmul {n:,} x 8", call, 8 * 8 * n * 3, 4 * 64 * n)
 

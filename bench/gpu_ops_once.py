@@ -1,7 +1,9 @@
-"""Every operation once on a CUDA device, at sizes with whole and broken blocks.
+"""Every operation once on a device, at sizes with whole and broken blocks.
 
 For compute-sanitizer, which makes each kernel many times slower.
 """
+
+import argparse
 
 import torch
 
@@ -22,7 +24,10 @@ def graph_operations(n, k, device):
     for dim in (2, 7):  # in registers, and beyond
         ops.sgd_layout(torch.rand(n, dim, device=device), edges, 1.577, 0.895, 3)
     term = ops.DensityTerm(edges, torch.rand(n, device=device), 1.577, 0.895)
-    term.step(torch.rand(n, 2, device=device), 0.1)
+    term.radii(torch.rand(n, 2, device=device))
+    ops.sgd_layout(
+        torch.rand(n, 2, device=device), edges, 1.577, 0.895, 3, density=term, density_epochs=2
+    )
     segments = ops.Segments([n // 2, n - n // 2], device)
     x = torch.rand(n, 3, dtype=torch.float64, device=device)
     segments.matmul(x, segments.gram(x, x))
@@ -50,10 +55,18 @@ def training_operations(n, edges, device):
     heads = torch.rand(67, 2, device=device, requires_grad=True)
     tails = torch.rand(67, 6, 2, device=device, requires_grad=True)
     ops.negative_edge_cross_entropy(heads, tails, 1.577, 0.895).backward()
+    widths = [(20, 33), (33, 16), (16, 2)]
+    parts = [torch.rand(high, low, device=device, requires_grad=True) for low, high in widths]
+    biases = [torch.rand(high, device=device, requires_grad=True) for _, high in widths]
+    for activation in ops.MLP_ACTIVATIONS:
+        sums = torch.rand(n, 20, device=device, requires_grad=True)
+        ops.hidden_layers(sums, parts, biases, activation).sum().backward()
 
 
 def main():
-    device = torch.device("cuda")
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--device", default="cuda")
+    device = ops.resolve_device(parser.parse_args().device)
     for n, k in SIZES:
         indices, edges = graph_operations(n, k, device)
         tile_operations(n, device)
@@ -63,7 +76,8 @@ def main():
             ops.gather_rows(table, indices[:, 0])
             ops.gather_rows(table.to(torch.uint8), indices[:, 0])
             ops.rerank(table, indices, k)
-    torch.cuda.synchronize()
+    if device.type == "cuda":
+        torch.cuda.synchronize()
     print("every operation ran")
 
 

@@ -10,6 +10,7 @@
 #include "ops/edge_sampler.h"
 #include "ops/gather_rows.h"
 #include "ops/graph_matmul.h"
+#include "ops/hidden_layers.h"
 #include "ops/mlp.h"
 #include "ops/nearest_by_products.h"
 #include "ops/nearest_in_tile.h"
@@ -64,6 +65,8 @@ inline void subgraph(const SubgraphArgs& a, const Target& t) { FPD_DISPATCH(subg
 inline void rerank(const RerankArgs& a, const Target& t) { FPD_DISPATCH(rerank, a, t); }
 inline void density_radii(const DensityRadiiArgs& a, const Target& t) { FPD_DISPATCH(density_radii, a, t); }
 inline void sgd_layout(const SgdLayoutArgs& a, const Target& t) { FPD_DISPATCH(sgd_layout, a, t); }
+inline void hidden_forward(const HiddenForwardArgs& a, const Target& t) { FPD_DISPATCH(hidden_forward, a, t); }
+inline void hidden_backward(const HiddenBackwardArgs& a, const Target& t) { FPD_DISPATCH(hidden_backward, a, t); }
 // clang-format on
 
 // Neighbour descent and lists beside products are for the CPU, since a GPU searches exactly, by
@@ -107,6 +110,9 @@ inline void sparse_rerank(const SparseRerankArgs& a, const Target& t) {
 inline std::size_t sgd_layout_scratch(std::int64_t n, std::int64_t edges, int steps_per_epoch,
                                       const Target& t) {
   return FPD_DISPATCH_SIZE(sgd_layout_scratch, t, n, edges, steps_per_epoch);
+}
+inline bool hidden_layers_fit(int widest, const Target& t) {
+  return FPD_DISPATCH_SIZE(hidden_layers_fit, t, widest);
 }
 inline std::size_t symmetrize_scratch(std::int64_t n, std::int64_t nnz, const Target& t) {
   return FPD_DISPATCH_SIZE(symmetrize_scratch, t, n, nnz);

@@ -7,6 +7,7 @@ kHeadsPerPartial: int  # noqa: N816
 kListUnit: int  # noqa: N816
 kListMost: int  # noqa: N816
 kMlpBlock: int  # noqa: N816
+kMostHiddenLayers: int  # noqa: N816
 kProductBlock: int  # noqa: N816
 
 class Target:
@@ -383,3 +384,16 @@ def adam(
     threads: int,
     /,
 ) -> None: ...
+
+class HiddenLayers:
+    def __init__(self, layers: list[tuple[int, int, int, int]], activation: int) -> None: ...
+    def partials_size(self, rows: int, /) -> int: ...
+
+def hidden_layers_fit(widest: int, target: Target, /) -> bool: ...
+def hidden_forward(
+    network: HiddenLayers, out: int, sums: int, input: int, rows: int, target: Target, /
+) -> None: ...
+def hidden_backward(
+    network: HiddenLayers, input_grad: int, gradients: int, partials: int, out_grad: int, input: int,
+    sums: int, rows: int, target: Target, /,
+) -> None: ...  # fmt: skip

@@ -9,12 +9,15 @@ from typing import Any, TypeVar, cast
 
 import torch
 
+from fastparadime import ops
 from fastparadime.types import TensorLike
 from fastparadime.utils import sources
 from fastparadime.utils.convert import to_torch
+from fastparadime.utils.precision import rounds_hidden_layers
 from fastparadime.utils.validate import check_integer, check_list, check_option
 
 ACTIVATIONS = ("softplus", "silu", "relu")
+_PARAMETERS = ("weight", "bias")  # of a linear layer
 _CHUNK_BYTES = 32 * 2**20  # of input rows embedded at a time
 
 _ModelClass = TypeVar("_ModelClass", bound=type[torch.nn.Module])
@@ -119,8 +122,13 @@ class FullyConnectedEmbeddingModel(Model):
 
     def _from_first(self, x: torch.Tensor) -> torch.Tensor:
         """The embedding, from what the first layer gives."""
+        behind = list(self.layers[1:])
+        if behind and rounds_hidden_layers(x.device) and all(map(is_plain_linear, behind)):
+            weights, biases = ([getattr(layer, name) for layer in behind] for name in _PARAMETERS)
+            if all(tensor.dtype == torch.float32 for tensor in (x, *weights, *biases)):
+                return ops.hidden_layers(x, weights, biases, self.activation)
         activate = getattr(torch.nn.functional, self.activation)
-        for layer in self.layers[1:]:
+        for layer in behind:
             x = layer(activate(x))
         return x
 
@@ -188,6 +196,17 @@ class ScaledEmbeddingModel(FullyConnectedEmbeddingModel):
         bias = first.bias - weight @ self.input_mean
         products = torch.nn.functional.linear(x, weight, bias)
         return self._from_first(products) * self.output_scale + self.output_mean
+
+
+def is_plain_linear(layer: torch.nn.Module) -> bool:
+    """Whether a layer is torch's linear one with a bias and nothing else."""
+    return type(layer) is torch.nn.Linear and layer.bias is not None and not has_hooks(layer)
+
+
+def has_hooks(part: torch.nn.Module) -> bool:
+    """Whether anything runs before or after the part's forward or backward pass."""
+    hooks = (part._forward_hooks, part._forward_pre_hooks, part._backward_hooks)
+    return any(hooks) or bool(part._backward_pre_hooks)
 
 
 def check_widths(hidden_dims: Sequence[int]) -> list[int]:

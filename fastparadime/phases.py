@@ -23,6 +23,7 @@ from fastparadime.utils.validate import (
 )
 
 _SAMPLING = ("standard", "negative_edge")
+_TF32 = ("hidden", True, False)
 # The share of the learning rate that is left after a share of all steps.
 _SCHEDULES: dict[str, Callable[[float], float]] = {
     "constant": lambda _: 1.0,
@@ -63,9 +64,10 @@ class TrainingPhase(ReprMixin):
     cuda_graph : bool
         Whether steps on a CUDA device are recorded once and replayed, where the phase allows it;
         see docs/gpu.md. Not for a model whose `forward` depends on numbers that change on the host.
-    tf32 : bool
-        Whether matrix products of the steps on a CUDA device round their factors to 10 bits of
-        mantissa, which is faster; else torch's setting holds.
+    tf32 : {"hidden", True, False}
+        Which matrix products of the steps on a CUDA device round their factors to 10 bits of
+        mantissa, which is faster: those between hidden layers of the package's own models, all,
+        or none, so that torch's setting holds.
     noise : float
         Standard sampling only: the standard deviation of Gaussian noise on the rows that a batch
         embeds, over that of the data about its columns' means.
@@ -105,7 +107,7 @@ class TrainingPhase(ReprMixin):
         loss: losses.Loss | None = None,
         schedule: str = "constant",
         cuda_graph: bool = True,
-        tf32: bool = False,
+        tf32: bool | str = "hidden",
         noise: float = 0.0,
         shared_negatives: bool = False,
         edges: int | None = None,
@@ -158,7 +160,7 @@ class TrainingPhase(ReprMixin):
         check_option(self.sampling, _SAMPLING, "sampling")
         check_option(self.schedule, tuple(_SCHEDULES), "schedule")
         check_option(self.cuda_graph, (True, False), "cuda_graph")
-        check_option(self.tf32, (True, False), "tf32")
+        check_option(self.tf32, _TF32, "tf32")
         self._check_budget()
         if not (
             isinstance(self.optimizer, type) and issubclass(self.optimizer, torch.optim.Optimizer)

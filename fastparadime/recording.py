@@ -152,6 +152,7 @@ class RecordedStep:
         self._progress = progress
         self._steps_per_graph = steps_per_graph
         self._made = 0
+        self._one: torch.Tensor | None = None
         self._replay: Callable[[], None] | None = None
         self._recordable = True
 
@@ -172,7 +173,9 @@ class RecordedStep:
         self._progress.begin()
         self._optimizer.zero_grad()
         loss = self._loss(self._progress.step)
-        loss.backward()
+        if self._one is None:
+            self._one = torch.ones_like(loss)  # which backward would fill anew in each step
+        loss.backward(self._one)
         self._optimizer.step()
         self._progress.end(loss)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import torch
 
-from fastparadime.ops import EdgeBatch, EdgeSampler
+from fastparadime.ops import EdgeSampler
 
 Entries = Mapping[str, torch.Tensor]
 # paraDime 1.1 names the main entry 'main' and 0.3 names it 'data': one answers for the other.
@@ -239,18 +239,21 @@ class NegativeEdgeBatches:
     data_key: str = "main"
     shared: bool = False
 
-    def draw(self, step: int | torch.Tensor) -> EdgeBatch:
-        """The edges of a step; a tensor is read when the draw runs, see `EdgeSampler.draw`."""
-        heads, tails = self.sampler.draw(self.batch_size, self.negatives, step)
+    def draw(self, step: int | torch.Tensor) -> torch.Tensor:
+        """The ends of a step's edges; a tensor is read when the draw runs.
+
+        See `EdgeSampler.draw_ends`.
+        """
+        ends = self.sampler.draw_ends(self.batch_size, self.negatives, step)
         if self.shared:
-            ends = torch.cat((heads, tails[:, 0]))
+            tails = ends[self.batch_size :].view(self.batch_size, -1)
+            known = torch.cat((ends[: self.batch_size], tails[:, 0]))
             # A uniform draw from n points is one from the ends too, once scaled.
-            tails[:, 1:] = ends[tails[:, 1:].long() * len(ends) // self.sampler.n]
-        return EdgeBatch(heads, tails)
+            tails[:, 1:] = known[tails[:, 1:].long() * len(known) // self.sampler.n]
+        return ends
 
     def batch(self, step: int) -> Batch:
         """The batch of a step; see `edge_batch`."""
-        drawn = self.draw(step)
-        row = drawn.heads.long().repeat_interleave(1 + self.negatives)
-        col = drawn.tails.flatten().long()
+        heads, col = self.draw(step).long().tensor_split((self.batch_size,))
+        row = heads.repeat_interleave(1 + self.negatives)
         return edge_batch(self.entries, row, col, 1 + self.negatives, self.data_key)

@@ -50,9 +50,9 @@ def network_of(
         or method not in ("embed", "forward")
         or method in vars(model)
         or table.shape[1:] != (own.in_dim,)
-        or not all(_is_plain_layer(layer) for layer in own.layers)
+        or not all(_is_trained_linear(layer) for layer in own.layers)
         or not all(_is_plain(tensor) for tensor in (table, *_tensors_of(own)))
-        or any(_hooks(part) for part in own.modules())
+        or any(models.has_hooks(part) for part in own.modules())
     ):
         return None
     linear = cast(Iterable[torch.nn.Linear], own.layers)
@@ -68,13 +68,8 @@ def network_of(
     return ops.Mlp(weights, biases, own.activation, rows, **scales)
 
 
-def _is_plain_layer(layer: torch.nn.Module) -> bool:
-    return (
-        type(layer) is torch.nn.Linear
-        and layer.bias is not None
-        and layer.weight.requires_grad
-        and layer.bias.requires_grad
-    )
+def _is_trained_linear(layer: torch.nn.Module) -> bool:
+    return models.is_plain_linear(layer) and all(p.requires_grad for p in layer.parameters())
 
 
 def _tensors_of(model: torch.nn.Module) -> list[torch.Tensor]:
@@ -83,11 +78,6 @@ def _tensors_of(model: torch.nn.Module) -> list[torch.Tensor]:
 
 def _is_plain(tensor: torch.Tensor) -> bool:
     return tensor.device.type == "cpu" and tensor.dtype == torch.float32 and tensor.is_contiguous()
-
-
-def _hooks(part: torch.nn.Module) -> bool:
-    hooks = (part._forward_hooks, part._forward_pre_hooks, part._backward_hooks)
-    return any(hooks) or bool(part._backward_pre_hooks)
 
 
 def edge_steps(
@@ -102,10 +92,9 @@ def edge_steps(
     table = batches.entries[batches.data_key]
     adam = ops.Adam(network.parameters, network.gradients)
     for step in range(steps):
-        heads, tails = batches.draw(step)
-        nodes, places = ops.unique_nodes(torch.cat((heads, tails.flatten())))
+        nodes, places = ops.unique_nodes(batches.draw(step))
         ends = ops.gather_rows(network.forward(table, nodes), places)
-        value, gradient = ops.negative_edge_gradients(ends, len(heads), *curve)
+        value, gradient = ops.negative_edge_gradients(ends, batches.batch_size, *curve)
         network.backward(ops.scatter_add(gradient, places, len(nodes)))
         adam.step(learning_rate(step))
         loss.accumulate(value)

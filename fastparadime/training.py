@@ -28,7 +28,7 @@ from fastparadime.sampling import (
 )
 from fastparadime.transforms import ModifiedCauchyTransform
 from fastparadime.utils.logging import log
-from fastparadime.utils.precision import tf32_products
+from fastparadime.utils.precision import training_products
 from fastparadime.utils.seed import derive
 
 # Losses whose steps do the same work for any batch, and keep nothing on the host.
@@ -60,8 +60,7 @@ class _FusedEdgeStep:
         return embedded
 
     def loss(self, step: int | torch.Tensor) -> torch.Tensor:
-        heads, tails = self.batches.draw(step)
-        ids = torch.cat((heads, tails.flatten()))
+        ids = self.batches.draw(step)
         data = self.batches.entries[self.batches.data_key]
         if data.device.type == "cpu":
             # Shapes may vary here, so a point drawn twice is embedded once.
@@ -69,10 +68,8 @@ class _FusedEdgeStep:
             rows = self._embed(data.index_select(0, nodes)).index_select(0, positions)
         else:
             rows = self._embed(data.index_select(0, ids))
-        head_rows, tail_rows = rows.split((len(heads), tails.numel()))
-        return ops.negative_edge_cross_entropy(
-            head_rows, tail_rows.view(*tails.shape, -1), *self.curve
-        )
+        value, _ = ops.negative_edge_gradients(rows, self.batches.batch_size, *self.curve)
+        return value
 
 
 def fused_curve(
@@ -351,7 +348,7 @@ def run_phase(
     guard = Guard(model, phase.name)
     with (
         tqdm(total=total, desc=phase.name, unit="step", disable=not progress) as bar,
-        tf32_products(wanted=phase.tf32),
+        training_products(phase.tf32),
         recording.own_stream(data.device),
     ):
         steps = _recorded_steps(model, phase, data, total) or _native_steps(

@@ -72,17 +72,19 @@ def test_without_negative_edges() -> None:
 def test_shared_negatives_are_ends_of_the_batch(device: torch.device) -> None:
     shared, plain = edge_batches(entries(device)), edge_batches(entries(device))
     shared.shared = True
+    size = shared.batch_size
     for step in range(5):
-        heads, tails = shared.draw(step)
-        expected = plain.draw(step)
-        assert torch.equal(heads, expected.heads)
-        assert torch.equal(tails[:, 0], expected.tails[:, 0])
+        heads, tails = shared.draw(step).tensor_split((size,))
+        expected, tails = plain.draw(step), tails.view(size, -1)
+        assert torch.equal(heads, expected[:size])
+        assert torch.equal(tails[:, 0], expected[size:].view(size, -1)[:, 0])
         ends = set(heads.tolist()) | set(tails[:, 0].tolist())
         assert set(tails[:, 1:].flatten().tolist()) <= ends
     sampler = ops.EdgeSampler(torch.arange(99), torch.arange(1, 100), torch.ones(99), 100, seed=1)
     many = sampling.NegativeEdgeBatches(entries(), sampler, 50, 200, shared=True).draw(0)
-    ends = torch.cat((many.heads, many.tails[:, 0]))
-    counts = torch.bincount(many.tails[:, 1:].flatten(), minlength=100)
+    tails = many[50:].view(50, 201)
+    ends = torch.cat((many[:50], tails[:, 0]))
+    counts = torch.bincount(tails[:, 1:].flatten(), minlength=100)
     # 10,000 draws in proportion to how often a point is an end, within five standard deviations.
     shares = torch.bincount(ends, minlength=100) / len(ends)
     deviation = (10_000 * shares * (1 - shares)).sqrt()

@@ -26,6 +26,7 @@ void bind_sparse(py::module_& m);
 void bind_descent(py::module_& m);
 void bind_training(py::module_& m);
 void bind_network(py::module_& m);
+void bind_hidden_layers(py::module_& m);
 void bind_layout(py::module_& m);
 void bind_density(py::module_& m);
 

@@ -25,6 +25,7 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
   m.attr("kListMost") = kListMost;
   m.attr("kHeadsPerPartial") = kHeadsPerPartial;
   m.attr("kMlpBlock") = kMlpBlock;
+  m.attr("kMostHiddenLayers") = kMostHiddenLayers;
   m.attr("kProductBlock") = kProductBlock;
   bind_graph(m);
   bind_algebra(m);
@@ -33,6 +34,7 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
   bind_descent(m);
   bind_training(m);
   bind_network(m);
+  bind_hidden_layers(m);
   bind_layout(m);
   bind_density(m);
 }

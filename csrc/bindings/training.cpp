@@ -2,7 +2,10 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include <algorithm>
 #include <cstdint>
+#include <stdexcept>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -133,6 +136,39 @@ void bind_network(py::module_& m) {
                   threads);
       },
       NoGil(), "A step of Adam on one tensor.");
+}
+
+void bind_hidden_layers(py::module_& m) {
+  py::class_<HiddenLayers>(m, "HiddenLayers")
+      .def(py::init([](const std::vector<std::tuple<Address, Address, int, int>>& layers,
+                       int activation) {
+             HiddenLayers network{{}, 0, 0, static_cast<Activation>(activation)};
+             if (layers.size() > kMostHiddenLayers) throw std::length_error("too many layers");
+             for (const auto& [weight, bias, in, out] : layers) {
+               network.layers[network.count++] = {at<float>(weight), at<float>(bias), in, out};
+               network.widest = std::max({network.widest, in, out});
+             }
+             return network;
+           }),
+           "layers"_a, "activation"_a)
+      .def("partials_size", &hidden_partials_size, "Floats of scratch that hidden_backward takes.");
+  m.def("hidden_layers_fit", &hidden_layers_fit, "Whether layers so wide can go together.");
+  m.def(
+      "hidden_forward",
+      [](const HiddenLayers& network, Address out, Address sums, Address input, Index rows,
+         const Target& target) {
+        hidden_forward({at<float>(out), at<float>(sums), at<float>(input), rows, network}, target);
+      },
+      NoGil(), "The layers behind a network's first.");
+  m.def(
+      "hidden_backward",
+      [](const HiddenLayers& network, Address input_grad, Address gradients, Address partials,
+         Address out_grad, Address input, Address sums, Index rows, const Target& target) {
+        hidden_backward({at<float>(input_grad), at<float>(gradients), at<float>(partials),
+                         at<float>(out_grad), at<float>(input), at<float>(sums), rows, network},
+                        target);
+      },
+      NoGil(), "Gradients of those layers in their input, weights and biases.");
 }
 
 void bind_layout(py::module_& m) {

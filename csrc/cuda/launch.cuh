@@ -15,6 +15,21 @@ constexpr std::size_t kScratchAlignment = 256;  // of arrays in one scratch buff
 
 inline cudaStream_t as_stream(void* stream) { return static_cast<cudaStream_t>(stream); }
 
+// Bytes of shared memory that a block may ask for on the current device.
+inline std::size_t shared_memory_limit() {
+  int device = 0, limit = 0;
+  FPD_CUDA_CHECK(cudaGetDevice(&device));
+  FPD_CUDA_CHECK(cudaDeviceGetAttribute(&limit, cudaDevAttrMaxSharedMemoryPerBlockOptin, device));
+  return static_cast<std::size_t>(limit);
+}
+
+// Lets a kernel have that many.
+template <typename Kernel>
+void allow_shared_memory(Kernel kernel, std::size_t bytes) {
+  FPD_CUDA_CHECK(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                                      static_cast<int>(bytes)));
+}
+
 // Blocks for a number of items, which must not be 0.
 inline unsigned blocks_for(std::int64_t items, std::int64_t items_per_block) {
   const std::int64_t blocks = (items + items_per_block - 1) / items_per_block;

@@ -80,10 +80,7 @@ __global__ void rerank_kernel(RerankArgs args, DistanceType distance) {
 
 // Bytes of shared memory for a row's distances, once the device is known to have them.
 std::size_t shared_bytes(std::int64_t count) {
-  int device = 0, limit = 0;
-  FPD_CUDA_CHECK(cudaGetDevice(&device));
-  FPD_CUDA_CHECK(cudaDeviceGetAttribute(&limit, cudaDevAttrMaxSharedMemoryPerBlockOptin, device));
-  const std::int64_t most = limit / static_cast<std::int64_t>(sizeof(float));
+  const auto most = static_cast<std::int64_t>(shared_memory_limit() / sizeof(float));
   if (count > most) {
     throw std::runtime_error("rerank on this device takes at most " + std::to_string(most) +
                              " candidates a row, not " + std::to_string(count));
@@ -98,10 +95,7 @@ void rerank(const RerankArgs& args, void* stream) {
   const std::size_t bytes = shared_bytes(args.count);
   visit_metric(args.metric, args.p, [&](const auto& distance) {
     const auto kernel = rerank_kernel<std::decay_t<decltype(distance)>>;
-    if (bytes > kCommonShared) {
-      FPD_CUDA_CHECK(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                                          static_cast<int>(bytes)));
-    }
+    if (bytes > kCommonShared) allow_shared_memory(kernel, bytes);
     kernel<<<blocks_for(args.rows, 1), kRerankThreads, bytes, as_stream(stream)>>>(args, distance);
     FPD_CUDA_CHECK(cudaGetLastError());
   });

@@ -50,4 +50,14 @@ struct Relu {
   }
 };
 
+// Calls body(function) with the activation's own type, for loops that are compiled for each.
+template <typename Body>
+void with_activation(Activation activation, const Body& body) {
+  switch (activation) {
+    case Activation::softplus: return body(Softplus{});
+    case Activation::silu: return body(Silu{});
+    case Activation::relu: return body(Relu{});
+  }
+}
+
 }  // namespace fpd

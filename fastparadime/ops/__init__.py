@@ -10,15 +10,8 @@ from fastparadime.ops.adam import Adam
 from fastparadime.ops.algebra import Segments, graph_matmul
 from fastparadime.ops.density import DensityTerm
 from fastparadime.ops.descent import NeighborDescent, leaf_size, list_width, nn_descent
-from fastparadime.ops.edges import (
-    EdgeBatch,
-    EdgeSampler,
-    gather_rows,
-    negative_edge_cross_entropy,
-    negative_edge_gradients,
-    scatter_add,
-    unique_nodes,
-)
+from fastparadime.ops.edge_loss import negative_edge_cross_entropy, negative_edge_gradients
+from fastparadime.ops.edges import EdgeBatch, EdgeSampler, gather_rows, scatter_add, unique_nodes
 from fastparadime.ops.graph import (
     METRICS,
     Edges,
@@ -29,6 +22,7 @@ from fastparadime.ops.graph import (
     subgraph,
     symmetrize,
 )
+from fastparadime.ops.hidden_layers import hidden_layers
 from fastparadime.ops.layout import sgd_layout
 from fastparadime.ops.mlp import MLP_ACTIVATIONS, Mlp
 from fastparadime.ops.products import ProductTable, product_bytes
@@ -56,6 +50,7 @@ __all__ = [
     "candidate_width",
     "gather_rows",
     "graph_matmul",
+    "hidden_layers",
     "leaf_size",
     "list_width",
     "negative_edge_cross_entropy",

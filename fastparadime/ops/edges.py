@@ -1,10 +1,9 @@
-"""Operations of a training step: drawing edges, gathering rows, the fused edge loss."""
+"""Operations of a training step: drawing edges, gathering rows and adding them up."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import torch
 
@@ -20,7 +19,7 @@ from fastparadime.ops._checks import (
 )
 from fastparadime.types import TensorLike
 from fastparadime.utils.convert import share, to_torch
-from fastparadime.utils.validate import check_integer, check_positive
+from fastparadime.utils.validate import check_integer
 
 _GUIDE_SHARE = 8  # edges to one entry of the sampler's guide table
 
@@ -101,6 +100,14 @@ class EdgeSampler:
     def draw(self, batch_size: int, negatives: int, step: int | torch.Tensor) -> EdgeBatch:
         """The edges of one step: a function of the seed, the step and the arguments alone.
 
+        Views of what `draw_ends` gives, with its parameters and errors.
+        """
+        ends = self.draw_ends(batch_size, negatives, step)
+        return EdgeBatch(ends[:batch_size], ends[batch_size:].view(batch_size, 1 + negatives))
+
+    def draw_ends(self, batch_size: int, negatives: int, step: int | torch.Tensor) -> torch.Tensor:
+        """The ends of one step's edges: the heads, and after them the tails of each in turn.
+
         Parameters
         ----------
         batch_size, negatives : int
@@ -108,6 +115,10 @@ class EdgeSampler:
         step : int or int64 tensor (1,)
             A tensor, on the device of the edges, is read when the draw runs: the host never waits
             for it, and a draw recorded in a CUDA graph draws anew at each replay.
+
+        Returns
+        -------
+        int32 tensor (batch_size (2 + negatives),)
 
         Raises
         ------
@@ -123,11 +134,10 @@ class EdgeSampler:
         else:
             number = check_integer(step, "step", minimum=0, maximum=2**64 - 1)
         with on_device(self._heads):
-            heads = self._heads.new_empty(batch_size)
-            tails = self._heads.new_empty((batch_size, 1 + negatives))
+            ends = self._heads.new_empty(batch_size * (2 + negatives))
             _core.edge_draw(
-                heads.data_ptr(),
-                tails.data_ptr(),
+                ends.data_ptr(),
+                ends[batch_size:].data_ptr(),
                 self._cumulative.data_ptr(),
                 self._guide.data_ptr(),
                 len(self),
@@ -142,7 +152,7 @@ class EdgeSampler:
                 counter,
                 target_of(self._heads),
             )
-        return EdgeBatch(heads, tails)
+        return ends
 
     def _address_of(self, step: torch.Tensor) -> int:
         if step.dtype != torch.int64 or step.shape != (1,):
@@ -170,157 +180,6 @@ def unique_nodes(ids: TensorLike) -> tuple[torch.Tensor, torch.Tensor]:
     nodes, positions = torch.empty(ids.numel(), dtype=torch.int32), torch.empty_like(ids)
     m = _core.unique_nodes(nodes.data_ptr(), positions.data_ptr(), ids.data_ptr(), ids.numel())
     return nodes[:m], positions
-
-
-def _edge_loss(
-    heads: torch.Tensor,
-    tails: torch.Tensor,
-    head_grad: torch.Tensor,
-    tail_grad: torch.Tensor,
-    options: tuple[float, float, float, float],
-) -> torch.Tensor:
-    """The loss of float32 tensors; its gradients go into those given."""
-    with on_device(heads):
-        loss = heads.new_empty(())
-        count = -(-len(heads) // _core.kHeadsPerPartial)
-        partials = torch.empty(max(1, count), dtype=torch.float64, device=heads.device)
-        _core.edge_loss(
-            loss.data_ptr(),
-            head_grad.data_ptr(),
-            tail_grad.data_ptr(),
-            partials.data_ptr(),
-            heads.data_ptr(),
-            tails.data_ptr(),
-            len(heads),
-            tails.shape[1],
-            tails.shape[2],
-            *options,
-            target_of(heads),
-        )
-    return loss
-
-
-class _EdgeCrossEntropy(torch.autograd.Function):
-    @staticmethod
-    def forward(
-        ctx: Any,
-        heads: torch.Tensor,
-        tails: torch.Tensor,
-        curve: tuple[float, float],
-        epsilon: float,
-        repulsion_strength: float,
-    ) -> torch.Tensor:
-        heads32, tails32 = heads.float().contiguous(), tails.float().contiguous()
-        head_grad, tail_grad = torch.empty_like(heads32), torch.empty_like(tails32)
-        options = (*curve, epsilon, repulsion_strength)
-        loss = _edge_loss(heads32, tails32, head_grad, tail_grad, options)
-        ctx.save_for_backward(head_grad.to(heads.dtype), tail_grad.to(tails.dtype))
-        return loss.to(heads.dtype)
-
-    @staticmethod
-    def backward(ctx: Any, *grad_outputs: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        head_grad, tail_grad = ctx.saved_tensors
-        (scale,) = grad_outputs
-        return head_grad * scale, tail_grad * scale, None, None, None
-
-
-def negative_edge_cross_entropy(
-    heads: TensorLike,
-    tails: TensorLike,
-    a: float,
-    b: float,
-    *,
-    epsilon: float = 1e-7,
-    repulsion_strength: float = 1.0,
-) -> torch.Tensor:
-    """Mean cross-entropy of a negative-sampled batch, with both gradients in the same pass.
-
-    The mean over all edges of -log q for slot 0 and of -log(1 - q) for the others, with
-    q = 1 / (1 + a d^2b), both likelihoods clamped at `epsilon`.
-
-    Parameters
-    ----------
-    heads : (batch, dim) array
-        Embedded heads.
-    tails : (batch, 1 + negatives, dim) array
-        Embedded tails, the positive edge's first.
-    a, b : float
-        The curve's parameters, positive; see `fastparadime.transforms.find_ab`.
-    epsilon : float
-        Lower bound of the likelihoods; beyond it the gradient is zero.
-    repulsion_strength : float
-        Weight of the negative edges.
-
-    Returns
-    -------
-    tensor ()
-        Differentiable in `heads` and `tails`; the same bits for any number of threads.
-
-    Raises
-    ------
-    ValueError
-        For shapes that disagree, an empty batch or parameters out of range.
-    """
-    heads, tails = share(heads), share(tails)
-    if heads.ndim != 2 or tails.ndim != 3 or tails.shape[::2] != heads.shape:
-        raise ValueError(
-            "heads must have shape (batch, dim) and tails (batch, slots, dim), not "
-            f"{tuple(heads.shape)} and {tuple(tails.shape)}"
-        )
-    if tails.numel() == 0:
-        raise ValueError(f"tails must hold at least one edge, not shape {tuple(tails.shape)}")
-    check_same_device(heads=heads, tails=tails)
-    curve = (check_positive(a, "a"), check_positive(b, "b"))
-    check_positive(epsilon, "epsilon")
-    check_positive(repulsion_strength, "repulsion_strength", zero_ok=True)
-    apply = cast(Callable[..., torch.Tensor], _EdgeCrossEntropy.apply)
-    return apply(heads, tails, curve, epsilon, repulsion_strength)
-
-
-def negative_edge_gradients(
-    ends: torch.Tensor,
-    batch: int,
-    a: float,
-    b: float,
-    *,
-    epsilon: float = 1e-7,
-    repulsion_strength: float = 1.0,
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """`negative_edge_cross_entropy` and its gradient, without torch's graph.
-
-    Parameters
-    ----------
-    ends : (batch (2 + negatives), dim) float32 tensor
-        Embedded heads, and after them the tails of each head in turn.
-    batch : int
-        The number of heads.
-    a, b, epsilon, repulsion_strength : float
-
-    Returns
-    -------
-    loss : tensor ()
-    gradient : tensor of the shape of `ends`
-
-    Raises
-    ------
-    ValueError
-        For rows that are no multiple of `batch` or parameters out of range.
-    """
-    batch = check_integer(batch, "batch", minimum=1)
-    ends = as_floats(ends, "ends", 2)
-    if len(ends) % batch or len(ends) < 2 * batch:
-        raise ValueError(
-            f"ends must hold 2 or more rows for each of {batch} heads, not {len(ends)}"
-        )
-    options = (
-        check_positive(a, "a"),
-        check_positive(b, "b"),
-        check_positive(epsilon, "epsilon"),
-        check_positive(repulsion_strength, "repulsion_strength", zero_ok=True),
-    )
-    gradient = torch.empty_like(ends)
-    tails, tail_grad = (part[batch:].view(batch, -1, ends.shape[1]) for part in (ends, gradient))
-    return _edge_loss(ends[:batch], tails, gradient[:batch], tail_grad, options), gradient
 
 
 def gather_rows(table: TensorLike, indices: TensorLike) -> torch.Tensor:

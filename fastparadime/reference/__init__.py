@@ -21,7 +21,7 @@ from fastparadime.reference.graph import (
     symmetrize,
 )
 from fastparadime.reference.layout import density_pulls, density_radii, sgd_layout
-from fastparadime.reference.networks import activate, adam, mlp
+from fastparadime.reference.networks import activate, adam, hidden_layers, mlp, to_tf32
 from fastparadime.reference.philox import philox
 
 __all__ = [
@@ -33,6 +33,7 @@ __all__ = [
     "draw_edges",
     "gather_rows",
     "graph_matmul",
+    "hidden_layers",
     "mlp",
     "nearest_by_products",
     "nearest_in_tile",
@@ -47,4 +48,5 @@ __all__ = [
     "smooth_knn",
     "subgraph",
     "symmetrize",
+    "to_tf32",
 ]

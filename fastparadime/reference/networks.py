@@ -55,3 +55,39 @@ def adam(parameter: Floats, gradients: list[Floats], rates: list[float]) -> Floa
         unbiased = mean / (1 - 0.9**step), square / (1 - 0.999**step)
         parameter -= rate * unbiased[0] / (np.sqrt(unbiased[1]) + 1e-8)
     return parameter
+
+
+def to_tf32(x: Floats) -> Floats:
+    """Finite floats with the nearest 10 bits of mantissa, ties away from zero."""
+    fraction, exponent = np.frexp(np.asarray(x, dtype=np.float64))
+    nearest = np.copysign(np.floor(np.abs(fraction) * 2**11 + 0.5), fraction)
+    cut: Floats = np.ldexp(nearest, exponent - 11)
+    return cut
+
+
+def hidden_layers(
+    sums: Floats,
+    weights: list[Floats],
+    biases: list[Floats],
+    activation: str,
+    out_grad: Floats,
+) -> tuple[Floats, list[Floats]]:
+    """Layers behind the first, and the gradient of sum(output out_grad) in sums, weight, bias, ...
+
+    Products between hidden layers take factors of 10 bits of mantissa.
+    """
+
+    def factor(number: int, x: Floats) -> Floats:
+        return x if number == len(weights) - 1 else to_tf32(x)
+
+    z, gradient = [np.asarray(sums, dtype=np.float64)], np.asarray(out_grad, dtype=np.float64)
+    for number, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
+        value, _ = activate(activation, z[-1])
+        z.append(factor(number, value) @ factor(number, weight).T + bias)
+    found: list[Floats] = []
+    for number in reversed(range(len(weights))):
+        value, slope = activate(activation, z[number])
+        rounded = factor(number, gradient)
+        found += [gradient.sum(axis=0), rounded.T @ factor(number, value)]
+        gradient = rounded @ factor(number, weights[number]) * slope
+    return z[-1], [gradient, *found[::-1]]

@@ -276,5 +276,19 @@ def test_gradients_without_a_graph(batch: int, slots: int, dim: int, device: tor
 
 def test_ends_of_no_whole_edges() -> None:
     for rows in (3, 5):
-        with pytest.raises(ValueError, match=f"2 or more rows for each of 3 heads, not {rows}"):
+        found = rf"2 or more rows for each of 3 heads, not shape \({rows}, 2\)"
+        with pytest.raises(ValueError, match=found):
             ops.negative_edge_gradients(torch.ones(rows, 2), 3, A, B)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_the_loss_of_ends_is_differentiable(dtype: torch.dtype, device: torch.device) -> None:
+    heads, tails = random_batch(70, 4, 2, device)
+    ends = torch.cat((heads, tails.flatten(0, 1))).detach().to(dtype).requires_grad_()
+    loss, gradient = ops.negative_edge_gradients(ends, 70, A, B)
+    assert not gradient.requires_grad
+    assert {loss.dtype, gradient.dtype} == {dtype}
+    (3 * loss).backward()
+    assert torch.equal(ends.grad, 3 * gradient)
+    with torch.no_grad():
+        assert not ops.negative_edge_gradients(ends, 70, A, B)[0].requires_grad

@@ -62,6 +62,8 @@ def test_equals_reference(edges: int, n: int, negatives: int, device: torch.devi
         assert drawn.heads.device.type == device.type
         np.testing.assert_array_equal(drawn.heads.cpu(), expected[0])
         np.testing.assert_array_equal(drawn.tails.cpu(), expected[1])
+        ends = sampler.draw_ends(70, negatives, step)
+        assert torch.equal(ends, torch.cat((drawn.heads, drawn.tails.flatten())))
 
 
 @pytest.mark.parametrize("negatives", [0, 1, 4])
