@@ -12,7 +12,7 @@ import torch
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from fastparadime import UMAP, KNNTransformer, neighbors
+from fastparadime import UMAP, KNNTransformer, neighbors, ops
 
 
 def quick(**options: Any) -> UMAP:
@@ -118,3 +118,22 @@ def test_warnings_name_the_line_that_called(X: Any) -> None:
             warnings.simplefilter("always")
             embed(X)
         assert [warning.filename for warning in caught] == [__file__]
+
+
+@pytest.mark.parametrize("exponent", [-90, 66])
+def test_new_rows_of_any_scale_are_measured_by_angles(X: Any, exponent: int) -> None:
+    fitted = quick(metric="cosine").fit(X)
+    placed, distances = fitted._placed.query(X * np.float32(2.0) ** exponent, 1)
+    assert (placed[:, 0] == np.arange(60)).all()
+    assert distances.max() < 1e-6
+
+
+def test_a_new_row_too_far_away(X: Any) -> None:
+    fitted = quick().fit(X)
+    with pytest.raises(ValueError, match="row 1 of X is too far from those of the fit"):
+        fitted.transform(np.stack([X[0], X[1] * 1e25]))
+
+
+def test_a_device_that_does_not_exist() -> None:
+    with pytest.raises(ValueError, match="device must be 'cpu' or 'cuda', not 'gpu'"):
+        ops.resolve_device("gpu")

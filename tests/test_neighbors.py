@@ -80,9 +80,11 @@ def test_native_metrics_are_exact(metric: str, engine: str) -> None:
     X = distributions() if metric == "jensenshannon" else table()
     graph = neighbors.knn(X, K, metric, p=3.0)
     check(graph, all_distances(X, metric, p=3.0), rtol=1e-4 if "jensen" in metric else 1e-5)
-    by_products = ("euclid" in metric, metric in ("l2", "cosine", "correlation"))
-    other = {"faiss": "faiss Flat, exact", "torch": "torch, exact"}
-    assert graph.engine == ("products, exact" if any(by_products) else other[engine])
+    by_products = "euclid" in metric or metric in ("l2", "cosine", "correlation")
+    by_engine = neighbors.check_metric(metric) in ("manhattan", "inner_product")
+    other = {"faiss": "faiss Flat, exact", "torch": "torch, exact"}[engine]
+    own = "products, exact" if by_products else "pairs, exact"
+    assert graph.engine == (other if by_engine else own)
 
 
 @pytest.mark.usefixtures("engine")

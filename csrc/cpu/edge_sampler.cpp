@@ -74,7 +74,7 @@ void edge_draw(const EdgeDrawArgs& args, int threads) {
 
 std::int64_t unique_nodes(const UniqueNodesArgs& args) {
   int bits = 4;
-  while ((std::int64_t{1} << bits) < 2 * args.size) ++bits;
+  while (bits < 32 && (std::int64_t{1} << bits) < 2 * args.size) ++bits;  // ids are below 2^31
   // Open addressing with places of `nodes` as values, half empty at worst.
   std::vector<std::int32_t> table(std::size_t{1} << bits, -1);
   const std::uint32_t mask = static_cast<std::uint32_t>(table.size() - 1);

@@ -8,9 +8,9 @@
 namespace fpd::cpu {
 
 void gather_rows(const GatherRowsArgs& args, int threads) {
+  if (args.row_bytes == 0) return;                   // of no columns, which have no address
   constexpr std::int64_t bytes_per_piece = 1 << 18;  // what repays the waking of a thread
-  const std::int64_t grain =
-      std::max<std::int64_t>(1, bytes_per_piece / std::max<std::int64_t>(1, args.row_bytes));
+  const std::int64_t grain = std::max<std::int64_t>(1, bytes_per_piece / args.row_bytes);
   parallel_for(args.m, grain, threads, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t i = begin; i < end; ++i) {
       const std::int64_t row = args.indices[i];

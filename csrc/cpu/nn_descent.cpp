@@ -61,19 +61,21 @@ struct Follower {
 
 bool is_fresh(std::uint8_t found_in, int round) { return found_in + 1 >= round; }
 
-// Distinct candidates of a point, but for some that return after another took their slot.
+// Distinct candidates of a point, but for some that return after another took their slot. The point
+// itself is never one.
 class Candidates {
  public:
   explicit Candidates(std::int64_t most) : points_(most + 1), seen_(kSlots) {}
 
-  void clear() {
+  void start(std::int32_t own) {
     std::fill(seen_.begin(), seen_.end(), -1);
     count_ = 0;
+    own_ = own;
   }
   void rule_out(std::int32_t point) { seen_[slot(point)] = point; }
   void add(std::int32_t point, bool wanted) {
     std::int32_t& seen = seen_[slot(point)];
-    wanted &= seen != point;
+    wanted &= seen != point && point != own_;
     seen = wanted ? point : seen;
     points_[count_] = point;
     count_ += wanted;
@@ -90,6 +92,7 @@ class Candidates {
   std::vector<std::int32_t> points_;
   std::vector<std::int32_t> seen_;
   std::int64_t count_ = 0;
+  std::int32_t own_ = -1;
 };
 
 // The neighbours of a point's neighbours and followers that no earlier round compared with it.
@@ -104,8 +107,7 @@ class Explorer {
     const std::int32_t* own = lists_.indices + point * lists_.width;
     const std::int32_t* followers = args_.reverse + point * args_.reach;
     ask_for(own, followers);
-    candidates.clear();
-    candidates.rule_out(point);
+    candidates.start(point);
     for (std::int64_t j = 0; j < lists_.width && own[j] >= 0; ++j) candidates.rule_out(own[j]);
     for (std::int64_t j = 0; j < args_.reach && followers[j] != Follower::kNone; ++j) {
       const Follower follower = Follower::unpack(followers[j]);

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdint>
+#include <exception>
 
 namespace fpd::cpu {
 
@@ -14,7 +15,8 @@ namespace fpd::cpu {
 void run_with_helpers(std::int64_t helpers, void (*work)(void*), void* context);
 
 // Calls body(begin, end) over pieces of [0, n) of at most `grain`. Which thread takes a piece is
-// left open, so a body writes only what belongs to its own piece, and must not throw.
+// left open, so a body writes only what belongs to its own piece. What one throws, as where memory
+// runs out, is thrown here once no thread is at work.
 template <typename Body>
 void parallel_for(std::int64_t n, std::int64_t grain, int threads, const Body& body) {
   struct Job {
@@ -23,12 +25,19 @@ void parallel_for(std::int64_t n, std::int64_t grain, int threads, const Body& b
     std::int64_t pieces;
     const Body* body;
     std::atomic<std::int64_t> next;
+    std::atomic<bool> failed;
+    std::exception_ptr error;  // of the first that failed
   };
-  Job job{n, grain, (n + grain - 1) / grain, &body, {0}};
+  Job job{n, grain, (n + grain - 1) / grain, &body, {0}, {false}, nullptr};
   const auto work = [](void* context) {
     Job& own = *static_cast<Job*>(context);
-    for (std::int64_t piece = own.next++; piece < own.pieces; piece = own.next++) {
-      (*own.body)(piece* own.grain, std::min(own.n, (piece + 1) * own.grain));
+    try {
+      for (std::int64_t piece = own.next++; piece < own.pieces; piece = own.next++) {
+        (*own.body)(piece* own.grain, std::min(own.n, (piece + 1) * own.grain));
+      }
+    } catch (...) {
+      own.next = own.pieces;
+      if (!own.failed.exchange(true)) own.error = std::current_exception();
     }
   };
   const std::int64_t helpers = std::min<std::int64_t>(threads, job.pieces) - 1;
@@ -37,6 +46,7 @@ void parallel_for(std::int64_t n, std::int64_t grain, int threads, const Body& b
   } else {
     work(&job);
   }
+  if (job.error) std::rethrow_exception(job.error);
 }
 
 }  // namespace fpd::cpu

@@ -1,5 +1,6 @@
 #include "../ops/rerank.h"
 
+#include <algorithm>
 #include <vector>
 
 #include "candidates.h"
@@ -9,7 +10,8 @@
 namespace fpd::cpu {
 namespace {
 
-constexpr std::int64_t kRowsPerPiece = 64;
+constexpr std::int64_t kMostRowsPerPiece = 64;
+constexpr std::int64_t kCoordinatesPerPiece = 1 << 18;  // compared
 
 template <typename DistanceType>
 FPD_HD float row_distance(const DistanceType& distance, const float* x, const float* y,
@@ -43,7 +45,10 @@ FPD_MULTIVERSION void row_distances(const RerankArgs& args, std::int64_t row, fl
 }  // namespace
 
 void rerank(const RerankArgs& args, int threads) {
-  parallel_for(args.rows, kRowsPerPiece, threads, [&](std::int64_t begin, std::int64_t end) {
+  const std::int64_t each = std::max<std::int64_t>(1, args.count * args.dim);
+  const std::int64_t grain =
+      std::clamp<std::int64_t>(kCoordinatesPerPiece / each, 1, kMostRowsPerPiece);
+  parallel_for(args.rows, grain, threads, [&](std::int64_t begin, std::int64_t end) {
     std::vector<float> distances(args.count);
     std::vector<Candidate> found;
     found.reserve(args.count);

@@ -24,6 +24,7 @@ class Smallest {
   }
 
   FPD_INLINE void offer(float value, std::int32_t index) {
+    value = min_of(value, INFINITY);  // what is not a number has no order
     if (value > bound_) return;
     pool_.emplace_back(value, index);
     if (pool_.size() == room_) cut();

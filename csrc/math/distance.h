@@ -1,7 +1,9 @@
 // Distances between two rows, one struct a metric: `add` takes one pair of coordinates into the
 // running sums, `merge` joins two pairs of sums, `finish` turns sums into the distance. `norm` is
-// used by Bray-Curtis alone.
+// used by Bray-Curtis, and by Minkowski for the largest difference so far.
 #pragma once
+
+#include <cfloat>
 
 #include "elementary.h"
 
@@ -23,11 +25,18 @@ enum class Metric {
 // by m, with t = (x - y) / (x + y). The series keeps the digits of close values.
 FPD_HD float divergence_of_ratio(float t) {
   const float t2 = t * t;
-  if (t2 < 0.0625f) {
-    return t2 * (1.0f + t2 * (1.0f / 6 + t2 * (1.0f / 15 + t2 * (1.0f / 28 + t2 * (1.0f / 45)))));
-  }
+  const float close =
+      t2 * (1.0f + t2 * (1.0f / 6 + t2 * (1.0f / 15 + t2 * (1.0f / 28 + t2 * (1.0f / 45)))));
   const float above = 1.0f + magnitude(t), below = 1.0f - magnitude(t);
-  return above * log_fast(above) + (below > 0.0f ? below * log_fast(below) : 0.0f);
+  const float apart = above * log_fast(above) + below * log_fast(below + FLT_MIN);
+  const float share = t2 < 0.0625f ? 0.0f : 1.0f;
+  return close * (1.0f - share) + apart * share;
+}
+
+// (x / y)^p for 0 <= x <= y, and 0 for two zeros. A product with 0 or 1, since a choice would cost
+// the vectoriser the loop.
+FPD_HD float power_of_ratio(float x, float y, float p) {
+  return pow_fast(x / (y + FLT_MIN), p) * (x > 0.0f ? 1.0f : 0.0f);
 }
 
 // Of floats, or of the lanes of vectors.
@@ -52,7 +61,11 @@ struct Distance {
     } else if constexpr (metric == Metric::chebyshev) {
       sum = max_of(sum, magnitude(difference));
     } else if constexpr (metric == Metric::minkowski) {
-      sum += difference == 0.0f ? 0.0f : pow_fast(magnitude(difference), p);
+      // Relative to the largest difference: powers of the differences themselves leave float32.
+      const float size = magnitude(difference);
+      const float power = power_of_ratio(min_of(size, norm), max_of(size, norm), p);
+      sum = size > norm ? sum * power + 1.0f : sum + power;
+      norm = max_of(size, norm);
     } else if constexpr (metric == Metric::canberra) {
       const float scale = magnitude(x) + magnitude(y);
       sum += scale == 0.0f ? 0.0f : magnitude(difference) / scale;
@@ -61,13 +74,17 @@ struct Distance {
       norm += magnitude(x + y);
     } else {
       const float total = x + y;
-      sum += total > 0.0f ? 0.25f * total * divergence_of_ratio(difference / total) : 0.0f;
+      sum += 0.25f * total * divergence_of_ratio(difference / (total + FLT_MIN));
     }
   }
 
   FPD_HD void merge(float& sum, float& norm, float other_sum, float other_norm) const {
     if constexpr (metric == Metric::chebyshev) {
       sum = max_of(sum, other_sum);
+    } else if constexpr (metric == Metric::minkowski) {
+      const float power = power_of_ratio(min_of(norm, other_norm), max_of(norm, other_norm), p);
+      sum = other_norm > norm ? sum * power + other_sum : sum + other_sum * power;
+      norm = max_of(norm, other_norm);
     } else {
       sum += other_sum;
       norm += other_norm;
@@ -76,11 +93,11 @@ struct Distance {
 
   FPD_HD float finish(float sum, float norm) const {
     if constexpr (metric == Metric::euclidean || metric == Metric::jensenshannon) {
-      return sqrtf(max_of(sum, 0.0f));
+      return sqrtf(max_of(0.0f, sum));  // what is not a number stays so
     } else if constexpr (metric == Metric::inner_product) {
       return 1.0f - sum;
     } else if constexpr (metric == Metric::minkowski) {
-      return sum == 0.0f ? 0.0f : pow_fast(sum, 1.0f / p);
+      return norm == 0.0f ? 0.0f : norm * pow_fast(sum, 1.0f / p);
     } else if constexpr (metric == Metric::braycurtis) {
       return norm == 0.0f ? 0.0f : sum / norm;
     } else {

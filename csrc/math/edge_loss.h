@@ -19,14 +19,15 @@ struct CrossEntropy {
   float repulsion_strength;
 
   FPD_HD EdgeTerm operator()(float d2, bool positive) const {
-    d2 = min_of(max_of(d2, FLT_MIN), FLT_MAX);  // coinciding points keep a finite slope
+    // Coinciding points keep a finite slope; what is not a number stays so.
+    d2 = min_of(FLT_MAX, max_of(FLT_MIN, d2));
     const float power = curve.scaled_power(d2);
     const float q = ModifiedCauchy::strength(power);
     // 1 - q is taken as q a d^2b: the difference would cancel for close points.
     const float likelihood = positive ? q : power * q;
     const float factor = positive ? power : -1.0f;
     const float scale = positive ? 1.0f : repulsion_strength;
-    const float loss = -log_fast(max_of(likelihood, epsilon));
+    const float loss = 0.0f * d2 - log_fast(max_of(likelihood, epsilon));
     const float slope = likelihood < epsilon ? 0.0f : curve.b / d2 * q * factor;
     return {scale * loss, scale * slope};
   }

@@ -3,6 +3,7 @@
 // exp_fast 1.2e-7 relative on [-87, 88]; log_fast 1.2e-7 relative (absolute where |log x| < 1).
 #pragma once
 
+#include <cfloat>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
@@ -37,7 +38,8 @@ FPD_HD float max_of(float x, float y) { return x > y ? x : y; }
 
 FPD_HD float magnitude(float x) { return x < 0.0f ? -x : x; }
 
-FPD_HD float reciprocal_or_zero(float x) { return x > 0.0f ? 1.0f / x : 0.0f; }
+// Finite: of numbers below 3e-39 the largest there is.
+FPD_HD float reciprocal_or_zero(float x) { return x > 0.0f ? min_of(1.0f / x, FLT_MAX) : 0.0f; }
 
 // x must be in [-87.3, 88.3].
 FPD_HD float exp_within(float x) {

@@ -35,7 +35,8 @@ struct SigmaBracket {
 
   // mean_offset is the mean of x: the first value is Newton's step from s = 0.
   FPD_HD static SigmaBracket start(float k, float mean_offset, float target) {
-    return {log_fast(max_of(k / target, 1.0f + 1e-6f)) / mean_offset, 0.0f, INFINITY};
+    const float first = log_fast(max_of(k / target, 1.0f + 1e-6f)) / mean_offset;
+    return {min_of(first, FLT_MAX), 0.0f, INFINITY};
   }
 
   // One neighbour's terms of the two sums that `update` takes, scaled = x_j s.
@@ -55,7 +56,7 @@ struct SigmaBracket {
     const float newton = inverse * (1.0f + sum / moment * excess);
     const float middle = high < INFINITY ? 0.5f * (low + high) : 2.0f * low;
     const bool inside = (newton >= low) & (newton <= high);
-    const float next = inside ? newton : middle;
+    const float next = min_of(inside ? newton : middle, FLT_MAX);  // offsets may be below 1e-38
     const bool settled = (next == inverse) | ((excess < 2e-7f) & (excess > -2e-7f));
     inverse = next;
     return settled;

@@ -14,8 +14,16 @@ from fastparadime.estimators._metrics import Space
 from fastparadime.estimators._projection import Projection
 from fastparadime.estimators._rows import is_sparse
 from fastparadime.neighbors import Metric
+from fastparadime.neighbors.blocks import PAIRED
 from fastparadime.neighbors.exact import near_origin_mean, scale_of
-from fastparadime.neighbors.table import LONG, SHORT
+from fastparadime.neighbors.sparse import unit_rows as unit_sparse_rows
+from fastparadime.neighbors.table import (
+    SCALED_METRICS,
+    UNIT_METRICS,
+    true_distances,
+    unit_of,
+    unit_rows,
+)
 from fastparadime.types import Array
 
 Found = tuple[torch.Tensor, torch.Tensor]  # indices int32 and distances float32 (m, k)
@@ -25,8 +33,6 @@ _SPARE = 8  # candidates beyond k, so that rounding of products cannot drop a tr
 _QUERIES = 4096  # compared at a time where products are not held
 _EQUAL = 1e-12  # of the squared norms, below which sparse products say that rows are equal
 _PRODUCT_METRICS = ("euclidean", "sqeuclidean")
-_UNIT_METRICS = ("cosine", "correlation")
-_DIRECT_METRICS = {"manhattan": 1.0, "chebyshev": float("inf")}
 
 
 class QueryIndex:
@@ -40,65 +46,53 @@ class QueryIndex:
     """
 
     def __init__(self, rows: Any, space: Space) -> None:
-        self.n, self.space = rows.shape[0], space
+        self.n, self.space, self.unit = rows.shape[0], space, 1.0
         self.search: Callable[[Any, int], Found] = _nearest_of
         if space.metric == "precomputed":
             return
         prepared = _prepared(space.rows(rows), space.metric)
+        if space.metric in SCALED_METRICS and not is_sparse(prepared):
+            self.unit = unit_of(prepared)
+        prepared = prepared if self.unit == 1.0 else prepared * np.float32(self.unit)
         self.search = _search_of(prepared, space.metric, space.p)
 
     def nearest(self, queries: Any, k: int) -> Found:
         """The k nearest rows of the fit to each query, nearest first."""
         if self.space.metric != "precomputed":
             queries = _prepared(self.space.rows(queries), self.space.metric)
+            queries = queries if self.unit == 1.0 else queries * np.float32(self.unit)
         held = not isinstance(self.search, _ProductSearch)
         step = max(1, _BLOCK_BYTES // (8 * self.n)) if held else _QUERIES
         blocks = range(0, max(1, queries.shape[0]), step)
         found = [self.search(queries[start : start + step], k) for start in blocks]
         indices, distances = (torch.cat(part) for part in zip(*found, strict=True))
+        if self.space.metric in UNIT_METRICS:
+            # 1 - cos is half the squared distance of unit rows, and keeps its digits.
+            distances = distances.square() / 2
+        distances = true_distances(distances, self.unit, self.space.metric)
         if self.space.metric != "precomputed" and not bool(torch.isfinite(distances).all()):
             row = int(torch.isfinite(distances).all(dim=1).int().argmin())
             raise ValueError(f"row {row} of X is too far from those of the fit for float32")
-        if self.space.metric in _UNIT_METRICS:
-            # 1 - cos is half the squared distance of unit rows, and keeps its digits.
-            distances = distances.square() / 2
         return indices, distances
 
 
 def _search_of(rows: Any, metric: Metric, p: float) -> Callable[[Any, int], Found]:
     if is_sparse(rows):
         return _SparseSearch(rows, metric)
-    if metric in _PRODUCT_METRICS or metric in _UNIT_METRICS:
-        return _ProductSearch(rows, "euclidean" if metric in _UNIT_METRICS else str(metric))
-    if metric in _DIRECT_METRICS or metric == "minkowski":
+    if metric in _PRODUCT_METRICS or metric in UNIT_METRICS:
+        return _ProductSearch(rows, "euclidean" if metric in UNIT_METRICS else str(metric))
+    if metric == "manhattan" or (metric in PAIRED and metric != "jensenshannon"):
         return _DirectSearch(rows, str(metric), p)
     return _SciPySearch(rows, metric)
 
 
 def _prepared(X: Any, metric: Metric) -> Any:
     """Unit rows for the metrics that come down to them; others as they are."""
-    if metric not in _UNIT_METRICS:
+    if metric not in UNIT_METRICS:
         return X
     if is_sparse(X):
-        from sklearn.preprocessing import normalize
-
-        return normalize(X)
-    if metric == "correlation":
-        X = X - X.mean(axis=1, keepdims=True)
-    return _unit_rows(X)
-
-
-def _unit_rows(X: Array) -> Array:
-    # As `neighbors.table.unit_rows`, but by sums that do not depend on the number of rows.
-    with np.errstate(over="ignore"):
-        lengths = np.sqrt(np.square(X).sum(axis=1, keepdims=True))
-    extreme = ~((lengths > SHORT) & (lengths < LONG))
-    if extreme.any():
-        largest = np.abs(X).max(axis=1, keepdims=True)
-        X = np.divide(X, largest, out=X.copy(), where=extreme & (largest > 0))
-        lengths = np.sqrt(np.square(X).sum(axis=1, keepdims=True))
-    unit: Array = X / np.maximum(lengths, np.finfo(np.float32).tiny)
-    return unit
+        return unit_sparse_rows(X)
+    return unit_rows(torch.from_numpy(np.ascontiguousarray(X)), str(metric)).numpy()
 
 
 def _nearest_of(distances: Any, k: int) -> Found:
@@ -129,15 +123,20 @@ class _SciPySearch:
 
 
 class _DirectSearch:
-    """Candidates by distances in torch, then their distances and order by `ops.rerank`."""
+    """Manhattan's candidates by distances in torch, all rows of others; then `ops.rerank`."""
 
     def __init__(self, rows: Array, metric: str, p: float) -> None:
         self.rows, self.metric, self.p = torch.from_numpy(rows), metric, p
 
     def __call__(self, block: Array, k: int) -> Found:
         queries = torch.from_numpy(np.ascontiguousarray(block))
-        scores = torch.cdist(queries, self.rows, p=_DIRECT_METRICS.get(self.metric, self.p))
-        return _reranked(self.rows, queries, scores, k, self.metric, self.p)
+        if self.metric == "manhattan":
+            count = min(len(self.rows), k + _SPARE)
+            scores = torch.cdist(queries, self.rows, p=1.0)
+            candidates = scores.topk(count, dim=1, largest=False).indices
+        else:
+            candidates = torch.arange(len(self.rows)).expand(len(queries), -1)
+        return ops.rerank(self.rows, candidates, k, self.metric, p=self.p, queries=queries)
 
 
 class _ProductSearch:
@@ -195,14 +194,6 @@ class _ProductSearch:
     @cached_property
     def _only_table(self) -> ops.ProductTable:
         return ops.ProductTable(self.rows, self.mean, self.scale)
-
-
-def _reranked(
-    rows: torch.Tensor, queries: torch.Tensor, scores: torch.Tensor, k: int, metric: str, p: float
-) -> Found:
-    count = min(len(rows), k + _SPARE)
-    candidates = scores.topk(count, dim=1, largest=False).indices
-    return ops.rerank(rows, candidates, k, metric, p=p, queries=queries)
 
 
 class _SparseSearch:

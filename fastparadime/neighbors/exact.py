@@ -1,4 +1,4 @@
-"""Exact search: own products, FAISS where it is there, torch in bounded memory, SciPy for the rest."""
+"""Exact search: own products and pairs, FAISS where it is there, torch in bounded memory, SciPy."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from fastparadime import ops
-from fastparadime.neighbors.blocks import SPARE, Nearest, Tile, distance_block
+from fastparadime.neighbors.blocks import PAIRED, SPARE, Nearest, Tile, distance_block
 from fastparadime.neighbors.graph import Metric, NeighborGraph
 from fastparadime.neighbors.keys import smallest
 from fastparadime.utils.convert import to_numpy
@@ -23,7 +23,7 @@ _SOME = 1024  # rows that show it
 _BLOCK_BYTES = 64 * 2**20  # of distances held at a time
 _ROWS = 8192  # compared with some queries at a time
 _PIECE = 512  # of these queries
-_NAN_OF_ZEROS = ("canberra", "jensenshannon")  # what faiss makes of 0 / 0
+_COORDINATES = 2e8  # of pairs compared between two looks for Ctrl-C
 _CANCELLED = 1e-4  # of the largest squared norm, below which products lose a squared distance
 
 
@@ -98,11 +98,22 @@ def product_memory(n: int, d: int, k: int) -> int:
     return ops.product_bytes(n, d, min(n - 1, k + SPARE)) + 8 * d * min(n, 2 * _SOME)
 
 
-def faiss_for(X: torch.Tensor, metric: str) -> ModuleType | None:
-    """The installed faiss, where it is right for these rows."""
-    if X.is_cuda or (metric in _NAN_OF_ZEROS and bool((X == 0).any())):
-        return None
-    return find_faiss()
+def takes_pairs(metric: Metric) -> bool:
+    """Whether `paired_knn` searches by this metric."""
+    return metric in PAIRED
+
+
+def paired_knn(X: torch.Tensor, k: int, metric: str, p: float) -> NeighborGraph:
+    """Exact neighbours of all rows of `X`, on the CPU, by the true distances of all pairs."""
+    n, d = X.shape
+    points = torch.arange(n, dtype=torch.int32)
+    rows = max(1, int(min(_BLOCK_BYTES / (4 * n), _COORDINATES / (n * d))))
+    found = [
+        ops.rerank(X, points.expand(len(part), n), k, metric, p=p, points=part)
+        for part in points.split(rows)
+    ]
+    indices, distances = (torch.cat(parts) for parts in zip(*found, strict=True))
+    return NeighborGraph(indices, distances, "pairs, exact")
 
 
 def block_bytes(n: int, itemsize: int) -> int:
@@ -160,7 +171,7 @@ def torch_knn(X: torch.Tensor, k: int, metric: str, p: float) -> NeighborGraph:
 def say_what_is_missing() -> None:
     """One line in a process, where exact search on the CPU goes without faiss."""
     log(
-        "faiss is not installed, so neighbors by other metrics than Euclidean distance are slow: "
+        "faiss is not installed, so neighbors by 'manhattan' and 'inner_product' are slow: "
         "pip install 'fastparadime[cpu]'"
     )
 
@@ -169,22 +180,17 @@ def _faiss_metric(faiss: ModuleType, metric: str) -> Any:
     return {
         "inner_product": faiss.METRIC_INNER_PRODUCT,
         "manhattan": faiss.METRIC_L1,
-        "chebyshev": faiss.METRIC_Linf,
-        "minkowski": faiss.METRIC_Lp,
-        "canberra": faiss.METRIC_Canberra,
-        "braycurtis": faiss.METRIC_BrayCurtis,
-        "jensenshannon": faiss.METRIC_JensenShannon,
     }[metric]
 
 
-def faiss_knn(faiss: ModuleType, X: torch.Tensor, k: int, metric: str, p: float) -> NeighborGraph:
-    """Exact neighbours of all rows of `X` by a metric without own products, through a flat index."""
+def faiss_knn(faiss: ModuleType, X: torch.Tensor, k: int, metric: str) -> NeighborGraph:
+    """Exact neighbours of all rows of `X` by 'manhattan' or 'inner_product', by a flat index."""
     table = to_numpy(X)
     index = faiss.IndexFlat(table.shape[1], _faiss_metric(faiss, metric))
-    index.metric_arg = p
     index.add(table)
-    candidates = torch.from_numpy(index.search(table, k + 1)[1]).to(torch.int32)
-    indices, distances = ops.rerank(X, candidates, k, metric, p=p)
+    count = min(len(table), k + 1 + SPARE)
+    candidates = torch.from_numpy(index.search(table, count)[1]).to(torch.int32)
+    indices, distances = ops.rerank(X, candidates, k, metric)
     return NeighborGraph(indices, distances, "faiss Flat, exact")
 
 

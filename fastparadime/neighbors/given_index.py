@@ -76,7 +76,7 @@ def index_knn(
     n = len(X)
     candidates = torch.empty((n, min(n, k + 1 + SPARE)), dtype=torch.int32, device=X.device)
     for start in range(0, n, _QUERIES):
-        rows = X[start : start + _QUERIES]
+        rows = X[start : start + _QUERIES, : index.d]  # without marks
         candidates[start : start + len(rows)] = _named(index, rows, candidates.shape[1])
     true = "sqeuclidean" if metric == "sqeuclidean" else "euclidean"
     indices, distances = ops.rerank(X, candidates, k, true)

@@ -7,7 +7,7 @@ import torch
 from fastparadime.neighbors import approximate, clustered, sparse, streamed, tiled
 from fastparadime.neighbors.exact import block_bytes, product_memory, takes_products
 from fastparadime.neighbors.graph import SCIPY_METRICS, Metric, check_metric
-from fastparadime.neighbors.table import PREPARED_METRICS, Table
+from fastparadime.neighbors.table import PREPARED_METRICS, Table, compared_columns
 from fastparadime.utils.validate import check_integer
 
 _FREE_SHARE = 0.9  # of a GPU's free memory that a search may take
@@ -84,7 +84,7 @@ def estimate_memory(
     if stream:
         if callable(metric) or metric in SCIPY_METRICS:
             raise ValueError(f"metric {metric!r} compares all rows at once and cannot be streamed")
-        return streamed.least_tiles(n, k).bytes(n, d, k)
+        return streamed.least_tiles(n, k).bytes(n, compared_columns(d, metric), k)
     if callable(metric) or metric in SCIPY_METRICS:
         return result + 2 * table + 2 * block_bytes(n, 8)
     if ready and metric not in PREPARED_METRICS:
@@ -140,7 +140,7 @@ def choose_tiles(
     )
     if callable(metric) or metric in SCIPY_METRICS:
         raise ValueError(f"{too_little}, and metric {metric!r} cannot be streamed in less")
-    tiles = streamed.tiles_within(max_memory, n, d, k)
+    tiles = streamed.tiles_within(max_memory, n, compared_columns(d, metric), k)
     if tiles is None:
         least = estimate_memory(n, d, k, metric, stream=True)
         raise ValueError(

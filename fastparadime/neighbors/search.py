@@ -29,13 +29,12 @@ from fastparadime.neighbors.graph import (
     check_metric,
 )
 from fastparadime.neighbors.streamed import streamed_knn
-from fastparadime.neighbors.table import Table
+from fastparadime.neighbors.table import UNIT_METRICS, Table, true_distances
 from fastparadime.types import Device
 from fastparadime.utils.convert import to_numpy, value_range
 from fastparadime.utils.stages import memory_for
 from fastparadime.utils.validate import check_data, check_integer, check_positive
 
-_LEAST_SUM = 1e-34  # of a distance's powers: float32 keeps the digits of its terms
 _MOST_ROWS = torch.iinfo(torch.int32).max
 
 
@@ -109,8 +108,7 @@ def knn(
         For data that is not as described, k outside [1, n), an unknown metric, a recall outside
         (0, 1], an index of other data, a GPU where the search has to be on the CPU, or if
         `max_memory` is too little even in blocks; no work is begun then. For a source that ends
-        before its shape says, or values in it that are not finite, when they are read. For
-        Euclidean and Minkowski distances that float32 cannot sum, once they are found.
+        before its shape says, or values in it that are not finite, when they are read.
     OSError
         For a source that cannot be read.
     CUDANotAvailableError
@@ -219,11 +217,11 @@ def _sparse_knn(X: Any, k: int, metric: Metric, options: _Options) -> NeighborGr
     compared = "euclidean" if metric == "cosine" else str(metric)
     table = sparse.read_sparse(X, str(metric))
     graph = sparse.sparse_knn(table, k, compared, options.recall, options.seed)
-    return _as_cosine(graph) if metric == "cosine" else graph
+    return _finite(_as_cosine(graph) if metric == "cosine" else graph, str(metric))
 
 
 def _native_knn(X: Any, k: int, metric: str, options: _Options) -> NeighborGraph:
-    table = Table(X, metric, options.device)
+    table = Table(X, metric, options.device, as_they_are=options.index is not None)
     n, d = table.shape
     if n > _MOST_ROWS:
         raise ValueError(f"X may have at most {_MOST_ROWS} rows, whose indices are int32, not {n}")
@@ -234,31 +232,21 @@ def _native_knn(X: Any, k: int, metric: str, options: _Options) -> NeighborGraph
     advice = "set max_memory to less than what is free, or use device='cpu'"
     with memory_for("the neighbour search", advice, total=needed):
         graph = _moved(_search(table, k, metric, options), table.device)
-    if metric in ("euclidean", "sqeuclidean", "minkowski"):
-        _check_scale(table, graph, metric, options.p if metric == "minkowski" else 2.0)
-    return _as_cosine(graph) if metric in ("cosine", "correlation") else graph
+    distances = true_distances(graph.distances, table.unit, metric)
+    graph = dataclasses.replace(graph, distances=distances)
+    return _finite(_as_cosine(graph) if metric in UNIT_METRICS else graph, metric)
 
 
-def _check_scale(table: Table, graph: NeighborGraph, metric: str, power: float) -> None:
-    """Raises where float32 does not hold the powers of differences that a distance sums up."""
-    largest = value_range(graph.distances)[1]
-    shortest = _LEAST_SUM ** (1 / power)
-    if largest == math.inf:
-        # An approximate search may have left places empty instead, which its recall tells.
-        if graph.recall_estimate < 1 and bool((graph.indices < 0).any()):
-            return
-        wrong = "large"
-    elif (
-        largest < (_LEAST_SUM if metric == "sqeuclidean" else shortest)
-        and 0 < table.largest_difference() < shortest
-    ):
-        wrong = "small"
-    else:
-        return
-    raise ValueError(
-        f"X has distances too {wrong} for float32, which sums powers of differences for metric "
-        f"{metric!r}: scale X, for instance to X / X.std()"
-    )
+def _finite(graph: NeighborGraph, metric: str) -> NeighborGraph:
+    """The graph, if its distances are numbers."""
+    low, high = value_range(graph.distances)
+    if not (math.isfinite(low) and math.isfinite(high)):
+        bad = (~torch.isfinite(graph.distances)).any(dim=1).nonzero()
+        raise ValueError(
+            f"X holds values whose distances by {metric!r} are beyond float32, the first in row "
+            f"{int(bad[0])}: remove such rows, or divide X by a number"
+        )
+    return graph
 
 
 def _moved(graph: NeighborGraph, device: torch.device) -> NeighborGraph:
@@ -291,15 +279,21 @@ def _search(table: Table, k: int, metric: str, options: _Options) -> NeighborGra
         return streamed_knn(table, k, compared, options.p, tiles)
     if on_gpu and tiled.takes(k, compared):
         return _by_products(table, k, compared, options)
-    rows = table.whole()
-    if not on_gpu and exact.takes_products(compared):
-        return exact.product_knn(rows, k, compared)
-    faiss = exact.faiss_for(rows, compared)
+    return _exact(table.whole(), k, compared, options.p)
+
+
+def _exact(rows: torch.Tensor, k: int, metric: str, p: float) -> NeighborGraph:
+    if rows.is_cuda:
+        return exact.torch_knn(rows, k, metric, p)
+    if exact.takes_products(metric):
+        return exact.product_knn(rows, k, metric)
+    if exact.takes_pairs(metric):
+        return exact.paired_knn(rows, k, metric, p)
+    faiss = exact.find_faiss()
     if faiss is not None:
-        return exact.faiss_knn(faiss, rows, k, compared, options.p)
-    if not on_gpu and exact.find_faiss() is None:
-        exact.say_what_is_missing()
-    return exact.torch_knn(rows, k, compared, options.p)
+        return exact.faiss_knn(faiss, rows, k, metric)
+    exact.say_what_is_missing()
+    return exact.torch_knn(rows, k, metric, p)
 
 
 def _by_index(table: Table, k: int, metric: str, options: _Options) -> NeighborGraph:

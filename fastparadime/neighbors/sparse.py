@@ -20,6 +20,7 @@ from fastparadime.neighbors.approximate import (
 )
 from fastparadime.neighbors.blocks import SPARE
 from fastparadime.neighbors.graph import NeighborGraph
+from fastparadime.utils.convert import row_sums
 from fastparadime.utils.seed import derive
 from fastparadime.utils.validate import check_form
 
@@ -94,10 +95,24 @@ def read_sparse(X: Any, metric: str) -> ops.SparseTable:
         rows = rows.copy()
         rows.sum_duplicates()
     if metric == "cosine":
-        sums = np.concatenate(([0.0], np.cumsum(np.square(rows.data, dtype=np.float64))))
-        norms = np.sqrt(np.maximum(sums[rows.indptr[1:]] - sums[rows.indptr[:-1]], 1e-24))
-        rows.data = (rows.data / np.repeat(norms, np.diff(rows.indptr))).astype(np.float32)
+        rows = unit_rows(rows)
     return ops.SparseTable(rows.indptr, rows.indices, rows.data, rows.shape[1])
+
+
+def unit_rows(rows: Any) -> Any:
+    """Rows of length 1 of a CSR matrix (n, d), and the marks of those of zeros: (n, d + 1).
+
+    As of `fastparadime.neighbors.table.unit_rows`.
+    """
+    import scipy.sparse
+
+    values = rows.data.astype(np.float64)  # in which squares of float32 are exact
+    norms = np.sqrt(row_sums(np.square(values), rows.indptr))
+    lengths = np.repeat(norms, np.diff(rows.indptr))
+    units = np.divide(values, lengths, out=np.zeros_like(values), where=lengths > 0)
+    parts = (units.astype(np.float32), rows.indices, rows.indptr)
+    marks = scipy.sparse.csr_matrix((norms == 0)[:, None].astype(np.float32))
+    return scipy.sparse.hstack((scipy.sparse.csr_matrix(parts, shape=rows.shape), marks), "csr")
 
 
 def sparse_knn(

@@ -70,10 +70,10 @@ def streamed_knn(table: Table, k: int, metric: str, p: float, tiles: Tiles) -> N
     OSError, ValueError
         As of `Table.rows`.
     """
-    n, d = table.shape
+    n = table.shape[0]
     found = Nearest(n, k, table.device)
     # The block of rows stands below the queries in one table.
-    both = torch.empty((min(n, tiles.queries) + tiles.rows, d), device=table.device)
+    both = torch.empty((min(n, tiles.queries) + tiles.rows, table.columns), device=table.device)
     for first in range(0, n, tiles.queries):
         count = min(n, first + tiles.queries) - first
         asked = torch.arange(first, first + count, device=table.device)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -13,8 +14,12 @@ from fastparadime.utils.convert import to_float32
 from fastparadime.utils.validate import check_data, check_finite, check_form
 
 _BLOCK_BYTES = 16 * 2**20  # of rows converted at a time
-SHORT, LONG = 1e-15, 1e18  # lengths between which squares keep their digits
-PREPARED_METRICS = ("cosine", "correlation", "jensenshannon")  # compare rows made from those of X
+UNIT_METRICS = ("cosine", "correlation")
+PREPARED_METRICS = (*UNIT_METRICS, "jensenshannon")  # compare rows made from those of X
+SCALED_METRICS = ("euclidean", "sqeuclidean", "minkowski")
+_SOME = 1024  # rows that show how far apart they are
+# Powers of two that squares in float32 bear, that a factor may have, and that it makes at the most.
+_USUAL, _EXTREME, _LONGEST = 40, 120, 60
 
 
 class Table:
@@ -28,6 +33,13 @@ class Table:
         A native one.
     device : torch.device, optional
         Where they are asked for, if not where the data is.
+    as_they_are : bool
+        Whether rows are compared without a factor of `unit`, even if squares leave float32.
+
+    Attributes
+    ----------
+    unit : float
+        What all rows are multiplied with, 1 but for data in memory of an extreme scale.
 
     Raises
     ------
@@ -35,7 +47,14 @@ class Table:
         As of `fastparadime.utils.validate.check_data`.
     """
 
-    def __init__(self, X: Any, metric: str, device: torch.device | None = None) -> None:
+    def __init__(
+        self,
+        X: Any,
+        metric: str,
+        device: torch.device | None = None,
+        *,
+        as_they_are: bool = False,
+    ) -> None:
         self._metric = metric
         self._X: TensorLike | sources.Source
         if sources.is_source(X):
@@ -47,12 +66,20 @@ class Table:
         # Where the data is, and where its rows are asked for.
         self.home = self._X.device if isinstance(self._X, torch.Tensor) else cpu
         self.device = self.home if device is None else device
+        self.unit = 1.0
+        if isinstance(self._X, (np.ndarray, torch.Tensor)) and not as_they_are:
+            self.unit = unit_of(self._X) if metric in SCALED_METRICS else 1.0
 
     @property
     def shape(self) -> tuple[int, int]:
         """Rows and columns."""
         n, d = self._X.shape
         return n, d
+
+    @property
+    def columns(self) -> int:
+        """Of `rows`: those of the data, and of unit rows the mark of those without a direction."""
+        return compared_columns(self.shape[1], self._metric)
 
     @property
     def on_gpu(self) -> bool:
@@ -67,7 +94,7 @@ class Table:
     @property
     def in_place(self) -> bool:
         """Whether the data itself holds the rows: float32, in order, compared as they are."""
-        if self._metric in PREPARED_METRICS:
+        if self._metric in PREPARED_METRICS or self.unit != 1.0:
             return False
         if isinstance(self._X, torch.Tensor):
             return self._X.dtype == torch.float32 and self._X.is_contiguous()
@@ -76,7 +103,7 @@ class Table:
         return False
 
     def rows(self, start: int, stop: int) -> torch.Tensor:
-        """Rows start ... stop - 1, float32 (stop - start, d), on `device`.
+        """Rows start ... stop - 1, float32 (stop - start, columns), on `device`.
 
         Raises
         ------
@@ -89,7 +116,14 @@ class Table:
         else:
             block = sources.read_rows(self._X, start, stop, "X")
             check_finite(block, "X", start)
-        return _prepared(to_float32(block).to(self.device), self._metric, start)
+        return self._prepared(to_float32(block).to(self.device), start)
+
+    def _prepared(self, rows: torch.Tensor, first: int) -> torch.Tensor:
+        if self._metric == "jensenshannon":
+            return _distributions(rows, first)
+        if self._metric in UNIT_METRICS:
+            return unit_rows(rows, self._metric)
+        return rows if self.unit == 1.0 else rows * self.unit
 
     def rows_at_a_time(self, most: int | None = None) -> int:
         """A number of rows, whole chunks of a source where `most` allows, to ask for in turn."""
@@ -99,50 +133,79 @@ class Table:
         return sources.rows_at_a_time(self._X, most)
 
     def fill(self, out: torch.Tensor, start: int, most: int | None = None) -> None:
-        """Writes as many rows as `out` has, from `start` on, at most `most` at a time."""
+        """Writes as many rows as `out` has, and columns, from `start` on, `most` rows at a time."""
         step = self.rows_at_a_time(most)
         for at in range(0, len(out), step):
             rows = out[at : at + step]
-            rows.copy_(self.rows(start + at, start + at + len(rows)))
-
-    def largest_difference(self) -> float:
-        """The largest one, in any column, from the first row."""
-        (n, _), step, first = self.shape, self.rows_at_a_time(), self.rows(0, 1)
-        blocks = (self.rows(start, min(n, start + step)) for start in range(0, n, step))
-        return max(float((block - first).abs().max()) for block in blocks)
+            rows.copy_(self.rows(start + at, start + at + len(rows))[:, : rows.shape[1]])
 
     def whole(self, device: torch.device | None = None) -> torch.Tensor:
-        """All rows, float32 (n, d), on `self.device` or another: `X` itself if it holds them there."""
+        """All rows, float32, on `self.device` or another: `X` itself if it holds them there.
+
+        Unit rows have the column of marks only where there is a mark.
+        """
         device = self.device if device is None else device
         plain = self._metric not in PREPARED_METRICS
         if plain and isinstance(self._X, (np.ndarray, torch.Tensor)):
-            return to_float32(self._X).to(device)
+            return self._prepared(to_float32(self._X).to(device), 0)
         out = torch.empty(self.shape, device=device)
         self.fill(out, 0)
+        if self._metric in UNIT_METRICS:
+            marks = torch.linalg.vector_norm(out, dim=1, keepdim=True) == 0
+            out = torch.cat((out, marks), dim=1) if bool(marks.any()) else out
         return out
 
 
-def _prepared(rows: torch.Tensor, metric: str, first: int) -> torch.Tensor:
-    if metric == "jensenshannon":
-        return _distributions(rows, first)
+def compared_columns(d: int, metric: Any) -> int:
+    """Columns of the rows that are compared for those of d columns; see `Table.columns`."""
+    return d + (metric in UNIT_METRICS)
+
+
+def unit_of(X: TensorLike) -> float:
+    """A power of two that brings rows as far apart as usual, or 1 where float32 holds their squares."""
+    some = to_float32(X[:: -(-len(X) // _SOME)]).double()
+    steps = torch.linalg.vector_norm(some.diff(dim=0), dim=1)
+    steps = steps[steps > 0]
+    if not len(steps):
+        return 1.0
+    exponent = round(math.log2(float(steps.median())))
+    exponent = max(exponent, math.frexp(float(some.abs().max()))[1] - _LONGEST)
+    return 1.0 if abs(exponent) <= _USUAL else 2.0 ** -max(-_EXTREME, min(exponent, _EXTREME))
+
+
+def true_distances(distances: torch.Tensor, unit: float, metric: Any) -> torch.Tensor:
+    """Distances of rows from those of the rows times `unit`."""
+    if unit == 1.0:
+        return distances
+    return (distances.double() / (unit**2 if metric == "sqeuclidean" else unit)).float()
+
+
+def unit_rows(rows: torch.Tensor, metric: str) -> torch.Tensor:
+    """Rows whose squared distances are twice their distances by ``"cosine"`` or ``"correlation"``.
+
+    Parameters
+    ----------
+    rows : float32 tensor (m, d)
+    metric : str
+
+    Returns
+    -------
+    float32 tensor (m, d + 1)
+        The last column is a mark, 1 of rows without a direction (zeros; for the correlation, one
+        value): they are at distance 1 from others and at 0 from each other.
+    """
     if metric == "correlation":
+        rows = rows - rows[:, :1]  # one value becomes zeros, which a mean would round
         rows = rows - rows.mean(dim=1, keepdim=True)
-    if metric in ("cosine", "correlation"):
-        return unit_rows(rows)
-    return rows
-
-
-def unit_rows(rows: torch.Tensor) -> torch.Tensor:
-    """Rows (m, d) divided by their lengths, of any size; rows of zeros as they are."""
-    lengths = torch.linalg.vector_norm(rows, dim=1, keepdim=True)
-    # Squares that float32 does not hold, or not to all digits.
-    extreme = ~((lengths > SHORT) & (lengths < LONG))
-    if bool(extreme.any()):
-        largest = rows.abs().amax(dim=1, keepdim=True)
-        rows = torch.where(extreme & (largest > 0), rows / largest, rows)
-        lengths = torch.linalg.vector_norm(rows, dim=1, keepdim=True)
-    unit: torch.Tensor = rows / lengths.clamp_min(torch.finfo(torch.float32).tiny)
-    return unit
+    low, high = torch.aminmax(rows, dim=1, keepdim=True)
+    exponents = torch.frexp(torch.maximum(high, -low))[1].clamp(-_EXTREME, _EXTREME)
+    rows = rows * torch.ldexp(torch.ones_like(low), -exponents)  # squares stay in float32
+    norms = torch.linalg.vector_norm(rows, dim=1, keepdim=True)
+    marks = norms == 0
+    units = rows.new_empty((len(rows), rows.shape[1] + 1))
+    torch.div(rows, norms + marks, out=units[:, :-1])
+    units[:, -1:] = marks
+    return units
 
 
 def _distributions(rows: torch.Tensor, first: int) -> torch.Tensor:

@@ -13,9 +13,11 @@ import torch
 from fastparadime import _core
 from fastparadime.exceptions import CUDANotAvailableError
 from fastparadime.types import Device, TensorLike
-from fastparadime.utils.convert import to_torch, value_range
+from fastparadime.utils.convert import share, to_torch, value_range
+from fastparadime.utils.validate import check_positive
 
 MAX_POINTS = 2**31 - 1  # node ids are int32; edges are counted in int64
+_FLOAT32 = torch.finfo(torch.float32)
 
 
 def resolve_device(device: Device | None) -> torch.device:
@@ -106,13 +108,40 @@ def target_of(tensor: torch.Tensor) -> _core.Target:
     return _core.Target("cpu", torch.get_num_threads())
 
 
-def as_floats(value: TensorLike, name: str, ndim: int) -> torch.Tensor:
-    tensor = to_torch(value).detach()
-    if tensor.is_complex() or tensor.is_sparse:
+def as_dense(tensor: torch.Tensor, name: str) -> torch.Tensor:
+    """The tensor outside of torch's graph, with what it holds in memory: the core reads that."""
+    if tensor.layout != torch.strided or tensor.is_quantized:
+        raise TypeError(f"{name} must be dense, not {tensor.dtype}, {tensor.layout}")
+    return tensor.detach().resolve_conj().resolve_neg()
+
+
+def as_real(tensor: torch.Tensor, name: str, dtype: torch.dtype) -> torch.Tensor:
+    if tensor.is_complex() or tensor.layout != torch.strided:
         raise TypeError(f"{name} must be real and dense, not {tensor.dtype}, {tensor.layout}")
+    return as_dense(tensor, name).to(dtype).contiguous()
+
+
+def as_floating(value: TensorLike, name: str) -> torch.Tensor:
+    """The tensor within torch's graph, in its own dtype, float32 of integers."""
+    tensor = share(value)
+    if tensor.is_complex() or tensor.layout != torch.strided:
+        raise TypeError(f"{name} must be real and dense, not {tensor.dtype}, {tensor.layout}")
+    return tensor if tensor.is_floating_point() else tensor.float()
+
+
+def as_floats(value: TensorLike, name: str, ndim: int) -> torch.Tensor:
+    tensor = to_torch(value)
     if tensor.ndim != ndim:
         raise ValueError(f"{name} must have {ndim} dimensions, not shape {tuple(tensor.shape)}")
-    return tensor.to(torch.float32).contiguous()
+    return as_real(tensor, name, torch.float32)
+
+
+def as_positive(value: Any, name: str, *, zero_ok: bool = False) -> float:
+    """The number, if it is positive, or zero where that is accepted, as the core's float32 too."""
+    number = check_positive(value, name, zero_ok=zero_ok)
+    if number != 0 and not _FLOAT32.tiny <= number <= _FLOAT32.max:
+        raise ValueError(f"{name} must lie within float32, 1.2e-38 to 3.4e38, not {value}")
+    return number
 
 
 def as_non_negative(value: TensorLike, name: str, ndim: int) -> torch.Tensor:
@@ -150,6 +179,38 @@ def as_indices(
         if low < -1:
             tensor = tensor.clamp_min(-1)
     return tensor.to(torch.int32).contiguous()
+
+
+def as_row_starts(value: TensorLike, name: str, edges: int) -> torch.Tensor:
+    starts = to_torch(value)
+    if starts.is_floating_point() or starts.is_complex() or starts.dtype == torch.bool:
+        raise TypeError(f"{name} must hold integers, not {starts.dtype}")
+    if starts.ndim != 1 or len(starts) == 0:
+        raise ValueError(f"{name} must have the shape (n + 1,), not {tuple(starts.shape)}")
+    starts = as_dense(starts, name).to(torch.int64).contiguous()
+    if (int(starts[0]), int(starts[-1])) != (0, edges) or bool((starts.diff() < 0).any()):
+        raise ValueError(f"{name} must ascend from 0 to the number of edges, {edges}")
+    return starts
+
+
+def check_form(edges: Any) -> None:
+    """Raises unless a graph's arrays are as `symmetrize` gives them; their values are not read."""
+    dtypes = {"indptr": torch.int64, "tails": torch.int32, "weights": torch.float32}
+    for name, dtype in dtypes.items():
+        part = getattr(edges, name)
+        plain = isinstance(part, torch.Tensor) and part.dtype == dtype and part.ndim == 1
+        if not plain or not part.is_contiguous():
+            found = f"{part.dtype} {tuple(part.shape)}" if hasattr(part, "shape") else repr(part)
+            raise TypeError(
+                f"edges.{name} must be a contiguous tensor of one dimension and {dtype}, as "
+                f"symmetrize gives it, not {type(part).__name__} {found}"
+            )
+    if len(edges.indptr) == 0 or len(edges.tails) != len(edges.weights):
+        raise ValueError(
+            "edges must have n + 1 row starts and as many tails as weights, not "
+            f"{len(edges.indptr)}, {len(edges.tails)} and {len(edges.weights)}"
+        )
+    check_same_device(indptr=edges.indptr, tails=edges.tails, weights=edges.weights)
 
 
 def check_same_device(**tensors: torch.Tensor) -> None:

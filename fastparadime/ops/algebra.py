@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from fastparadime import _core
-from fastparadime.ops._checks import check_same_device, on_device, target_of
+from fastparadime.ops._checks import as_real, check_form, check_same_device, on_device, target_of
 from fastparadime.ops.graph import Edges
 from fastparadime.types import TensorLike
 from fastparadime.utils.convert import share
@@ -41,20 +41,21 @@ def graph_matmul(
 
     Raises
     ------
-    ValueError
-        For shapes that disagree.
+    TypeError, ValueError
+        For shapes that disagree, or arrays of another form.
     """
     scale, x = share(scale), share(x)
     if x.ndim != 2:
         raise ValueError(f"x must have 2 dimensions, not shape {tuple(x.shape)}")
     n, columns = x.shape
-    if len(edges.indptr) != n + 1 or len(scale) != n:
+    check_form(edges)
+    if len(edges.indptr) != n + 1 or scale.shape != (n,):
         raise ValueError(f"edges, scale and x must be of one number of points, not {n} in x")
-    x, scale = x.double().contiguous(), scale.double().contiguous()
+    x, scale = as_real(x, "x", torch.float64), as_real(scale, "scale", torch.float64)
     check_same_device(weights=edges.weights, scale=scale, x=x)
     terms = []
     if step is not None:
-        terms = [share(term).double().contiguous() for term in step]
+        terms = [as_real(share(term), "step", torch.float64) for term in step]
         if [tuple(term.shape) for term in terms] != [(n,), (n,), (n, columns)]:
             raise ValueError(
                 f"step must be gain ({n},), shift ({n},) and previous ({n}, {columns}), not "
@@ -154,7 +155,7 @@ class Segments:
     def matmul(self, x: torch.Tensor, matrices: torch.Tensor) -> torch.Tensor:
         """Each row of `x` (rows, p) times the matrix of its segment, of (segments, p, q)."""
         x = self._checked(x, "x")
-        matrices = matrices.to(x.device, torch.float64).contiguous()
+        matrices = as_real(matrices, "matrices", torch.float64).to(x.device)
         if matrices.ndim != 3 or matrices.shape[:2] != (self.count, x.shape[1]):
             raise ValueError(
                 f"matrices must have shape ({self.count}, {x.shape[1]}, q), not "
@@ -175,7 +176,7 @@ class Segments:
         return out
 
     def _checked(self, x: torch.Tensor, name: str) -> torch.Tensor:
-        x = share(x).double().contiguous()
+        x = as_real(share(x), name, torch.float64)
         if x.ndim != 2 or len(x) != self.rows:
             raise ValueError(f"{name} must have {self.rows} rows, not shape {tuple(x.shape)}")
         check_same_device(segments=self.of, **{name: x})

@@ -5,11 +5,17 @@ from __future__ import annotations
 import torch
 
 from fastparadime import _core
-from fastparadime.ops._checks import as_floats, check_same_device, on_device, target_of
+from fastparadime.ops._checks import (
+    as_floats,
+    as_positive,
+    check_form,
+    check_same_device,
+    on_device,
+    target_of,
+)
 from fastparadime.ops.graph import Edges
 from fastparadime.types import TensorLike
 from fastparadime.utils.convert import mean_of
-from fastparadime.utils.validate import check_positive
 
 _NOTHING = 1e-8  # of a squared radius and a variance, so that logarithm and quotient are finite
 
@@ -56,6 +62,7 @@ class DensityTerm:
         strength: float = 2.0,
         variance_shift: float = 0.1,
     ) -> None:
+        check_form(edges)
         wanted = as_floats(radii, "radii", 1)
         n = len(edges.indptr) - 1
         if len(wanted) != n:
@@ -69,9 +76,9 @@ class DensityTerm:
             raise ValueError("radii must differ between points, but all are equal")
         self.edges = edges
         self.wanted = centred / deviation
-        self.curve = (check_positive(a, "a"), check_positive(b, "b"))
-        self.strength = check_positive(strength, "strength", zero_ok=True)
-        self.shift = check_positive(variance_shift, "variance_shift", zero_ok=True)
+        self.curve = (as_positive(a, "a"), as_positive(b, "b"))
+        self.strength = as_positive(strength, "strength", zero_ok=True)
+        self.shift = as_positive(variance_shift, "variance_shift", zero_ok=True)
         weights = edges.weights
         self.total = float(mean_of(weights)) * len(weights) if len(weights) else 0.0
 

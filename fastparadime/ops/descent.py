@@ -146,7 +146,8 @@ class NeighborDescent:
         RuntimeError
             After 255 rounds.
         """
-        reach = check_integer(reach, "reach", minimum=1)
+        # There are no more neighbours, nor points that list one.
+        reach = min(check_integer(reach, "reach", minimum=1), len(self._rows))
         if self.rounds == _MAX_ROUNDS:
             raise RuntimeError(f"neighbour descent takes at most {_MAX_ROUNDS} rounds")
         self.rounds += 1

@@ -8,10 +8,16 @@ from typing import Any, cast
 import torch
 
 from fastparadime import _core
-from fastparadime.ops._checks import as_floats, check_same_device, on_device, target_of
+from fastparadime.ops._checks import (
+    as_floating,
+    as_floats,
+    as_positive,
+    check_same_device,
+    on_device,
+    target_of,
+)
 from fastparadime.types import TensorLike
-from fastparadime.utils.convert import share
-from fastparadime.utils.validate import check_integer, check_positive
+from fastparadime.utils.validate import check_integer
 
 _Options = tuple[float, float, float, float]  # a, b, epsilon, repulsion_strength
 
@@ -49,7 +55,7 @@ class _EdgeCrossEntropy(torch.autograd.Function):
     def forward(
         ctx: Any, heads: torch.Tensor, tails: torch.Tensor, options: _Options
     ) -> torch.Tensor:
-        heads32, tails32 = heads.float().contiguous(), tails.float().contiguous()
+        heads32, tails32 = (part.resolve_neg().float().contiguous() for part in (heads, tails))
         head_grad, tail_grad = torch.empty_like(heads32), torch.empty_like(tails32)
         loss = _edge_loss(heads32, tails32, head_grad, tail_grad, options)
         ctx.save_for_backward(head_grad.to(heads.dtype), tail_grad.to(tails.dtype))
@@ -99,7 +105,7 @@ def negative_edge_cross_entropy(
     ValueError
         For shapes that disagree, an empty batch or parameters out of range.
     """
-    heads, tails = share(heads), share(tails)
+    heads, tails = as_floating(heads, "heads"), as_floating(tails, "tails")
     if heads.ndim != 2 or tails.ndim != 3 or tails.shape[::2] != heads.shape:
         raise ValueError(
             "heads must have shape (batch, dim) and tails (batch, slots, dim), not "
@@ -115,10 +121,10 @@ def negative_edge_cross_entropy(
 
 def _checked(a: float, b: float, epsilon: float, repulsion_strength: float) -> _Options:
     return (
-        check_positive(a, "a"),
-        check_positive(b, "b"),
-        check_positive(epsilon, "epsilon"),
-        check_positive(repulsion_strength, "repulsion_strength", zero_ok=True),
+        as_positive(a, "a"),
+        as_positive(b, "b"),
+        as_positive(epsilon, "epsilon"),
+        as_positive(repulsion_strength, "repulsion_strength", zero_ok=True),
     )
 
 
@@ -179,7 +185,7 @@ def negative_edge_gradients(
     ValueError
         For rows that are no multiple of `batch` or parameters out of range.
     """
-    ends, batch = share(ends), check_integer(batch, "batch", minimum=1)
+    ends, batch = as_floating(ends, "ends"), check_integer(batch, "batch", minimum=1)
     if ends.ndim != 2 or len(ends) % batch or len(ends) < 2 * batch:
         raise ValueError(
             f"ends must hold 2 or more rows for each of {batch} heads, not shape "

@@ -10,6 +10,7 @@ import torch
 from fastparadime import _core
 from fastparadime.ops._checks import (
     MAX_POINTS,
+    as_dense,
     as_floats,
     as_indices,
     as_non_negative,
@@ -197,7 +198,7 @@ def gather_rows(table: TensorLike, indices: TensorLike) -> torch.Tensor:
     ValueError
         If an index is out of range or the devices differ.
     """
-    table = share(table).detach().contiguous()
+    table = as_dense(share(table), "table").contiguous()
     indices = as_indices(indices, "indices", 1, len(table) if table.ndim else 0)
     check_same_device(table=table, indices=indices)
     with on_device(table):

@@ -13,12 +13,15 @@ from fastparadime.ops._checks import (
     as_floats,
     as_indices,
     as_non_negative,
+    as_positive,
+    as_row_starts,
+    check_form,
     check_same_device,
     on_device,
     target_of,
 )
 from fastparadime.types import TensorLike
-from fastparadime.utils.convert import mean_of, to_torch
+from fastparadime.utils.convert import mean_of
 from fastparadime.utils.stages import memory_for
 from fastparadime.utils.validate import check_integer, check_option, check_positive
 
@@ -38,7 +41,7 @@ class SmoothKnn(NamedTuple):
 
 
 class Edges(NamedTuple):
-    """A sparse graph sorted by head, then tail.
+    """A sparse graph sorted by head, then tail, as `symmetrize` gives it.
 
     ``indptr`` int64 (n + 1,), ``heads`` and ``tails`` int32 (edges,), ``weights`` float32 (edges,).
     """
@@ -95,6 +98,7 @@ def smooth_knn(
     counted = k + 1 if umap else k
     size = counted if n_neighbors is None else check_positive(n_neighbors, "n_neighbors")
     connectivity = check_positive(local_connectivity, "local_connectivity") if umap else 0.0
+    connectivity = min(connectivity, k)  # the rank of the largest
     with on_device(distances):
         weights = torch.empty_like(distances)
         rho, sigma = distances.new_empty(n), distances.new_empty(n)
@@ -236,12 +240,7 @@ def _row_starts(weights: torch.Tensor, indptr: TensorLike | None) -> torch.Tenso
     if indptr is None:
         n, k = weights.shape
         return torch.arange(n + 1, dtype=torch.int64, device=weights.device) * k
-    starts = to_torch(indptr).to(torch.int64).contiguous()
-    if starts.ndim != 1 or len(starts) == 0 or int(starts[0]) != 0:
-        raise ValueError("indptr must be 1-D, start with 0 and have n + 1 entries")
-    if bool((starts.diff() < 0).any()) or int(starts[-1]) != len(weights):
-        raise ValueError(f"indptr must ascend to the number of edges, {len(weights)}")
-    return starts
+    return as_row_starts(indptr, "indptr", len(weights))
 
 
 def rerank(
@@ -260,9 +259,10 @@ def rerank(
     Parameters
     ----------
     X : float32 tensor (n, dim)
+        Finite.
     candidates : integer tensor (rows, count)
-        Of rows `first_row`, ... of `X`, or of `points`; negative entries are empty. The row itself
-        and repeated candidates are dropped.
+        Of rows `first_row`, ... of `X`, or of `points`; negative entries are empty. The row itself,
+        repeated candidates and those whose distance is not a number are dropped.
     metric : str
         One of `METRICS`; ``"inner_product"`` is 1 - <x, y>.
     p : float
@@ -280,7 +280,8 @@ def rerank(
     """
     check_option(metric, METRICS, "metric")
     k = check_integer(k, "k", minimum=1)
-    p = check_positive(p, "p")
+    p = as_positive(p, "p")
+    first_row = check_integer(first_row, "first_row", minimum=0)
     X = as_floats(X, "X", 2)
     candidates = as_indices(candidates, "candidates", 2, len(X), negative_ok=True)
     check_same_device(X=X, candidates=candidates)
@@ -296,7 +297,7 @@ def rerank(
         if queries.shape != (rows, X.shape[1]):
             wanted = (rows, X.shape[1])
             raise ValueError(f"queries must have shape {wanted}, not {tuple(queries.shape)}")
-    elif not 0 <= first_row <= len(X) - rows:
+    elif first_row > len(X) - rows:
         raise ValueError(f"candidates must belong to rows of X, not to {first_row} + {rows} rows")
     with on_device(X):
         indices, distances = candidates.new_empty((rows, k)), X.new_empty((rows, k))
@@ -334,6 +335,7 @@ def subgraph(edges: Edges, points: TensorLike) -> torch.Tensor:
     float32 tensor (m, m)
         Entry (i, j) is the weight of the edge from ``points[i]`` to ``points[j]``, else 0.
     """
+    check_form(edges)
     n = len(edges.indptr) - 1
     points = as_indices(points, "points", 1, n).to(edges.weights.device)
     m = len(points)

@@ -12,6 +12,8 @@ from fastparadime.ops._checks import (
     as_floats,
     as_indices,
     as_non_negative,
+    as_positive,
+    as_row_starts,
     check_same_device,
     on_device,
     target_of,
@@ -19,8 +21,8 @@ from fastparadime.ops._checks import (
 from fastparadime.ops.density import DensityTerm
 from fastparadime.ops.graph import Edges
 from fastparadime.types import TensorLike
-from fastparadime.utils.convert import mean_of, to_torch
-from fastparadime.utils.validate import check_integer, check_positive
+from fastparadime.utils.convert import mean_of
+from fastparadime.utils.validate import check_integer
 
 # Edges sampled by a point, on average, in one synchronous step: few where the points are, and more
 # where they no longer fit into a cache, which each step passes through.
@@ -120,10 +122,10 @@ def sgd_layout(
     """
     start, others, graph, lanes = _checked_arrays(positions, anchors, edges, streams)
     n, dim = start.shape
-    curve = (check_positive(a, "a"), check_positive(b, "b"))
+    curve = (as_positive(a, "a"), as_positive(b, "b"))
     n_epochs, negatives, seed = _checked_counts(n_epochs, negative_sample_rate, seed)
-    size = check_positive(learning_rate, "learning_rate", zero_ok=True)
-    strength = check_positive(repulsion_strength, "repulsion_strength", zero_ok=True)
+    size = as_positive(learning_rate, "learning_rate", zero_ok=True)
+    strength = as_positive(repulsion_strength, "repulsion_strength", zero_ok=True)
     stops = {check_integer(stop, "stops", minimum=1, maximum=n_epochs) for stop in stops}
     largest, sampled = _sampling(graph.weights, largest_weight)
     steps = _steps(steps_per_epoch, n, sampled)
@@ -213,12 +215,6 @@ def _finite(value: TensorLike, name: str) -> torch.Tensor:
 
 
 def _checked_graph(edges: Edges, n: int, tail_count: int) -> Edges:
-    indptr = to_torch(edges.indptr).to(torch.int64).contiguous()
-    if indptr.shape != (n + 1,):
-        raise ValueError(
-            f"edges.indptr must have an entry more than positions, {n + 1}, not shape "
-            f"{tuple(indptr.shape)}"
-        )
     weights = as_non_negative(edges.weights, "edges.weights", 1)
     tails = as_indices(edges.tails, "edges.tails", 1, tail_count)
     if len(tails) != len(weights):
@@ -226,16 +222,19 @@ def _checked_graph(edges: Edges, n: int, tail_count: int) -> Edges:
             f"edges.tails and edges.weights must have one length, not {len(tails)} and "
             f"{len(weights)}"
         )
-    ends = (int(indptr[0]), int(indptr[-1]))
-    if ends != (0, len(weights)) or bool((indptr.diff() < 0).any()):
-        raise ValueError(f"edges.indptr must ascend from 0 to the number of edges, {len(weights)}")
+    indptr = as_row_starts(edges.indptr, "edges.indptr", len(weights))
+    if len(indptr) != n + 1:
+        raise ValueError(
+            f"edges.indptr must have an entry more than positions, {n + 1}, not shape "
+            f"{tuple(indptr.shape)}"
+        )
     return Edges(indptr, edges.heads, tails, weights)
 
 
 def _sampling(weights: torch.Tensor, largest: float | None) -> tuple[float, float]:
     """The weight of an edge that is sampled in every epoch, and the samples of an epoch."""
     if largest is not None:
-        top = check_positive(largest, "largest_weight")
+        top = as_positive(largest, "largest_weight")
     else:
         top = float(weights.max()) if len(weights) else 0.0
     if top == 0.0:

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import torch
 
 from fastparadime import _core
-from fastparadime.ops._checks import MAX_POINTS, as_indices, check_plain
+from fastparadime.ops._checks import MAX_POINTS, as_indices, as_positive, check_plain
 from fastparadime.types import TensorLike
-from fastparadime.utils.validate import check_integer, check_option, check_positive
+from fastparadime.utils.validate import check_integer, check_option
 
 MLP_ACTIVATIONS = ("softplus", "silu", "relu")  # in the core's order
 
@@ -69,10 +69,14 @@ class Mlp:
             check_plain(weight, f"weights[{number}]", (None, width))
             width = weight.shape[0]
             check_plain(bias, f"biases[{number}]", (width,))
+            if weight.numel() == 0:
+                raise ValueError(
+                    f"weights[{number}] must not be empty, but is {tuple(weight.shape)}"
+                )
         self.out_dim = width
         self.rows = check_integer(rows, "rows", minimum=1)
-        check_positive(input_scale, "input_scale")
-        check_positive(output_scale, "output_scale")
+        as_positive(input_scale, "input_scale")
+        as_positive(output_scale, "output_scale")
         means = [
             torch.zeros(dim) if mean is None else mean
             for mean, dim in ((input_mean, self.in_dim), (output_mean, self.out_dim))

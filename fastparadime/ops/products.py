@@ -7,9 +7,9 @@ import math
 import torch
 
 from fastparadime import _core
-from fastparadime.ops._checks import MAX_POINTS, as_floats, target_of
+from fastparadime.ops._checks import MAX_POINTS, as_floats, as_positive, target_of
 from fastparadime.types import TensorLike
-from fastparadime.utils.validate import check_integer, check_positive
+from fastparadime.utils.validate import check_integer
 
 _LEAST_ROOM, _MOST_ROOM = 32, 1024  # of a list beyond its width: as much again, within these
 _JOBS_A_THREAD = 6  # of the work on queries
@@ -51,7 +51,7 @@ class ProductTable:
         self._mean = torch.zeros(self._dim) if mean is None else as_floats(mean, "mean", 1)
         if self._mean.shape != (self._dim,):
             raise ValueError(f"mean must have shape ({self._dim},), not {tuple(self._mean.shape)}")
-        self._scale = check_positive(scale, "scale")
+        self._scale = as_positive(scale, "scale")
         self._packed = _Packed(rows, self._mean, self._scale)
         self.norms = self._packed.norms[: self._n]
 

@@ -8,10 +8,10 @@ import numpy as np
 import torch
 
 from fastparadime import _core
-from fastparadime.ops._checks import MAX_POINTS, as_floats, as_indices, target_of
+from fastparadime.ops._checks import MAX_POINTS, as_floats, as_indices, as_row_starts, target_of
 from fastparadime.ops.graph import METRICS
 from fastparadime.types import TensorLike
-from fastparadime.utils.convert import to_torch
+from fastparadime.utils.convert import row_sums
 from fastparadime.utils.validate import check_integer, check_option
 
 # Their sums add over coordinates, so what two rows share can be found column by column.
@@ -44,7 +44,7 @@ class SparseTable:
         self.dim = check_integer(dim, "dim", minimum=1, maximum=MAX_POINTS)
         self._columns = as_indices(columns, "columns", 1, self.dim)
         self._values = as_floats(values, "values", 1)
-        self._indptr = to_torch(indptr).long().contiguous()
+        self._indptr = as_row_starts(indptr, "indptr", len(self._values))
         self._check()
         self._by_column: tuple[torch.Tensor, ...] | None = None
 
@@ -54,10 +54,8 @@ class SparseTable:
             raise ValueError(
                 f"columns and values must have one length, not {len(self._columns)}, {nnz}"
             )
-        if indptr.ndim != 1 or len(indptr) < 2 or indptr[0] != 0 or indptr[-1] != nnz:
-            raise ValueError(f"indptr must lead from 0 to the {nnz} values")
-        if (np.diff(indptr) < 0).any() or len(indptr) > MAX_POINTS:
-            raise ValueError("indptr must ascend, with fewer than 2^31 - 1 rows")
+        if not 2 <= len(indptr) <= MAX_POINTS:
+            raise ValueError(f"indptr must have from 1 to 2^31 - 2 rows, not {len(indptr) - 1}")
         steps = np.diff(self._columns.numpy())
         starts = indptr[(indptr > 0) & (indptr < nnz)] - 1
         steps[starts] = 1  # from one row to the next
@@ -97,13 +95,11 @@ class SparseTable:
         return _core.SparseRows(*(part.data_ptr() for part in self._by_column))
 
     def _alone(self, metric: str) -> torch.Tensor:
-        values = self._values.double()
         if metric == "inner_product":
             return torch.zeros(len(self))
-        terms = values.abs() if metric == "manhattan" else values.square()
-        sums = torch.zeros(len(terms) + 1, dtype=torch.float64)
-        torch.cumsum(terms, 0, out=sums[1:])
-        return (sums[self._indptr[1:]] - sums[self._indptr[:-1]]).float()
+        values = self._values.numpy().astype(np.float64)
+        terms = np.abs(values) if metric == "manhattan" else np.square(values)
+        return torch.from_numpy(row_sums(terms, self._indptr.numpy())).float()
 
     def project(self, columns: int, *, folded: int, seed: int) -> torch.Tensor:
         """The rows times a Gaussian matrix, float32 (n, columns).

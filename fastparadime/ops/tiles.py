@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from fastparadime import _core
-from fastparadime.ops._checks import MAX_POINTS, check_same_device, on_device, target_of
+from fastparadime.ops._checks import MAX_POINTS, as_floats, check_same_device, on_device, target_of
 
 MOST_CANDIDATES: int = _core.kListMost
 
@@ -45,10 +45,10 @@ class Candidates:
     """
 
     def __init__(self, norms: torch.Tensor, count: int) -> None:
-        self._norms = norms.to(torch.float32).contiguous()
+        self._norms = as_floats(norms, "norms", 1)
         shape = (len(norms), candidate_width(count))
         self.bounds = self._norms.new_full(shape, torch.inf)
-        self.indices = torch.full(shape, -1, dtype=torch.int32, device=norms.device)
+        self.indices = torch.full(shape, -1, dtype=torch.int32, device=self._norms.device)
 
     def take_in(
         self, cosines: torch.Tensor, norms: torch.Tensor, first_column: int, *, slack: float
@@ -72,6 +72,7 @@ class Candidates:
             For shapes or devices that disagree, or columns beyond int32.
         """
         rows, width = self.bounds.shape
+        cosines, norms = as_floats(cosines, "cosines", 2), as_floats(norms, "norms", 1)
         columns = len(norms)
         if cosines.shape != (rows, columns):
             raise ValueError(
@@ -81,7 +82,6 @@ class Candidates:
             raise ValueError(
                 f"columns must lie in [0, {MAX_POINTS}), not {first_column} + {columns} of them"
             )
-        cosines, norms = (part.to(torch.float32).contiguous() for part in (cosines, norms))
         check_same_device(rows=self.bounds, cosines=cosines, norms=norms)
         with on_device(cosines):
             _core.nearest_in_tile(

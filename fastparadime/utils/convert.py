@@ -116,6 +116,15 @@ def mean_of(tensor: torch.Tensor) -> torch.Tensor:
     return tensor.mean(dtype=torch.float64)
 
 
+def row_sums(values: Array, indptr: Array) -> Array:
+    """The sum of each row of a sparse matrix, float64 (n,), by its own values alone."""
+    sums = np.zeros(len(indptr) - 1)
+    filled = np.flatnonzero(np.diff(indptr))
+    if len(filled):
+        sums[filled] = np.add.reduceat(values, indptr[filled], dtype=np.float64)
+    return sums
+
+
 def share(X: TensorLike | Sequence[Any]) -> torch.Tensor:
     """The tensor over an array's memory, in the array's own dtype; tensors as they are."""
     if isinstance(X, torch.Tensor):

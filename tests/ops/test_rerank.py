@@ -198,7 +198,7 @@ def test_threads_do_not_matter(metric: str, assert_same_bits: Callable[[Any], No
         ({"candidates": torch.tensor([[1.5]])}, TypeError, "candidates must hold integers"),
         ({"candidates": torch.tensor([1])}, ValueError, "candidates must have 2 dim"),
         ({"first_row": 3}, ValueError, r"candidates must belong to rows of X, not to 3 \+ 1 rows"),
-        ({"first_row": -1}, ValueError, "candidates must belong to rows of X"),
+        ({"first_row": -1}, ValueError, "first_row must be an integer >= 0"),
         ({"points": [3]}, ValueError, r"points must lie in \[0, 3\), but holds 3"),
         ({"points": [0, 1]}, ValueError, "points must name the 1 rows of candidates, not 2"),
         ({"k": 0}, ValueError, "k must be an integer"),
