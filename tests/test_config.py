@@ -42,7 +42,7 @@ def test_config_without_faiss(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(config, "find_faiss", lambda: None)
     shown = config.config()["faiss"]
     assert "pip install 'fastparadime[cpu]'" in shown
-    assert "metrics other than Euclidean" in shown
+    assert "'manhattan' and 'inner_product' are slow" in shown
 
 
 def test_names_are_found_lazily() -> None:

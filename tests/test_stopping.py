@@ -76,14 +76,15 @@ def test_held_out_edges_are_few_and_go_both_ways() -> None:
 
 
 def test_held_out_edges_are_never_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    drawn, draw = [], ops.EdgeSampler.draw
+    drawn, draw = [], ops.EdgeSampler.draw_ends
 
-    def recorded(*arguments: Any) -> ops.EdgeBatch:
-        batch = draw(*arguments)
-        drawn.append(torch.stack((batch.heads, batch.tails[:, 0]), dim=1))
-        return batch
+    def recorded(sampler: ops.EdgeSampler, size: int, *arguments: Any) -> torch.Tensor:
+        ends = draw(sampler, size, *arguments)
+        tails = ends[size:].view(size, -1)
+        drawn.append(torch.stack((ends[:size], tails[:, 0]), dim=1))
+        return ends
 
-    monkeypatch.setattr(ops.EdgeSampler, "draw", recorded)
+    monkeypatch.setattr(ops.EdgeSampler, "draw_ends", recorded)
     run(phase_of(batch_size=1000, patience=50))
     held, *steps = ({tuple(edge) for edge in batch.tolist()} for batch in drawn)
     assert len(steps) == 18

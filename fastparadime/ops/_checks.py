@@ -183,10 +183,10 @@ def as_indices(
 
 def as_row_starts(value: TensorLike, name: str, edges: int) -> torch.Tensor:
     starts = to_torch(value)
-    if starts.is_floating_point() or starts.is_complex() or starts.dtype == torch.bool:
-        raise TypeError(f"{name} must hold integers, not {starts.dtype}")
     if starts.ndim != 1 or len(starts) == 0:
         raise ValueError(f"{name} must have the shape (n + 1,), not {tuple(starts.shape)}")
+    if starts.is_floating_point() or starts.is_complex() or starts.dtype == torch.bool:
+        raise TypeError(f"{name} must hold integers, not {starts.dtype}")
     starts = as_dense(starts, name).to(torch.int64).contiguous()
     if (int(starts[0]), int(starts[-1])) != (0, edges) or bool((starts.diff() < 0).any()):
         raise ValueError(f"{name} must ascend from 0 to the number of edges, {edges}")

@@ -215,6 +215,10 @@ def _finite(value: TensorLike, name: str) -> torch.Tensor:
 
 
 def _checked_graph(edges: Edges, n: int, tail_count: int) -> Edges:
+    if len(edges.indptr) != n + 1:
+        raise ValueError(
+            f"edges.indptr must have an entry more than positions, {n + 1}, not {len(edges.indptr)}"
+        )
     weights = as_non_negative(edges.weights, "edges.weights", 1)
     tails = as_indices(edges.tails, "edges.tails", 1, tail_count)
     if len(tails) != len(weights):
@@ -223,11 +227,6 @@ def _checked_graph(edges: Edges, n: int, tail_count: int) -> Edges:
             f"{len(weights)}"
         )
     indptr = as_row_starts(edges.indptr, "edges.indptr", len(weights))
-    if len(indptr) != n + 1:
-        raise ValueError(
-            f"edges.indptr must have an entry more than positions, {n + 1}, not shape "
-            f"{tuple(indptr.shape)}"
-        )
     return Edges(indptr, edges.heads, tails, weights)
 
 
