@@ -22,6 +22,8 @@ _MODULES = (
     "neighbors",
     "ops",
     "plot",
+    "quality",
+    "reference",
     "relationdata",
     "relations",
     "routines",
@@ -46,4 +48,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_MODULES, *_NAMES])
+    return sorted({*__all__, *_MODULES, *(name for name in globals() if name.startswith("__"))})

@@ -39,7 +39,7 @@ _device_option = click.option(
 )
 _plot_option = click.option("--plot", metavar="MAP.png", help="Draw the embedding too.")
 _labels_option = click.option(
-    "--labels", metavar="Y.npy", help="Labels that colour the plot; any format that X may have."
+    "--labels", metavar="LABELS", help="Labels that colour the plot; any format that X may have."
 )
 _output_option = click.option(
     "-o", "--output", required=True, metavar="Y.npy", help="Where the embedding goes."
@@ -80,7 +80,6 @@ def demo(output_dir: str, seed: int | None, device: str) -> None:
 @_output_option
 @_labels_option
 @_plot_option
-@click.option("--method", type=click.Choice(["parametric-umap"]), default="parametric-umap")
 @click.option("--n-neighbors", type=click.IntRange(1), default=15, show_default=True)
 @click.option("--n-components", type=click.IntRange(1), default=2, show_default=True)
 @click.option("--min-dist", type=float, default=0.1, show_default=True, help="In [0, 1].")
@@ -101,7 +100,6 @@ def embed(
     output: str,
     labels: str | None,
     plot: str | None,
-    method: str,
     n_neighbors: int,
     n_components: int,
     save: str | None,
@@ -132,7 +130,7 @@ def embed(
     if save:
         with report.stage("save"):
             routine.save(save)
-    _summarise(report, data, routine, files, method=method)
+    _summarise(report, data, routine, files)
 
 
 @main.command()
@@ -205,15 +203,11 @@ def _train(routine: ParametricUMAP, data: Array, report: support.Report) -> torc
 
 
 def _summarise(
-    report: support.Report,
-    data: Array,
-    routine: ParametricUMAP,
-    files: list[Path],
-    method: str = "parametric-umap",
+    report: support.Report, data: Array, routine: ParametricUMAP, files: list[Path]
 ) -> None:
     facts = {
         "data": f"{len(data):,} x {data.shape[1]:,} -> {routine.out_dim}",
-        "method": method,
+        "method": "parametric UMAP",
         "seed": routine.seed,
         "device": routine.device,
     }

@@ -135,19 +135,12 @@ def check_device(device: str) -> None:
     ------
     ValueError, CUDANotAvailableError
     """
-    import torch
-
     from fastparadime import ops
 
     try:
-        resolved = torch.device(device)
-    except RuntimeError as error:
+        ops.resolve_device(device)
+    except ValueError as error:
         raise ValueError(f"--device must be cpu, cuda or cuda:N, not {device!r}") from error
-    ops.resolve_device(resolved)
-    if resolved.type == "cuda" and (resolved.index or 0) >= torch.cuda.device_count():
-        raise CUDANotAvailableError(
-            f"--device {device} was asked for, but there are {torch.cuda.device_count()} devices"
-        )
 
 
 def check_options(min_dist: float, metric: str) -> None:

@@ -24,8 +24,8 @@ def _faiss() -> str:
     faiss = find_faiss()
     if faiss is None:
         return (
-            "none: neighbours are exact through torch; pip install 'fastparadime[cpu]' (or "
-            "[cuda12], [cuda13]) for faster ones"
+            "none: 'manhattan' and 'inner_product' are slow; pip install 'fastparadime[cpu]' (or "
+            "[cuda12], [cuda13])"
         )
     installed = []
     for name in _FAISS_FLAVOURS:

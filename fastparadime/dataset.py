@@ -15,6 +15,7 @@ from fastparadime.types import Data, TensorLike, TypeKeyTuples
 from fastparadime.utils import ReprMixin, sources
 from fastparadime.utils.convert import to_numpy, to_torch
 from fastparadime.utils.validate import (
+    check_callable,
     check_data,
     check_integer,
     check_list,
@@ -23,7 +24,7 @@ from fastparadime.utils.validate import (
 )
 
 
-class DerivedData:
+class DerivedData(ReprMixin):
     """A dataset entry computed from other entries or global relations before training.
 
     Parameters
@@ -42,9 +43,7 @@ class DerivedData:
         type_key_tuples: TypeKeyTuples | None = None,
         **kwargs: Any,
     ) -> None:
-        if not callable(func):
-            raise TypeError(f"func must be callable, not {type(func).__name__}")
-        self.func = func
+        self.func = check_callable(func, "func")
         self.type_key_tuples = [("data", "main")] if type_key_tuples is None else type_key_tuples
         self.kwargs = kwargs
         for pair in check_list(self.type_key_tuples, "type_key_tuples"):
@@ -66,11 +65,21 @@ def check_table(data: Any, name: str) -> TensorLike:
 
 
 def _loaded(data: Mapping[str, Any]) -> dict[str, Any]:
-    """The entries, with sources of rows as arrays."""
-    return {
-        key: sources.load(value, f"entry {key!r}") if sources.is_source(value) else value
-        for key, value in data.items()
-    }
+    """The entries, with sources of rows, lists and data frames as arrays."""
+    return {key: _as_array(value, f"entry {key!r}") for key, value in data.items()}
+
+
+def _as_array(value: Any, name: str) -> Any:
+    if sources.is_source(value):
+        return sources.load(value, name)
+    if hasattr(value, "to_numpy"):  # data frames and their columns
+        return np.asarray(value.to_numpy())
+    if isinstance(value, (list, tuple)):
+        try:
+            return np.asarray(value)
+        except ValueError:
+            raise ValueError(f"{name} must be a table, but its rows differ in length") from None
+    return value
 
 
 def _length(key: str, value: Any) -> int:
@@ -89,10 +98,10 @@ class Dataset(torch.utils.data.Dataset[dict[str, torch.Tensor]], ReprMixin):
 
     Parameters
     ----------
-    data : (n, ...) array, tensor or source of rows, or mapping of them
+    data : (n, ...) array, tensor, list, data frame or source of rows, or mapping of them
         A single one becomes the entry 'main', which also answers to 'data'. An entry 'indices'
-        is added where there is none. Float32 arrays, memory-mapped ones included, are used where
-        they are; sources, such as datasets of HDF5 or Zarr, are read into memory.
+        is added where there is none. Float32 arrays in C order, memory-mapped ones included, are
+        used where they are; sources, such as datasets of HDF5 or Zarr, are read into memory.
 
     Raises
     ------
@@ -106,7 +115,7 @@ class Dataset(torch.utils.data.Dataset[dict[str, torch.Tensor]], ReprMixin):
         if isinstance(data, Mapping):
             entries = _loaded(data)
         else:
-            entries = {"main": check_table(data, "data")}
+            entries = {"main": check_table(_as_array(data, "data"), "data")}
         if not entries:
             raise ValueError("data must hold at least one entry")
         key, first = next(iter(entries.items()))
@@ -129,7 +138,11 @@ class Dataset(torch.utils.data.Dataset[dict[str, torch.Tensor]], ReprMixin):
                     f"Value for key {key!r} has shape {tuple(value.shape)}, but all entries must "
                     f"have {self.num_items} rows."
                 )
-            added[self.data.stored_name(key)] = to_torch(value)
+            table = to_torch(value)
+            if table.layout == torch.strided:
+                # Rows in one piece each: batches gather them, natively where they are contiguous.
+                table = table.contiguous()
+            added[self.data.stored_name(key)] = table
         self.data.update(added)
 
     def __len__(self) -> int:
@@ -228,7 +241,8 @@ def pca_positions(X: TensorLike, n_components: int = 2) -> torch.Tensor:
 
     # A fixed state: the randomised solver would draw from numpy's global generator.
     pca = PCA(n_components=n_components, random_state=0)
-    return to_torch(pca.fit_transform(to_numpy(X)))
+    with np.errstate(invalid="ignore"):  # shares of the variance, where there is none
+        return to_torch(pca.fit_transform(to_numpy(X)))
 
 
 def _pca_by_covariance(X: torch.Tensor, n_components: int) -> torch.Tensor:

@@ -11,7 +11,7 @@ import torch
 from fastparadime import exceptions, models, ops, saving
 from fastparadime.dataset import Dataset, DerivedData, NegSampledEdgeDataset, named_parts
 from fastparadime.inference import Inference
-from fastparadime.loss import Loss
+from fastparadime.loss import CompoundLoss, Loss
 from fastparadime.phases import TrainingPhase, check_phase
 from fastparadime.preparation import Preparation
 from fastparadime.relations import Relations
@@ -317,6 +317,8 @@ class ParametricDR(Preparation, Inference):
         entries = {*self.dataset.data.names(), *self.derived_data}
         for phase in self.training_phases:
             check_phase(phase, entries, self.global_relations, self.batch_relations)
+            if self._model is not None:
+                _check_methods(self._model, phase.loss)
         self.compute_derived_data(only="other")
         self.compute_global_relations()
         self.compute_derived_data(only="rel_based")
@@ -327,6 +329,15 @@ class ParametricDR(Preparation, Inference):
                 self.run_training_phase(phase)
         finally:
             self.model.eval()  # usable after an interruption too
+
+
+def _check_methods(model: torch.nn.Module, loss: Loss) -> None:
+    """Raises AttributeError if the model lacks a method that a loss of the package calls."""
+    for part in loss.losses if isinstance(loss, CompoundLoss) else [loss]:
+        for name in ("embedding", "classification", "encoding", "decoding"):
+            method = getattr(part, f"{name}_method", None)
+            if method is not None:
+                models.method_of(model, method)
 
 
 __all__ = [

@@ -6,14 +6,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from fastparadime import exceptions, exporting, models, saving
 from fastparadime.types import TensorLike
+from fastparadime.utils import sources
 from fastparadime.utils.convert import to_torch
 from fastparadime.utils.seed import derive
 from fastparadime.utils.sources import Source
-from fastparadime.utils.validate import check_integer, check_type
+from fastparadime.utils.validate import check_data, check_integer, check_type
 
 
 class Inference:
@@ -98,12 +100,14 @@ class Inference:
                 "calling the model."
             )
 
-    def apply(self, X: TensorLike | Source, method: str | None = None) -> torch.Tensor:
+    def apply(
+        self, X: TensorLike | Sequence[Any] | Source, method: str | None = None
+    ) -> torch.Tensor:
         """The model's output for `X` (n, ...) without gradients, on the CPU, chunk by chunk.
 
         Parameters
         ----------
-        X : array or tensor, memory-mapped ones included, or source of rows
+        X : array, tensor, list or data frame, memory maps included, or source of rows
             Such as a dataset of HDF5 or Zarr, which is read chunk by chunk.
         method : str, optional
             The model's method; its call if None.
@@ -112,11 +116,23 @@ class Inference:
         ------
         NotTrainedError
             Before training.
+        ValueError
+            For rows of another width than the model's.
         OSError, ValueError
             If a source cannot be read, or ends before its shape says.
         """
         self._check_trained()
-        return models.embed_in_chunks(self.model, X, method)
+        return models.embed_in_chunks(self.model, self._checked_rows(X), method)
+
+    def _checked_rows(self, X: Any) -> TensorLike | Source:
+        known = isinstance(X, (np.ndarray, torch.Tensor)) or sources.is_source(X)
+        rows: TensorLike | Source = X if known else check_data(X, min_rows=1)
+        if rows.ndim == 1 and models.input_width(self.model) is not None:
+            raise ValueError(
+                f"X must have rows of values, but has shape {tuple(rows.shape)}: "
+                "X.reshape(1, -1) is a single row"
+            )
+        return rows
 
     def embed(self, X: TensorLike) -> torch.Tensor:
         """Coordinates of `X` (n, ...) in the embedding, with gradients, on the model's device."""

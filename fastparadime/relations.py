@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -30,6 +29,7 @@ from fastparadime.utils.validate import (
     check_key,
     check_positive,
 )
+from fastparadime.utils.warning import warn
 
 Transform = transforms.RelationTransform | Sequence[transforms.RelationTransform]
 
@@ -210,11 +210,17 @@ class NeighborBasedPDist(Relations):
                 else f"highest 'n_neighbors' {connectivity} found in transforms. Using {needed} "
                 "neighbors"
             )
-            warnings.warn(
+            warn(
                 f"Number of neighbors {self.n_neighbors} too small for {reason} instead.",
-                stacklevel=3,
+                UserWarning,
             )
             wanted = int(needed)
+        # All points there are will do for a perplexity; one alone is refused by the search.
+        if max(self.n_neighbors or 0, connectivity) > n - 1 > 0:
+            warn(
+                f"n_neighbors is lowered from {wanted} to the {n - 1} other points there are",
+                UserWarning,
+            )
         return min(n - 1, wanted)
 
     def compute_relations(self, X: TensorLike | None = None, **kwargs: Any) -> RelationData:
@@ -264,9 +270,9 @@ class DifferentiablePDist(Relations):
         """Distances between the rows of the tensor `X` (n, d)."""
         X = _required(X)
         if not isinstance(X, torch.Tensor) or not X.requires_grad:
-            warnings.warn(
+            warn(
                 "Differentiable pdist operating on tensor for which no gradients are computed.",
-                stacklevel=2,
+                UserWarning,
             )
         X = to_torch(X)
         if X.ndim < 2:

@@ -112,8 +112,8 @@ class ParametricUMAP(_Initialized):
 
     Attributes
     ----------
-    initialization, epochs, init_epochs, batch_size, negative_sampling_rate, ...
-        Parameters as given; `training_phases` holds what training follows.
+    n_neighbors, min_dist, initialization, epochs, batch_size, negative_sampling_rate, ...
+        Parameters as given, to be read: `training_phases` holds what training follows.
     """
 
     def __init__(
@@ -148,9 +148,10 @@ class ParametricUMAP(_Initialized):
         progress: bool | None = None,
     ) -> None:
         self.quality = check_option(quality, (None, *QUALITIES), "quality")
-        main = _edge_phase(
-            epochs, batch_size, batches_per_epoch, negative_sampling_rate, learning_rate
-        )
+        self.n_neighbors, self.min_dist, self.spread = n_neighbors, min_dist, spread
+        self.metric = metric
+        rate = negative_sampling_rate
+        main = _edge_phase(epochs, batch_size, batches_per_epoch, rate, learning_rate)
         self.batches_per_epoch = main.batches_per_epoch
         self.negative_sampling_rate = main.neg_sampling_rate
         curve = transforms.ModifiedCauchyTransform(min_dist, spread, a, b)
@@ -248,8 +249,8 @@ class ParametricTSNE(_Initialized):
 
     Attributes
     ----------
-    initialization, epochs, init_epochs, batch_size, ...
-        Parameters as given; `training_phases` holds what training follows.
+    perplexity, initialization, epochs, init_epochs, batch_size, ...
+        Parameters as given, to be read: `training_phases` holds what training follows.
     """
 
     def __init__(
@@ -277,6 +278,7 @@ class ParametricTSNE(_Initialized):
         seed: int | None = None,
         progress: bool | None = None,
     ) -> None:
+        self.perplexity, self.alpha, self.metric = perplexity, alpha, metric
         if init_batch_size is None:
             init_batch_size = batch_size
         if init_learning_rate is None:

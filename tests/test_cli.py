@@ -210,7 +210,6 @@ _BAD_OPTIONS = [
     (("--metric", "euclid"), "'euclidean'"),
     (("--quality", "good"), "'--quality'"),
     (("--seed", "-1"), "'--seed'"),
-    (("--method", "tsne"), "parametric-umap"),
     (("--device", "tpu"), "--device must be cpu, cuda or cuda:N, not 'tpu'"),
     (("--unknown",), "--unknown"),
     (("--labels", "short.npy", "--plot", "map.png"), "each of the 40 rows of X"),

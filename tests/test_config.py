@@ -40,11 +40,18 @@ def test_config_values() -> None:
 
 def test_config_without_faiss(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(config, "find_faiss", lambda: None)
-    assert "pip install 'fastparadime[cpu]'" in config.config()["faiss"]
+    shown = config.config()["faiss"]
+    assert "pip install 'fastparadime[cpu]'" in shown
+    assert "'manhattan' and 'inner_product' are slow" in shown
 
 
 def test_names_are_found_lazily() -> None:
-    assert {"dr", "relations", "routines", "show_config"} <= set(dir(fastparadime))
+    shown = dir(fastparadime)
+    assert {"dr", "reference", "relations", "routines", "show_config"} <= set(shown)
+    assert len(shown) == len(set(shown))
+    assert not {"Any", "annotations", "importlib"} & set(shown)
+    assert fastparadime.reference.smooth_knn is not None
+    assert fastparadime.quality.QUALITIES
     assert fastparadime.dr.ParametricDR is not None
     with pytest.raises(AttributeError, match="'nothing'"):
         _ = fastparadime.nothing

@@ -334,8 +334,16 @@ def test_what_is_not_supported_says_so(options: dict[str, Any]) -> None:
     [
         (np.zeros((120, 15), int), np.zeros((120, 14)), "two arrays of one shape"),
         (np.zeros((119, 15), int), np.zeros((119, 15)), "a row for each of 120 points"),
-        (np.zeros((120, 10), int), np.zeros((120, 10)), "at least n_neighbors = 15 columns"),
-        (np.zeros((120, 15), int), np.zeros((120, 15)), "the point itself in its first column"),
+        (
+            np.zeros((120, 10), int),
+            np.zeros((120, 10)),
+            "n_neighbors = 15 columns or more, or one less",
+        ),
+        (
+            np.zeros((120, 15), int),
+            np.zeros((120, 15)),
+            "name a neighbor once, but row 0 has one twice",
+        ),
     ],
 )
 def test_bad_neighbors(indices: Any, distances: Any, message: str) -> None:

@@ -284,6 +284,14 @@ class Unnamed(transforms.RelationTransform):
         (
             {
                 "training_phases": [
+                    dr.TrainingPhase("p", schedule="cosine", tf32=True, loss=loss.PositionLoss())
+                ]
+            },
+            "training phase 'p' cannot be described: specifications have no schedule, tf32",
+        ),
+        (
+            {
+                "training_phases": [
                     dr.TrainingPhase("p", loss=loss.CompoundLoss([loss.PositionLoss()], [0.5]))
                 ]
             },

@@ -162,8 +162,8 @@ def test_a_loss_without_keys_reports_those_it_is_given() -> None:
 @pytest.mark.parametrize(
     ("register", "taken", "part", "wrong", "message"),
     [
-        (dr.register_data_func, "pca", first_columns, 3, "data_func must be callable, not int"),
-        (dr.register_loss_func, "mse", absolute, "l1", "loss_func must be callable, not str"),
+        (dr.register_data_func, "pca", first_columns, 3, "data_func must be callable, not 3"),
+        (dr.register_loss_func, "mse", absolute, "l1", "loss_func must be callable, not 'l1'"),
         (
             dr.register_relations,
             "pdist",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
@@ -55,9 +56,18 @@ def understands_cuml(init: _Constructor) -> _Constructor:
             accepted, advice = _ARGUMENTS[name]
             if not accepted(value):
                 raise TypeError(f"UMAP has no {name}={value!r}, which cuML's takes: {advice}")
+        unknown = kwargs.keys() - _parameters_of(init)
+        if unknown:  # Python would name the class that defines the constructor
+            name = type(self).__name__
+            raise TypeError(f"{name}() got an unexpected keyword argument {min(unknown)!r}")
         init(self, *args, **kwargs)
 
     return cast(_Constructor, wrapped)
+
+
+@functools.cache
+def _parameters_of(init: Callable[..., None]) -> frozenset[str]:
+    return frozenset(inspect.signature(init).parameters)
 
 
 def check_data_options(*, ensure_all_finite: Any, convert_dtype: Any) -> None:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,6 +18,7 @@ from fastparadime.estimators._parameters import Settings, neighbors_given
 from fastparadime.estimators._targets import with_target
 from fastparadime.types import Array
 from fastparadime.utils.logging import log
+from fastparadime.utils.warning import warn
 
 _FEW_EPOCHS = 10  # up to which umap-learn keeps the edges of the default number
 
@@ -46,8 +46,6 @@ class Report:
             log(text)
 
     def bar(self, n_epochs: int) -> AbstractContextManager[Callable[[int], object] | None]:
-        from contextlib import contextmanager, nullcontext
-
         if not self.verbose:
             return nullcontext()
         from tqdm import tqdm
@@ -74,9 +72,7 @@ def fit_graph(
     if n < 2:
         raise ValueError("X must have at least 2 distinct rows for unique=True")
     if wanted > n:
-        warnings.warn(
-            f"n_neighbors is lowered from {wanted} to the {n} points there are", stacklevel=3
-        )
+        warn(f"n_neighbors is lowered from {wanted} to the {n} points there are", UserWarning)
         wanted = n
     if neighbors_given(knn):
         indices, distances = _graph.given_neighbors(knn, n, wanted)
@@ -130,10 +126,11 @@ def lay_out(
     for table in (positions, *(kept or ())):
         table[alone] = np.nan
     if alone.any():
-        warnings.warn(
-            f"{int(alone.sum())} of {len(start)} points have no neighbour nearer than "
-            f"{settings.unrelated_distance} and get NaN as positions",
-            stacklevel=3,
+        limit = settings.unrelated_distance
+        lacking = f"neighbour nearer than {limit}" if limit < np.inf else "edge in the graph"
+        warn(
+            f"{int(alone.sum())} of {len(start)} points have no {lacking} and get NaN as positions",
+            UserWarning,
         )
     if radii is None or not settings.output_dens:
         return Positions(positions, kept, None)

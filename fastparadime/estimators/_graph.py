@@ -11,6 +11,7 @@ from fastparadime import neighbors, ops
 from fastparadime.estimators._metrics import Space
 from fastparadime.estimators._parameters import Settings
 from fastparadime.estimators._rows import is_sparse
+from fastparadime.neighbors import NeighborGraph
 from fastparadime.neighbors.precomputed import from_lists
 from fastparadime.types import Array
 
@@ -38,14 +39,16 @@ def _from_distances(D: Any, k: int) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def given_neighbors(knn: Any, n: int, n_neighbors: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Neighbours of `precomputed_knn`, the point itself dropped, the first n_neighbors - 1 of them.
+    """Neighbours of `precomputed_knn`, the point itself dropped, the nearest n_neighbors - 1 of them.
 
     Raises
     ------
     TypeError, ValueError
-        If they are neither two arrays (n, at least n_neighbors) of indices and distances, whose
-        first column is the point itself, nor a dense or sparse matrix of distances (n, n).
+        If they are neither two arrays of indices and distances, of n_neighbors - 1 others or more
+        in each row, nor a dense or sparse matrix of distances (n, n).
     """
+    if isinstance(knn, NeighborGraph):
+        knn = tuple(knn)
     if not isinstance(knn, (tuple, list)):
         return _given_distances(knn, n, n_neighbors - 1)
     if len(knn) < 2 or knn[0] is None or knn[1] is None:
@@ -56,13 +59,11 @@ def given_neighbors(knn: Any, n: int, n_neighbors: int) -> tuple[torch.Tensor, t
             "precomputed_knn must hold two arrays of one shape with a row for each of "
             f"{n} points, not {indices.shape} and {distances.shape}"
         )
-    if indices.shape[1] < n_neighbors:
+    if indices.shape[1] < n_neighbors - 1:
         raise ValueError(
-            f"precomputed_knn must have at least n_neighbors = {n_neighbors} columns, the point "
-            f"itself counted, not {indices.shape[1]}"
+            f"precomputed_knn must have n_neighbors = {n_neighbors} columns or more, or one less "
+            f"without the point itself, not {indices.shape[1]}"
         )
-    if (indices[:, 0] != np.arange(n)).mean() > 0.5:  # duplicates may come before the point itself
-        raise ValueError("precomputed_knn must have the point itself in its first column")
     graph = from_lists((indices, distances), n_neighbors - 1, "precomputed_knn")
     return graph.indices, graph.distances
 

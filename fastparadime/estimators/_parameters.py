@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 
 from fastparadime import transforms
 from fastparadime.estimators._label_metrics import (
@@ -18,6 +19,7 @@ from fastparadime.estimators._label_metrics import (
 from fastparadime.estimators._metrics import RowMetric, check_row_metric
 from fastparadime.neighbors import Metric
 from fastparadime.types import Array
+from fastparadime.utils.convert import to_numpy
 from fastparadime.utils.seed import draw_seed
 from fastparadime.utils.validate import check_integer, check_option, check_positive
 
@@ -97,8 +99,6 @@ def check_parameters(estimator: UMAP) -> Settings:
     unique = check_option(estimator.unique, (True, False), "unique")
     if unique and row_metric.name == "precomputed":
         raise ValueError("unique=True needs rows of data, not metric='precomputed'")
-    if unique and neighbors_given(estimator.precomputed_knn):
-        raise ValueError("unique=True cannot be combined with precomputed_knn")
     return Settings(
         n_neighbors=check_integer(estimator.n_neighbors, "n_neighbors", minimum=2),
         n_components=check_integer(estimator.n_components, "n_components", minimum=1),
@@ -221,10 +221,17 @@ def _curve(estimator: UMAP) -> tuple[float, float]:
 def _checked_init(init: Any) -> str | Array:
     if isinstance(init, str):
         return check_option(init, _INITS, "init")
-    if not isinstance(init, np.ndarray):
+    try:
+        positions: Array = to_numpy(init) if isinstance(init, torch.Tensor) else np.asarray(init)
+    except ValueError:  # rows of several lengths
+        positions = np.empty(0, dtype=object)
+    if positions.ndim != 2 or positions.dtype.kind not in "iuf":
         known = ", ".join(repr(name) for name in _INITS)
-        raise ValueError(f"init must be one of {known} or an array of positions, not {init!r}")
-    return init
+        raise ValueError(
+            f"init must be one of {known} or a table of positions, not of type "
+            f"{type(init).__name__}"
+        )
+    return positions
 
 
 def _unrelated_distance(value: Any, metric: Metric) -> float:

@@ -31,7 +31,7 @@ def check_init_shape(init: str | Array, shape: tuple[int, ...], n_components: in
             f"init must have shape (n_samples, n_components) = {(n, n_components)}, not "
             f"{init.shape}"
         )
-    if init.dtype.kind not in "iuf" or not np.isfinite(init).all():
+    if not np.isfinite(init).all():
         raise ValueError("init must hold finite numbers")
 
 
@@ -59,7 +59,8 @@ def _principal_components(X: Any, count: int, seed: int) -> Array:
     from sklearn.decomposition import PCA, TruncatedSVD
 
     kind = TruncatedSVD if is_sparse(X) else PCA  # centred, sparse rows would be dense
-    found: Array = kind(count, random_state=seed % 2**32).fit_transform(X)
+    with np.errstate(invalid="ignore"):  # shares of the variance, where there is none
+        found: Array = kind(count, random_state=seed % 2**32).fit_transform(X)
     return found
 
 

@@ -73,7 +73,11 @@ class QueryIndex:
         if self.space.metric in UNIT_METRICS:
             # 1 - cos is half the squared distance of unit rows, and keeps its digits.
             distances = distances.square() / 2
-        return indices, true_distances(distances, self.unit, self.space.metric)
+        distances = true_distances(distances, self.unit, self.space.metric)
+        if self.space.metric != "precomputed" and not bool(torch.isfinite(distances).all()):
+            row = int(torch.isfinite(distances).all(dim=1).int().argmin())
+            raise ValueError(f"row {row} of X is too far from those of the fit for float32")
+        return indices, distances
 
 
 def _search_of(rows: Any, metric: Metric, p: float) -> Callable[[Any, int], Found]:

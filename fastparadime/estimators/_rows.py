@@ -6,16 +6,26 @@ import sys
 from typing import Any
 
 import numpy as np
+import torch
 
 from fastparadime.estimators._metrics import SPARSE_METRICS
 from fastparadime.types import Array
+from fastparadime.utils.convert import to_numpy
+from fastparadime.utils.validate import check_finite
 
 _BLOCK_BYTES = 64 * 2**20  # of hashes held at a time
 
 
 def validated(estimator: Any, X: Any, **options: Any) -> Any:
-    """The data of an estimator as scikit-learn checks it: a table, or CSR."""
-    options = {"dtype": (np.float64, np.float32), "accept_sparse": "csr", **options}
+    """The data of an estimator as scikit-learn checks it: a table, or CSR.
+
+    What is neither float32 nor float64 becomes float32, the dtype of all work.
+    """
+    if isinstance(X, torch.Tensor):
+        if X.device.type != "cpu":
+            raise ValueError(f"X must be on the CPU, where estimators work, not on {X.device}")
+        X = to_numpy(X)  # scikit-learn would not know its dtype
+    options = {"dtype": (np.float32, np.float64), "accept_sparse": "csr", **options}
     try:
         from sklearn.utils.validation import validate_data
     except ImportError:  # scikit-learn before 1.6
@@ -41,11 +51,18 @@ def is_sparse(X: Any) -> bool:
 def as_rows(table: Any, *, zeros: bool = False) -> Any:
     """A checked table as contiguous float32 rows, or CSR with sorted entries.
 
-    With `zeros`, stored zeros of CSR stay: distances may be zero.
+    With `zeros`, stored zeros of CSR stay: distances may be zero. Values that float32 does not
+    hold raise ValueError.
     """
-    if not is_sparse(table):
-        return np.ascontiguousarray(table, dtype=np.float32)
-    rows = table.astype(np.float32)  # a copy: what follows changes it
+    with np.errstate(over="ignore"):
+        if not is_sparse(table):
+            rows = np.ascontiguousarray(table, dtype=np.float32)
+            if table.dtype != np.float32:
+                check_finite(rows, "X")
+            return rows
+        rows = table.astype(np.float32)  # a copy: what follows changes it
+    if not np.isfinite(rows.data).all():
+        raise ValueError("X must hold finite float32 values, but stores larger ones")
     rows.sum_duplicates()
     if not zeros:
         rows.eliminate_zeros()

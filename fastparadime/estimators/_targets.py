@@ -36,7 +36,7 @@ def check_target(y: Any, n: int, target: Target) -> Array:
         check_consistent_length(np.empty(n), checked)
         return checked
     if target.metric is None:
-        labels: Array = column_or_1d(y)
+        labels: Array = _categories(y)
     else:
         labels = np.asarray(y)
         if labels.dtype.kind not in "biuf" or labels.ndim not in (1, 2):
@@ -50,6 +50,23 @@ def check_target(y: Any, n: int, target: Target) -> Array:
         kind = "categories, -1 where unknown" if target.metric is None else "finite numbers"
         raise ValueError(f"y must hold {kind}, but has NaN or infinite values")
     return labels
+
+
+def _categories(y: Any) -> Array:
+    """Labels (n,); of an array of objects their numbers, so that -1 may stand among strings."""
+    labels: Array = column_or_1d(y)
+    if labels.dtype != object:
+        return labels
+    numbers = np.full(len(labels), _UNKNOWN_LABEL)
+    try:
+        known = np.array([bool(label != _UNKNOWN_LABEL) for label in labels])
+        _, numbers[known] = np.unique(labels[known], return_inverse=True)
+    except TypeError:  # kinds that have no order among them
+        kinds = ", ".join(sorted({type(label).__name__ for label in labels}))
+        raise ValueError(
+            f"y must hold categories of one kind, -1 where unknown, but has {kinds}"
+        ) from None
+    return numbers
 
 
 def with_target(edges: ops.Edges, y: Array, target: Target, n_neighbors: int) -> ops.Edges:

@@ -162,8 +162,9 @@ class KNNTransformer(
         check_recall(self.recall)
         check_n_jobs(self.n_jobs)
         seed = seed_of(self.random_state)
-        # A copy: rows that the caller changes later must not change what was fitted.
-        rows = _rows.as_rows(table.copy())
+        rows = _rows.as_rows(table)
+        if not _rows.is_sparse(rows) and np.may_share_memory(rows, table):
+            rows = rows.copy()  # what the caller changes later must not change what was fitted
         self._space, self._rows = metric.space(rows), rows
         self.seed_, self._mode, self._width = seed, mode, n_neighbors + itself
         self.n_samples_fit_ = self._n_features_out = table.shape[0]

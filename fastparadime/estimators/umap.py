@@ -100,9 +100,10 @@ class UMAP(
     disconnection_distance : float, optional
         Neighbours at this distance or beyond are none; by default 2 for cosine and correlation,
         1 for jaccard and dice.
-    precomputed_knn : tuple, or array or sparse matrix (n_samples, n_samples)
-        (indices, distances) of the neighbours, itself first; further items are ignored. Or the
-        distances of all pairs, or those that a sparse matrix stores.
+    precomputed_knn : tuple, NeighborGraph, or array or sparse matrix (n_samples, n_samples)
+        (indices, distances) of the neighbours, with the point itself or without; further items are
+        ignored. Or what `fastparadime.neighbors.knn` gave, the distances of all pairs, or those
+        that a sparse matrix stores.
     low_memory, n_jobs, transform_queue_size, angular_rp_forest, force_approximation_algorithm
         Accepted and checked, without effect here: the threads are torch's.
     output_metric, output_metric_kwds

@@ -30,8 +30,11 @@ def resolve_device(device: Device | None) -> torch.device:
         If CUDA is asked for where torch, the machine or this build has none; the message says
         which of them and what to do.
     """
-    resolved = torch.device("cpu" if device is None else device)
-    if resolved.type not in ("cpu", "cuda"):
+    try:
+        resolved = torch.device("cpu" if device is None else device)
+    except RuntimeError:  # a name that torch does not know
+        resolved = None
+    if resolved is None or resolved.type not in ("cpu", "cuda"):
         raise ValueError(f"device must be 'cpu' or 'cuda', not {str(device)!r}")
     if resolved.type == "cuda":
         if not torch.backends.cuda.is_built():

@@ -8,7 +8,6 @@ them all through `values` and `with_values`, so none has to tell them apart.
 from __future__ import annotations
 
 import copy
-import warnings
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -20,6 +19,7 @@ from fastparadime.relationdata import _raw
 from fastparadime.types import Array, IndexList, TensorLike
 from fastparadime.utils import ReprMixin, triangular
 from fastparadime.utils.convert import share, to_numpy, to_torch, triu_to_square_dim
+from fastparadime.utils.warning import warn
 
 if TYPE_CHECKING:
     import scipy.sparse
@@ -316,10 +316,10 @@ class NeighborRelationTuple(RelationData):
         if mask is None:
             return self
         if not bool((mask.sum(dim=1) == 1).all()):
-            warnings.warn(
+            warn(
                 "Neighbor relation tuple does not include all self-relations. "
                 "Removal would lead to ragged array and is not performed.",
-                stacklevel=3,
+                UserWarning,
             )
             return self
         shape = (len(self.indices), self.indices.shape[1] - 1)

@@ -19,6 +19,10 @@ from fastparadime.relations import Relations
 from fastparadime.spec import names
 
 _MISSING = object()
+# Settings of a phase that specifications have no field for.
+_BEYOND = (
+    "schedule", "noise", "shared_negatives", "edges", "patience", "cuda_graph", "tf32",
+)  # fmt: skip
 
 
 @runtime_checkable
@@ -51,7 +55,7 @@ def describe(routine: Routine) -> dict[str, Any]:
     Raises
     ------
     SpecificationError
-        If a part has no name in specifications, or an option that they cannot hold.
+        If a part has no name in specifications, or an option or setting that they cannot hold.
     TypeError
         If `routine` is not a routine.
     """
@@ -142,6 +146,11 @@ def _phase(phase: TrainingPhase, where: str, losses: dict[str, dict[str, Any]]) 
         values = {name: getattr(phase, name) for name in settings}
         return {name: v for name, v in values.items() if v != getattr(default, name)}
 
+    beyond = changed(*_BEYOND)
+    if beyond:
+        raise SpecificationError(
+            f"{where} cannot be described: specifications have no {', '.join(beyond)}"
+        )
     sampling = changed("batch_size", "batches_per_epoch", "edge_rel_key", "neg_sampling_rate")
     optimizer = changed("learning_rate") | phase.kwargs
     kind = next(name for name, value in names.SAMPLING.items() if value == phase.sampling)

@@ -10,6 +10,7 @@ import torch
 from fastparadime import loss as losses
 from fastparadime import relations, transforms
 from fastparadime.dataset import pca_positions, spectral_positions
+from fastparadime.utils.validate import check_callable
 
 DATA_FUNCS: dict[str, Callable[..., Any]] = {
     "pca": pca_positions,
@@ -102,11 +103,6 @@ def _check_class(part: Any, base: type, argument: str) -> None:
         raise TypeError(f"{argument} must be a subclass of {base.__name__}, not {shown}")
 
 
-def _check_callable(part: Any, argument: str) -> None:
-    if not callable(part):
-        raise TypeError(f"{argument} must be callable, not {type(part).__name__}")
-
-
 def register_data_func(name: str, data_func: Callable[..., Any]) -> None:
     """Names a function that derived data can be computed by.
 
@@ -124,7 +120,7 @@ def register_data_func(name: str, data_func: Callable[..., Any]) -> None:
     TypeError
         If `data_func` is not callable, or `name` not a string.
     """
-    _check_callable(data_func, "data_func")
+    check_callable(data_func, "data_func")
     _register(DATA_FUNCS, name, data_func, "a data function")
 
 
@@ -205,5 +201,5 @@ def register_loss_func(name: str, loss_func: Callable[..., Any]) -> None:
     TypeError
         If `loss_func` is not callable, or `name` not a string.
     """
-    _check_callable(loss_func, "loss_func")
+    check_callable(loss_func, "loss_func")
     _register(LOSS_FUNCS, name, loss_func, "a loss function")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import warnings
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal, NamedTuple
 
@@ -30,6 +29,7 @@ from fastparadime.spec import names
 from fastparadime.spec.problems import listed, problem
 from fastparadime.transforms import RelationTransform
 from fastparadime.utils.validate import check_integer
+from fastparadime.utils.warning import warn
 
 REJECTED = (KeyError, TypeError, ValueError, UnsupportedConfigurationError)
 
@@ -180,7 +180,7 @@ class LossEntry(_Entry):
             given.update(zip(used, values, strict=False))
             if len(values) > len(used):  # which paraDime accepts
                 unused = f"keys.{what}[{len(used)}:] of loss {self.name!r}"
-                warnings.warn(f"{unused} is not used by {kind.__name__}.", stacklevel=2)
+                warn(f"{unused} is not used by {kind.__name__}.", UserWarning)
         if "func" in self.model_fields_set:
             given["loss_function"] = names.LOSS_FUNCS[self.func]
         elif issubclass(kind, RelationLoss):

@@ -16,6 +16,11 @@ from fastparadime.utils.convert import to_numpy
 from fastparadime.utils.logging import log
 from fastparadime.utils.validate import check_callable, check_option, check_positive
 
+_ROOT_OPTIONS = (
+    "args", "method", "bracket", "fprime", "fprime2", "x0", "x1", "xtol", "rtol", "maxiter",
+    "options",
+)  # fmt: skip
+
 
 class AdaptiveNeighborhoodRescale(RelationTransform):
     """Rescales the relations of each point by a kernel whose parameter fits its neighbourhood.
@@ -71,6 +76,17 @@ class AdaptiveNeighborhoodRescale(RelationTransform):
         return neighbors.with_values(values)
 
 
+def _root_options(kwargs: dict[str, Any]) -> dict[str, Any]:
+    """The keywords, if they are all what `scipy.optimize.root_scalar` takes; else TypeError."""
+    for name in kwargs:
+        if name not in _ROOT_OPTIONS:
+            raise TypeError(
+                f"{name!r} is neither an argument of the transform nor one of a root search: "
+                + ", ".join(_ROOT_OPTIONS)
+            )
+    return kwargs
+
+
 def _native(*_: Any, **__: Any) -> Any:
     raise TypeError("this transform solves all rows at once and has no kernel for one of them")
 
@@ -88,7 +104,7 @@ class PerplexityBasedRescale(AdaptiveNeighborhoodRescale):
     """
 
     def __init__(self, perplexity: float = 30, verbose: bool = False, **kwargs: Any) -> None:
-        super().__init__(_native, _native, verbose=verbose, **kwargs)
+        super().__init__(_native, _native, verbose=verbose, **_root_options(kwargs))
         self.perplexity = check_positive(perplexity, "perplexity")
 
     @property
@@ -128,7 +144,7 @@ class ConnectivityBasedRescale(AdaptiveNeighborhoodRescale):
         local_connectivity: float = 1.0,
         **kwargs: Any,
     ) -> None:
-        super().__init__(_native, _native, verbose=verbose, **kwargs)
+        super().__init__(_native, _native, verbose=verbose, **_root_options(kwargs))
         self.n_neighbors = check_positive(n_neighbors, "n_neighbors")
         self.rule = check_option(rule, ("paradime", "umap"), "rule")
         self.local_connectivity = check_positive(

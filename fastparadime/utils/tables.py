@@ -170,7 +170,7 @@ def _read_csv(path: Path) -> Array:
     except UnicodeDecodeError as error:
         raise ValueError(f"cannot read {path}: it is not UTF-8 text") from error
     except (ValueError, csv.Error) as error:
-        reason = str(error).split(";", 1)[0]
+        reason = str(error).split("; use", 1)[0]  # advice on arguments of numpy's
         raise ValueError(f"cannot read {path} as a table of numbers: {reason}") from error
 
 

@@ -7,12 +7,13 @@ import warnings
 
 
 def warn(message: str, category: type[Warning]) -> None:
-    """Warns with the line, outside of this package, that called into it."""
+    """Warns with the line that called into this package, through scikit-learn or not."""
     level, frame = 2, sys._getframe(1)
-    while frame.f_back is not None and _is_own(frame.f_globals.get("__name__", "")):
+    while frame.f_back is not None and _is_between(frame.f_globals.get("__name__", "")):
         level, frame = level + 1, frame.f_back
     warnings.warn(message, category, stacklevel=level)
 
 
-def _is_own(module: str) -> bool:
-    return module.split(".", 1)[0] == __name__.split(".", 1)[0]
+def _is_between(module: str) -> bool:
+    # scikit-learn wraps `transform`, and calls the steps of pipelines.
+    return module.split(".", 1)[0] in (__name__.split(".", 1)[0], "sklearn")

@@ -100,11 +100,11 @@ CASES: dict[str, list[Case]] = {
     "dr.Dataset": [
         (lambda: dr.Dataset("data.npy"), TypeError, "data must be a tensor.* not str"),
         (lambda: dr.Dataset({}), ValueError, "data must hold at least one entry"),
-        (lambda: dr.Dataset({"x": [1]}), TypeError, "'x'.* not list"),
+        (lambda: dr.Dataset({"x": {1}}), TypeError, "'x'.* not set"),
         (lambda: dataset().add({"x": np.ones(3)}), ValueError, r"'x'.*\(3,\).* 4 rows"),
     ],
     "dr.DerivedData": [
-        (lambda: dr.DerivedData("pca"), TypeError, "func must be callable, not str"),
+        (lambda: dr.DerivedData("pca"), TypeError, "func must be callable, not 'pca'"),
         (lambda: dr.DerivedData(abs, [("x", "main")]), ValueError, "'data', 'rels', not 'x'"),
         (lambda: dr.DerivedData(abs, ["main"]), ValueError, "type_key_tuples .* not 'main'"),
         (lambda: dr.DerivedData(abs, 3), TypeError, "type_key_tuples .* not 3"),

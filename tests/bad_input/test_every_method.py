@@ -22,7 +22,7 @@ TEXT = np.array([["a"] * DIM] * 4)
 
 CASES: list[tuple[str, Call, Errors, str]] = [
     ("add_data", lambda r: r.add_data(3), TypeError, "data must be a mapping.* not int"),
-    ("add_data", lambda r: r.add_data({"x": [1]}), TypeError, "'x'.* not list"),
+    ("add_data", lambda r: r.add_data({"x": {1}}), TypeError, "'x'.* not set"),
     ("add_data", lambda r: r.add_data({"x": np.ones(9)}), ValueError, r"'x'.*\(9,\).* 4 rows"),
     ("add_to_dataset", lambda r: r.add_to_dataset({"main": NAN}), ValueError, "main.*row 0|NaN"),
     ("register_dataset", lambda r: r.register_dataset(TEXT), TypeError, "dtype <U1"),

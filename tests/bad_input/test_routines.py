@@ -196,13 +196,13 @@ def test_before_training() -> None:
         ({"labels": np.arange(N + 1)}, ValueError, r"'labels'.*\(41,\).*40 rows"),
         ({"fine": np.zeros(N), "labels": np.arange(3)}, ValueError, "'labels'"),
         ({"fine": np.zeros(N), "labels": torch.tensor(3)}, ValueError, "'labels'"),
-        ({"fine": np.zeros(N), "labels": list(range(N))}, TypeError, "'labels'.*list"),
+        ({"fine": np.zeros(N), "labels": set(range(N))}, TypeError, "'labels'.*set"),
         ({"fine": np.zeros(N), "names": np.array(["a"] * N)}, TypeError, "names|dtype"),
         ({"main": table()[:10]}, ValueError, "'main'"),
         ({"main": with_value(np.nan, 9)}, ValueError, "row 9"),
         ({"x": dr.DerivedData(np.asarray), "labels": np.arange(3)}, ValueError, "'labels'"),
     ],
-    ids=["longer", "shorter", "scalar", "list", "text", "short main", "NaN", "derived"],
+    ids=["longer", "shorter", "scalar", "set", "text", "short main", "NaN", "derived"],
 )
 def test_added_data(entries: dict[str, Any], error: Error, match: str) -> None:
     routine = trained()
