@@ -87,9 +87,12 @@ def find_ab(min_dist: float = 0.1, spread: float = 1.0) -> tuple[float, float]:
     spread = check_positive(spread, "spread")
     if not 0 <= min_dist < 3 * spread:
         raise ValueError(f"min_dist must lie in [0, 3 spread) = [0, {3 * spread}), not {min_dist}")
-    # In units of the spread, since the solver starts from a = b = 1 whatever the scale.
-    d, near = np.linspace(0, 3, 300), min_dist / spread
-    target = np.where(d < near, 1.0, np.exp(-(d - near)))
+    # The solver starts from a = b = 1: far from a spread of 1 the fit is in units of the spread, near
+    # it as it is, where paraDime and umap-learn agree to the digits the solver stops at.
+    unit = 1.0 if 0.25 <= spread <= 4 else spread
+    width, near = spread / unit, min_dist / unit
+    d = np.linspace(0, 3 * width, 300)
+    target = np.where(d < near, 1.0, np.exp(-(d - near) / width))
     with np.errstate(divide="ignore"):  # b may be negative on the way
         (a, b), _ = curve_fit(lambda x, a, b: 1.0 / (1.0 + a * x ** (2 * b)), d, target)
-    return float(a / spread ** (2 * b)), float(b)
+    return float(a / unit ** (2 * b)), float(b)
