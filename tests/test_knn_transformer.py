@@ -22,7 +22,7 @@ from sklearn.neighbors import (
 )
 from sklearn.pipeline import make_pipeline
 
-from fastparadime import UMAP, KNNTransformer
+from fastparadime import UMAP, KNNTransformer, ops
 
 Table = npt.NDArray[np.float32]
 
@@ -97,8 +97,18 @@ def test_dtypes_and_attributes() -> None:
     assert transformer.n_features_in_ == 6
     assert len(transformer.get_feature_names_out()) == 50
     assert clone(transformer).get_params() == transformer.get_params()
-    restored = pickle.loads(pickle.dumps(transformer))
-    assert (restored.transform(X) != transformer.transform(X)).nnz == 0
+
+
+def test_rows_are_made_ready_once_and_pickled_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    X, _ = blobs(50)
+    transformer = KNNTransformer().fit(X)
+    size = len(pickle.dumps(transformer))
+    graph = transformer.transform(X)
+    pickled = pickle.dumps(transformer)
+    assert len(pickled) == size
+    assert (pickle.loads(pickled).transform(X) != graph).nnz == 0
+    monkeypatch.delattr(ops, "ProductTable")
+    assert (transformer.transform(X) != graph).nnz == 0
 
 
 def test_what_was_fitted_stays() -> None:

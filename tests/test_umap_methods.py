@@ -271,7 +271,7 @@ def test_large_tables_are_searched_exactly() -> None:
     queries = np.concatenate([X[:3], (X[3:100] + X[100:197]) / 2, 50 * X[:5]])
     estimator = UMAP(n_epochs=0, init="random", random_state=0, transform_mode="graph").fit(X)
     index = estimator._placed.index
-    assert index.search.projection is not None
+    assert index._ready[0].projection is not None
     indices, distances = (part.numpy() for part in index.nearest(queries, 15))
     squares = (queries.astype(float) ** 2).sum(axis=1)[:, None] + (X.astype(float) ** 2).sum(axis=1)
     expected = np.sqrt(np.maximum(squares - 2 * queries.astype(float) @ X.T.astype(float), 0))

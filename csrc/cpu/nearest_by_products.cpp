@@ -17,9 +17,8 @@ namespace {
 
 constexpr std::int64_t kRowsPerPiece = 64;
 constexpr std::int64_t kPiecesPerWorker = 16;
-constexpr std::int64_t kPanelsTogether =
-    3;                                    // that meet each block of queries, if there are several
-constexpr std::int64_t kPanelsAhead = 2;  // rows that are asked for while a panel is laid out
+constexpr std::int64_t kPanelsTogether = 3;  // that meet each of several blocks of queries
+constexpr std::int64_t kPanelsAhead = 2;     // whose rows are asked for while one is laid out
 static_assert(kProductBlock % kPanelRows == 0, "a block is whole panels");
 static_assert(kProductBlock <= kPanelColumns, "a block is one matrix of columns");
 

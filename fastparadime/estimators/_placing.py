@@ -41,7 +41,7 @@ class Placed:
 
     @cached_property
     def index(self) -> QueryIndex:
-        """Of all rows. It is made with the first queries and not pickled."""
+        """Of all rows."""
         return QueryIndex(self.rows, self.space)
 
     @cached_property

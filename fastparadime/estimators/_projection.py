@@ -15,10 +15,8 @@ _CANDIDATES = 8  # times k that are looked at first, and some more
 _MORE = 128
 _GROWTH = 5  # of these, for queries that they leave unproven
 _SHARE = 8  # of the rows, of which so many are too many to look at
-_EACH = (
-    32  # row shows how near those are that are looked at, with a margin of _MARGIN times as many
-)
-_MARGIN = 3
+_EACH = 32  # row is a sample of how near those are that are looked at,
+_MARGIN = 3  # as near as so many times their number
 _SOME = 2048  # rows that the subspace is fitted to
 _POWER_STEPS = 2  # by that, from as many random directions and _MORE_DIRECTIONS
 _MORE_DIRECTIONS = 33

@@ -40,7 +40,7 @@ _PRODUCT_METRICS = ("euclidean", "sqeuclidean")
 
 
 class QueryIndex:
-    """The rows of a fit, ready for queries.
+    """The rows of a fit, made ready with the first queries. What is made is not pickled.
 
     Parameters
     ----------
@@ -50,30 +50,37 @@ class QueryIndex:
     """
 
     def __init__(self, rows: Any, space: Space) -> None:
-        self.n, self.space, self.unit = rows.shape[0], space, 1.0
-        self.search: Callable[[Any, int], Found] = _nearest_of
-        if space.metric == "precomputed":
-            return
-        prepared = _prepared(space.rows(rows), space.metric)
-        if space.metric in SCALED_METRICS and not is_sparse(prepared):
-            self.unit = unit_of(prepared)
-        prepared = prepared if self.unit == 1.0 else prepared * np.float32(self.unit)
-        self.search = _search_of(prepared, space.metric, space.p)
+        self.rows, self.space = rows, space
+
+    @cached_property
+    def _ready(self) -> tuple[Callable[[Any, int], Found], float]:
+        """The search of a block of queries, and the factor that rows and queries have in it."""
+        if self.space.metric == "precomputed":
+            return _nearest_of, 1.0
+        rows, unit = _prepared(self.space.rows(self.rows), self.space.metric), 1.0
+        if self.space.metric in SCALED_METRICS and not is_sparse(rows):
+            unit = unit_of(rows)
+        rows = rows if unit == 1.0 else rows * np.float32(unit)
+        return _search_of(rows, self.space.metric, self.space.p), unit
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"rows": self.rows, "space": self.space}
 
     def nearest(self, queries: Any, k: int) -> Found:
         """The k nearest rows of the fit to each query, nearest first."""
+        search, unit = self._ready
         if self.space.metric != "precomputed":
             queries = _prepared(self.space.rows(queries), self.space.metric)
-            queries = queries if self.unit == 1.0 else queries * np.float32(self.unit)
-        held = not isinstance(self.search, _ProductSearch)
-        step = max(1, _BLOCK_BYTES // (8 * self.n)) if held else _QUERIES
+            queries = queries if unit == 1.0 else queries * np.float32(unit)
+        held = not isinstance(search, _ProductSearch)
+        step = max(1, _BLOCK_BYTES // (8 * self.rows.shape[0])) if held else _QUERIES
         blocks = range(0, max(1, queries.shape[0]), step)
-        found = [self.search(queries[start : start + step], k) for start in blocks]
+        found = [search(queries[start : start + step], k) for start in blocks]
         indices, distances = (torch.cat(part) for part in zip(*found, strict=True))
         if self.space.metric in UNIT_METRICS:
             # 1 - cos is half the squared distance of unit rows, and keeps its digits.
             distances = distances.square() / 2
-        distances = true_distances(distances, self.unit, self.space.metric)
+        distances = true_distances(distances, unit, self.space.metric)
         if self.space.metric != "precomputed" and not bool(torch.isfinite(distances).all()):
             row = int(torch.isfinite(distances).all(dim=1).int().argmin())
             raise ValueError(f"row {row} of X is too far from those of the fit for float32")

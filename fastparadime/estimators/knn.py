@@ -114,9 +114,9 @@ class KNNTransformer(
         indices = np.arange(n, dtype=np.int32)[:, None]
         distances = np.zeros((n, 1), np.float32)
         if others:
-            space = self._space
+            space = self._index.space
             found = neighbors.knn(
-                space.rows(self._rows), others, space.metric, p=space.p, recall=self.recall,
+                space.rows(self._index.rows), others, space.metric, p=space.p, recall=self.recall,
                 seed=self.seed_,
             )  # fmt: skip
             indices = np.hstack([indices, found.indices.numpy()])
@@ -144,8 +144,8 @@ class KNNTransformer(
         """
         check_is_fitted(self, "n_samples_fit_")  # a fit that failed leaves n_features_in_
         table = _rows.validated(self, X, reset=False)
-        queries = _rows.like(_rows.as_rows(table), self._rows)
-        found = QueryIndex(self._rows, self._space).nearest(queries, self._width)
+        queries = _rows.like(_rows.as_rows(table), self._index.rows)
+        found = self._index.nearest(queries, self._width)
         indices, distances = (part.numpy() for part in found)
         return self._graph(indices, distances, table.dtype)
 
@@ -165,7 +165,7 @@ class KNNTransformer(
         rows = _rows.as_rows(table)
         if not _rows.is_sparse(rows) and np.may_share_memory(rows, table):
             rows = rows.copy()  # what the caller changes later must not change what was fitted
-        self._space, self._rows = metric.space(rows), rows
+        self._index = QueryIndex(rows, metric.space(rows))
         self.seed_, self._mode, self._width = seed, mode, n_neighbors + itself
         self.n_samples_fit_ = self._n_features_out = table.shape[0]
         dtype: np.dtype[Any] = table.dtype
