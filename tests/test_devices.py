@@ -64,6 +64,16 @@ def test_devices_too_old_or_too_many() -> None:
 
 
 @pytest.mark.usefixtures("two_devices")
+def test_the_current_device_is_named_as_tensors_name_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (8, 0))
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 1)
+    _checks._check_cuda_device.cache_clear()
+    assert ops.resolve_device("cuda") == torch.device("cuda:1")
+    assert ops.resolve_device("cuda:0") == torch.device("cuda:0")
+    _checks._check_cuda_device.cache_clear()
+
+
+@pytest.mark.usefixtures("two_devices")
 def test_a_build_without_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_checks._core, "cuda_version", "")
     with pytest.raises(CUDANotAvailableError, match="this build of fastparadime has no CUDA code"):

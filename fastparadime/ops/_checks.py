@@ -22,7 +22,7 @@ _FLOAT32 = torch.finfo(torch.float32)
 
 
 def resolve_device(device: Device | None) -> torch.device:
-    """The torch device of a name, after checking that it can be used.
+    """The torch device of a name, the current one for ``"cuda"``, if it can be used.
 
     Raises
     ------
@@ -53,7 +53,10 @@ def resolve_device(device: Device | None) -> torch.device:
                 "CUDA code: reinstall it with -C cmake.define.FASTPARADIME_CUDA=ON where nvcc is "
                 "on the path, or use device='cpu'"
             )
-        _check_cuda_device(resolved.index)
+        index: int | None = resolved.index
+        _check_cuda_device(index)
+        if index is None:  # tensors name theirs, which is not equal to "cuda"
+            resolved = torch.device("cuda", torch.cuda.current_device())
     return resolved
 
 
