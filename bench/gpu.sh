@@ -104,8 +104,8 @@ else
   printf 'sanitizer\tmissing\t0\n' | tee -a "$work/stages.tsv"
   failed=1
 fi
-for name in density edge_loss edge_sampler gather_rows graph_matmul hidden_layers nearest_in_tile \
-  perplexity rerank segments smooth_knn spectral subgraph; do
+for name in density edge_loss edge_sampler gather_rows graph_matmul hidden_layers nearest_by_cosines \
+  nearest_in_tile perplexity rerank segments smooth_knn spectral subgraph; do
   bench "$name" "$name" --device cuda
 done
 

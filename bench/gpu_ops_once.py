@@ -44,6 +44,9 @@ def tile_operations(n, device):
                 0,
                 slack=0.0,
             )
+        for width in (8, 40, 128):
+            units = torch.rand(n, width, device=device).half()
+            lists.take_in_units(units, units, torch.rand(n, device=device), n, slack=0.0)
 
 
 def training_operations(n, edges, device):

@@ -28,6 +28,7 @@ class Case:
     call: Callable[[], object]
     bytes_moved: float
     operations: float = 0.0
+    precision: torch.dtype = torch.float32  # of the products
 
 
 def seconds_of(call: Callable[[], object], device: torch.device, repeats: int = 7) -> list[float]:
@@ -59,16 +60,18 @@ def copy_bandwidth(device: torch.device) -> float:
 
 
 @functools.cache
-def product_rate(device: torch.device) -> float:
-    """Floating-point operations in a second of a 3000 x 3000 float32 matrix product."""
-    x = torch.rand(3000, 3000, device=device)
+def product_rate(device: torch.device, precision: torch.dtype) -> float:
+    """Floating-point operations in a second of a 3000 x 3000 matrix product."""
+    x = torch.rand(3000, 3000, device=device).to(precision)
     return 2 * 3000**3 / statistics.median(seconds_of(lambda: x @ x, device))
 
 
 def floor_of(case: Case, device: torch.device) -> float:
     """Seconds below which the case cannot go on this machine."""
     moving = case.bytes_moved / copy_bandwidth(device)
-    return max(moving, case.operations / product_rate(device) if case.operations else 0.0)
+    if not case.operations:
+        return moving
+    return max(moving, case.operations / product_rate(device, case.precision))
 
 
 def main(make_case: Callable[[int, torch.device], Case], sizes: tuple[int, ...]) -> None:

@@ -12,6 +12,7 @@
 #include "ops/graph_matmul.h"
 #include "ops/hidden_layers.h"
 #include "ops/mlp.h"
+#include "ops/nearest_by_cosines.h"
 #include "ops/nearest_by_products.h"
 #include "ops/nearest_in_tile.h"
 #include "ops/nn_descent.h"
@@ -60,6 +61,7 @@ inline void gather_rows(const GatherRowsArgs& a, const Target& t) { FPD_DISPATCH
 inline void graph_matmul(const GraphMatmulArgs& a, const Target& t) { FPD_DISPATCH(graph_matmul, a, t); }
 inline void segment_gram(const SegmentGramArgs& a, const Target& t) { FPD_DISPATCH(segment_gram, a, t); }
 inline void segment_matmul(const SegmentMatmulArgs& a, const Target& t) { FPD_DISPATCH(segment_matmul, a, t); }
+inline void nearest_by_cosines(const NearestByCosinesArgs& a, const Target& t) { FPD_DISPATCH(nearest_by_cosines, a, t); }
 inline void nearest_in_tile(const NearestInTileArgs& a, const Target& t) { FPD_DISPATCH(nearest_in_tile, a, t); }
 inline void subgraph(const SubgraphArgs& a, const Target& t) { FPD_DISPATCH(subgraph, a, t); }
 inline void rerank(const RerankArgs& a, const Target& t) { FPD_DISPATCH(rerank, a, t); }

@@ -6,6 +6,8 @@ cuda_architectures: str
 kHeadsPerPartial: int  # noqa: N816
 kListUnit: int  # noqa: N816
 kListMost: int  # noqa: N816
+kUnitColumns: int  # noqa: N816
+kUnitColumnsMost: int  # noqa: N816
 kMlpBlock: int  # noqa: N816
 kMostHiddenLayers: int  # noqa: N816
 kProductBlock: int  # noqa: N816
@@ -88,26 +90,32 @@ def segment_gram(
     /,
 ) -> None: ...
 def segment_matmul(
-    out: int,
-    x: int,
-    matrices: int,
-    segment_of: int,
-    n: int,
-    p: int,
-    q: int,
+    out: int, x: int, matrices: int, segment_of: int, n: int, p: int, q: int, target: Target, /
+) -> None: ...
+
+class CandidateLists:
+    def __init__(
+        self, bounds: int, indices: int, row_norms: int, rows: int, width: int
+    ) -> None: ...
+
+def nearest_in_tile(
+    lists: CandidateLists,
+    cosines: int,
+    norms: int,
+    slack: float,
+    columns: int,
+    first: int,
     target: Target,
     /,
 ) -> None: ...
-def nearest_in_tile(
-    bounds: int,
-    indices: int,
-    cosines: int,
-    row_norms: int,
+def nearest_by_cosines(
+    lists: CandidateLists,
+    units: int,
+    column_units: int,
     norms: int,
     slack: float,
-    rows: int,
     columns: int,
-    width: int,
+    dim: int,
     first_column: int,
     target: Target,
     /,
@@ -152,12 +160,7 @@ class PlainRows:
 
 def pack_rows(table: ProductTable, rows: PlainRows, target: Target, /) -> None: ...
 def nearest_pairs(
-    lists: ProductLists,
-    table: ProductTable,
-    first_round: int,
-    last_round: int,
-    target: Target,
-    /,
+    lists: ProductLists, table: ProductTable, first_round: int, last_round: int, target: Target, /
 ) -> None: ...
 def nearest_to_queries(
     lists: ProductLists,

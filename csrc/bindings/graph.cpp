@@ -121,17 +121,33 @@ void bind_algebra(py::module_& m) {
                        target);
       },
       NoGil(), "Rows times the small matrix of their segment.");
+}
+
+void bind_candidates(py::module_& m) {
+  py::class_<CandidateLists>(m, "CandidateLists")
+      .def(
+          py::init([](Address bounds, Address indices, Address row_norms, Index rows, Index width) {
+            return CandidateLists{at<float>(bounds), at<std::int32_t>(indices),
+                                  at<float>(row_norms), rows, width};
+          }),
+          "bounds"_a, "indices"_a, "row_norms"_a, "rows"_a, "width"_a);
   m.def(
       "nearest_in_tile",
-      [](Address bounds, Address indices, Address cosines, Address row_norms, Address norms,
-         float slack, Index rows, Index columns, Index width, Index first_column,
-         const Target& target) {
-        nearest_in_tile(
-            {at<float>(bounds), at<std::int32_t>(indices), at<float>(cosines), at<float>(row_norms),
-             at<float>(norms), slack, rows, columns, width, first_column},
-            target);
+      [](const CandidateLists& lists, Address cosines, Address norms, float slack, Index columns,
+         Index first_column, const Target& target) {
+        nearest_in_tile({lists, at<float>(cosines), at<float>(norms), slack, columns, first_column},
+                        target);
       },
       NoGil(), "The nearest columns of a tile of products join each row's list.");
+  m.def(
+      "nearest_by_cosines",
+      [](const CandidateLists& lists, Address units, Address column_units, Address norms,
+         float slack, Index columns, Index dim, Index first_column, const Target& target) {
+        nearest_by_cosines({lists, at<std::uint16_t>(units), at<std::uint16_t>(column_units),
+                            at<float>(norms), slack, columns, dim, first_column},
+                           target);
+      },
+      NoGil(), "The nearest columns by products of unit rows join each row's list.");
 }
 
 void bind_products(py::module_& m) {

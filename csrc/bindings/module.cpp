@@ -23,6 +23,8 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
   m.attr("cuda_architectures") = FPD_CUDA_ARCHITECTURES;
   m.attr("kListUnit") = kListUnit;
   m.attr("kListMost") = kListMost;
+  m.attr("kUnitColumns") = kUnitColumns;
+  m.attr("kUnitColumnsMost") = kUnitColumnsMost;
   m.attr("kHeadsPerPartial") = kHeadsPerPartial;
   m.attr("kMlpBlock") = kMlpBlock;
   m.attr("kMostHiddenLayers") = kMostHiddenLayers;
@@ -30,6 +32,7 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
   m.attr("kWorkerRows") = kWorkerRows;
   bind_graph(m);
   bind_algebra(m);
+  bind_candidates(m);
   bind_products(m);
   bind_sparse(m);
   bind_descent(m);

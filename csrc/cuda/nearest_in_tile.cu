@@ -17,17 +17,17 @@ struct WarpList {
   float bounds[slots];
   std::int32_t indices[slots];
 
-  __device__ void load(const float* from, const std::int32_t* from_indices, int lane) {
+  __device__ void load(const CandidateLists& lists, std::int64_t row, int lane) {
     for (int s = 0; s < slots; ++s) {
-      bounds[s] = from[s * kWarp + lane];
-      indices[s] = from_indices[s * kWarp + lane];
+      bounds[s] = lists.bounds[row * lists.width + s * kWarp + lane];
+      indices[s] = lists.indices[row * lists.width + s * kWarp + lane];
     }
   }
 
-  __device__ void store(float* to, std::int32_t* to_indices, int lane) const {
+  __device__ void store(const CandidateLists& lists, std::int64_t row, int lane) const {
     for (int s = 0; s < slots; ++s) {
-      to[s * kWarp + lane] = bounds[s];
-      to_indices[s * kWarp + lane] = indices[s];
+      lists.bounds[row * lists.width + s * kWarp + lane] = bounds[s];
+      lists.indices[row * lists.width + s * kWarp + lane] = indices[s];
     }
   }
 
@@ -78,10 +78,11 @@ __device__ void bounds_at(const NearestInTileArgs& args, std::int64_t row, float
 template <int slots>
 __global__ void nearest_in_tile_kernel(NearestInTileArgs args, bool aligned) {
   const int lane = static_cast<int>(threadIdx.x % kWarp);
-  for (std::int64_t row = thread_index() / kWarp; row < args.rows; row += thread_count() / kWarp) {
+  for (std::int64_t row = thread_index() / kWarp; row < args.lists.rows;
+       row += thread_count() / kWarp) {
     WarpList<slots> list;
-    list.load(args.bounds + row * args.width, args.indices + row * args.width, lane);
-    const float row_norm = args.row_norms[row];
+    list.load(args.lists, row, lane);
+    const float row_norm = args.lists.row_norms[row];
     float farthest = list.farthest();
     for (std::int64_t start = 0; start < args.columns; start += kWarp * kPerLane) {
       const std::int64_t column = start + lane * kPerLane;
@@ -104,32 +105,32 @@ __global__ void nearest_in_tile_kernel(NearestInTileArgs args, bool aligned) {
         }
       }
     }
-    list.store(args.bounds + row * args.width, args.indices + row * args.width, lane);
+    list.store(args.lists, row, lane);
   }
 }
 
 template <int slots>
 void launch(const NearestInTileArgs& args, bool aligned, void* stream) {
   nearest_in_tile_kernel<slots>
-      <<<blocks_for(args.rows, kBlockSize / kWarp), kBlockSize, 0, as_stream(stream)>>>(args,
-                                                                                        aligned);
+      <<<blocks_for(args.lists.rows, kBlockSize / kWarp), kBlockSize, 0, as_stream(stream)>>>(
+          args, aligned);
   FPD_CUDA_CHECK(cudaGetLastError());
 }
 
 }  // namespace
 
 void nearest_in_tile(const NearestInTileArgs& args, void* stream) {
-  if (args.rows == 0 || args.columns == 0) return;
+  if (args.lists.rows == 0 || args.columns == 0) return;
   const auto address =
       reinterpret_cast<std::uintptr_t>(args.cosines) | reinterpret_cast<std::uintptr_t>(args.norms);
   const bool aligned = args.columns % kPerLane == 0 && address % sizeof(float4) == 0;
-  switch (args.width / kListUnit) {
+  switch (args.lists.width / kListUnit) {
     case 1: return launch<1>(args, aligned, stream);
     case 2: return launch<2>(args, aligned, stream);
     case 4: return launch<4>(args, aligned, stream);
     case 8: return launch<8>(args, aligned, stream);
     case 16: return launch<16>(args, aligned, stream);
-    default: throw std::runtime_error("no list of width " + std::to_string(args.width));
+    default: throw std::runtime_error("no list of width " + std::to_string(args.lists.width));
   }
 }
 

@@ -12,16 +12,20 @@ namespace fpd {
 constexpr std::int64_t kListUnit = 32;
 constexpr std::int64_t kListMost = 512;
 
-struct NearestInTileArgs {
-  float* bounds;           // (rows, width) in and out, infinite where empty
-  std::int32_t* indices;   // (rows, width) in and out, -1 where empty
-  const float* cosines;    // (rows, columns)
+struct CandidateLists {
+  float* bounds;           // (rows, width), infinite where empty
+  std::int32_t* indices;   // (rows, width), -1 where empty
   const float* row_norms;  // (rows,)
-  const float* norms;      // (columns,), infinite for columns that are no rows of the data
-  float slack;             // error of a cosine
   std::int64_t rows;
-  std::int64_t columns;
   std::int64_t width;
+};
+
+struct NearestInTileArgs {
+  CandidateLists lists;
+  const float* cosines;  // (rows, columns)
+  const float* norms;    // (columns,), infinite for columns that are no rows of the data
+  float slack;           // error of a cosine
+  std::int64_t columns;
   std::int64_t first_column;  // index of the tile's first column, above all that came before
 
   FPD_HD float bound(float row_norm, std::int64_t row, std::int64_t column) const {

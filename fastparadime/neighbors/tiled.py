@@ -66,7 +66,7 @@ def make_plan(n: int, d: int, k: int, *, itemsize: int, limit: float | None = No
     -----
     A plan of panels of p points, tiles of r rows and c columns and lists of w candidates takes
     p (s d + 4) bytes of unit rows, d rounded up to 8 and s bytes an element, twice if p < n;
-    8 w p of lists, 4 r c of cosines and 3 x 64 MiB (12 d at least) of rows being converted.
+    8 w p of lists, 4 r c of cosines (counted where they are not written too) and 3 x 64 MiB (12 d at least) of rows being converted.
     """
     units, lists = _row_bytes(d, k, itemsize)
     for tile_bytes in (_TILE_BYTES, _LEAST_TILE_BYTES):
@@ -212,14 +212,14 @@ def tiled_knn(
     distances = torch.empty((n, k), device=X.device)
     doubtful = []
     for panel in table.panels(plan.panel):
-        for first, lists in _search(table, panel, plan, k):
-            rows = slice(first, min(first + len(lists.bounds), n))
-            count = rows.stop - rows.start
-            candidates = lists.indices[:count].to(X.device)
-            found = ops.rerank(X, candidates, k, first_row=first)
+        lists = _search(table, panel, plan, k)
+        for start in range(0, min(plan.panel, n - panel.first), plan.rows):
+            first = panel.first + start
+            rows = slice(first, min(first + plan.rows, panel.first + plan.panel, n))
+            part = lists.part(slice(start, start + rows.stop - first))
+            found = ops.rerank(X, part.indices.to(X.device), k, first_row=first)
             indices[rows], distances[rows] = found
-            local = slice(first - panel.first, first - panel.first + count)
-            sure = _is_sure(lists.bounds[:count, -1], panel.norms[local], table.scale, found[1])
+            sure = _is_sure(part.bounds[:, -1], part.norms, table.scale, found[1])
             doubtful.append((~sure).nonzero().flatten() + first)
     again = torch.cat(doubtful)
     if len(again):
@@ -230,29 +230,34 @@ def tiled_knn(
     return NeighborGraph(indices, distances, f"tiled products, exact{redone}")
 
 
-def _search(table: _Table, panel: _Panel, plan: Plan, k: int) -> list[tuple[int, ops.Candidates]]:
-    """The candidates of a panel's points among all, by first row."""
-    parts = [
-        (start, ops.Candidates(panel.norms[start : start + plan.rows], k + 1 + _SPARE))
-        for start in range(0, len(panel.units), plan.rows)
-    ]
-    n = len(table)
+def _search(table: _Table, panel: _Panel, plan: Plan, k: int) -> ops.Candidates:
+    """The candidates of a panel's points among all."""
+    lists, n = ops.Candidates(panel.norms, k + 1 + _SPARE), len(table)
     for first in range(0, n, plan.panel):
         count = min(plan.panel, n - first)
         other = panel if first == panel.first else table.panel(first, count)
         # The product of two errors beside their sum; sums of as many terms as there are columns.
         slack = (1 + panel.error) * (1 + other.error) - 1 + panel.units.shape[1] * _SUM_ERROR
-        for start, lists in parts:
-            rows = panel.units[start : start + plan.rows]
+        if _in_one_pass(panel.units):
+            lists.take_in_units(panel.units, other.units, other.norms, first, slack=slack)
+            continue
+        for start in range(0, len(panel.units), plan.rows):
+            rows = slice(start, start + plan.rows)
+            part = lists.part(rows)
             for column in range(0, len(other.units), plan.columns):
                 columns = slice(column, column + plan.columns)
-                lists.take_in(
-                    _cosines(rows, other.units[columns]),
+                part.take_in(
+                    _cosines(panel.units[rows], other.units[columns]),
                     other.norms[columns],
                     first + column,
                     slack=slack,
                 )
-    return [(panel.first + start, lists) for start, lists in parts]
+    return lists
+
+
+def _in_one_pass(units: torch.Tensor) -> bool:
+    """Whether one operation takes products and candidates, without tiles in between."""
+    return units.dtype == torch.float16 and units.shape[1] <= ops.MOST_UNIT_COLUMNS
 
 
 def _is_sure(

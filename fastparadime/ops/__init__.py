@@ -27,12 +27,18 @@ from fastparadime.ops.layout import sgd_layout
 from fastparadime.ops.mlp import MLP_ACTIVATIONS, Mlp
 from fastparadime.ops.products import ProductTable, product_bytes
 from fastparadime.ops.sparse import SPARSE_METRICS, SparseTable
-from fastparadime.ops.tiles import MOST_CANDIDATES, Candidates, candidate_width
+from fastparadime.ops.tiles import (
+    MOST_CANDIDATES,
+    MOST_UNIT_COLUMNS,
+    Candidates,
+    candidate_width,
+)
 
 __all__ = [
     "METRICS",
     "MLP_ACTIVATIONS",
     "MOST_CANDIDATES",
+    "MOST_UNIT_COLUMNS",
     "SPARSE_METRICS",
     "Adam",
     "Candidates",
