@@ -26,6 +26,7 @@ target_sources(_core PRIVATE
   csrc/cuda/gather_rows.cu
   csrc/cuda/graph_matmul.cu
   csrc/cuda/hidden_layers.cu
+  csrc/cuda/nearest_by_cosines.cu
   csrc/cuda/nearest_in_tile.cu
   csrc/cuda/perplexity.cu
   csrc/cuda/rerank.cu
