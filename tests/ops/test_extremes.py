@@ -93,10 +93,11 @@ def test_losses_of_what_is_no_number_and_of_integers(device: torch.device) -> No
 def test_views_that_change_what_memory_holds(device: torch.device) -> None:
     table = torch.from_numpy(random_table(5, 2)).to(device)
     negated, conjugated = torch._neg_view(table), torch.complex(table, table).conj()
-    assert torch.equal(ops.gather_rows(negated, [0, 3]), -table[[0, 3]])
-    assert torch.equal(ops.gather_rows(conjugated, [0, 3]), conjugated[[0, 3]].resolve_conj())
+    some = torch.tensor([0, 3], device=device)
+    assert torch.equal(ops.gather_rows(negated, some), -table[some])
+    assert torch.equal(ops.gather_rows(conjugated, some), conjugated[some].resolve_conj())
     assert torch.equal(ops.smooth_knn(torch._neg_view(-table.abs())).rho, table.abs().amin(dim=1))
-    assert ops.gather_rows(table[:, :0], [0, 3]).shape == (2, 0)
+    assert ops.gather_rows(table[:, :0], some).shape == (2, 0)
 
 
 @pytest.mark.parametrize(
