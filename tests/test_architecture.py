@@ -185,6 +185,16 @@ def test_every_operation_is_complete(name: str) -> None:
     assert [str(path.relative_to(ROOT)) for path in parts if not path.is_file()] == []
 
 
+def test_every_source_is_built() -> None:
+    lists = [
+        (ROOT / name).read_text(encoding="utf-8") for name in ("CMakeLists.txt", "cmake/cuda.cmake")
+    ]
+    listed = re.findall(r"csrc/\S+\.(?:cpp|cu)\b", "".join(lists))
+    assert sorted(listed) == [
+        path.relative_to(ROOT).as_posix() for path in sources("csrc", "*.cpp", "*.cu")
+    ]
+
+
 def test_python_without_wildcards_or_mutable_defaults() -> None:
     found = []
     for path in MODULES:
