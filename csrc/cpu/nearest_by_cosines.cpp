@@ -55,18 +55,22 @@ FPD_MULTIVERSION void multiply(const float (*rows)[kUnitColumnsMost], const Bloc
 // Columns from `first` on join the lists of a piece's rows.
 void join(const NearestByCosinesArgs& args, const Piece& piece, std::int64_t begin,
           std::int64_t end, std::int64_t first) {
-  const std::int64_t lanes = std::min(kLanes, args.columns - first);
+  const std::int64_t lanes = std::min(kLanes, args.columns - first), width = args.lists.width;
   const Block block(args, first, lanes);
   float cosines[kRowsTogether][kLanes];
   for (std::int64_t row = begin; row < end; ++row) {
     const std::int64_t at = row - begin, together = at % kRowsTogether;
     if (together == 0) multiply(piece.units + at, block, args.dim, cosines);
-    float* const found = cosines[together];
+    float* const bounds = args.lists.bounds + row * width;
+    std::int32_t* const indices = args.lists.indices + row * width;
     const float row_norm = args.lists.row_norms[row];
-    for (std::int64_t l = 0; l < kLanes; ++l) {
-      found[l] = squared_distance_bound(row_norm, block.norms[l], found[l], args.slack);
+    for (std::int64_t l = 0; l < lanes; ++l) {
+      const float bound =
+          squared_distance_bound(row_norm, block.norms[l], cosines[together][l], args.slack);
+      if (!(bound < bounds[width - 1])) continue;
+      insert(bounds, indices, width, bound,
+             static_cast<std::int32_t>(args.first_column + first + l));
     }
-    join_list(args.lists, row, found, lanes, args.first_column + first);
   }
 }
 

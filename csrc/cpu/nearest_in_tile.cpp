@@ -12,12 +12,14 @@ namespace {
 constexpr std::int64_t kRowsPerPiece = 16;
 
 FPD_MULTIVERSION void take_in_row(const NearestInTileArgs& args, std::int64_t row) {
-  const CandidateLists& lists = args.lists;
-  const float row_norm = lists.row_norms[row];
+  const std::int64_t width = args.lists.width;
+  float* const bounds = args.lists.bounds + row * width;
+  std::int32_t* const indices = args.lists.indices + row * width;
+  const float row_norm = args.lists.row_norms[row];
   float found[kLanes];
   for (std::int64_t column = 0; column < args.columns; column += kLanes) {
     const std::int64_t lanes = std::min(kLanes, args.columns - column);
-    const float farthest = lists.bounds[(row + 1) * lists.width - 1];
+    const float farthest = bounds[width - 1];
     bool any = false;
     if (lanes == kLanes) {  // a constant count vectorises
       for (std::int64_t l = 0; l < kLanes; ++l) found[l] = args.bound(row_norm, row, column + l);
@@ -26,7 +28,12 @@ FPD_MULTIVERSION void take_in_row(const NearestInTileArgs& args, std::int64_t ro
       for (std::int64_t l = 0; l < lanes; ++l) found[l] = args.bound(row_norm, row, column + l);
       any = true;
     }
-    if (any) join_list(lists, row, found, lanes, args.first_column + column);
+    if (!any) continue;
+    for (std::int64_t l = 0; l < lanes; ++l) {
+      if (!(found[l] < bounds[width - 1])) continue;
+      insert(bounds, indices, width, found[l],
+             static_cast<std::int32_t>(args.first_column + column + l));
+    }
   }
 }
 
