@@ -15,6 +15,8 @@ from fastparadime.ops._checks import (
     on_device,
     target_of,
 )
+from fastparadime.types import TensorLike
+from fastparadime.utils.convert import share
 
 MOST_CANDIDATES: int = _core.kListMost
 MOST_UNIT_COLUMNS: int = _core.kUnitColumnsMost
@@ -111,9 +113,9 @@ class Candidates:
 
     def take_in_units(
         self,
-        units: torch.Tensor,
-        column_units: torch.Tensor,
-        norms: torch.Tensor,
+        units: TensorLike,
+        column_units: TensorLike,
+        norms: TensorLike,
         first_column: int,
         *,
         slack: float,
@@ -175,8 +177,9 @@ class Candidates:
             )
 
 
-def _as_units(units: torch.Tensor, name: str) -> torch.Tensor:
+def _as_units(value: TensorLike, name: str) -> torch.Tensor:
     """Checked, contiguous and aligned for copies of several halves."""
+    units = share(value)
     if units.dtype != torch.float16:
         raise TypeError(f"{name} must have dtype float16, not {units.dtype}")
     columns = units.shape[1] if units.ndim == 2 else 0

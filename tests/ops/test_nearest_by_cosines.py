@@ -136,6 +136,13 @@ def test_layouts_of_memory(device: torch.device) -> None:
         assert torch.equal(whole.bounds[start : start + 50], expected.bounds)
 
 
+def test_arrays_as_tensors() -> None:
+    rows, columns = units(20, 16, 0), units(30, 16, 1)
+    lists = ops.Candidates(rows[1].numpy(), 32)
+    lists.take_in_units(rows[0].numpy(), *(part.numpy() for part in columns), 0, slack=SLACK)
+    assert torch.equal(lists.indices, fill(rows, columns, 32, []).indices)
+
+
 def test_threads_do_not_matter(assert_same_bits: Callable[[Any], None]) -> None:
     rows, columns = units(200, 40, 0), units(500, 40, 1)
 
