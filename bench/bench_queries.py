@@ -7,12 +7,11 @@
 rows, which makes the rows of the fit ready. Medians, milliseconds.
 """
 
-import argparse
 import statistics
 from functools import partial
 
 import torch
-from bench_umap import load
+from bench_umap import data_parser, load
 from sklearn.neighbors import NearestNeighbors
 from timing import seconds_of
 
@@ -27,11 +26,7 @@ def times_of(call, count):
 
 
 def main():
-    parser = argparse.ArgumentParser()
-    source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument("--mnist", help="an .npz with images and labels")
-    source.add_argument("--mixture", type=lambda text: int(float(text)), help="rows")
-    parser.add_argument("--rows", type=int, default=70_000)
+    parser = data_parser()
     parser.add_argument("--place", action="store_true", help="fits a layout first")
     arguments = parser.parse_args()
     X, _ = load(arguments)

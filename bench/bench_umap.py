@@ -51,6 +51,16 @@ class Stages(logging.Handler):
         }
 
 
+def data_parser():
+    """The options that `load` reads."""
+    parser = argparse.ArgumentParser()
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--mnist", help="an .npz with images and labels")
+    source.add_argument("--mixture", type=lambda text: int(float(text)), help="rows")
+    parser.add_argument("--rows", type=int, default=70_000)
+    return parser
+
+
 def load(arguments):
     if arguments.mixture:
         from bench_nn_descent import mixture, mixture_labels
@@ -115,11 +125,7 @@ def report(name, runs):
 
 
 def main():
-    parser = argparse.ArgumentParser()
-    source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument("--mnist", help="an .npz with images and labels")
-    source.add_argument("--mixture", type=lambda text: int(float(text)), help="rows")
-    parser.add_argument("--rows", type=int, default=70_000)
+    parser = data_parser()
     parser.add_argument("--n-neighbors", type=int, default=15)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--no-peer", action="store_true")
