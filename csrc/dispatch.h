@@ -72,7 +72,7 @@ inline void hidden_backward(const HiddenBackwardArgs& a, const Target& t) { FPD_
 // clang-format on
 
 // Neighbour descent and lists beside products are for the CPU, since a GPU searches exactly, by
-// products of cuBLAS; so are sparse rows, which come from SciPy.
+// products on tensor cores; so are sparse rows, which come from SciPy.
 inline int cpu_threads(const Target& target) {
   if (target.device == Device::cuda) throw std::runtime_error("the operation has no CUDA code");
   return target.threads;

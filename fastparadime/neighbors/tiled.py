@@ -1,4 +1,4 @@
-"""Exact Euclidean neighbours by matrix products, tile by tile, on a device or beside one.
+"""Exact Euclidean neighbours by matrix products, whole or tile by tile, on a device or beside one.
 
 Unit rows in reduced precision give cosines, cosines lower bounds of distances. Each row keeps the
 candidates of its lowest bounds; their distances in float32 from the data then show whether any
