@@ -14,6 +14,7 @@
 #include "ops/mlp.h"
 #include "ops/nearest_by_cosines.h"
 #include "ops/nearest_by_products.h"
+#include "ops/nearest_in_clusters.h"
 #include "ops/nearest_in_tile.h"
 #include "ops/nn_descent.h"
 #include "ops/perplexity.h"
@@ -101,6 +102,9 @@ inline void nearest_to_queries(const NearestToQueriesArgs& a, const Target& t) {
 }
 inline void read_lists(const ReadListsArgs& a, const Target& t) {
   cpu::read_lists(a, cpu_threads(t));
+}
+inline void nearest_in_clusters(const NearestInClustersArgs& a, const Target& t) {
+  cpu::nearest_in_clusters(a, cpu_threads(t));
 }
 inline void sparse_nearest(const SparseNearestArgs& a, const Target& t) {
   cpu::sparse_nearest(a, cpu_threads(t));

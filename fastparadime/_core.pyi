@@ -10,6 +10,7 @@ kUnitColumns: int  # noqa: N816
 kUnitColumnsMost: int  # noqa: N816
 kMlpBlock: int  # noqa: N816
 kMostHiddenLayers: int  # noqa: N816
+kNoNeighbor: int  # noqa: N816
 kProductBlock: int  # noqa: N816
 kWorkerRows: int  # noqa: N816
 
@@ -35,31 +36,13 @@ def perplexity(
 ) -> None: ...
 def symmetrize_scratch(n: int, nnz: int, target: Target, /) -> int: ...
 def symmetrize_plan(
-    indptr: int,
-    scratch: int,
-    graph_indptr: int,
-    graph_indices: int,
-    graph_weights: int,
-    n: int,
-    nnz: int,
-    operation: int,
-    mix_ratio: float,
-    target: Target,
-    /,
-) -> None: ...
+    indptr: int, scratch: int, graph_indptr: int, graph_indices: int, graph_weights: int, n: int,
+    nnz: int, operation: int, mix_ratio: float, target: Target, /,
+) -> None: ...  # fmt: skip
 def symmetrize_fill(
-    indptr: int,
-    heads: int,
-    tails: int,
-    weights: int,
-    scratch: int,
-    n: int,
-    nnz: int,
-    operation: int,
-    mix_ratio: float,
-    target: Target,
-    /,
-) -> None: ...
+    indptr: int, heads: int, tails: int, weights: int, scratch: int, n: int, nnz: int,
+    operation: int, mix_ratio: float, target: Target, /,
+) -> None: ...  # fmt: skip
 def graph_matmul(
     out: int,
     x: int,
@@ -175,37 +158,22 @@ def nearest_to_queries(
 def read_lists(
     indices: int, squares: int, lists: ProductLists, parts: int, rows: int, target: Target, /
 ) -> None: ...
+def nearest_in_clusters(
+    keys: int, X: int, centers: int, scale: float, dim: int, width: int, members: int,
+    starts: int, known: int, tasks: int, count: int, target: Target, /,
+) -> None: ...  # fmt: skip
 
 class SparseRows:
     def __init__(self, indptr: int, columns: int, values: int) -> None: ...
 
 def sparse_nearest(
-    indices: int,
-    rows: SparseRows,
-    by_column: SparseRows,
-    alone: int,
-    points: int,
-    queries: int,
-    n: int,
-    count: int,
-    metric: int,
-    target: Target,
-    /,
-) -> None: ...
+    indices: int, rows: SparseRows, by_column: SparseRows, alone: int, points: int, queries: int,
+    n: int, count: int, metric: int, target: Target, /,
+) -> None: ...  # fmt: skip
 def sparse_rerank(
-    indices: int,
-    distances: int,
-    rows: SparseRows,
-    candidates: int,
-    points: int,
-    queries: int,
-    dim: int,
-    count: int,
-    k: int,
-    metric: int,
-    target: Target,
-    /,
-) -> None: ...
+    indices: int, distances: int, rows: SparseRows, candidates: int, points: int, queries: int,
+    dim: int, count: int, k: int, metric: int, target: Target, /,
+) -> None: ...  # fmt: skip
 
 class Points:
     def __init__(self, rows: int, n: int, stride: int, dim: int) -> None: ...
@@ -305,34 +273,12 @@ def gather_rows(
 ) -> None: ...
 def sgd_layout_scratch(n: int, edges: int, steps_per_epoch: int, target: Target, /) -> int: ...
 def sgd_layout(
-    positions: int,
-    next: int,
-    scratch: int,
-    anchors: int,
-    indptr: int,
-    tails: int,
-    weights: int,
-    streams: int,
-    n: int,
-    dim: int,
-    tail_count: int,
-    negatives: int,
-    steps_per_epoch: int,
-    first_epoch: int,
-    last_epoch: int,
-    n_epochs: int,
-    learning_rate: float,
-    largest_weight: float,
-    seed: int,
-    a: float,
-    b: float,
-    repulsion_strength: float,
-    pulls: int,
-    due_weights: int,
-    density_gain: float,
-    target: Target,
-    /,
-) -> None: ...
+    positions: int, next: int, scratch: int, anchors: int, indptr: int, tails: int, weights: int,
+    streams: int, n: int, dim: int, tail_count: int, negatives: int, steps_per_epoch: int,
+    first_epoch: int, last_epoch: int, n_epochs: int, learning_rate: float, largest_weight: float,
+    seed: int, a: float, b: float, repulsion_strength: float, pulls: int, due_weights: int,
+    density_gain: float, target: Target, /,
+) -> None: ...  # fmt: skip
 
 class DensityGraph:
     def __init__(

@@ -312,9 +312,9 @@ print(graph.engine, taken, limit or neighbors.estimate_memory(n, d, 15, ready=re
 @pytest.mark.parametrize(
     ("kind", "n", "d", "engine"),
     [
-        ("array", 40_000, 100, "neighbour descent"),
-        ("source", 40_000, 100, "neighbour descent"),
-        ("map", 40_000, 100, "neighbour descent"),
+        ("array", 40_000, 100, "overlapping clusters"),
+        ("source", 40_000, 100, "overlapping clusters"),
+        ("map", 40_000, 100, "overlapping clusters"),
         ("streamed", 6_000, 400, "streamed"),
     ],
 )
@@ -326,7 +326,7 @@ def test_the_estimate_covers_the_peak(
         [sys.executable, "-c", _PEAK, *arguments], capture_output=True, text=True, check=True
     )
     name, taken, allowed = found.stdout.strip().split(";")
-    assert name.startswith(engine)
+    assert engine in name
     assert int(taken) <= int(allowed)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from scipy import stats
 from scipy.spatial.distance import cdist
 
 from fastparadime import neighbors, ops, relations
-from fastparadime.neighbors import approximate, tiled
+from fastparadime.neighbors import approximate, overlapping, sample, tiled
 
 K = 10
 
@@ -26,9 +27,11 @@ def clusters(n: int = 6000, dim: int = 32) -> np.ndarray:
 
 
 @pytest.fixture
-def descends(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Small tables go by neighbour descent too."""
+def approximates(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Small tables go by clusters too, even where these are slower than exact search."""
     monkeypatch.setattr(approximate, "_EXACT_COST", 1e6)
+    monkeypatch.setattr(approximate, "_LEAST_ROWS", 1000)
+    monkeypatch.setattr(approximate, "_MOST_WORK", math.inf)
 
 
 def true_recall(graph: neighbors.NeighborGraph, X: np.ndarray, metric: str) -> float:
@@ -39,14 +42,14 @@ def true_recall(graph: neighbors.NeighborGraph, X: np.ndarray, metric: str) -> f
     return float((found <= radius * (1 + 1e-5)).mean())
 
 
-@pytest.mark.usefixtures("descends")
+@pytest.mark.usefixtures("approximates")
 @pytest.mark.parametrize("metric", ["euclidean", "sqeuclidean", "cosine", "correlation"])
 @pytest.mark.parametrize("dim", [32, 96])
 @pytest.mark.parametrize("recall", [0.9, 0.99])
 def test_the_promise(metric: str, dim: int, recall: float) -> None:
     X = clusters(dim=dim)
     graph = neighbors.knn(X, K, metric, recall=recall)
-    assert graph.engine.startswith("neighbour descent")
+    assert "overlapping clusters" in graph.engine
     assert f"{graph.recall_estimate:.3f} >= {graph.recall_bound:.3f}" in graph.engine
     assert recall <= graph.recall_bound <= graph.recall_estimate <= 1
     assert true_recall(graph, X, metric) >= recall
@@ -58,7 +61,7 @@ def test_the_promise(metric: str, dim: int, recall: float) -> None:
     assert (graph.distances.diff(dim=1) >= 0).all()
 
 
-@pytest.mark.usefixtures("descends")
+@pytest.mark.usefixtures("approximates")
 @pytest.mark.parametrize("recall", [0.9995, 1.0])
 def test_full_recall_is_exact(recall: float) -> None:
     graph = neighbors.knn(clusters(), K, recall=recall)
@@ -66,7 +69,7 @@ def test_full_recall_is_exact(recall: float) -> None:
     assert graph.recall_estimate == graph.recall_bound == 1
 
 
-@pytest.mark.usefixtures("descends")
+@pytest.mark.usefixtures("approximates")
 @pytest.mark.parametrize("metric", ["manhattan", "inner_product", "chebyshev"])
 def test_other_metrics_are_exact(metric: str) -> None:
     assert "exact" in neighbors.knn(clusters(2000), K, metric, recall=0.9).engine
@@ -78,9 +81,9 @@ def test_small_data_is_exact() -> None:
     assert graph.recall_bound == 1
 
 
-@pytest.mark.usefixtures("descends")
+@pytest.mark.usefixtures("approximates")
 def test_more_effort_for_more_recall() -> None:
-    # 256 directions of one variance: a projection to 64 of them tells little.
+    # 256 directions of one variance: no projection to fewer tells enough.
     X = np.random.default_rng(0).standard_normal((4500, 256)).astype(np.float32)
     graph = neighbors.knn(X, 5, recall=0.6)
     assert true_recall_at_5(graph, X) >= 0.6
@@ -92,10 +95,9 @@ def true_recall_at_5(graph: neighbors.NeighborGraph, X: np.ndarray) -> float:
     return float((graph.indices[:, :, None] == exact[:, None, :]).any(2).float().mean())
 
 
-@pytest.mark.usefixtures("descends")
+@pytest.mark.usefixtures("approximates")
 def test_a_recall_that_is_not_reached_warns(monkeypatch: pytest.MonkeyPatch) -> None:
-    weak = approximate.Effort(K, 2, 1)
-    monkeypatch.setattr(approximate, "efforts", lambda *_: [weak])
+    monkeypatch.setattr(overlapping, "MOST_JOINED", 1)
     with pytest.warns(
         UserWarning, match=r"recall=0.95 was not reached: .* found 0\.\d+ .* exactly"
     ):
@@ -104,7 +106,7 @@ def test_a_recall_that_is_not_reached_warns(monkeypatch: pytest.MonkeyPatch) -> 
     assert graph.recall_bound <= true_recall(graph, clusters(), "euclidean")
 
 
-@pytest.mark.usefixtures("descends")
+@pytest.mark.usefixtures("approximates")
 def test_duplicates_and_a_far_cluster() -> None:
     X = np.concatenate([np.repeat(clusters(1500, 8), 3, axis=0), clusters(500, 8) + 1e5])
     graph = neighbors.knn(X, K, recall=0.98)
@@ -112,26 +114,26 @@ def test_duplicates_and_a_far_cluster() -> None:
     assert (graph.distances[:4500, :2] == 0).all()
 
 
-@pytest.mark.usefixtures("descends")
+@pytest.mark.usefixtures("approximates")
 def test_same_bits_for_any_threads(assert_same_bits: Callable[..., None]) -> None:
     X = clusters(5000, 80)
     assert_same_bits(lambda: tuple(neighbors.knn(X, K)))
 
 
-@pytest.mark.usefixtures("descends")
+@pytest.mark.usefixtures("approximates")
 def test_seeds_choose_other_samples() -> None:
     graphs = [neighbors.knn(clusters(5000), K, recall=0.5, seed=seed) for seed in (0, 1, 0)]
     assert graphs[0].recall_estimate == graphs[2].recall_estimate
     assert graphs[0].recall_estimate != graphs[1].recall_estimate
 
 
-@pytest.mark.usefixtures("descends")
+@pytest.mark.usefixtures("approximates")
 def test_relations_pass_the_recall_on(capsys: pytest.CaptureFixture[str]) -> None:
     X = clusters(5000)
     relations.NeighborBasedPDist(K, recall=1.0, verbose=True).compute_relations(X)
     assert "exact" in capsys.readouterr().out
     relations.NeighborBasedPDist(K, recall=0.9, verbose=True).compute_relations(X)
-    assert "neighbour descent" in capsys.readouterr().out
+    assert "overlapping clusters" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("recall", [0.0, -1.0, 1.5, float("nan"), float("inf")])
@@ -145,7 +147,7 @@ def test_bad_recall(recall: float) -> None:
 def test_recall_of_independent_hits_is_wilsons() -> None:
     rng = np.random.default_rng(0)
     hits = torch.from_numpy(rng.binomial(1, 0.9, 400))
-    estimate, bound = approximate.recall_of(hits, 1)
+    estimate, bound = sample.recall_of(hits, 1)
     assert estimate == pytest.approx(float(hits.double().mean()))
     wilson = stats.binomtest(int(hits.sum()), 400).proportion_ci(0.9, "wilson")
     assert bound == pytest.approx(wilson.low, abs=1e-5)
@@ -158,18 +160,18 @@ def test_the_bound_holds() -> None:
     for _ in range(1000):
         shares = rng.beta(0.9, 0.1, 256)
         hits = torch.from_numpy(rng.binomial(K, shares))
-        covered += approximate.recall_of(hits, K)[1] <= truth
+        covered += sample.recall_of(hits, K)[1] <= truth
     assert covered >= 930
-    assert approximate.recall_of(torch.full((256,), K), K) == (1.0, pytest.approx(0.9895, abs=1e-4))
-    assert approximate.recall_of(torch.zeros(256), K)[1] == pytest.approx(0, abs=1e-9)
+    assert sample.recall_of(torch.full((256,), K), K) == (1.0, pytest.approx(0.9895, abs=1e-4))
+    assert sample.recall_of(torch.zeros(256), K)[1] == pytest.approx(0, abs=1e-9)
 
 
 @pytest.mark.parametrize("recall", [0.5, 0.95, 0.99, 0.995, 0.999])
 def test_the_sample_can_show_the_recall(recall: float) -> None:
-    rows = approximate.sample_size(10**6, recall)
+    rows = sample.sample_size(10**6, recall)
     assert 256 <= rows <= 10_000
-    assert approximate.recall_of(torch.full((rows,), K), K)[1] >= recall
-    assert approximate.sample_size(100, recall) == 100
+    assert sample.recall_of(torch.full((rows,), K), K)[1] >= recall
+    assert sample.sample_size(100, recall) == 100
 
 
 def test_graphs_unpack_and_say_that_they_are_exact() -> None:
@@ -181,8 +183,8 @@ def test_graphs_unpack_and_say_that_they_are_exact() -> None:
 
 def test_memory_by_formula() -> None:
     n, d, k = 1_000_000, 50, 15
-    coordinates, lists = 4 * 64 * n, (13 * (k + 5) + 4 * 16 + 40) * n
-    expected = 8 * n * k + 4 * n * d + coordinates + lists + 256 * 2**20
+    lists, moved = (8 * (k + 5) + 32 * 24 + 40) * n, 512 * overlapping.count_clusters(n) * d
+    expected = 8 * n * k + 4 * n * d + lists + moved + 256 * 2**20
     assert neighbors.estimate_memory(n, d, k) == expected
     assert neighbors.estimate_memory(n, d, k, "cosine") == expected
     assert neighbors.estimate_memory(n, d, k, "cosine", ready=True) == expected
@@ -224,7 +226,7 @@ X[:, 8:] *= 0.01
 neighbors.knn(X[:500], 15)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 graph = neighbors.knn(X, 15)
-assert "descent" in graph.engine, graph.engine
+assert "overlapping clusters" in graph.engine, graph.engine
 print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024)
 """
 

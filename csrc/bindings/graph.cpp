@@ -192,6 +192,17 @@ void bind_products(py::module_& m) {
         read_lists({at<std::int32_t>(indices), at<float>(squares), lists, parts, rows}, target);
       },
       NoGil(), "What lists keep, in order.");
+  m.def(
+      "nearest_in_clusters",
+      [](Address keys, Address X, Address centers, float scale, Index dim, Index width,
+         Address members, Address starts, Address known, Address tasks, Index count,
+         const Target& target) {
+        nearest_in_clusters({at<std::uint64_t>(keys), at<float>(X), at<float>(centers), scale, dim,
+                             width, at<std::int32_t>(members), at<Index>(starts), at<Index>(known),
+                             at<ClusterTask>(tasks), count},
+                            target);
+      },
+      NoGil(), "Rows that share a cluster join each other's lists.");
 }
 
 void bind_sparse(py::module_& m) {

@@ -2,15 +2,12 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
-#include <limits>
 #include <memory>
 #include <vector>
 
 #include "distance_key.h"
-#include "panels.h"
 #include "parallel.h"
-#include "simd.h"
+#include "product_blocks.h"
 
 namespace fpd::cpu {
 namespace {
@@ -19,135 +16,13 @@ constexpr std::int64_t kRowsPerPiece = 64;
 constexpr std::int64_t kPiecesPerWorker = 16;
 constexpr std::int64_t kPanelsTogether = 3;  // that meet each of several blocks of queries
 constexpr std::int64_t kPanelsAhead = 2;     // whose rows are asked for while one is laid out
-static_assert(kProductBlock % kPanelRows == 0, "a block is whole panels");
-static_assert(kProductBlock <= kPanelColumns, "a block is one matrix of columns");
 
-// Columns of up to kPanelRows rows from `first` on, `stride` apart, and their squared norms.
+// A panel of rows that lie one after the other.
 void pack_panel(const PlainRows& rows, std::int64_t first, std::int64_t size, float* values,
                 std::int64_t stride, float* norms) {
-  if (size < kPanelRows) {
-    for (std::int64_t c = 0; c < rows.dim; ++c) std::fill_n(values + c * stride, kPanelRows, 0.0f);
-  }
-  transpose(values, stride, {rows.values + first * rows.dim, rows.dim}, size, rows.dim);
-  const float* const ahead = rows.values + (first + kPanelsAhead * kPanelRows) * rows.dim;
-  center(values, stride, norms, rows.mean, rows.scale, rows.dim, ahead);
-  // No bound is above a distance to what is no row.
-  std::fill(norms + size, norms + kPanelRows, std::numeric_limits<float>::quiet_NaN());
-}
-
-// Adds to a list; its bound afterwards.
-inline float push(const ProductLists& lists, std::int64_t list, float square, std::int64_t index) {
-  std::uint64_t* const keys = lists.keys + list * lists.capacity;
-  std::int32_t& size = lists.sizes[list];
-  keys[size++] = distance_key(square, static_cast<std::int32_t>(index));
-  if (size == lists.capacity) {
-    std::nth_element(keys, keys + lists.width - 1, keys + size);
-    size = static_cast<std::int32_t>(lists.width);
-    lists.bounds[list] = distance_of(keys[lists.width - 1]);
-  }
-  return lists.bounds[list];
-}
-
-// Some rows of a table: a block, or a panel of it.
-struct Part {
-  std::int64_t first;
-  std::int64_t size;
-  const float* values;  // columns kProductBlock apart, kPanelRows in a panel of its own
-  const float* norms;
-
-  static Part block(const ProductTable& table, std::int64_t i) {
-    const std::int64_t first = i * kProductBlock;
-    return {first, std::min(kProductBlock, table.n - first), table.block(i), table.norms + first};
-  }
-  Part panel(std::int64_t from) const {
-    return {first + from, std::min(kPanelRows, size - from), values + from, norms + from};
-  }
-};
-
-// Whose lists a comparison of a table's own rows fills.
-enum class Fills { both, rows_but_themselves };
-
-// What the products (columns, kPanelRows) of a panel of rows bring to the lists of both.
-FPD_MULTIVERSION void take_in(const ProductLists& lists, const Part& rows, const Part& columns,
-                              Fills fills, float* products) {
-  float norms[kPanelRows], bounds[kPanelRows];
-  std::copy_n(rows.norms, kPanelRows, norms);
-  std::fill_n(bounds, kPanelRows, -1.0f);
-  std::copy_n(lists.bounds + rows.first, rows.size, bounds);
-  for (std::int64_t c = 0; c < columns.size; ++c) {
-    float* const squares = products + c * kPanelRows;
-    const std::int64_t column = columns.first + c;
-    const float norm = columns.norms[c];
-    float bound = fills == Fills::both ? lists.bounds[column] : -1.0f;
-    std::int32_t near = 0;
-    for (std::int64_t l = 0; l < kPanelRows; ++l) {
-      squares[l] = squared_distance(norms[l], norm, squares[l]);
-      near |= (squares[l] <= bounds[l]) | (squares[l] <= bound);
-    }
-    if (near == 0) continue;
-    for (std::int64_t l = 0; l < rows.size; ++l) {
-      if (squares[l] <= bound) bound = push(lists, column, squares[l], rows.first + l);
-      if (!(squares[l] <= bounds[l])) continue;
-      if (fills == Fills::rows_but_themselves && rows.first + l == column) continue;
-      bounds[l] = push(lists, rows.first + l, squares[l], column);
-    }
-  }
-}
-
-// What they bring to the lists of columns that are queries, from `list` on.
-FPD_MULTIVERSION void take_in(const ProductLists& lists, std::int64_t list, const Part& rows,
-                              const Part& queries, float* products) {
-  float norms[kPanelRows];
-  std::copy_n(rows.norms, kPanelRows, norms);
-  for (std::int64_t q = 0; q < queries.size; ++q) {
-    float* const squares = products + q * kPanelRows;
-    const float norm = queries.norms[q];
-    float bound = lists.bounds[list + q];
-    std::int32_t near = 0;
-    for (std::int64_t l = 0; l < kPanelRows; ++l) {
-      squares[l] = squared_distance(norms[l], norm, squares[l]);
-      near |= squares[l] <= bound;
-    }
-    if (near == 0) continue;
-    for (std::int64_t l = 0; l < rows.size; ++l) {
-      if (squares[l] <= bound) bound = push(lists, list + q, squares[l], rows.first + l);
-    }
-  }
-}
-
-// Columns of a part's first rows, one after the other: a product reads them again and again.
-void copy_panel(const float* from, std::int64_t depth, float* panel) {
-  for (std::int64_t d = 0; d < depth; ++d) {
-    std::memcpy(panel + d * kPanelRows, from + d * kProductBlock, kPanelRows * sizeof(float));
-  }
-}
-
-void compare(const ProductLists& lists, const Part& rows, const Part& columns, std::int64_t dim,
-             Fills fills) {
-  alignas(64) float panel[kPanelDepth * kPanelRows];
-  alignas(64) float products[kProductBlock * kPanelRows];
-  for (std::int64_t from = 0; from < rows.size; from += kPanelRows) {
-    const Part taken = rows.panel(from);
-    std::fill_n(products, kProductBlock * kPanelRows, 0.0f);
-    for (std::int64_t first = 0; first < dim; first += kPanelDepth) {
-      const std::int64_t offset = first * kProductBlock, depth = std::min(kPanelDepth, dim - first);
-      copy_panel(taken.values + offset, depth, panel);
-      add_product(products, panel, columns.values + offset, kProductBlock, depth, kProductBlock);
-    }
-    take_in(lists, taken, columns, fills, products);
-  }
-}
-
-// The same for a panel of its own and queries, whose lists are those from `list` on.
-void compare(const ProductLists& lists, std::int64_t list, const Part& rows, const Part& queries,
-             std::int64_t dim) {
-  alignas(64) float products[kProductBlock * kPanelRows];
-  std::fill_n(products, queries.size * kPanelRows, 0.0f);
-  for (std::int64_t first = 0; first < dim; first += kPanelDepth) {
-    add_product(products, rows.values + first * kPanelRows, queries.values + first * kProductBlock,
-                kProductBlock, std::min(kPanelDepth, dim - first), queries.size);
-  }
-  take_in(lists, list, rows, queries, products);
+  const Rows from{rows.values + first * rows.dim, rows.dim};
+  const float* const ahead = from.first + kPanelsAhead * kPanelRows * rows.dim;
+  pack_panel(rows, from, size, values, stride, norms, ahead);
 }
 
 }  // namespace

@@ -10,10 +10,10 @@ import torch
 
 from fastparadime import ops
 from fastparadime.neighbors import tiled
-from fastparadime.neighbors.approximate import EXACT_RECALL, Sample, sample_size, warn_of_recall
+from fastparadime.neighbors.centroids import find_centroids
 from fastparadime.neighbors.exact import rows_bytes
 from fastparadime.neighbors.graph import NeighborGraph
-from fastparadime.utils.seed import derive
+from fastparadime.neighbors.sample import EXACT_RECALL, Sample, sample_size, warn_of_recall
 
 _EXACT_ROWS = 3_000_000  # up to which a GPU searches exactly
 _CLUSTER_ROWS = 32_768  # points that are nearest to one cluster, on average
@@ -105,7 +105,8 @@ def clustered_knn(
         m = _largest_cluster(n)
         limit -= others - tiled.least_bytes(m, d, min(k, m - 1), itemsize=4)
     sample = Sample.of(X, k, recall, seed)
-    centroids = _centroids(X, seed)
+    count = max(1, -(-n // _CLUSTER_ROWS))
+    centroids, _ = find_centroids(X, count, _SAMPLED, _MOVES, seed, _nearest)
     overlaps = [overlap for overlap in _OVERLAPS if overlap < len(centroids)] or [len(centroids)]
     for overlap in overlaps:
         indices = distances = X.new_empty(0)  # frees those of an attempt before
@@ -123,27 +124,6 @@ def clustered_knn(
         f"recall {found[0]:.3f} >= {found[1]:.3f}"
     )
     return NeighborGraph(indices, distances, engine, *found)
-
-
-def _centroids(X: torch.Tensor, seed: int) -> torch.Tensor:
-    """Means of a sample's clusters, float32 (clusters, d), after some of Lloyd's iterations."""
-    count = max(1, -(-len(X) // _CLUSTER_ROWS))
-    generator = torch.Generator().manual_seed(derive(seed, "clusters"))
-    size = min(len(X), count * _SAMPLED)
-    # Drawn with replacement: a permutation of all rows would be the largest array here.
-    drawn = torch.randint(len(X), (size,), generator=generator)
-    sample = X[drawn.to(X.device)]
-    centroids = sample[:count]
-    for _ in range(_MOVES):
-        labels = _nearest(sample, centroids, 1)[:, 0]
-        order = labels.argsort(stable=True)
-        sizes = labels.bincount(minlength=len(centroids))
-        sizes = sizes[sizes > 0]  # an empty cluster is given up
-        segments = ops.Segments(sizes.cpu(), X.device)
-        ones = torch.ones((size, 1), dtype=torch.float64, device=X.device)
-        sums = segments.gram(ones, sample[order].double())[:, 0]
-        centroids = (sums / sizes[:, None]).float()
-    return centroids
 
 
 def _nearest(X: torch.Tensor, centroids: torch.Tensor, count: int) -> torch.Tensor:

@@ -27,6 +27,10 @@ _COORDINATES = {
     "yule": 3.0,
 }
 _PRODUCTS = 0.05
+# In multiply-adds of products, measured: an exact search a candidate of a list, and clusters.
+_LISTED_EXACTLY = 3e4
+LISTED = 2e3
+GATHERED = 10.0  # a coordinate of a candidate
 _MAHALANOBIS = 0.3  # and this for each column
 _PAIR = 5.0  # a pair of rows, for the order
 _SCIPY_PAIR = 15.0
@@ -41,6 +45,11 @@ def estimate_seconds(n: int, d: int, metric: Metric, threads: int) -> float:
         each = _MAHALANOBIS * d if metric == "mahalanobis" else _COORDINATES[metric]
         return 1e-9 * n * n * (_SCIPY_PAIR + d * each)
     return 1e-9 * n * n * (_PAIR + d * _COORDINATES.get(metric, _PRODUCTS)) / threads
+
+
+def exact_products(n: int, d: int, k: int) -> float:
+    """Multiply-adds that an exact search by products is worth."""
+    return 0.5 * n * n * d + _LISTED_EXACTLY * n * k
 
 
 def warn_if_slow(n: int, d: int, metric: Metric) -> None:

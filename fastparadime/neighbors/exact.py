@@ -194,8 +194,8 @@ def faiss_knn(faiss: ModuleType, X: torch.Tensor, k: int, metric: str) -> Neighb
     return NeighborGraph(indices, distances, "faiss Flat, exact")
 
 
-def exact_rows(X: torch.Tensor, rows: torch.Tensor, k: int) -> torch.Tensor:
-    """Euclidean distances of some rows to their k nearest others.
+def exact_rows(X: torch.Tensor, rows: torch.Tensor, k: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """The k nearest others of some rows by Euclidean distance.
 
     Parameters
     ----------
@@ -205,9 +205,30 @@ def exact_rows(X: torch.Tensor, rows: torch.Tensor, k: int) -> torch.Tensor:
 
     Returns
     -------
-    float32 tensor (m, k)
+    indices, distances : int32 and float32 tensors (m, k)
         Ascending.
     """
+    indices, distances, largest = _rows_in_tiles(X, rows, k) if X.is_cuda else _rows(X, rows, k)
+    doubtful = (distances[:, -1].square() < CANCELLED * largest).nonzero().flatten()
+    if len(doubtful):
+        indices[doubtful], distances[doubtful] = differing_rows(X, rows[doubtful], k)
+    return indices, distances
+
+
+def _rows(
+    X: torch.Tensor, rows: torch.Tensor, k: int
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """By products, and the squared norms that these may have lost digits of."""
+    mean, spread = near_origin_mean(X)
+    scale = scale_of(spread)
+    candidates, _ = ops.ProductTable(X, mean, scale).nearest_to(X[rows], min(len(X), k + 1 + SPARE))
+    return *ops.rerank(X, candidates, k, points=rows), (X[rows] - mean).square().sum(dim=1)
+
+
+def _rows_in_tiles(
+    X: torch.Tensor, rows: torch.Tensor, k: int
+) -> tuple[torch.Tensor, torch.Tensor, float]:
+    """The same in bounded memory on a device."""
     n, queries = len(X), X[rows]
     found, largest = Nearest(len(rows), k, X.device), 0.0
     held = torch.empty((len(rows) + _ROWS, X.shape[1]), device=X.device)
@@ -220,11 +241,7 @@ def exact_rows(X: torch.Tensor, rows: torch.Tensor, k: int) -> torch.Tensor:
         for first in range(0, len(rows), _PIECE):
             last = min(len(rows), first + _PIECE)
             found.take(first, *tile.nearest(first, last, k))
-    distances = found.distances
-    doubtful = (distances[:, -1].square() < CANCELLED * largest).nonzero().flatten()
-    if len(doubtful):
-        distances[doubtful] = differing_rows(X, rows[doubtful], k)[1]
-    return distances
+    return found.indices, found.distances, largest
 
 
 def rows_bytes(n: int, d: int, k: int, queries: int) -> int:

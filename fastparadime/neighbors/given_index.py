@@ -10,10 +10,11 @@ import torch
 
 from fastparadime import ops
 from fastparadime.exceptions import DeviceMemoryError
-from fastparadime.neighbors.approximate import METRICS, Sample, warn_of_recall
+from fastparadime.neighbors.approximate import METRICS
 from fastparadime.neighbors.blocks import SPARE
 from fastparadime.neighbors.exact import find_faiss
 from fastparadime.neighbors.graph import Metric, NeighborGraph
+from fastparadime.neighbors.sample import Sample, warn_of_recall
 
 _QUERIES = 2**14  # asked at a time
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import torch
 
-from fastparadime.neighbors import approximate, clustered, sparse, streamed, tiled
+from fastparadime.neighbors import approximate, clustered, overlapping, sparse, streamed, tiled
 from fastparadime.neighbors.exact import block_bytes, product_memory, takes_products
 from fastparadime.neighbors.graph import SCIPY_METRICS, Metric, check_metric
+from fastparadime.neighbors.sample import EXACT_RECALL
 from fastparadime.neighbors.table import PREPARED_METRICS, Table, compared_columns
 from fastparadime.utils.validate import check_integer
 
@@ -59,9 +60,9 @@ def estimate_memory(
           24 n (k + 9) of candidates, on a GPU what `tiled.make_plan` counts, less where
           `max_memory` asks for it, and beyond three million rows what `clustered.needed_bytes`
           counts;
-        - neighbour descent, with the first attempt's c coordinates rounded up to 16, lists of w and
-          reach r: 4 n c of coordinates, twice where they are a projection, (13 w + 4 r + 40) n of
-          lists, 256 MiB of rows solved exactly. Attempts after a failed one take more;
+        - by overlapping clusters, c of them and 24 a point, with lists of w candidates: 4 n p of a
+          projection to p columns, twice where it is widened, (8 w + 32 x 24 + 40) n of lists and
+          clusters, 512 c d of the rows that centroids are moved by, 256 MiB of rows solved exactly;
         - by SciPy: 4 n d more, since it compares float64, and 128 MiB of distances;
         - sparse: 32 nnz of the rows, the columns and a copy between, 40 (n + d), 4 (n + d) a thread
           of scores, 64 MiB; through a projection 1024 n + 512 min(d, 2^16) of it and
@@ -78,7 +79,7 @@ def estimate_memory(
     k = check_integer(k, "k", minimum=1, maximum=n - 1)
     metric = check_metric(metric)
     if nnz is not None:
-        approximately = metric != "inner_product" and recall <= approximate.EXACT_RECALL
+        approximately = metric != "inner_product" and recall <= EXACT_RECALL
         return sparse.estimate_memory(n, d, k, nnz, approximate=approximately)
     result, table = 8 * n * k, 4 * n * d
     if stream:
@@ -91,15 +92,11 @@ def estimate_memory(
         table = 0
     if on_gpu and tiled.takes(k, compared(metric)):
         return result + table + _products_bytes(n, d, k, recall, itemsize=2)
-    if on_gpu or not approximate.is_wanted(n, d, k, metric, recall):
+    if on_gpu or not approximate.is_wanted(n, d, metric, recall):
         if not on_gpu and takes_products(compared(metric)):
             return result + table + product_memory(n, d, k)
         return result + table + 8 * n * d + 16 * n * (k + 9) + block_bytes(n, 4)
-    effort = approximate.efforts(n, d, k, recall)[0]
-    coordinates = -(-min(d, effort.columns) // 16) * 64 * n
-    tables = 2 if d > effort.columns else 1
-    lists = (13 * effort.width + 4 * effort.reach + 40) * n
-    return result + table + tables * coordinates + lists + 4 * block_bytes(n, 4)
+    return result + table + overlapping.needed_bytes(n, d, k) + 4 * block_bytes(n, 4)
 
 
 def _products_bytes(

@@ -270,9 +270,9 @@ def _search(table: Table, k: int, metric: str, options: _Options) -> NeighborGra
         tiles = memory.choose_tiles(
             most, n, d, k, metric, recall=recall, on_gpu=on_gpu, ready=table.ready
         )
-    descends = not on_gpu and approximate.is_wanted(n, d, k, metric, recall)
-    if descends and tiles is None:
-        return approximate.descent_knn(table.whole(), k, metric, recall, options.seed)
+    approximates = not on_gpu and approximate.is_wanted(n, d, metric, recall)
+    if approximates and tiles is None:
+        return approximate.approximate_knn(table.whole(), k, metric, recall, options.seed)
     if not on_gpu:
         costs.warn_if_slow(n, d, metric)
     if tiles is not None:

@@ -11,21 +11,21 @@ import torch
 
 from fastparadime import ops
 from fastparadime.neighbors import costs
-from fastparadime.neighbors.approximate import (
+from fastparadime.neighbors.blocks import SPARE
+from fastparadime.neighbors.graph import NeighborGraph
+from fastparadime.neighbors.sample import (
     EXACT_RECALL,
-    SMALL,
     Sample,
     sample_rows,
     warn_of_recall,
 )
-from fastparadime.neighbors.blocks import SPARE
-from fastparadime.neighbors.graph import NeighborGraph
 from fastparadime.utils.convert import row_sums
 from fastparadime.utils.seed import derive
 from fastparadime.utils.validate import check_form
 
 METRICS = (*ops.SPARSE_METRICS, "cosine")
 _COLUMNS = 128  # of the projection
+_SMALL = 16  # times a leaf, below which so many points are compared anyway
 _FOLDED = 2**16  # columns of the matrix that the projection tells apart
 _TREES = 8
 _ROUNDS = 2  # on the projection
@@ -45,7 +45,7 @@ def is_approximate(table: ops.SparseTable, k: int, metric: str, recall: float) -
     width = _width(len(table), k)
     if metric == "inner_product" or recall > EXACT_RECALL:
         return False
-    return len(table) > SMALL * ops.leaf_size(width) and _exact_cost(table) > _WALK * table.nnz
+    return len(table) > _SMALL * ops.leaf_size(width) and _exact_cost(table) > _WALK * table.nnz
 
 
 def estimate_memory(n: int, d: int, k: int, nnz: int, *, approximate: bool) -> int:
@@ -144,7 +144,7 @@ def sparse_knn(
         costs.warn_of_seconds(seconds, f"{n} sparse rows with {table.nnz} values")
         return NeighborGraph(*_exact(table, torch.arange(n), k, metric), "sparse, exact")
     chosen = sample_rows(n, recall, seed)
-    sample = Sample(chosen, _exact(table, chosen, k, metric)[1])
+    sample = Sample(chosen, *_exact(table, chosen, k, metric))
     search = _Search(table, k, metric)
     for attempt in range(_PROJECTIONS):
         search.project(derive(seed, attempt))

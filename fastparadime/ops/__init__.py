@@ -6,8 +6,10 @@ argument name, allocates the outputs, and hands addresses and the current stream
 """
 
 from fastparadime.ops._checks import build_info, resolve_device
+from fastparadime.ops._subspace import Subspace
 from fastparadime.ops.adam import Adam
 from fastparadime.ops.algebra import Segments, graph_matmul
+from fastparadime.ops.clusters import ClusterSearch
 from fastparadime.ops.density import DensityTerm
 from fastparadime.ops.descent import NeighborDescent, leaf_size, list_width, nn_descent
 from fastparadime.ops.edge_loss import negative_edge_cross_entropy, negative_edge_gradients
@@ -42,6 +44,7 @@ __all__ = [
     "SPARSE_METRICS",
     "Adam",
     "Candidates",
+    "ClusterSearch",
     "DensityTerm",
     "EdgeBatch",
     "EdgeSampler",
@@ -52,6 +55,7 @@ __all__ = [
     "Segments",
     "SmoothKnn",
     "SparseTable",
+    "Subspace",
     "build_info",
     "candidate_width",
     "gather_rows",

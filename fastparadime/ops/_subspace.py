@@ -13,7 +13,7 @@ from fastparadime.types import Array
 
 _LANES = 16
 _SAMPLE = 4096  # rows that a subspace is fitted to
-_POWER_STEPS = 2
+_POWER_STEPS = 1
 
 
 def largest(table: torch.Tensor) -> float:
@@ -34,24 +34,40 @@ def stride_of(dim: int) -> int:
     return -(-dim // _LANES) * _LANES
 
 
-def project(X: torch.Tensor, columns: int, scale: float, seed: int) -> torch.Tensor:
-    """X scaled and in the coordinates of about its leading principal subspace, padded.
+class Subspace:
+    """About the leading principal subspace of some rows, and the rows in its coordinates.
 
     By power steps from a random start over some rows (Halko, Martinsson and Tropp, SIAM Review
     2011, algorithm 4.4). Sums have a fixed order, as those of torch and BLAS have not.
+
+    Parameters
+    ----------
+    X : float32 tensor (n, d)
+        Finite, on the CPU.
+    columns : int
+        Of the subspace, the directions of larger variance about first.
+    seed : int
     """
-    n, d = X.shape
-    sample = X[:: -(-n // _SAMPLE)] * scale
-    mean = sample.double().mean(dim=0).float()
-    centred = (sample - mean) * scale_of(sample - mean)
-    transposed = centred.T.contiguous()
-    generator = torch.Generator().manual_seed(seed)
-    basis = torch.zeros((d, stride_of(columns)))
-    basis[:, :columns] = torch.randn((d, columns), generator=generator)
-    for _ in range(_POWER_STEPS + 1):
-        scores = _times(centred, 1.0, torch.zeros(d), basis)
-        basis = _orthonormal(_times(transposed, 1.0, torch.zeros(len(sample)), scores))
-    return _times(X, scale, mean, basis)
+
+    def __init__(self, X: torch.Tensor, columns: int, seed: int) -> None:
+        n, d = X.shape
+        self._X, self._scale = X, scale_of(X)
+        sample = X[:: -(-n // _SAMPLE)] * self._scale
+        self._mean = sample.double().mean(dim=0).float()
+        centred = (sample - self._mean) * scale_of(sample - self._mean)
+        transposed = centred.T.contiguous()
+        generator = torch.Generator().manual_seed(seed)
+        basis = torch.zeros((d, stride_of(columns)))
+        basis[:, :columns] = torch.randn((d, columns), generator=generator)
+        for _ in range(_POWER_STEPS + 1):
+            scores = _times(centred, 1.0, torch.zeros(d), basis)
+            basis = _orthonormal(_times(transposed, 1.0, torch.zeros(len(sample)), scores))
+        self._basis = basis
+
+    def rows(self, first: int = 0, last: int | None = None) -> torch.Tensor:
+        """Coordinates first ... last - 1 of all rows, scaled by `scale_of(X)`, padded with zeros."""
+        basis = self._basis[:, first:last].contiguous()
+        return _times(self._X, self._scale, self._mean, basis)
 
 
 def _orthonormal(columns: torch.Tensor) -> torch.Tensor:

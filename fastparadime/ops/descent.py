@@ -8,7 +8,7 @@ import torch
 
 from fastparadime import _core
 from fastparadime.ops._checks import MAX_POINTS, as_floats, target_of
-from fastparadime.ops._subspace import largest, project, scale_of, stride_of
+from fastparadime.ops._subspace import Subspace, largest, scale_of, stride_of
 from fastparadime.ops.graph import rerank
 from fastparadime.types import TensorLike
 from fastparadime.utils.validate import check_integer, check_option
@@ -70,11 +70,11 @@ class NeighborDescent:
     def _arrange(self) -> tuple[torch.Tensor, torch.Tensor]:
         # In the order of a tree, the rows of close points are close in memory.
         n, d = self._X.shape
-        scale = scale_of(self._X)
         if d > self._columns:
-            rows = project(self._X, self._columns, scale, self._seed)
+            rows = Subspace(self._X, self._columns, self._seed).rows()
             order = self._forest(rows, 1)[0]
             return order, rows.index_select(0, order)
+        scale = scale_of(self._X)
         order = self._forest(_padded(self._X, torch.arange(n), scale), 1)[0]
         return order, _padded(self._X, order, scale)
 

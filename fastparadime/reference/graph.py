@@ -245,3 +245,19 @@ def subgraph(n: int, heads: Ints, tails: Ints, weights: Floats, points: Ints) ->
     dense[heads, tails] = weights
     points = np.asarray(points, dtype=np.int64)
     return dense[np.ix_(points, points)]
+
+
+def nearest_in_clusters(X: Floats, width: int, clusters: list[Ints]) -> tuple[Ints, Floats]:
+    """The `width` nearest rows that each row shares a cluster with, and their squared distances.
+
+    -1 and infinity where a row shares clusters with fewer.
+    """
+    squares = np.full((len(X), len(X)), np.inf)
+    for members in clusters:
+        rows = X[members]
+        squares[np.ix_(members, members)] = np.square(rows[:, None] - rows).sum(axis=2)
+    np.fill_diagonal(squares, np.inf)
+    squares = np.pad(squares, ((0, 0), (0, width)), constant_values=np.inf)
+    order = np.argsort(squares, axis=1, kind="stable")[:, :width]
+    found = np.take_along_axis(squares, order, axis=1)
+    return np.where(np.isinf(found), -1, order), found

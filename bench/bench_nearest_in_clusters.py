@@ -1,0 +1,31 @@
+"""The 19 nearest of all rows of 100 columns among those of 6 of their clusters, by products."""
+
+import torch
+from timing import Case, main
+
+from fastparadime import ops
+
+COLUMNS, WIDTH, JOINED = 100, 19, 6
+
+
+def case(n, device):
+    generator = torch.Generator().manual_seed(0)
+    rows = torch.rand((n, COLUMNS), generator=generator, device=device)
+    count = max(JOINED, round(n**0.5))
+    centers = rows[:count].contiguous()
+    joined = ops.ProductTable(centers).nearest_to(rows, JOINED)[0].T.flatten()
+    members, sizes = joined.argsort(stable=True) % n, joined.bincount(minlength=count)
+
+    def call():
+        search = ops.ClusterSearch(rows, WIDTH)
+        search.compare(members, sizes, centers)
+        return search.nearest()
+
+    # A product serves both rows of a pair.
+    operations = float(sizes.double().square().sum()) * COLUMNS
+    moved = 4 * COLUMNS * len(members) + 8 * n * WIDTH
+    return Case(f"nearest_in_clusters {n:,} x {COLUMNS}", call, moved, operations)
+
+
+if __name__ == "__main__":
+    main(case, (10_000, 50_000, 200_000))

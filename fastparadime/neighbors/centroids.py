@@ -1,0 +1,52 @@
+"""Centroids of clusters that hold about as many points each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+
+from fastparadime import ops
+from fastparadime.utils.seed import derive
+
+# The `count` nearest centroids of each row, int (m, count), of rows (m, d) and centroids.
+Nearest = Callable[[torch.Tensor, torch.Tensor, int], torch.Tensor]
+
+
+def find_centroids(
+    X: torch.Tensor, count: int, sampled: int, moves: int, seed: int, nearest: Nearest
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Means of a sample's clusters after some of Lloyd's iterations.
+
+    Parameters
+    ----------
+    X : float32 tensor (n, d)
+    count : int
+        Clusters at first. An empty one is given up.
+    sampled : int
+        Rows a cluster that are drawn, with replacement: a permutation of all would be large.
+    moves : int
+    seed : int
+    nearest : callable
+
+    Returns
+    -------
+    centroids : float32 tensor (clusters, d)
+    sizes : int64 tensor (clusters,)
+        How many of the drawn rows were nearest to each before its last move.
+    """
+    generator = torch.Generator().manual_seed(derive(seed, "clusters"))
+    size = min(len(X), count * sampled)
+    drawn = torch.randint(len(X), (size,), generator=generator)
+    sample = X[drawn.to(X.device)]
+    centroids = sample[:count]
+    ones = torch.ones((size, 1), dtype=torch.float64, device=X.device)
+    for _ in range(moves):
+        labels = nearest(sample, centroids, 1)[:, 0]
+        order = labels.argsort(stable=True)
+        sizes = labels.bincount(minlength=len(centroids))
+        sizes = sizes[sizes > 0]
+        segments = ops.Segments(sizes.cpu(), X.device)
+        sums = segments.gram(ones, sample[order].double())[:, 0]
+        centroids = (sums / sizes[:, None]).float()
+    return centroids, sizes
