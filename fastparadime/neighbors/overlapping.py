@@ -25,6 +25,7 @@ _CLUSTERS, _POWER = 0.65, 0.6  # times this power of the number of points
 _SAMPLED = 32  # points a cluster that centroids are moved by
 _MOVES = 3
 _LEAST_JOINED, MOST_JOINED = 2, 24  # clusters a point
+_STEPS = 4  # to one more: a point in four takes each
 _USUALLY_JOINED, _USUAL_CROWDING = 6, 1.6  # before they are known
 _MOST_WORK = 1.05  # of an exact search's, for a recall that is less than was predicted
 _COMPARED = 2**22  # rows and centroids at a time, by differences
@@ -54,7 +55,7 @@ class Plan:
     scale : float
         Of rows, so that their squares are finite.
     joined : int
-        Clusters of a point.
+        Steps to the clusters of a point, of which `_STEPS` are one of all points.
     work : float
         Share of an exact search's work that the search is predicted to take.
     """
@@ -100,7 +101,7 @@ def make_plan(X: torch.Tensor, k: int, recall: float, seed: int, sample: Sample)
     # Pairs that share a cluster, beside those of clusters of one size.
     drawn = float(sizes.sum())
     crowding = len(centers) * float((sizes.double() * (sizes - 1)).sum()) / (drawn * (drawn - 1))
-    products = _products(n, d, rows.shape[1], width, joined, crowding)
+    products = _products(n, d, rows.shape[1], width, joined / _STEPS, crowding)
     work = products / costs.exact_products(n, d, k)
     return dataclasses.replace(plan, joined=joined, work=work)
 
@@ -139,7 +140,7 @@ def needed_bytes(n: int, d: int, k: int) -> int:
     return lists + projected + 16 * _SAMPLED * count_clusters(n) * d
 
 
-def _products(n: int, d: int, columns: int, width: int, joined: int, crowding: float) -> float:
+def _products(n: int, d: int, columns: int, width: int, joined: float, crowding: float) -> float:
     """Multiply-adds that a search is worth, as `costs.exact_products` counts them."""
     clusters = count_clusters(n)
     pairs = crowding * (joined * n) ** 2 / (2 * clusters)
@@ -190,23 +191,23 @@ def _kept(rows: torch.Tensor, k: int, sample: Sample) -> torch.Tensor:
 
 
 def _joined(plan: Plan, sample: Sample, recall: float) -> int:
-    """The fewest clusters that each point has to join for the recall."""
+    """The fewest steps to clusters that each point has to take for the recall."""
     pairs = torch.cat((sample.rows[:, None], sample.indices.long()), dim=1)
     points, place = torch.unique(pairs, return_inverse=True)
     most = min(MOST_JOINED, len(plan.centers))
-    joined = plan.nearest(plan.rows[points], most)
-    # Two points meet in the cluster that comes first by the worse of its ranks for the two.
-    ranks = torch.arange(1, most + 1)
-    worse = torch.maximum(ranks[:, None], ranks)
+    clusters = plan.nearest(plan.rows[points], most)
+    # Two points meet in the cluster that the later of the two joins first.
+    steps = torch.arange(most) * _STEPS + (points % _STEPS)[:, None] + 1
     meets = torch.empty(sample.indices.shape, dtype=torch.int64)
     for j in range(sample.k):
-        own, other = joined[place[:, 0]], joined[place[:, j + 1]]
-        shared = own[:, :, None] == other[:, None, :]
-        meets[:, j] = torch.where(shared, worse, most + 1).flatten(1).min(dim=1).values
-    for count in range(min(_LEAST_JOINED, most), most):
+        own, other = place[:, 0], place[:, j + 1]
+        shared = clusters[own][:, :, None] == clusters[other][:, None, :]
+        later = torch.maximum(steps[own][:, :, None], steps[other][:, None, :])
+        meets[:, j] = torch.where(shared, later, _STEPS * most + 1).flatten(1).min(dim=1).values
+    for count in range(_STEPS * min(_LEAST_JOINED, most), _STEPS * most):
         if recall_of((meets <= count).sum(dim=1), sample.k)[1] >= recall:
             return count
-    return most
+    return _STEPS * most
 
 
 def overlapping_knn(
@@ -233,13 +234,13 @@ def overlapping_knn(
     """
     search = ops.ClusterSearch(plan.rows, plan.width, plan.scale)
     most = int(plan.joined * math.sqrt(max(1.0, _MOST_WORK / plan.work)))
-    most = min(most, len(plan.centers), MOST_JOINED)
-    clusters = plan.nearest(plan.rows, plan.joined)
+    most = min(most, _STEPS * min(MOST_JOINED, len(plan.centers)))
+    clusters = plan.nearest(plan.rows, -(-plan.joined // _STEPS))
     known = torch.zeros(len(plan.centers), dtype=torch.int64)
     for joined in range(plan.joined, most + 1):
-        if joined > clusters.shape[1]:
-            clusters = plan.nearest(plan.rows, joined)
-        known = _compare(search, clusters, plan.centers, known)
+        if joined > _STEPS * clusters.shape[1]:
+            clusters = plan.nearest(plan.rows, clusters.shape[1] + 1)
+        known = _compare(search, clusters, joined, plan.centers, known)
         candidates = search.nearest(sample.rows)[0]
         found = sample.recall(ops.rerank(X, candidates, k, points=sample.rows)[1])
         if found[1] >= recall:
@@ -251,7 +252,7 @@ def overlapping_knn(
         distances.square_()
     columns, d = plan.rows.shape[1], X.shape[1]
     engine = (
-        f"{len(plan.centers)} overlapping clusters, {joined} a point"
+        f"{len(plan.centers)} overlapping clusters, {joined / _STEPS:g} a point"
         f"{f', by {columns} of {d} columns' if columns < d else ''}, "
         f"recall {found[0]:.3f} >= {found[1]:.3f}"
     )
@@ -259,13 +260,22 @@ def overlapping_knn(
 
 
 def _compare(
-    search: ops.ClusterSearch, clusters: torch.Tensor, centers: torch.Tensor, known: torch.Tensor
+    search: ops.ClusterSearch,
+    clusters: torch.Tensor,
+    joined: int,
+    centers: torch.Tensor,
+    known: torch.Tensor,
 ) -> torch.Tensor:
     """Compares the points that have joined a cluster; says how many each has now."""
-    joined = clusters.T.flatten()
-    sizes = joined.bincount(minlength=len(centers))
+    n = len(clusters)
+    parts = [torch.arange(first, n, _STEPS) for first in range(_STEPS)]
+    whole, steps = divmod(joined, _STEPS)
+    count = whole * n + sum(len(part) for part in parts[:steps])
+    points = torch.cat(parts)
+    flat = clusters[points].T.flatten()[:count]
+    sizes = flat.bincount(minlength=len(centers))
     # In each cluster those come first that have joined it first, and know each other.
-    members = joined.argsort(stable=True).remainder_(len(clusters))
+    members = points[flat.argsort(stable=True).remainder_(n)]
     search.compare(members, sizes, centers, known)
     return sizes
 
