@@ -72,10 +72,10 @@ struct DescentArgs {
 };
 
 struct ProjectArgs {
-  float* out;          // (n, stride), scaled and centred rows times the basis
+  float* out;          // (n, stride), (row - mean) * scale times the basis
   const float* X;      // (n, dim)
-  float scale;         // of X, a power of two
-  const float* mean;   // (dim,) of scaled rows
+  float scale;         // a power of two
+  const float* mean;   // (dim,)
   const float* basis;  // (dim, stride)
   std::int64_t n;
   std::int64_t dim;

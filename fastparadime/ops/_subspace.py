@@ -52,9 +52,10 @@ class Subspace:
     def __init__(self, X: torch.Tensor, columns: int, seed: int) -> None:
         n, d = X.shape
         self._X, self._scale = X, scale_of(X)
-        sample = X[:: -(-n // _SAMPLE)] * self._scale
+        sample = X[:: -(-n // _SAMPLE)]
         self._mean = sample.double().mean(dim=0).float()
-        centred = (sample - self._mean) * scale_of(sample - self._mean)
+        centred = (sample - self._mean) * self._scale
+        centred *= scale_of(centred)
         transposed = centred.T.contiguous()
         generator = torch.Generator().manual_seed(seed)
         basis = torch.zeros((d, stride_of(columns)))
@@ -65,7 +66,7 @@ class Subspace:
         self._basis = basis
 
     def rows(self, first: int = 0, last: int | None = None) -> torch.Tensor:
-        """Coordinates first ... last - 1 of all rows, scaled by `scale_of(X)`, padded with zeros."""
+        """Coordinates first ... last - 1 of all rows, centred and scaled, padded with zeros."""
         basis = self._basis[:, first:last].contiguous()
         return _times(self._X, self._scale, self._mean, basis)
 
