@@ -1,7 +1,7 @@
 """Neighbours and positions of few new rows on a large fit, scikit-learn's exact search beside.
 
     python bench/bench_queries.py --mnist mnist.npz [--rows 5000] [--place]
-    python bench/bench_queries.py --mixture 1e6
+    python bench/bench_queries.py --mixture 1e6; ... --words words.npy --place
 
 `search` is `KNNTransformer.transform`, `place` is `UMAP.transform`, both after a first call with 1,000
 rows, which makes the rows of the fit ready. Medians, milliseconds.
@@ -11,7 +11,7 @@ import statistics
 from functools import partial
 
 import torch
-from bench_umap import data_parser, load
+from data import data_parser, load
 from sklearn.neighbors import NearestNeighbors
 from timing import seconds_of
 
@@ -29,14 +29,16 @@ def main():
     parser = data_parser()
     parser.add_argument("--place", action="store_true", help="fits a layout first")
     arguments = parser.parse_args()
-    X, _ = load(arguments)
+    X, _, metric = load(arguments)
     new = (X[:1000] + X[1000:2000]) / 2  # none of them is in the data
     searches = {
-        "search": fastparadime.KNNTransformer(n_neighbors=15).fit(X).transform,
-        "scikit-learn": NearestNeighbors(n_neighbors=15, algorithm="brute").fit(X).kneighbors,
+        "search": fastparadime.KNNTransformer(n_neighbors=15, metric=metric).fit(X).transform,
+        "scikit-learn": NearestNeighbors(n_neighbors=15, algorithm="brute", metric=metric)
+        .fit(X)
+        .kneighbors,
     }
     if arguments.place:
-        options = {"random_state": 0, "tqdm_kwds": {"disable": True}}
+        options = {"random_state": 0, "metric": metric, "tqdm_kwds": {"disable": True}}
         searches["place"] = fastparadime.UMAP(**options).fit(X).transform
     for call in searches.values():
         call(new)

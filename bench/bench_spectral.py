@@ -3,13 +3,12 @@
 ARPACK solves each component with SciPy's default basis, to 1e-4 of the eigenvalue as umap-learn does.
 """
 
-import argparse
 import pathlib
 import statistics
 
 import numpy as np
 import torch
-from bench_nn_descent import load
+from data import data_parser, load
 from timing import keep, seconds_of
 
 from fastparadime import neighbors, ops, spectral
@@ -34,9 +33,7 @@ def arpack(edges):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--mnist", help="an .npz with images; a mixture of Gaussians without it")
-    parser.add_argument("--rows", type=lambda text: int(float(text)), default=1_000_000)
+    parser = data_parser(__doc__.splitlines()[0])
     parser.add_argument("--edges", help="a file that keeps the graph between runs")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--device", default="cpu")
@@ -46,7 +43,7 @@ def main():
     try:
         edges = ops.Edges(*torch.load(arguments.edges, map_location=device))
     except (FileNotFoundError, AttributeError):
-        graph = neighbors.knn(load(arguments), K, device=device)
+        graph = neighbors.knn(load(arguments)[0], K, device=device)
         edges = ops.symmetrize(graph.indices, ops.smooth_knn(graph.distances, "umap").weights)
         if arguments.edges:
             torch.save(list(edges), arguments.edges)

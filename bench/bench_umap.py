@@ -1,6 +1,7 @@
 """UMAP from the table to the embedding, umap-learn beside it where it is installed.
 
     python bench/bench_umap.py --mnist mnist.npz [--rows 5000 --n-neighbors 30] [--seeds 3]
+    python bench/bench_umap.py --sentences sentences.npz --rows 40000; ... --words words.npy
     python bench/bench_umap.py --mixture 1e6 --no-peer --cold
 
 Each fit has a process of its own. Before it, a fit of a thousand rows compiles umap-learn and
@@ -21,6 +22,7 @@ import time
 import warnings
 
 import numpy as np
+from data import data_parser, load
 
 PEERS = {"umap-learn, seed": True, "umap-learn, no seed": False}
 STAGES = {
@@ -51,39 +53,27 @@ class Stages(logging.Handler):
         }
 
 
-def data_parser():
-    """The options that `load` reads."""
-    parser = argparse.ArgumentParser()
-    source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument("--mnist", help="an .npz with images and labels")
-    source.add_argument("--mixture", type=lambda text: int(float(text)), help="rows")
-    parser.add_argument("--rows", type=int, default=70_000)
-    return parser
-
-
-def load(arguments):
-    if arguments.mixture:
-        from bench_nn_descent import mixture, mixture_labels
-
-        return mixture(arguments.mixture), mixture_labels(arguments.mixture)
-    with np.load(arguments.mnist) as archive:
-        images, labels = (archive[name][: arguments.rows] for name in ("images", "labels"))
-    return images.reshape(len(images), -1).astype(np.float32) / 255, labels
-
-
-def quality(X, embedding, labels):
+def quality(X, embedding, labels, metric):
     from sklearn.manifold import trustworthiness
     from sklearn.model_selection import cross_val_score
-    from sklearn.neighbors import KNeighborsClassifier
+    from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
 
     rows = np.random.default_rng(0).permutation(len(X))[:5000]
-    trust = trustworthiness(X[rows], embedding[rows], n_neighbors=15)
-    accuracy = cross_val_score(KNeighborsClassifier(5), embedding[rows], labels[rows], cv=10)
-    return {"trust15": trust, "acc5": accuracy.mean()}
+    found = {"trust15": trustworthiness(X[rows], embedding[rows], n_neighbors=15, metric=metric)}
+    near, kept = (
+        NearestNeighbors(n_neighbors=15, metric=name).fit(table[rows]).kneighbors()[1]
+        for table, name in ((X, metric), (embedding, "euclidean"))
+    )
+    found["preserve15"] = float((near[:, :, None] == kept[:, None]).any(axis=2).mean())
+    if labels is not None:
+        accuracy = cross_val_score(KNeighborsClassifier(5), embedding[rows], labels[rows], cv=10)
+        found["acc5"] = accuracy.mean()
+    return found
 
 
-def estimator_of(arguments, verbose=False):
-    options = {"n_neighbors": arguments.n_neighbors, "random_state": arguments.seed}
+def estimator_of(arguments, metric, verbose=False):
+    options = {"n_neighbors": arguments.n_neighbors, "metric": metric}
+    options["random_state"] = arguments.seed
     if arguments.one in PEERS:
         import umap
 
@@ -98,13 +88,13 @@ def estimator_of(arguments, verbose=False):
 def measure(arguments):
     """One fit in this process."""
     warnings.simplefilter("ignore")  # umap-learn's, of seeds and threads
-    X, labels = load(arguments)
+    X, labels, metric = load(arguments)
     # Rows between two of the data: none of them is in it.
     new = (X[:1000] + X[1000:2000]) / 2
     if not arguments.cold:
-        estimator_of(arguments).fit(X[:1000]).transform(new)
+        estimator_of(arguments, metric).fit(X[:1000]).transform(new)
     own = arguments.one not in PEERS
-    estimator, stages = estimator_of(arguments, verbose=own), Stages() if own else None
+    estimator, stages = estimator_of(arguments, metric, verbose=own), Stages() if own else None
     clock = time.perf_counter()
     estimator.fit(X)
     end = time.perf_counter()
@@ -113,7 +103,7 @@ def measure(arguments):
     clock = time.perf_counter()
     estimator.transform(new)
     found |= {"transform": time.perf_counter() - clock, "peak MB": peak}
-    return found | quality(X, estimator.embedding_, labels)
+    return found | quality(X, estimator.embedding_, labels, metric)
 
 
 def report(name, runs):

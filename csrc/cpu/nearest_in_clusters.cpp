@@ -33,6 +33,29 @@ class ListLock {
   std::atomic_flag& lock_;
 };
 
+constexpr std::uint64_t kReplaced = ~std::uint64_t{0};
+
+// Of the keys that were found those that the list of a row lacks, in front; how many they are. A
+// pair that met in another cluster has another key there: of two the smaller stays.
+FPD_MULTIVERSION std::int64_t keep_new(std::uint64_t* own, std::int64_t width,
+                                       std::int32_t* indices, std::uint64_t* found,
+                                       std::int64_t size) {
+  for (std::int64_t j = 0; j < width; ++j) indices[j] = index_of(own[j]);
+  std::int64_t kept = 0;
+  for (std::int64_t i = 0; i < size; ++i) {
+    const std::uint64_t key = found[i];
+    const std::int32_t index = index_of(key);
+    std::int32_t place = -1;
+    for (std::int32_t j = 0; j < width; ++j) place = indices[j] == index ? j : place;
+    if (place >= 0) {
+      if (own[place] <= key) continue;
+      own[place] = kReplaced;
+    }
+    found[kept++] = key;
+  }
+  return kept;
+}
+
 // A cluster's rows side by side and their lists by place in the cluster.
 class Cluster {
  public:
@@ -40,7 +63,6 @@ class Cluster {
       : args_(args),
         locks_(locks),
         capacity_(args.width + std::max(args.width, kLeastRoom)),
-        old_(args.width),
         indices_(args.width) {}
 
   void join(const ClusterTask& task) {
@@ -118,30 +140,22 @@ class Cluster {
 
   void merge(std::int64_t i) {
     std::uint64_t* const found = lists_.keys + i * capacity_;
-    const std::int64_t size = sizes_[i], row = members_[i];
-    if (size == 0) return;
-    for (std::int64_t j = 0; j < size; ++j) {
+    const std::int64_t row = members_[i], width = args_.width;
+    for (std::int64_t j = 0; j < sizes_[i]; ++j) {
       found[j] = distance_key(distance_of(found[j]), members_[index_of(found[j])]);
     }
-    std::sort(found, found + size);
     const ListLock lock(locks_, row);
-    std::uint64_t* const own = args_.keys + row * args_.width;
-    std::copy_n(own, args_.width, old_.data());
-    std::int64_t kept = 0, a = 0, b = 0;
-    while (kept < args_.width) {
-      const std::uint64_t key = b == size || old_[a] <= found[b] ? old_[a++] : found[b++];
-      const std::int32_t index = index_of(key);
-      // A pair may have met in another cluster; empty places are all alike.
-      if (index >= 0 && holds(kept, index)) continue;
-      indices_[kept] = index;
-      own[kept++] = key;
+    std::uint64_t* const own = args_.keys + row * width;
+    const std::int64_t size = keep_new(own, width, indices_.data(), found, sizes_[i]);
+    if (size == 0) return;
+    std::sort(found, found + size);
+    old_.assign(own, own + width);
+    const auto end = std::remove(old_.begin(), old_.end(), kReplaced);
+    auto old = old_.begin();
+    for (std::int64_t kept = 0, next = 0; kept < width; ++kept) {
+      const bool fresh = old == end || (next < size && found[next] < *old);
+      own[kept] = fresh ? found[next++] : *old++;
     }
-  }
-
-  bool holds(std::int64_t kept, std::int32_t index) const {
-    std::int32_t found = 0;
-    for (std::int64_t j = 0; j < kept; ++j) found |= indices_[j] == index;
-    return found != 0;
   }
 
   const NearestInClustersArgs& args_;

@@ -22,6 +22,25 @@ inline float push(const ProductLists& lists, std::int64_t list, float square, st
   return lists.bounds[list];
 }
 
+// Calls body(l) for the flags l that are set, in order: a few, where a test of each would be slow.
+template <typename Body>
+FPD_INLINE void for_each_set(const std::uint8_t (&flags)[kPanelRows], const Body& body) {
+  for (std::int64_t first = 0; first < kPanelRows; first += 8) {
+    std::uint64_t word;
+    std::memcpy(&word, flags + first, sizeof word);
+    while (word != 0) {
+      std::int64_t place = 0;
+#if defined(__GNUC__)
+      place = __builtin_ctzll(word) / 8;
+#else
+      while (((word >> (8 * place)) & 0xFF) == 0) ++place;
+#endif
+      body(first + place);
+      word &= ~(std::uint64_t{0xFF} << (8 * place));
+    }
+  }
+}
+
 // What the products (columns, kPanelRows) of a panel of rows bring to the lists of both.
 FPD_MULTIVERSION void take_in(const ProductLists& lists, const Part& rows, const Part& columns,
                               Fills fills, float* products) {
@@ -29,23 +48,22 @@ FPD_MULTIVERSION void take_in(const ProductLists& lists, const Part& rows, const
   std::copy_n(rows.norms, kPanelRows, norms);
   std::fill_n(bounds, kPanelRows, -1.0f);
   std::copy_n(lists.bounds + rows.first, rows.size, bounds);
+  std::uint8_t near[kPanelRows];
   for (std::int64_t c = 0; c < columns.size; ++c) {
     float* const squares = products + c * kPanelRows;
     const std::int64_t column = columns.first + c;
     const float norm = columns.norms[c];
     float bound = fills == Fills::both ? lists.bounds[column] : -1.0f;
-    std::int32_t near = 0;
     for (std::int64_t l = 0; l < kPanelRows; ++l) {
       squares[l] = squared_distance(norms[l], norm, squares[l]);
-      near |= (squares[l] <= bounds[l]) | (squares[l] <= bound);
+      near[l] = (squares[l] <= bounds[l]) | (squares[l] <= bound);
     }
-    if (near == 0) continue;
-    for (std::int64_t l = 0; l < rows.size; ++l) {
+    for_each_set(near, [&](std::int64_t l) FPD_INLINE_LAMBDA {
       if (squares[l] <= bound) bound = push(lists, column, squares[l], rows.first + l);
-      if (!(squares[l] <= bounds[l])) continue;
-      if (fills == Fills::rows_but_themselves && rows.first + l == column) continue;
+      if (!(squares[l] <= bounds[l])) return;
+      if (fills == Fills::rows_but_themselves && rows.first + l == column) return;
       bounds[l] = push(lists, rows.first + l, squares[l], column);
-    }
+    });
   }
 }
 
@@ -54,19 +72,18 @@ FPD_MULTIVERSION void take_in(const ProductLists& lists, std::int64_t list, cons
                               const Part& queries, float* products) {
   float norms[kPanelRows];
   std::copy_n(rows.norms, kPanelRows, norms);
+  std::uint8_t near[kPanelRows];
   for (std::int64_t q = 0; q < queries.size; ++q) {
     float* const squares = products + q * kPanelRows;
     const float norm = queries.norms[q];
     float bound = lists.bounds[list + q];
-    std::int32_t near = 0;
     for (std::int64_t l = 0; l < kPanelRows; ++l) {
       squares[l] = squared_distance(norms[l], norm, squares[l]);
-      near |= squares[l] <= bound;
+      near[l] = squares[l] <= bound;
     }
-    if (near == 0) continue;
-    for (std::int64_t l = 0; l < rows.size; ++l) {
+    for_each_set(near, [&](std::int64_t l) FPD_INLINE_LAMBDA {
       if (squares[l] <= bound) bound = push(lists, list + q, squares[l], rows.first + l);
-    }
+    });
   }
 }
 
