@@ -54,9 +54,9 @@ def knn(
 
     Exact while that takes a second, which is while n^2 d is at most 1e11, and on a GPU up to three
     million rows. Beyond, for the metrics that come down to Euclidean distance (``"euclidean"``,
-    ``"sqeuclidean"``, ``"cosine"``, ``"correlation"``), by neighbour descent, on a GPU by exact
-    search within overlapping clusters: some rows are solved exactly and the search goes on until it
-    finds `recall` of their neighbours. Other metrics are always exact.
+    ``"sqeuclidean"``, ``"cosine"``, ``"correlation"``), within overlapping clusters, where that is
+    predicted to be faster: some rows are solved exactly, points join as many clusters as these rows
+    ask for, and show that `recall` of the neighbours is found. Other metrics are always exact.
     `engine`, `recall_estimate` and `recall_bound` of the result say what was done.
 
     Parameters
@@ -82,7 +82,7 @@ def knn(
         In (0, 1]: the share of true neighbours that must be found, with 95 % confidence by the
         rows that were solved exactly. Above 0.999 the search is exact.
     seed : int
-        Of neighbour descent and its sample of rows, in [0, 2^63).
+        Of the clusters and of the rows that are solved exactly, in [0, 2^63).
     max_memory : float, optional
         Most bytes that the search may take beside `X`, as `estimate_memory` counts them. Where
         they are too few for the usual engine, a native metric is searched exactly in blocks that
