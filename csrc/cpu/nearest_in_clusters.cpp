@@ -33,6 +33,9 @@ class ListLock {
   std::atomic_flag& lock_;
 };
 
+// Of squared norms. Two rows of another cluster are far from the centre of this one, where products
+// cannot tell how close they are: they are taken for no closer than this, and meet in their own.
+constexpr float kRounding = 1.0f / (1 << 20);
 constexpr std::uint64_t kReplaced = ~std::uint64_t{0};
 
 // Of the keys that were found those that the list of a row lacks, in front; how many they are. A
@@ -116,7 +119,7 @@ class Cluster {
       const ListLock lock(locks_, row);
       bounds_[i] = distance_of(args_.keys[row * args_.width + args_.width - 1]);
     }
-    lists_ = {keys_.data(), sizes_.data(), bounds_.data(), args_.width, capacity_};
+    lists_ = {keys_.data(), sizes_.data(), bounds_.data(), args_.width, capacity_, kRounding};
   }
 
   void compare_all(std::int64_t met) const {

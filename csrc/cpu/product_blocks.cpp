@@ -55,7 +55,7 @@ FPD_MULTIVERSION void take_in(const ProductLists& lists, const Part& rows, const
     const float norm = columns.norms[c];
     float bound = fills == Fills::both ? lists.bounds[column] : -1.0f;
     for (std::int64_t l = 0; l < kPanelRows; ++l) {
-      squares[l] = squared_distance(norms[l], norm, squares[l]);
+      squares[l] = squared_distance(norms[l], norm, squares[l], lists.rounding);
       near[l] = (squares[l] <= bounds[l]) | (squares[l] <= bound);
     }
     for_each_set(near, [&](std::int64_t l) FPD_INLINE_LAMBDA {

@@ -11,10 +11,13 @@ FPD_HD float squared_distance_bound(float x_norm, float y_norm, float cosine, fl
   return y_norm * (y_norm - 2.0f * x_norm * (cosine + slack));
 }
 
-// |x - y|^2 from squared norms and the product. Rounding can bring it below zero.
-FPD_HD float squared_distance(float x_squared, float y_squared, float product) {
-  const float square = x_squared + y_squared - 2.0f * product;
-  return square < 0.0f ? 0.0f : square;
+// |x - y|^2 from squared norms and the product, or if that is more the share `rounding` of the
+// norms' sum: what is below it may be anything. By default at least zero.
+FPD_HD float squared_distance(float x_squared, float y_squared, float product,
+                              float rounding = 0.0f) {
+  const float sum = x_squared + y_squared;
+  const float square = sum - 2.0f * product, least = rounding * sum;
+  return square < least ? least : square;
 }
 
 }  // namespace fpd

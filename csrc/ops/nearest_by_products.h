@@ -50,6 +50,7 @@ struct ProductLists {
   float* bounds;        // (lists,) above which a squared distance cannot be among those kept
   std::int64_t width;   // of what is kept
   std::int64_t capacity;
+  float rounding = 0.0f;  // of two squared norms: a square is taken for this share at the least
 };
 
 // In round 0 each block meets itself, in the others each meets one other block.

@@ -209,7 +209,9 @@ def exact_rows(X: torch.Tensor, rows: torch.Tensor, k: int) -> tuple[torch.Tenso
         Ascending.
     """
     indices, distances, largest = _rows_in_tiles(X, rows, k) if X.is_cuda else _rows(X, rows, k)
-    doubtful = (distances[:, -1].square() < CANCELLED * largest).nonzero().flatten()
+    reach = distances[:, -1].square()
+    # Where k rows are equal to a row, none is nearer.
+    doubtful = ((reach > 0) & (reach < CANCELLED * largest)).nonzero().flatten()
     if len(doubtful):
         indices[doubtful], distances[doubtful] = differing_rows(X, rows[doubtful], k)
     return indices, distances

@@ -100,8 +100,12 @@ def make_plan(X: torch.Tensor, k: int, recall: float, seed: int, sample: Sample)
     joined = _joined(plan, sample, recall / kept)
     # Pairs that share a cluster, beside those of clusters of one size.
     drawn = float(sizes.sum())
-    crowding = len(centers) * float((sizes.double() * (sizes - 1)).sum()) / (drawn * (drawn - 1))
+    crowding = (
+        count_clusters(n) * float((sizes.double() * (sizes - 1)).sum()) / (drawn * (drawn - 1))
+    )
     products = _products(n, d, rows.shape[1], width, joined / _STEPS, crowding)
+    if joined >= _STEPS * len(centers):  # each point in all clusters
+        products = math.inf
     work = products / costs.exact_products(n, d, k)
     return dataclasses.replace(plan, joined=joined, work=work)
 

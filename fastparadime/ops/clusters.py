@@ -19,7 +19,8 @@ class ClusterSearch:
     """The nearest rows of each row among those that it has shared a cluster with so far.
 
     Squared distances are |x|^2 + |y|^2 - 2 <x, y> of rows less the centre of their cluster, in
-    float32. `fastparadime.ops.rerank` gives the true ones.
+    float32, and no less than 2^-20 of |x|^2 + |y|^2, which is their rounding.
+    `fastparadime.ops.rerank` gives the true ones.
 
     Parameters
     ----------

@@ -95,6 +95,22 @@ def test_close_rows_of_a_far_cluster_keep_their_digits() -> None:
     np.testing.assert_allclose(search.nearest()[1][200:], wanted, rtol=1e-3, atol=1e-9)
 
 
+def test_close_rows_of_another_cluster_are_no_neighbors_by_rounding() -> None:
+    # Far from the first centre, products give close rows any distance, zero too.
+    X = rows(400, 30)
+    X[200:] = 1e3 + 1e-3 * X[200:]
+    search = ops.ClusterSearch(X, 5)
+    every = np.arange(400)
+    search.compare(
+        torch.from_numpy(np.concatenate([every, every[200:]])),
+        torch.tensor([400, 200]),
+        torch.from_numpy(np.stack([X[:200].mean(axis=0), X[200:].mean(axis=0)])),
+    )
+    near = X[200:].astype(float)
+    wanted = reference.nearest_by_products(near, 5)[1]
+    np.testing.assert_allclose(search.nearest()[1][200:], wanted, rtol=1e-3)
+
+
 def test_scale_keeps_squares_finite() -> None:
     X = 1e30 * rows(300, 4)
     clusters = [np.arange(300)]
