@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,20 +26,14 @@ class FuzzyGraph(NamedTuple):
     removed: int  # edges that were too long
 
 
-def find_neighbors(X: Any, k: int, space: Space) -> tuple[torch.Tensor, torch.Tensor]:
-    """Indices and distances (n, k) of the nearest other points, nearest first."""
+def find_neighbors(X: Any, k: int, space: Space, recall: float) -> NeighborGraph:
+    """The nearest other points of each row, or by each row of distances."""
     if space.metric == "precomputed":
-        return _from_distances(X, k)
-    graph = neighbors.knn(space.rows(X), k, space.metric, p=space.p)
-    return graph.indices, graph.distances
+        return neighbors.knn(X, k, "precomputed")
+    return neighbors.knn(space.rows(X), k, space.metric, p=space.p, recall=recall)
 
 
-def _from_distances(D: Any, k: int) -> tuple[torch.Tensor, torch.Tensor]:
-    graph = neighbors.knn(D, k, "precomputed")
-    return graph.indices, graph.distances
-
-
-def given_neighbors(knn: Any, n: int, n_neighbors: int) -> tuple[torch.Tensor, torch.Tensor]:
+def given_neighbors(knn: Any, n: int, n_neighbors: int) -> NeighborGraph:
     """Neighbours of `precomputed_knn`, the point itself dropped, the nearest n_neighbors - 1 of them.
 
     Raises
@@ -47,8 +42,9 @@ def given_neighbors(knn: Any, n: int, n_neighbors: int) -> tuple[torch.Tensor, t
         If they are neither two arrays of indices and distances, of n_neighbors - 1 others or more
         in each row, nor a dense or sparse matrix of distances (n, n).
     """
-    if isinstance(knn, NeighborGraph):
-        knn = tuple(knn)
+    found = knn if isinstance(knn, NeighborGraph) else None
+    if found is not None:
+        knn = tuple(found)
     if not isinstance(knn, (tuple, list)):
         return _given_distances(knn, n, n_neighbors - 1)
     if len(knn) < 2 or knn[0] is None or knn[1] is None:
@@ -65,10 +61,12 @@ def given_neighbors(knn: Any, n: int, n_neighbors: int) -> tuple[torch.Tensor, t
             f"without the point itself, not {indices.shape[1]}"
         )
     graph = from_lists((indices, distances), n_neighbors - 1, "precomputed_knn")
-    return graph.indices, graph.distances
+    return (
+        graph if found is None else replace(found, indices=graph.indices, distances=graph.distances)
+    )
 
 
-def _given_distances(D: Any, n: int, k: int) -> tuple[torch.Tensor, torch.Tensor]:
+def _given_distances(D: Any, n: int, k: int) -> NeighborGraph:
     matrix = D.tocsr() if is_sparse(D) else np.asarray(D)
     if matrix.shape != (n, n):
         raise ValueError(
@@ -76,13 +74,14 @@ def _given_distances(D: Any, n: int, k: int) -> tuple[torch.Tensor, torch.Tensor
             f"{(n, n)}, not of shape {matrix.shape}"
         )
     try:
-        return _from_distances(matrix, k)
+        return neighbors.knn(matrix, k, "precomputed")
     except ValueError as error:
         raise ValueError(str(error).replace("X must", "precomputed_knn must", 1)) from None
 
 
-def fuzzy_graph(indices: torch.Tensor, distances: torch.Tensor, settings: Settings) -> FuzzyGraph:
+def fuzzy_graph(found: NeighborGraph, settings: Settings) -> FuzzyGraph:
     """The fuzzy simplicial set of neighbours, without edges too long for it."""
+    indices, distances = found
     too_long = ~(distances < settings.unrelated_distance)
     removed = int(too_long.sum())
     if removed:

@@ -69,17 +69,19 @@ def _categories(y: Any) -> Array:
     return numbers
 
 
-def with_target(edges: ops.Edges, y: Array, target: Target, n_neighbors: int) -> ops.Edges:
+def with_target(
+    edges: ops.Edges, y: Array, target: Target, n_neighbors: int, recall: float
+) -> ops.Edges:
     """The graph's intersection with what `check_target` returned.
 
-    `n_neighbors` is that of the rows, itself counted.
+    `n_neighbors` is that of the rows, itself counted; `recall` that of a search among y's rows.
     """
     if target.metric is None:
         return with_labels(edges, y, target.weight)
     if isinstance(target.metric, LabelMetric):
         return with_distant_labels(edges, y, target.metric, target.weight)
     wanted = min(target.n_neighbors or n_neighbors, len(y))
-    own = _graph_of(y, wanted, target.metric)
+    own = _graph_of(y, wanted, target.metric, recall)
     return with_graph(edges, own, target.weight)
 
 
@@ -125,13 +127,14 @@ def with_graph(edges: ops.Edges, target: ops.Edges, target_weight: float) -> ops
     return locally_connected(joined.indptr, joined.heads, joined.tails, strengths)
 
 
-def _graph_of(y: Array, n_neighbors: int, metric: RowMetric) -> ops.Edges:
+def _graph_of(y: Array, n_neighbors: int, metric: RowMetric, recall: float) -> ops.Edges:
     """The directed fuzzy set of the target's rows."""
     if metric.name in _SHIFT_FREE:
         y = y - y.mean(axis=0)  # in float64: float32 loses what is far from zero
     space = metric.space(y)
     k = n_neighbors - 1
-    indices, distances = neighbors.knn(space.rows(y).astype(np.float32), k, space.metric, p=space.p)
+    rows = space.rows(y).astype(np.float32)
+    indices, distances = neighbors.knn(rows, k, space.metric, p=space.p, recall=recall)
     weights = ops.smooth_knn(distances, "umap").weights
     n = len(y)
     order = indices.argsort(dim=1)

@@ -55,6 +55,11 @@ class KNNTransformer(
     Attributes
     ----------
     n_samples_fit_ : int
+    engine_ : str
+        After `fit_transform` with other points than the point itself: what found them, as
+        `fastparadime.neighbors.knn` names it.
+    recall_estimate_ : float
+        With it: the share of true neighbours found, 1 of an exact search.
     seed_ : int
     n_features_in_ : int
     feature_names_in_ : array of str
@@ -69,7 +74,7 @@ class KNNTransformer(
         metric: Any = "euclidean",
         metric_params: dict[str, Any] | None = None,
         n_jobs: int | None = None,
-        recall: float = 0.95,
+        recall: float = neighbors.DEFAULT_RECALL,
         random_state: Any = None,
     ) -> None:
         self.mode = mode
@@ -119,6 +124,7 @@ class KNNTransformer(
                 space.rows(self._index.rows), others, space.metric, p=space.p, recall=self.recall,
                 seed=self.seed_,
             )  # fmt: skip
+            self.engine_, self.recall_estimate_ = found.engine, found.recall_estimate
             indices = np.hstack([indices, found.indices.numpy()])
             distances = np.hstack([distances, found.distances.numpy()])
         return self._graph(indices, distances, dtype)

@@ -104,6 +104,10 @@ class UMAP(
         (indices, distances) of the neighbours, with the point itself or without; further items are
         ignored. Or what `fastparadime.neighbors.knn` gave, the distances of all pairs, or those
         that a sparse matrix stores.
+    recall : float
+        Beside umap-learn's parameters, by keyword: in (0, 1], the share of true neighbours that the
+        search of a fit promises for large data (`fastparadime.neighbors.knn`). 1 searches exactly.
+        New rows are always compared exactly.
     low_memory, n_jobs, transform_queue_size, angular_rp_forest, force_approximation_algorithm
         Accepted and checked, without effect here: the threads are torch's.
     output_metric, output_metric_kwds
@@ -123,6 +127,10 @@ class UMAP(
     rad_orig_, rad_emb_ : arrays (n_samples,), float32
         With `output_dens`: the log of each point's mean squared distance to its neighbours in the
         data, and of its mean distance to those in the embedding, as in umap-learn.
+    engine_ : str
+        What found the neighbours, as `fastparadime.neighbors.knn` names it.
+    recall_estimate_ : float
+        The share of true neighbours found: 1 of an exact search and of distances given.
     seed_ : int
         Give it as `random_state` for the same embedding again.
     n_features_in_ : int
@@ -343,8 +351,10 @@ class UMAP(
         self._disconnection_distance = settings.unrelated_distance
         self._initial_alpha = settings.learning_rate
         own = np.arange(n, dtype=np.int32)[:, None]
-        self._knn_indices = np.concatenate([own, fitted.indices.numpy()], axis=1)
-        self._knn_dists = np.pad(fitted.distances.numpy(), ((0, 0), (1, 0)))
+        indices, distances = (part.numpy() for part in fitted.nearest)
+        self._knn_indices = np.concatenate([own, indices], axis=1)
+        self._knn_dists = np.pad(distances, ((0, 0), (1, 0)))
+        self.engine_, self.recall_estimate_ = fitted.nearest.engine, fitted.nearest.recall_estimate
         self._rhos, self._sigmas = fitted.rho.numpy(), fitted.sigma.numpy()
         self._n_features_out = n if settings.graph_alone else settings.n_components
 

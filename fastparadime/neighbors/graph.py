@@ -23,6 +23,7 @@ _ALIASES = {
     "dot": "inner_product",
 }
 PRECOMPUTED = "precomputed"
+DEFAULT_RECALL = 0.95  # the share of true neighbours that every search promises unless told another
 # cosine and correlation are euclidean on prepared rows.
 NATIVE_METRICS = (*ops.METRICS, "cosine", "correlation")
 SCIPY_METRICS = (

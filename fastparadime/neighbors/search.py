@@ -22,6 +22,7 @@ from fastparadime.neighbors import (
     tiled,
 )
 from fastparadime.neighbors.graph import (
+    DEFAULT_RECALL,
     PRECOMPUTED,
     SCIPY_METRICS,
     Metric,
@@ -44,7 +45,7 @@ def knn(
     metric: Metric = "euclidean",
     *,
     p: float = 2.0,
-    recall: float = 0.95,
+    recall: float = DEFAULT_RECALL,
     seed: int = 0,
     max_memory: float | None = None,
     index: Any = None,
