@@ -53,6 +53,8 @@ def _edge_distances(edges: ops.Edges, indices: torch.Tensor, distances: torch.Te
     n, k = indices.shape
     heads, tails = np.repeat(np.arange(n), k), indices.numpy().ravel()
     values = distances.double().numpy().ravel()
+    there = tails >= 0
+    heads, tails, values = heads[there], tails[there], values[there]
     known = np.concatenate([heads, tails]), np.concatenate([tails, heads])
     return values_at(n, ends_of(edges), known, np.concatenate([values, values]))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -13,7 +14,7 @@ from fastparadime.estimators._metrics import Space
 from fastparadime.estimators._parameters import Settings
 from fastparadime.estimators._rows import is_sparse
 from fastparadime.neighbors import NeighborGraph
-from fastparadime.neighbors.precomputed import from_lists
+from fastparadime.neighbors.precomputed import from_graph, from_lists, from_square
 from fastparadime.types import Array
 
 
@@ -39,8 +40,8 @@ def given_neighbors(knn: Any, n: int, n_neighbors: int) -> NeighborGraph:
     Raises
     ------
     TypeError, ValueError
-        If they are neither two arrays of indices and distances, of n_neighbors - 1 others or more
-        in each row, nor a dense or sparse matrix of distances (n, n).
+        If they are neither two arrays of indices and distances, of n_neighbors - 1 columns or more,
+        nor a dense or sparse matrix of distances (n, n).
     """
     found = knn if isinstance(knn, NeighborGraph) else None
     if found is not None:
@@ -73,25 +74,19 @@ def _given_distances(D: Any, n: int, k: int) -> NeighborGraph:
             "precomputed_knn must be (indices, distances) or a matrix of distances of shape "
             f"{(n, n)}, not of shape {matrix.shape}"
         )
-    try:
-        return neighbors.knn(matrix, k, "precomputed")
-    except ValueError as error:
-        raise ValueError(str(error).replace("X must", "precomputed_knn must", 1)) from None
+    return (from_graph if is_sparse(D) else from_square)(matrix, k, "precomputed_knn")
 
 
 def fuzzy_graph(found: NeighborGraph, settings: Settings) -> FuzzyGraph:
     """The fuzzy simplicial set of neighbours, without edges too long for it."""
     indices, distances = found
-    too_long = ~(distances < settings.unrelated_distance)
+    too_long = (distances >= settings.unrelated_distance) & (indices >= 0)
     removed = int(too_long.sum())
-    if removed:
-        # They keep a place in the rows, but neither distance nor weight.
-        distances = distances.masked_fill(too_long, 0.0)
-        distances = torch.where(too_long, distances.amax(dim=1, keepdim=True), distances)
-    strengths, rho, sigma = ops.smooth_knn(
+    if removed:  # they keep a place in the rows, as neighbours that are lacking
+        distances = distances.masked_fill(too_long, math.inf)
+    weights, rho, sigma = ops.smooth_knn(
         distances, "umap", local_connectivity=settings.local_connectivity
     )
-    weights = strengths.masked_fill(too_long, 0.0)
     edges = ops.symmetrize(indices, weights, "mix", mix_ratio=settings.set_op_mix_ratio)
     return FuzzyGraph(edges, rho, sigma, removed)
 

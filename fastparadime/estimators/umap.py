@@ -102,7 +102,7 @@ class UMAP(
         1 for jaccard and dice.
     precomputed_knn : tuple, NeighborGraph, or array or sparse matrix (n_samples, n_samples)
         (indices, distances) of the neighbours, with the point itself or without; further items are
-        ignored. Or what `fastparadime.neighbors.knn` gave, the distances of all pairs, or those
+        ignored, as are entries of index -1 or infinite distance. Or what `fastparadime.neighbors.knn` gave, the distances of all pairs, or those
         that a sparse matrix stores.
     recall : float
         Beside umap-learn's parameters, by keyword: in (0, 1], the share of true neighbours that the
@@ -153,8 +153,9 @@ class UMAP(
         ----------
         X : (n_samples, n_features) array, data frame or sparse matrix
             Finite numbers, at least two rows; distances (n_samples, n_samples) for
-            ``metric="precomputed"``, of which a sparse matrix stores those of neighbours. Other
-            metrics of sparse rows are euclidean, sqeuclidean and cosine.
+            ``metric="precomputed"``, infinite between points that are no neighbours, of which a
+            sparse matrix stores those of neighbours. Other metrics of sparse rows are euclidean,
+            sqeuclidean and cosine.
         y : (n_samples,) array, optional
             Categories, -1 where unknown: points of one category are drawn together. For another
             `target_metric`, labels of its kind, or numbers (n_samples,) or (n_samples, n_targets).
@@ -173,12 +174,13 @@ class UMAP(
             For data or parameters that are not as described.
         """
         check_data_options(ensure_all_finite=ensure_all_finite, convert_dtype=convert_dtype)
-        table = _rows.validated(self, X, ensure_min_samples=2)
+        given = isinstance(self.metric, str) and self.metric == "precomputed"
+        table = _rows.validated(self, X, distances=given, ensure_min_samples=2)
         settings = check_parameters(self)
-        rows = _rows.as_rows(table, zeros=settings.metric == "precomputed")
+        rows = _rows.as_rows(table, distances=given)
         _rows.check_sparse_metric(rows, settings.metric, "precomputed")
         target = None if y is None else check_target(y, rows.shape[0], settings.target)
-        _positions.check_init_shape(settings.init, rows.shape, settings.n_components)
+        _positions.check_init(settings.init, rows, settings.n_components)
         knn = self.precomputed_knn if knn_graph is None else knn_graph
         inverse = None
         if settings.unique:
@@ -231,7 +233,8 @@ class UMAP(
         Parameters
         ----------
         X : (n_samples, n_features_in_) array, data frame or sparse matrix
-            Distances to the rows of the fit for ``metric="precomputed"``.
+            Distances to the rows of the fit for ``metric="precomputed"``, infinite to those that
+            are no neighbours.
         ensure_all_finite, convert_dtype
             As for `fit`.
 
@@ -250,8 +253,9 @@ class UMAP(
         """
         placed = self._of_rows("transform")
         check_data_options(ensure_all_finite=ensure_all_finite, convert_dtype=convert_dtype)
-        table = _rows.validated(self, X, reset=False)
-        rows = _rows.as_rows(table, zeros=self._settings.metric == "precomputed")
+        given = self._settings.metric == "precomputed"
+        table = _rows.validated(self, X, distances=given, reset=False)
+        rows = _rows.as_rows(table, distances=given)
         if self._settings.graph_alone:
             return placed.memberships(rows)
         return placed.place(rows).astype(table.dtype, copy=False)

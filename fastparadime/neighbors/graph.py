@@ -40,6 +40,7 @@ class NeighborGraph:
     ----------
     indices : int32 tensor (n, k)
     distances : float32 tensor (n, k)
+        Of given neighbours, fewer than k in a row are filled up with -1 at an infinite distance.
     engine : str
         What found them, for reports.
     recall_estimate : float
