@@ -362,7 +362,7 @@ def test_bad_data() -> None:
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
         quick().fit(X, labels[:5])
     with pytest.raises(ValueError, match="y must hold categories"):
-        quick().fit(X, np.where(labels == 1, np.nan, 0.0))
+        quick().fit(X, np.where(labels == 1, np.inf, 0.0))
     with pytest.raises(NotFittedError):
         quick().transform(X)
     estimator = quick().fit(X)

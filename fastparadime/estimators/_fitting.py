@@ -15,7 +15,7 @@ from fastparadime.estimators import _density, _graph
 from fastparadime.estimators._arranging import Layout, epochs_of
 from fastparadime.estimators._metrics import Space
 from fastparadime.estimators._parameters import Settings, neighbors_given
-from fastparadime.estimators._targets import with_target
+from fastparadime.estimators._targets import Labels, with_target
 from fastparadime.neighbors import NeighborGraph
 from fastparadime.types import Array
 from fastparadime.utils.logging import log
@@ -61,7 +61,7 @@ class Report:
 
 def fit_graph(
     rows: Any,
-    target: Array | None,
+    target: Labels | None,
     knn: Any,
     space: Space,
     settings: Settings,

@@ -103,6 +103,8 @@ def values_at(n: int, wanted: Ends, known: Ends, values: Array) -> Array:
     keys, sought = (heads.astype(np.int64) * n + tails for heads, tails in (known, wanted))
     order = np.argsort(keys, kind="stable")
     keys = keys[order]
+    if not len(keys):
+        return np.full(len(sought), np.nan)
     places = np.minimum(np.searchsorted(keys, sought), len(keys) - 1)
     found: Array = np.where(keys[places] == sought, values[order][places], np.nan)
     return found

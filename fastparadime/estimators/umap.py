@@ -159,6 +159,8 @@ class UMAP(
         y : (n_samples,) array, optional
             Categories, -1 where unknown: points of one category are drawn together. For another
             `target_metric`, labels of its kind, or numbers (n_samples,) or (n_samples, n_targets).
+            None, NaN, NaT, pandas' NA and masked entries are unknown for all of them, -1 among
+            strings too.
         ensure_all_finite : bool
             True: rows with NaN or infinite values have no neighbours.
         knn_graph : optional
