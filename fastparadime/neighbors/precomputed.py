@@ -102,8 +102,8 @@ def from_graph(graph: Any, k: int, name: str = "X") -> NeighborGraph:
     order = np.argsort(lengths, kind="stable")  # so that rows of a block are about as long
     start = 0
     while start < n:
-        widest = int(lengths[order[min(n, start + 4096) - 1]])
-        own = order[start : start + min(4096, max(1, _BLOCK_BYTES // (8 * max(1, widest))))]
+        widest = max(k, int(lengths[order[min(n, start + 4096) - 1]]))
+        own = order[start : start + min(4096, max(1, _BLOCK_BYTES // (8 * widest)))]
         columns = np.arange(max(k, int(lengths[own].max())))
         there = columns < lengths[own, None]
         places = np.where(there, graph.indptr[own, None] + columns, 0)
