@@ -85,6 +85,9 @@ def demo(output_dir: str, seed: int | None, device: str) -> None:
 @click.option("--min-dist", type=float, default=0.1, show_default=True, help="In [0, 1].")
 @click.option("--metric", default="euclidean", show_default=True)
 @click.option(
+    "--recall", type=float, help="Share of the true neighbours to find, in (0, 1]; 1 is exact."
+)
+@click.option(
     "--quality",
     type=click.Choice(["fast", "balanced", "best"]),
     default="balanced",
@@ -102,6 +105,7 @@ def embed(
     plot: str | None,
     n_neighbors: int,
     n_components: int,
+    recall: float | None,
     save: str | None,
     quiet: bool,
     **options: Any,
@@ -113,7 +117,9 @@ def embed(
     files = [Path(name) for name in (output, plot, save) if name]
     support.check_outputs(files, [x, labels], output=output, plot=plot)
     support.check_plot(plot, n_components)
-    support.check_options(options["min_dist"], options["metric"])
+    if recall is not None:
+        options["recall"] = recall
+    support.check_options(options["min_dist"], options["metric"], recall)
     support.check_device(options["device"])
     report = support.Report()
     with report.stage("read"):

@@ -143,7 +143,7 @@ def check_device(device: str) -> None:
         raise ValueError(f"--device must be cpu, cuda or cuda:N, not {device!r}") from error
 
 
-def check_options(min_dist: float, metric: str) -> None:
+def check_options(min_dist: float, metric: str, recall: float | None) -> None:
     """Checks options of the method that do not depend on the data.
 
     Raises
@@ -155,6 +155,8 @@ def check_options(min_dist: float, metric: str) -> None:
     if not 0 <= min_dist <= 1:
         raise ValueError(f"--min-dist must be in [0, 1], not {min_dist}")
     check_metric(metric)
+    if recall is not None and not 0 < recall <= 1:
+        raise ValueError(f"--recall must be in (0, 1], not {recall}")
 
 
 def check_neighbors(n_neighbors: int, rows: int) -> None:

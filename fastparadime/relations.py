@@ -180,7 +180,7 @@ class NeighborBasedPDist(Relations):
         transform: Transform | None = None,
         data_key: str = "main",
         verbose: bool = False,
-        recall: float = 0.95,
+        recall: float = neighbors.DEFAULT_RECALL,
     ) -> None:
         super().__init__(transform=transform, data_key=data_key)
         if n_neighbors is not None:

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from fastparadime import dataset as datasets
-from fastparadime import dr, loss, models, relations, transforms
+from fastparadime import dr, loss, models, neighbors, relations, transforms
 from fastparadime.quality import QUALITIES, layout_positions, noise_share
 from fastparadime.relationdata import RelationData
 from fastparadime.types import BinaryTensorFun, Device
@@ -107,6 +107,8 @@ class ParametricUMAP(_Initialized):
         `batches_per_epoch` are then settled, so they must not be given.
     metric : str or callable, optional
         Any metric of `fastparadime.neighbors.knn`, euclidean if None.
+    recall : float
+        In (0, 1]: the share of true neighbours that a search of much data must find; 1 is exact.
     device, seed, progress
         As for `fastparadime.dr.ParametricDR`.
 
@@ -143,13 +145,14 @@ class ParametricUMAP(_Initialized):
         batches_per_epoch: int = -1,
         quality: str | None = None,
         metric: Callable[..., float] | str | None = None,
+        recall: float = neighbors.DEFAULT_RECALL,
         device: Device | None = None,
         seed: int | None = None,
         progress: bool | None = None,
     ) -> None:
         self.quality = check_option(quality, (None, *QUALITIES), "quality")
         self.n_neighbors, self.min_dist, self.spread = n_neighbors, min_dist, spread
-        self.metric = metric
+        self.metric, self.recall = metric, recall
         rate = negative_sampling_rate
         main = _edge_phase(epochs, batch_size, batches_per_epoch, rate, learning_rate)
         self.batches_per_epoch = main.batches_per_epoch
@@ -165,7 +168,7 @@ class ParametricUMAP(_Initialized):
             model=model,
             in_dim=in_dim,
             hidden_dims=_widths(quality) if hidden_dims is None else hidden_dims,
-            global_relations=_fuzzy_neighbors(n_neighbors, metric, data_key),
+            global_relations=_fuzzy_neighbors(n_neighbors, data_key, metric, recall),
             batch_relations=relations.DistsFromTo(transform=curve, data_key=data_key),
             use_cuda=use_cuda,
             verbose=verbose,
@@ -174,13 +177,12 @@ class ParametricUMAP(_Initialized):
             seed=seed,
             progress=progress,
         )
-        if quality is not None:
-            self._settle(QUALITIES[quality].phase("layout", data_key, spread), curve)
+        self._settle(curve)
 
-    def _settle(
-        self, regression: dr.TrainingPhase, curve: transforms.ModifiedCauchyTransform
-    ) -> None:
-        """Replaces paraDime's positions and phases by the layout and a regression onto it."""
+    def _settle(self, curve: transforms.ModifiedCauchyTransform) -> None:
+        """With a quality, replaces paraDime's positions and phases by the layout and a regression."""
+        if self.quality is None:
+            return
         for name in _SETTLED:
             default = inspect.signature(ParametricUMAP).parameters[name].default
             if getattr(self, name) != default:
@@ -191,8 +193,8 @@ class ParametricUMAP(_Initialized):
         self.initialization = "layout"
         self.derived_data = {"layout": dr.DerivedData(self._layout, [("rels", "rel")])}
         self._curve = (float(curve.a), float(curve.b))
-        self._regression = regression
-        self.training_phases = [regression]
+        self._regression = QUALITIES[self.quality].phase("layout", self.data_key, self.spread)
+        self.training_phases = [self._regression]
 
     def _layout(self, reldata: RelationData) -> torch.Tensor:
         X = self.dataset.data[self.dataset.data.stored_name(self.data_key)]
@@ -244,6 +246,8 @@ class ParametricTSNE(_Initialized):
     use_cuda, verbose : bool
     metric : str or callable, optional
         Any metric of `fastparadime.neighbors.knn`, euclidean if None.
+    recall : float
+        In (0, 1]: the share of true neighbours that a search of much data must find; 1 is exact.
     device, seed, progress
         As for `fastparadime.dr.ParametricDR`.
 
@@ -274,11 +278,13 @@ class ParametricTSNE(_Initialized):
         verbose: bool = False,
         *,
         metric: Callable[..., float] | str | None = None,
+        recall: float = neighbors.DEFAULT_RECALL,
         device: Device | None = None,
         seed: int | None = None,
         progress: bool | None = None,
     ) -> None:
-        self.perplexity, self.alpha, self.metric = perplexity, alpha, metric
+        self.perplexity, self.alpha = perplexity, alpha
+        self.metric, self.recall = metric, recall
         if init_batch_size is None:
             init_batch_size = batch_size
         if init_learning_rate is None:
@@ -293,7 +299,7 @@ class ParametricTSNE(_Initialized):
             model=model,
             in_dim=in_dim,
             hidden_dims=hidden_dims,
-            global_relations=_probable_neighbors(perplexity, metric, data_key),
+            global_relations=_probable_neighbors(perplexity, data_key, metric, recall),
             batch_relations=_student_t_distances(alpha, data_key),
             use_cuda=use_cuda,
             verbose=verbose,
@@ -328,10 +334,11 @@ def _edge_phase(
 
 
 def _fuzzy_neighbors(
-    n_neighbors: int, metric: Callable[..., float] | str | None, data_key: str
+    n_neighbors: int, data_key: str, metric: Callable[..., float] | str | None, recall: float
 ) -> relations.NeighborBasedPDist:
     return relations.NeighborBasedPDist(
         metric=metric,
+        recall=recall,
         data_key=data_key,
         transform=[
             transforms.ConnectivityBasedRescale(n_neighbors=n_neighbors),
@@ -341,10 +348,11 @@ def _fuzzy_neighbors(
 
 
 def _probable_neighbors(
-    perplexity: float, metric: Callable[..., float] | str | None, data_key: str
+    perplexity: float, data_key: str, metric: Callable[..., float] | str | None, recall: float
 ) -> relations.NeighborBasedPDist:
     return relations.NeighborBasedPDist(
         metric=metric,
+        recall=recall,
         data_key=data_key,
         transform=[
             transforms.PerplexityBasedRescale(perplexity=perplexity),

@@ -208,6 +208,8 @@ _BAD_OPTIONS = [
     (("--min-dist", "-1"), "--min-dist must be in [0, 1]"),
     (("--min-dist", "nan"), "--min-dist must be in [0, 1]"),
     (("--metric", "euclid"), "'euclidean'"),
+    (("--recall", "1.5"), "--recall must be in (0, 1], not 1.5"),
+    (("--recall", "nan"), "--recall must be in (0, 1]"),
     (("--quality", "good"), "'--quality'"),
     (("--seed", "-1"), "'--seed'"),
     (("--device", "tpu"), "--device must be cpu, cuda or cuda:N, not 'tpu'"),

@@ -18,6 +18,7 @@ from sklearn.manifold import trustworthiness
 from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
 
 from fastparadime import UMAP
+from fastparadime.neighbors import DEFAULT_RECALL
 
 Table = npt.NDArray[np.float32]
 
@@ -250,7 +251,7 @@ def test_verbose_reports(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_defaults_are_those_of_umap_learn() -> None:
     umap = pytest.importorskip("umap", reason="umap-learn is not installed")
-    assert UMAP().get_params() == umap.UMAP().get_params()
+    assert UMAP().get_params() == {**umap.UMAP().get_params(), "recall": DEFAULT_RECALL}
 
 
 def test_the_package_imports_without_scikit_learn() -> None:
@@ -342,7 +343,7 @@ def test_what_is_not_supported_says_so(options: dict[str, Any]) -> None:
         (
             np.zeros((120, 15), int),
             np.zeros((120, 15)),
-            "name a neighbor once, but row 0 has one twice",
+            "name a neighbor once, but row 0 has 0 twice",
         ),
     ],
 )
@@ -361,7 +362,7 @@ def test_bad_data() -> None:
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
         quick().fit(X, labels[:5])
     with pytest.raises(ValueError, match="y must hold categories"):
-        quick().fit(X, np.where(labels == 1, np.nan, 0.0))
+        quick().fit(X, np.where(labels == 1, np.inf, 0.0))
     with pytest.raises(NotFittedError):
         quick().transform(X)
     estimator = quick().fit(X)

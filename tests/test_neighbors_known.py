@@ -97,8 +97,15 @@ def test_infinite_distances_are_none() -> None:
     D[4, 6:] = D[6:, 4] = np.inf
     D[4, 4] = 0
     check(neighbors.knn(D, 4, "precomputed"), D, 4)
-    with pytest.raises(ValueError, match="k = 7 other points in each row, but row 4 holds 5"):
-        neighbors.knn(D, 7, "precomputed")
+    with pytest.warns(
+        UserWarning, match="X holds fewer than k = 7 other points in 1 of 20 rows, .* row 4 with 5"
+    ) as caught:
+        graph = neighbors.knn(D, 7, "precomputed")
+    assert caught[0].filename == __file__
+    indices, distances = expected(D, 7)
+    indices[4, 5:] = -1
+    np.testing.assert_array_equal(graph.indices, indices)
+    np.testing.assert_array_equal(graph.distances, distances)
 
 
 @pytest.mark.usefixtures("blocks")
@@ -155,12 +162,19 @@ def changed(part: int, row: int, column: int, value: float) -> tuple[np.ndarray,
 @pytest.mark.parametrize(
     ("X", "k", "error", "message"),
     [
-        (changed(0, 1, 2, 3), 2, ValueError, "indices below 3, but row 1 has a larger one"),
-        (changed(0, 2, 2, 1), 2, ValueError, "name a neighbor once, but row 2 has one twice"),
-        (changed(1, 1, 1, -1), 2, ValueError, "distances, but row 1 has a negative or NaN one"),
-        (changed(1, 0, 1, np.nan), 2, ValueError, "distances, but row 0 has a negative or NaN"),
-        (changed(0, 1, 2, -1), 2, ValueError, "at least k = 2 other .* row 1 holds 1"),
-        (changed(1, 2, 2, np.inf), 2, ValueError, "at least k = 2 other .* row 2 holds 1"),
+        (changed(0, 1, 2, 3), 2, ValueError, "indices below 3, but row 1 has 3 in column 2"),
+        (changed(0, 2, 2, 1), 2, ValueError, "name a neighbor once, but row 2 has 1 twice"),
+        (changed(1, 1, 1, -1), 2, ValueError, "not negative, but row 1 has -1.0 in column 1"),
+        (changed(1, 1, 1, -4e-5), 2, ValueError, "not negative, but row 1 has -4e-05 in column 1"),
+        (changed(1, 0, 1, np.nan), 2, ValueError, "distances, .* but row 0 has nan in column 1"),
+        (changed(1, 0, 1, -np.inf), 2, ValueError, "distances, .* row 0 has -inf in column 1"),
+        (
+            changed(1, 0, 2, 1e39),
+            2,
+            ValueError,
+            r"within float32, but row 0 has 1e\+39 in column 2",
+        ),
+        (tuple(part[:, :1] for part in GOOD), 2, ValueError, "at least k = 2 columns, not 1"),
         ((GOOD[0], GOOD[1][:, :2]), 2, ValueError, r"of one shape.*\(3, 3\) and \(3, 2\)"),
         ((GOOD[0] * 1.0, GOOD[1]), 2, TypeError, "integer indices .* not float64"),
         ((GOOD[0], GOOD[1].astype(str)), 2, TypeError, "real distances"),
@@ -177,11 +191,15 @@ def test_bad_lists(X: Any, k: int, error: type[Exception], message: str) -> None
     [
         (np.ones((3, 2)), ValueError, r"X must be square .* has shape \(3, 2\)"),
         (np.ones((3, 3)), ValueError, "X must have a diagonal of zeros"),
-        (-np.ones((3, 3)), ValueError, "X must hold distances, but row 0"),
+        (-np.ones((3, 3)), ValueError, "X must hold distances, .* row 0 has -1.0 in column 0"),
+        (1e-3 * np.eye(3), ValueError, "diagonal of zeros .* but row 0 has 0.001"),
         (np.ones((3, 3), complex), TypeError, "complex"),
         (scipy.sparse.csr_matrix((3, 2)), ValueError, r"X must be square .* not \(3, 2\)"),
-        (scipy.sparse.csr_matrix(np.eye(3)), ValueError, "at least k = 1 .* row 0 holds 0"),
-        (scipy.sparse.csr_matrix(1 - 2 * np.eye(3)[::-1]), ValueError, "row 0 has a negative"),
+        (
+            scipy.sparse.csr_matrix(1 - 2 * np.eye(3)[::-1]),
+            ValueError,
+            "row 0 has -1.0 in column 2",
+        ),
         (scipy.sparse.csr_matrix(np.eye(3) * 1j), TypeError, "real distances, not complex128"),
         ((np.eye(3),), TypeError, "two items|pair"),
     ],

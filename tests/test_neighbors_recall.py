@@ -7,14 +7,16 @@ import math
 import subprocess
 import sys
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from scipy import stats
 from scipy.spatial.distance import cdist
+from sklearn.base import clone
 
-from fastparadime import neighbors, ops, relations
+from fastparadime import UMAP, KNNTransformer, dr, neighbors, ops, relations, routines, spec
 from fastparadime.neighbors import approximate, overlapping, sample, tiled
 
 K = 10
@@ -136,8 +138,48 @@ def test_relations_pass_the_recall_on(capsys: pytest.CaptureFixture[str]) -> Non
     assert "overlapping clusters" in capsys.readouterr().out
 
 
+@pytest.mark.usefixtures("approximates")
+@pytest.mark.parametrize(
+    "estimator", [UMAP(n_epochs=0, init="random", random_state=0), KNNTransformer(random_state=0)]
+)
+def test_estimators_pass_the_recall_on(estimator: Any) -> None:
+    X = clusters(5000)
+    assert estimator.get_params()["recall"] == neighbors.DEFAULT_RECALL
+    few = clone(estimator).set_params(recall=0.6)
+    few.fit_transform(X)
+    assert "overlapping clusters" in few.engine_
+    assert 0.6 <= few.recall_estimate_ < 1
+    exact = clone(few).set_params(recall=1.0)
+    exact.fit_transform(X)
+    assert "exact" in exact.engine_
+    assert exact.recall_estimate_ == 1
+
+
+def test_neighbors_given_keep_what_their_search_said() -> None:
+    X = clusters(200)
+    graph = dataclasses.replace(neighbors.knn(X, 14), engine="a search", recall_estimate=0.75)
+    fit = UMAP(n_epochs=0, precomputed_knn=graph).fit(X)
+    assert (fit.engine_, fit.recall_estimate_) == ("a search", 0.75)
+    fit = UMAP(n_epochs=0, precomputed_knn=tuple(graph)).fit(X)
+    assert (fit.engine_, fit.recall_estimate_) == ("precomputed neighbor lists", 1.0)
+
+
+@pytest.mark.parametrize("kind", [routines.ParametricUMAP, routines.ParametricTSNE])
+def test_routines_pass_the_recall_on(kind: Any) -> None:
+    assert kind().recall == kind().global_relations["rel"].recall == neighbors.DEFAULT_RECALL
+    routine = kind(recall=0.6)
+    assert routine.recall == routine.global_relations["rel"].recall == 0.6
+    described = spec.describe(routine)
+    assert described["relations"][0]["options"] == {"recall": 0.6}
+    assert dr.ParametricDR.from_spec(described).global_relations["rel"].recall == 0.6
+    with pytest.raises(ValueError, match=r"recall must lie in \(0, 1\], not 2"):
+        kind(recall=2)
+
+
 @pytest.mark.parametrize("recall", [0.0, -1.0, 1.5, float("nan"), float("inf")])
 def test_bad_recall(recall: float) -> None:
+    with pytest.raises(ValueError, match="recall must"):
+        UMAP(recall=recall).fit(clusters(50))
     with pytest.raises(ValueError, match="recall must"):
         neighbors.knn(clusters(50), K, recall=recall)
     with pytest.raises(ValueError, match="recall must"):

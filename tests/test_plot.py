@@ -282,6 +282,15 @@ def test_widgets_hold_the_points_and_what_is_shown_of_them() -> None:
     assert x.vmax - x.vmin == pytest.approx(y.vmax - y.vmin)
 
 
+def test_widgets_of_unknown_labels() -> None:
+    labels = [None if label == 1 else f"kind {label}" for label in LABELS]
+    widget = plot.interactive(positions(), labels, hover_data={"size": labels})
+    shown = ["unknown" if label is None else label for label in labels]
+    assert widget._data["label"].tolist() == shown
+    assert widget._data["size"].tolist() == labels
+    np.testing.assert_allclose(widget.color()["map"][-1][:3], 0.75, atol=1 / 255)
+
+
 def test_widgets_of_scales_frames_and_subsets() -> None:
     Y = positions()
     frame = pd.DataFrame({"kind": LABELS, "weight": Y[:, 0]}, index=range(5, N + 5))

@@ -135,7 +135,7 @@ def test_labels_that_are_all_equal_change_nothing(metric: str, y: Any) -> None:
     ("metric", "y", "message"),
     [
         ("ordinal", ["a"] * N, "y must hold finite numbers for target_metric='ordinal'"),
-        ("ordinal", np.full(N, np.nan), "y must hold finite numbers"),
+        ("ordinal", np.full(N, np.inf), "y must hold finite numbers"),
         ("ordinal", np.zeros((N, 2)), "y should be a 1d array"),
         ("ordinal", np.zeros(N - 1), "inconsistent numbers of samples"),
         ("count", np.full(N, -1), "y must hold whole numbers >= 0"),

@@ -104,7 +104,7 @@ def test_numbers_order_the_embedding() -> None:
 @pytest.mark.parametrize(
     ("y", "message"),
     [
-        (np.full(150, np.nan), "y must hold finite numbers"),
+        (np.full(150, np.inf), "y must hold finite numbers"),
         (np.array(["a"] * 150), "y must hold numbers"),
         (np.zeros((150, 2, 2)), "y must hold numbers, in one column or several"),
         (np.zeros(149), "inconsistent numbers of samples"),

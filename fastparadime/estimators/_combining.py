@@ -22,6 +22,7 @@ from fastparadime.estimators._joining import (
 )
 from fastparadime.estimators._parameters import Settings
 from fastparadime.estimators._positions import start_positions
+from fastparadime.neighbors import NeighborGraph
 from fastparadime.types import Array
 
 if TYPE_CHECKING:
@@ -62,9 +63,10 @@ def _combined(
     joined = Joined.of(_edges_of(first.graph_), _edges_of(second.graph_))
     edges = locally_connected(*joined[:3], strengths(joined), rescale=rescale)
     # No table has distances of these edges, so no neighbours are kept.
-    none, nothing = torch.empty((counts[0], 0), dtype=torch.int32), torch.zeros(counts[0])
+    none, nothing = torch.empty((counts[0], 0)), torch.zeros(counts[0])
+    nearest = NeighborGraph(none.int(), none, "none: fits were combined")
     wanted = min(first._n_neighbors, second._n_neighbors)
-    fitted = Fitted(edges, none, none.float(), nothing, nothing, wanted)
+    fitted = Fitted(edges, nearest, nothing, nothing, wanted)
     result: UMAP = clone(first)
     report = Report(result.verbose, result.tqdm_kwds)
     found = lay_out(start_positions(first.graph_, edges, settings), fitted, settings, report)

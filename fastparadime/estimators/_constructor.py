@@ -1,4 +1,4 @@
-"""The constructor of UMAP: umap-learn's parameters, in its order and with its defaults."""
+"""The constructor of UMAP: umap-learn's parameters, in its order and with its defaults, and one more."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 from sklearn.base import BaseEstimator
 
 from fastparadime.estimators._cuml import understands_cuml
+from fastparadime.neighbors import DEFAULT_RECALL
 from fastparadime.types import Array
 
 
@@ -53,6 +54,7 @@ class UmapParameters(BaseEstimator):  # type: ignore[misc]
     output_dens: bool
     disconnection_distance: float | None
     precomputed_knn: Any
+    recall: float
 
     @understands_cuml
     def __init__(
@@ -96,6 +98,8 @@ class UmapParameters(BaseEstimator):  # type: ignore[misc]
         output_dens: bool = False,
         disconnection_distance: float | None = None,
         precomputed_knn: Any = (None, None, None),
+        *,
+        recall: float = DEFAULT_RECALL,
     ) -> None:
         arguments = dict(locals())
         arguments.pop("self")

@@ -31,7 +31,7 @@ def data_radii(edges: ops.Edges, indices: torch.Tensor, distances: torch.Tensor)
     return _log_means(edges, _edge_distances(edges, indices, distances) ** 2)
 
 
-def embedded_radii(positions: Array, n_neighbors: int) -> Array:
+def embedded_radii(positions: Array, n_neighbors: int, recall: float) -> Array:
     """Log of the mean distance of each point's edges in the embedding's own graph, float64 (n,).
 
     The mean is that of distances, not of their squares, as in umap-learn; NaN where the position
@@ -42,7 +42,7 @@ def embedded_radii(positions: Array, n_neighbors: int) -> Array:
     n = int(there.sum())
     if n < 2:
         return radii
-    indices, distances = neighbors.knn(positions[there], min(n_neighbors, n) - 1)
+    indices, distances = neighbors.knn(positions[there], min(n_neighbors, n) - 1, recall=recall)
     edges = ops.symmetrize(indices, ops.smooth_knn(distances, "umap").weights)
     radii[there] = _log_means(edges, _edge_distances(edges, indices, distances))
     return radii
@@ -53,6 +53,8 @@ def _edge_distances(edges: ops.Edges, indices: torch.Tensor, distances: torch.Te
     n, k = indices.shape
     heads, tails = np.repeat(np.arange(n), k), indices.numpy().ravel()
     values = distances.double().numpy().ravel()
+    there = tails >= 0
+    heads, tails, values = heads[there], tails[there], values[there]
     known = np.concatenate([heads, tails]), np.concatenate([tails, heads])
     return values_at(n, ends_of(edges), known, np.concatenate([values, values]))
 

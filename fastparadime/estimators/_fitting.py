@@ -15,7 +15,8 @@ from fastparadime.estimators import _density, _graph
 from fastparadime.estimators._arranging import Layout, epochs_of
 from fastparadime.estimators._metrics import Space
 from fastparadime.estimators._parameters import Settings, neighbors_given
-from fastparadime.estimators._targets import with_target
+from fastparadime.estimators._targets import Labels, with_target
+from fastparadime.neighbors import NeighborGraph
 from fastparadime.types import Array
 from fastparadime.utils.logging import log
 from fastparadime.utils.warning import warn
@@ -28,8 +29,7 @@ class Fitted:
     """The graph of a fit's rows and what it was made from."""
 
     edges: ops.Edges
-    indices: torch.Tensor  # (n, k) nearest others
-    distances: torch.Tensor  # (n, k)
+    nearest: NeighborGraph
     rho: torch.Tensor  # (n,)
     sigma: torch.Tensor  # (n,)
     n_neighbors: int  # itself counted
@@ -61,7 +61,7 @@ class Report:
 
 def fit_graph(
     rows: Any,
-    target: Array | None,
+    target: Labels | None,
     knn: Any,
     space: Space,
     settings: Settings,
@@ -75,17 +75,17 @@ def fit_graph(
         warn(f"n_neighbors is lowered from {wanted} to the {n} points there are", UserWarning)
         wanted = n
     if neighbors_given(knn):
-        indices, distances = _graph.given_neighbors(knn, n, wanted)
+        nearest = _graph.given_neighbors(knn, n, wanted)
     else:
         report.say("UMAP: nearest neighbors")
-        indices, distances = _graph.find_neighbors(rows, wanted - 1, space)
+        nearest = _graph.find_neighbors(rows, wanted - 1, space, settings.recall)
     report.say("UMAP: fuzzy graph")
-    edges, rho, sigma, removed = _graph.fuzzy_graph(indices, distances, settings)
+    edges, rho, sigma, removed = _graph.fuzzy_graph(nearest, settings)
     if removed:
         report.say(f"{removed} neighbors are at the disconnection distance or beyond")
     if target is not None:
-        edges = with_target(edges, target, settings.target, wanted)
-    return Fitted(edges, indices, distances, rho, sigma, wanted)
+        edges = with_target(edges, target, settings.target, wanted, settings.recall)
+    return Fitted(edges, nearest, rho, sigma, wanted)
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ def lay_out(
     if settings.density is not None or settings.output_dens:
         usual = epochs_of(replace(settings, n_epochs=None), len(start))
         sampled = _density.sampled_edges(edges, n_epochs if n_epochs > _FEW_EPOCHS else usual)
-        radii = _density.data_radii(sampled, fitted.indices, fitted.distances)
+        radii = _density.data_radii(sampled, *fitted.nearest)
         density = (sampled, radii)
     rate = settings.learning_rate if learning_rate is None else learning_rate
     layout = Layout(settings, n_epochs, rate, density)
@@ -134,6 +134,5 @@ def lay_out(
         )
     if radii is None or not settings.output_dens:
         return Positions(positions, kept, None)
-    return Positions(
-        positions, kept, (radii, _density.embedded_radii(positions, fitted.n_neighbors))
-    )
+    embedded = _density.embedded_radii(positions, fitted.n_neighbors, settings.recall)
+    return Positions(positions, kept, (radii, embedded))

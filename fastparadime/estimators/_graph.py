@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,7 +14,7 @@ from fastparadime.estimators._metrics import Space
 from fastparadime.estimators._parameters import Settings
 from fastparadime.estimators._rows import is_sparse
 from fastparadime.neighbors import NeighborGraph
-from fastparadime.neighbors.precomputed import from_lists
+from fastparadime.neighbors.precomputed import from_graph, from_lists, from_square
 from fastparadime.types import Array
 
 
@@ -25,30 +27,25 @@ class FuzzyGraph(NamedTuple):
     removed: int  # edges that were too long
 
 
-def find_neighbors(X: Any, k: int, space: Space) -> tuple[torch.Tensor, torch.Tensor]:
-    """Indices and distances (n, k) of the nearest other points, nearest first."""
+def find_neighbors(X: Any, k: int, space: Space, recall: float) -> NeighborGraph:
+    """The nearest other points of each row, or by each row of distances."""
     if space.metric == "precomputed":
-        return _from_distances(X, k)
-    graph = neighbors.knn(space.rows(X), k, space.metric, p=space.p)
-    return graph.indices, graph.distances
+        return neighbors.knn(X, k, "precomputed")
+    return neighbors.knn(space.rows(X), k, space.metric, p=space.p, recall=recall)
 
 
-def _from_distances(D: Any, k: int) -> tuple[torch.Tensor, torch.Tensor]:
-    graph = neighbors.knn(D, k, "precomputed")
-    return graph.indices, graph.distances
-
-
-def given_neighbors(knn: Any, n: int, n_neighbors: int) -> tuple[torch.Tensor, torch.Tensor]:
+def given_neighbors(knn: Any, n: int, n_neighbors: int) -> NeighborGraph:
     """Neighbours of `precomputed_knn`, the point itself dropped, the nearest n_neighbors - 1 of them.
 
     Raises
     ------
     TypeError, ValueError
-        If they are neither two arrays of indices and distances, of n_neighbors - 1 others or more
-        in each row, nor a dense or sparse matrix of distances (n, n).
+        If they are neither two arrays of indices and distances, of n_neighbors - 1 columns or more,
+        nor a dense or sparse matrix of distances (n, n).
     """
-    if isinstance(knn, NeighborGraph):
-        knn = tuple(knn)
+    found = knn if isinstance(knn, NeighborGraph) else None
+    if found is not None:
+        knn = tuple(found)
     if not isinstance(knn, (tuple, list)):
         return _given_distances(knn, n, n_neighbors - 1)
     if len(knn) < 2 or knn[0] is None or knn[1] is None:
@@ -65,34 +62,31 @@ def given_neighbors(knn: Any, n: int, n_neighbors: int) -> tuple[torch.Tensor, t
             f"without the point itself, not {indices.shape[1]}"
         )
     graph = from_lists((indices, distances), n_neighbors - 1, "precomputed_knn")
-    return graph.indices, graph.distances
+    return (
+        graph if found is None else replace(found, indices=graph.indices, distances=graph.distances)
+    )
 
 
-def _given_distances(D: Any, n: int, k: int) -> tuple[torch.Tensor, torch.Tensor]:
+def _given_distances(D: Any, n: int, k: int) -> NeighborGraph:
     matrix = D.tocsr() if is_sparse(D) else np.asarray(D)
     if matrix.shape != (n, n):
         raise ValueError(
             "precomputed_knn must be (indices, distances) or a matrix of distances of shape "
             f"{(n, n)}, not of shape {matrix.shape}"
         )
-    try:
-        return _from_distances(matrix, k)
-    except ValueError as error:
-        raise ValueError(str(error).replace("X must", "precomputed_knn must", 1)) from None
+    return (from_graph if is_sparse(D) else from_square)(matrix, k, "precomputed_knn")
 
 
-def fuzzy_graph(indices: torch.Tensor, distances: torch.Tensor, settings: Settings) -> FuzzyGraph:
+def fuzzy_graph(found: NeighborGraph, settings: Settings) -> FuzzyGraph:
     """The fuzzy simplicial set of neighbours, without edges too long for it."""
-    too_long = ~(distances < settings.unrelated_distance)
+    indices, distances = found
+    too_long = (distances >= settings.unrelated_distance) & (indices >= 0)
     removed = int(too_long.sum())
-    if removed:
-        # They keep a place in the rows, but neither distance nor weight.
-        distances = distances.masked_fill(too_long, 0.0)
-        distances = torch.where(too_long, distances.amax(dim=1, keepdim=True), distances)
-    strengths, rho, sigma = ops.smooth_knn(
+    if removed:  # they keep a place in the rows, as neighbours that are lacking
+        distances = distances.masked_fill(too_long, math.inf)
+    weights, rho, sigma = ops.smooth_knn(
         distances, "umap", local_connectivity=settings.local_connectivity
     )
-    weights = strengths.masked_fill(too_long, 0.0)
     edges = ops.symmetrize(indices, weights, "mix", mix_ratio=settings.set_op_mix_ratio)
     return FuzzyGraph(edges, rho, sigma, removed)
 
@@ -109,6 +103,8 @@ def values_at(n: int, wanted: Ends, known: Ends, values: Array) -> Array:
     keys, sought = (heads.astype(np.int64) * n + tails for heads, tails in (known, wanted))
     order = np.argsort(keys, kind="stable")
     keys = keys[order]
+    if not len(keys):
+        return np.full(len(sought), np.nan)
     places = np.minimum(np.searchsorted(keys, sought), len(keys) - 1)
     found: Array = np.where(keys[places] == sought, values[order][places], np.nan)
     return found

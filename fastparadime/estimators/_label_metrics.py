@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from sklearn.utils.validation import column_or_1d
 
 from fastparadime.types import Array
 
@@ -23,15 +22,14 @@ class LabelMetric:
     name: str
     hierarchy: tuple[Mapping[Any, Any], ...] = ()
 
-    def check(self, y: Any) -> Array:
-        """Labels as `distances` takes them, with a row or an entry for each of y.
+    def check(self, labels: Array) -> Array:
+        """Known labels (m,) as `distances` takes them, with a row or an entry for each.
 
         Raises
         ------
         ValueError
             For labels that are not of the metric's kind.
         """
-        labels: Array = column_or_1d(y)
         if self.name == "hierarchical_categorical":
             return _groups(labels, self.hierarchy)
         if self.name in ("string", "myers"):

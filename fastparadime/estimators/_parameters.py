@@ -17,7 +17,7 @@ from fastparadime.estimators._label_metrics import (
     check_label_metric,
 )
 from fastparadime.estimators._metrics import RowMetric, check_row_metric
-from fastparadime.neighbors import Metric
+from fastparadime.neighbors import Metric, check_recall
 from fastparadime.types import Array
 from fastparadime.utils.convert import to_numpy
 from fastparadime.utils.seed import draw_seed
@@ -73,6 +73,7 @@ class Settings:
     graph_alone: bool
     unique: bool
     unrelated_distance: float
+    recall: float
     seed: int
     transform_seed: int
 
@@ -123,6 +124,7 @@ def check_parameters(estimator: UMAP) -> Settings:
         graph_alone=check_option(estimator.transform_mode, _MODES, "transform_mode") == "graph",
         unique=unique,
         unrelated_distance=_unrelated_distance(estimator.disconnection_distance, row_metric.name),
+        recall=check_recall(estimator.recall),
         seed=seed_of(estimator.random_state),
         transform_seed=check_integer(
             estimator.transform_seed, "transform_seed", minimum=0, maximum=2**63 - 1

@@ -143,7 +143,7 @@ def query_strengths(distances: torch.Tensor, settings: Settings) -> torch.Tensor
     k = distances.shape[1]
     mean = torch.zeros(len(distances), dtype=torch.float64)
     for j in range(k):  # in one order, whatever the number of rows
-        mean += distances[:, j] / k
+        mean += distances[:, j].nan_to_num(posinf=0.0) / k
     # A neighbour next to nothing away stands for the row itself. It adds 1 to the sum, and
     # log2(2 k) is 1 more than log2(k); with its offset above zero, a result depends on its own row
     # alone.

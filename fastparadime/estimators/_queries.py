@@ -16,6 +16,7 @@ from fastparadime.estimators._rows import is_sparse
 from fastparadime.neighbors import Metric
 from fastparadime.neighbors.blocks import PAIRED
 from fastparadime.neighbors.exact import CANCELLED, near_origin_mean, scale_of
+from fastparadime.neighbors.precomputed import cleaned
 from fastparadime.neighbors.sparse import unit_rows as unit_sparse_rows
 from fastparadime.neighbors.table import (
     SCALED_METRICS,
@@ -55,8 +56,6 @@ class QueryIndex:
     @cached_property
     def _ready(self) -> tuple[Callable[[Any, int], Found], float]:
         """The search of a block of queries, and the factor that rows and queries have in it."""
-        if self.space.metric == "precomputed":
-            return _nearest_of, 1.0
         rows, unit = _prepared(self.space.rows(self.rows), self.space.metric), 1.0
         if self.space.metric in SCALED_METRICS and not is_sparse(rows):
             unit = unit_of(rows)
@@ -67,11 +66,15 @@ class QueryIndex:
         return {"rows": self.rows, "space": self.space}
 
     def nearest(self, queries: Any, k: int) -> Found:
-        """The k nearest rows of the fit to each query, nearest first."""
+        """The k nearest rows of the fit to each query, nearest first.
+
+        For the metric ``"precomputed"``, those that are no neighbours are at infinite distances.
+        """
+        if self.space.metric == "precomputed":
+            return _nearest_given(queries, k)
         search, unit = self._ready
-        if self.space.metric != "precomputed":
-            queries = _prepared(self.space.rows(queries), self.space.metric)
-            queries = queries if unit == 1.0 else queries * np.float32(unit)
+        queries = _prepared(self.space.rows(queries), self.space.metric)
+        queries = queries if unit == 1.0 else queries * np.float32(unit)
         held = not isinstance(search, _ProductSearch)
         step = max(1, _BLOCK_BYTES // (8 * self.rows.shape[0])) if held else _QUERIES
         blocks = range(0, max(1, queries.shape[0]), step)
@@ -81,7 +84,7 @@ class QueryIndex:
             # 1 - cos is half the squared distance of unit rows, and keeps its digits.
             distances = distances.square() / 2
         distances = true_distances(distances, unit, self.space.metric)
-        if self.space.metric != "precomputed" and not bool(torch.isfinite(distances).all()):
+        if not bool(torch.isfinite(distances).all()):
             row = int(torch.isfinite(distances).all(dim=1).int().argmin())
             raise ValueError(f"row {row} of X is too far from those of the fit for float32")
         return indices, distances
@@ -106,18 +109,21 @@ def _prepared(X: Any, metric: Metric) -> Any:
     return unit_rows(torch.from_numpy(np.ascontiguousarray(X)), str(metric)).numpy()
 
 
-def _nearest_of(distances: Any, k: int) -> Found:
-    if is_sparse(distances):
-        counts = np.diff(distances.indptr)
-        if (counts < k).any():
-            row = int(np.argmax(counts < k))
-            raise ValueError(
-                f"X must store at least {k} distances in each row, but row {row} has {counts[row]}"
-            )
-        dense = np.full(distances.shape, np.inf, np.float32)
-        heads = np.repeat(np.arange(distances.shape[0]), np.diff(distances.indptr))
-        dense[heads, distances.indices] = distances.data
-        distances = dense
+def _nearest_given(queries: Any, k: int) -> Found:
+    m, n = queries.shape
+    found = torch.empty((m, k), dtype=torch.int32), torch.empty((m, k))
+    numbers = np.arange(m)
+    for own in np.array_split(numbers, max(1, m * n * 8 // _BLOCK_BYTES)):
+        block = queries[own]
+        if is_sparse(block):
+            dense = np.full(block.shape, np.inf, np.float32)
+            dense[np.repeat(np.arange(len(own)), np.diff(block.indptr)), block.indices] = block.data
+            block = dense
+        _put(found, torch.from_numpy(own), _nearest_of(cleaned(block, own, "X"), k))
+    return found
+
+
+def _nearest_of(distances: Array, k: int) -> Found:
     indices = np.argsort(distances, axis=1, kind="stable")[:, :k]
     nearest = np.take_along_axis(distances, indices, axis=1).astype(np.float32)
     return torch.from_numpy(indices.astype(np.int32)), torch.from_numpy(nearest)

@@ -16,10 +16,11 @@ from fastparadime.utils.validate import check_finite
 _BLOCK_BYTES = 64 * 2**20  # of hashes held at a time
 
 
-def validated(estimator: Any, X: Any, **options: Any) -> Any:
+def validated(estimator: Any, X: Any, *, distances: bool = False, **options: Any) -> Any:
     """The data of an estimator as scikit-learn checks it: a table, or CSR.
 
-    What is neither float32 nor float64 becomes float32, the dtype of all work.
+    What is neither float32 nor float64 becomes float32, the dtype of all work. Of `distances` the
+    values are not checked: infinite ones stand for no neighbours.
     """
     if isinstance(X, torch.Tensor):
         if X.device.type != "cpu":
@@ -29,8 +30,8 @@ def validated(estimator: Any, X: Any, **options: Any) -> Any:
     try:
         from sklearn.utils.validation import validate_data
     except ImportError:  # scikit-learn before 1.6
-        return estimator._validate_data(X, **options)
-    return validate_data(estimator, X, **options)
+        return estimator._validate_data(X, force_all_finite=not distances, **options)
+    return validate_data(estimator, X, ensure_all_finite=not distances, **options)
 
 
 def check_sparse_metric(rows: Any, metric: Any, *others: str) -> None:
@@ -48,23 +49,23 @@ def is_sparse(X: Any) -> bool:
     return module is not None and bool(module.issparse(X))
 
 
-def as_rows(table: Any, *, zeros: bool = False) -> Any:
+def as_rows(table: Any, *, distances: bool = False) -> Any:
     """A checked table as contiguous float32 rows, or CSR with sorted entries.
 
-    With `zeros`, stored zeros of CSR stay: distances may be zero. Values that float32 does not
-    hold raise ValueError.
+    Stored zeros of `distances` in CSR stay. Values that float32 does not hold raise ValueError,
+    distances but for those that are infinite already.
     """
     with np.errstate(over="ignore"):
         if not is_sparse(table):
             rows = np.ascontiguousarray(table, dtype=np.float32)
             if table.dtype != np.float32:
-                check_finite(rows, "X")
+                check_finite(rows if not distances else rows[np.isfinite(table)], "X")
             return rows
         rows = table.astype(np.float32)  # a copy: what follows changes it
-    if not np.isfinite(rows.data).all():
+    if not np.isfinite(rows.data[np.isfinite(table.data)] if distances else rows.data).all():
         raise ValueError("X must hold finite float32 values, but stores larger ones")
     rows.sum_duplicates()
-    if not zeros:
+    if not distances:
         rows.eliminate_zeros()
     return rows
 

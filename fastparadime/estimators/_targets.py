@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,6 +18,7 @@ from fastparadime.estimators._label_metrics import LabelMetric
 from fastparadime.estimators._metrics import RowMetric
 from fastparadime.estimators._parameters import Target
 from fastparadime.types import Array
+from fastparadime.utils.labels import known_labels
 
 _UNKNOWN_LABEL = -1
 _UNKNOWN_FACTOR = math.exp(-1.0)  # of an edge at whose ends a label is missing
@@ -23,121 +26,169 @@ _INFINITE_SCALE = 1e12  # of distances that are 0 or count as infinite
 _SHIFT_FREE = ("euclidean", "sqeuclidean", "manhattan", "chebyshev", "minkowski")
 
 
-def check_target(y: Any, n: int, target: Target) -> Array:
-    """Labels (n,), what `LabelMetric.check` gives, or rows of numbers (n, q).
+@dataclass(frozen=True)
+class Labels:
+    """Labels as a target's metric takes them, and which of them are known."""
+
+    values: Array  # (n,) or (n, q), of any value where they are unknown
+    known: Array  # bool (n,)
+
+    def __getitem__(self, rows: Array) -> Labels:
+        return Labels(self.values[rows], self.known[rows])
+
+
+def check_target(y: Any, n: int, target: Target) -> Labels:
+    """Codes (n,) of categories, what `LabelMetric.check` gives, or rows of numbers (n, q).
 
     Raises
     ------
     ValueError
-        For another number of rows, and for values that are not finite or not of the metric's kind.
+        For another number of rows, and for values that are infinite or not of the metric's kind.
     """
-    if isinstance(target.metric, LabelMetric):
-        checked = target.metric.check(y)
-        check_consistent_length(np.empty(n), checked)
-        return checked
+    values, known = known_labels(y)
+    check: Callable[[Array], Array]
+    if target.metric is None or isinstance(target.metric, LabelMetric):
+        values, known = (column_or_1d(part) for part in (values, known))
     if target.metric is None:
-        labels: Array = _categories(y)
+        known = known & ~_is_unknown(values)
+        check = _codes
+    elif isinstance(target.metric, LabelMetric):
+        check = target.metric.check
     else:
-        labels = np.asarray(y)
-        if labels.dtype.kind not in "biuf" or labels.ndim not in (1, 2):
+        if not known.any():  # of no kind then
+            values = np.zeros(values.shape)
+        if values.dtype.kind not in "biuf" or values.ndim not in (1, 2):
             raise ValueError(
                 "y must hold numbers, in one column or several, for a target_metric between "
-                f"them, not {labels.dtype} of shape {labels.shape}"
+                f"them, not {values.dtype} of shape {values.shape}"
             )
-        labels = labels.reshape(len(labels), -1).astype(np.float64)
-    check_consistent_length(np.empty(n), labels)
-    if labels.dtype.kind == "f" and not np.isfinite(labels).all():
-        kind = "categories, -1 where unknown" if target.metric is None else "finite numbers"
-        raise ValueError(f"y must hold {kind}, but has NaN or infinite values")
-    return labels
+        values = values.reshape(len(values), -1).astype(np.float64)
+        known = np.all(known.reshape(len(values), -1), axis=1, keepdims=True)[:, 0]
+        check = _finite
+    check_consistent_length(np.empty(n), values)
+    if not known.any():
+        return Labels(np.zeros(n), known)
+    checked = check(values[known])
+    filled = np.zeros((n, *checked.shape[1:]), checked.dtype)
+    filled[known] = checked
+    return Labels(filled, known)
 
 
-def _categories(y: Any) -> Array:
-    """Labels (n,); of an array of objects their numbers, so that -1 may stand among strings."""
-    labels: Array = column_or_1d(y)
-    if labels.dtype != object:
-        return labels
-    numbers = np.full(len(labels), _UNKNOWN_LABEL)
+def _finite(rows: Array) -> Array:
+    if not np.isfinite(rows).all():
+        raise ValueError("y must hold finite numbers, NaN where unknown, but has infinite values")
+    return rows
+
+
+def _is_unknown(labels: Array) -> Array:
+    """Where labels are -1, as a number or as text."""
+    if labels.dtype.kind in "biuf":
+        return np.asarray(labels == _UNKNOWN_LABEL)
+    if labels.dtype.kind == "U":
+        return np.asarray(labels == str(_UNKNOWN_LABEL))
+    return np.array([bool(label == _UNKNOWN_LABEL) for label in labels.tolist()], bool)
+
+
+def _codes(labels: Array) -> Array:
+    if labels.dtype.kind == "f" and np.isinf(labels).any():
+        raise ValueError("y must hold categories, -1 or NaN where unknown, but has infinite values")
     try:
-        known = np.array([bool(label != _UNKNOWN_LABEL) for label in labels])
-        _, numbers[known] = np.unique(labels[known], return_inverse=True)
+        codes: Array = np.unique(labels, return_inverse=True)[1]
     except TypeError:  # kinds that have no order among them
         kinds = ", ".join(sorted({type(label).__name__ for label in labels}))
         raise ValueError(
             f"y must hold categories of one kind, -1 where unknown, but has {kinds}"
         ) from None
-    return numbers
+    return codes
 
 
-def with_target(edges: ops.Edges, y: Array, target: Target, n_neighbors: int) -> ops.Edges:
+def with_target(
+    edges: ops.Edges, y: Labels, target: Target, n_neighbors: int, recall: float
+) -> ops.Edges:
     """The graph's intersection with what `check_target` returned.
 
-    `n_neighbors` is that of the rows, itself counted.
+    `n_neighbors` is that of the rows, itself counted; `recall` that of a search among y's rows.
     """
     if target.metric is None:
         return with_labels(edges, y, target.weight)
     if isinstance(target.metric, LabelMetric):
         return with_distant_labels(edges, y, target.metric, target.weight)
-    wanted = min(target.n_neighbors or n_neighbors, len(y))
-    own = _graph_of(y, wanted, target.metric)
-    return with_graph(edges, own, target.weight)
+    own = _graph_of(y, target.n_neighbors or n_neighbors, target.metric, recall)
+    return with_graph(edges, own, target.weight, y.known)
 
 
-def with_labels(edges: ops.Edges, y: Array, target_weight: float) -> ops.Edges:
-    """The graph's intersection with categorical labels, -1 for unknown ones, as in umap-learn.
+def with_labels(edges: ops.Edges, y: Labels, target_weight: float) -> ops.Edges:
+    """The graph's intersection with categories, as in umap-learn.
 
     Edges between different labels are weakened by exp(-2.5 / (1 - target_weight)), edges with an
     unknown label by exp(-1); then each point's strongest edge counts 1 again.
     """
     heads, tails = ends_of(edges)
     far = 2.5 / (1 - target_weight) if target_weight < 1 else math.inf
-    _, codes = np.unique(y, return_inverse=True)
-    factors = np.where(codes[heads] == codes[tails], 1.0, math.exp(-far))
-    if y.dtype.kind in "if":
-        unknown = y == _UNKNOWN_LABEL
-        factors[unknown[heads] | unknown[tails]] = _UNKNOWN_FACTOR
+    factors = np.where(y.values[heads] == y.values[tails], 1.0, math.exp(-far))
+    return _weakened(edges, factors, y.known)
+
+
+def with_distant_labels(
+    edges: ops.Edges, y: Labels, metric: LabelMetric, target_weight: float
+) -> ops.Edges:
+    """The graph's intersection with labels that have distances, as in umap-learn.
+
+    Edges are weakened by exp(-2.5 distance / (1 - target_weight)), edges with an unknown label by
+    exp(-1); then each point's strongest edge counts 1 again.
+    """
+    heads, tails = ends_of(edges)
+    both = y.known[heads] & y.known[tails]
+    factors = np.ones(len(heads))
+    if both.any():
+        places = y.known.cumsum() - 1
+        ends = (places[heads[both]], places[tails[both]])
+        scale = 2.5 / (1 - target_weight) if target_weight < 1 else _INFINITE_SCALE
+        factors[both] = np.exp(-scale * metric.distances(y.values[y.known], *ends))
+    return _weakened(edges, factors, y.known)
+
+
+def _weakened(edges: ops.Edges, factors: Array, known: Array) -> ops.Edges:
+    """The graph with weaker edges, those of points with unknown labels by exp(-1)."""
+    heads, tails = ends_of(edges)
+    factors = np.where(known[heads] & known[tails], factors, _UNKNOWN_FACTOR)
     strengths = edges.weights.double().numpy() * factors
     return locally_connected(edges.indptr, heads, tails, strengths)
 
 
-def with_distant_labels(
-    edges: ops.Edges, labels: Array, metric: LabelMetric, target_weight: float
+def with_graph(
+    edges: ops.Edges, target: ops.Edges, target_weight: float, known: Array
 ) -> ops.Edges:
-    """The graph's intersection with labels that have distances, as in umap-learn.
-
-    Edges are weakened by exp(-2.5 distance / (1 - target_weight)); then each point's strongest edge
-    counts 1 again.
-    """
-    heads, tails = ends_of(edges)
-    distances = metric.distances(labels, heads, tails)
-    scale = 2.5 / (1 - target_weight) if target_weight < 1 else _INFINITE_SCALE
-    strengths = edges.weights.double().numpy() * np.exp(-scale * distances)
-    return locally_connected(edges.indptr, heads, tails, strengths)
-
-
-def with_graph(edges: ops.Edges, target: ops.Edges, target_weight: float) -> ops.Edges:
     """The graph's intersection with a directed graph of the target, as in umap-learn.
 
-    Then each point's strongest edge counts 1 again.
+    Edges with an unknown target are weakened by exp(-1); then each point's strongest edge counts 1
+    again.
     """
     joined = Joined.of(edges, target)
     strengths = intersection(joined, target_weight)
+    unknown = ~(known[joined.heads] & known[joined.tails])
+    strengths[unknown] = _UNKNOWN_FACTOR * joined.first[unknown]
     return locally_connected(joined.indptr, joined.heads, joined.tails, strengths)
 
 
-def _graph_of(y: Array, n_neighbors: int, metric: RowMetric) -> ops.Edges:
-    """The directed fuzzy set of the target's rows."""
+def _graph_of(y: Labels, n_neighbors: int, metric: RowMetric, recall: float) -> ops.Edges:
+    """The directed fuzzy set of the target's rows; those that are unknown have no edges."""
+    n, points = len(y.known), torch.from_numpy(np.flatnonzero(y.known).astype(np.int32))
+    known = y.values[y.known]
+    k = min(n_neighbors, len(known)) - 1
+    if k < 1:
+        none = torch.empty(0, dtype=torch.int32)
+        return ops.Edges(torch.zeros(n + 1, dtype=torch.int64), none, none, none.float())
     if metric.name in _SHIFT_FREE:
-        y = y - y.mean(axis=0)  # in float64: float32 loses what is far from zero
-    space = metric.space(y)
-    k = n_neighbors - 1
-    indices, distances = neighbors.knn(space.rows(y).astype(np.float32), k, space.metric, p=space.p)
+        known = known - known.mean(axis=0)  # in float64: float32 loses what is far from zero
+    space = metric.space(known)
+    rows = space.rows(known).astype(np.float32)
+    indices, distances = neighbors.knn(rows, k, space.metric, p=space.p, recall=recall)
     weights = ops.smooth_knn(distances, "umap").weights
-    n = len(y)
     order = indices.argsort(dim=1)
     indices, weights = indices.gather(1, order), weights.gather(1, order)
     kept = weights > 0
     indptr = torch.zeros(n + 1, dtype=torch.int64)
-    indptr[1:] = kept.sum(dim=1).cumsum(0)
-    heads = torch.arange(n, dtype=torch.int32)[:, None].expand(n, k)
-    return ops.Edges(indptr, heads[kept], indices[kept], weights[kept])
+    indptr[points.long() + 1] = kept.sum(dim=1)
+    heads = points[:, None].expand(-1, k)
+    return ops.Edges(indptr.cumsum(0), heads[kept], points[indices[kept].long()], weights[kept])

@@ -41,7 +41,9 @@ class KNNTransformer(
         ``"connectivity"`` and comes on top for ``"distance"``. scanpy counts it, and keeps the
         first `n_neighbors` entries of each row.
     metric : str or callable
-        As of `fastparadime.neighbors.knn`, without ``"inner_product"``.
+        As of `fastparadime.neighbors.knn`, without ``"inner_product"``. ``"precomputed"`` takes
+        distances between all points, infinite between those that are no neighbours, or a sparse
+        matrix of those of neighbours; a row of fewer neighbours is shorter.
     metric_params : dict, optional
         ``p`` and ``w`` of ``"minkowski"``, ``V`` of ``"seuclidean"``, ``V`` or ``VI`` of
         ``"mahalanobis"`` (by default those of the fit), and what a function of two rows takes.
@@ -55,6 +57,11 @@ class KNNTransformer(
     Attributes
     ----------
     n_samples_fit_ : int
+    engine_ : str
+        After `fit_transform` with other points than the point itself: what found them, as
+        `fastparadime.neighbors.knn` names it.
+    recall_estimate_ : float
+        With it: the share of true neighbours found, 1 of an exact search.
     seed_ : int
     n_features_in_ : int
     feature_names_in_ : array of str
@@ -69,7 +76,7 @@ class KNNTransformer(
         metric: Any = "euclidean",
         metric_params: dict[str, Any] | None = None,
         n_jobs: int | None = None,
-        recall: float = 0.95,
+        recall: float = neighbors.DEFAULT_RECALL,
         random_state: Any = None,
     ) -> None:
         self.mode = mode
@@ -87,7 +94,7 @@ class KNNTransformer(
         ----------
         X : (n_samples, n_features) array, sparse matrix or data frame
             Finite numbers, at least two rows; sparse for the metrics ``"euclidean"``,
-            ``"sqeuclidean"`` and ``"cosine"``.
+            ``"sqeuclidean"``, ``"cosine"`` and ``"precomputed"``.
         y : ignored
 
         Raises
@@ -119,6 +126,7 @@ class KNNTransformer(
                 space.rows(self._index.rows), others, space.metric, p=space.p, recall=self.recall,
                 seed=self.seed_,
             )  # fmt: skip
+            self.engine_, self.recall_estimate_ = found.engine, found.recall_estimate
             indices = np.hstack([indices, found.indices.numpy()])
             distances = np.hstack([distances, found.distances.numpy()])
         return self._graph(indices, distances, dtype)
@@ -133,7 +141,7 @@ class KNNTransformer(
         Returns
         -------
         csr_matrix (n_samples, n_samples_fit_)
-            Rows of one length, nearest first: float32, or float64 for float64 data, computed in
+            Rows of one length where there are as many neighbours, nearest first: float32, or float64 for float64 data, computed in
             float32. Distances of 0 are stored.
 
         Raises
@@ -143,14 +151,18 @@ class KNNTransformer(
             For data that is not as described.
         """
         check_is_fitted(self, "n_samples_fit_")  # a fit that failed leaves n_features_in_
-        table = _rows.validated(self, X, reset=False)
-        queries = _rows.like(_rows.as_rows(table), self._index.rows)
+        given = self._index.space.metric == "precomputed"
+        table = _rows.validated(self, X, distances=given, reset=False)
+        queries = _rows.as_rows(table, distances=given)
+        if not given:  # what a sparse matrix does not store is no distance
+            queries = _rows.like(queries, self._index.rows)
         found = self._index.nearest(queries, self._width)
         indices, distances = (part.numpy() for part in found)
         return self._graph(indices, distances, table.dtype)
 
     def _fit(self, X: Any) -> np.dtype[Any]:
-        table = _rows.validated(self, X, ensure_min_samples=2)
+        given = isinstance(self.metric, str) and self.metric == "precomputed"
+        table = _rows.validated(self, X, distances=given, ensure_min_samples=2)
         mode = check_option(self.mode, ("distance", "connectivity"), "mode")
         itself = int(mode == "distance")
         most = table.shape[0] - itself
@@ -158,11 +170,11 @@ class KNNTransformer(
         metric = check_row_metric(
             self.metric, self.metric_params, argument="metric_params", owner="KNNTransformer"
         )
-        _rows.check_sparse_metric(table, metric.name)
+        _rows.check_sparse_metric(table, metric.name, "precomputed")
         check_recall(self.recall)
         check_n_jobs(self.n_jobs)
         seed = seed_of(self.random_state)
-        rows = _rows.as_rows(table)
+        rows = _rows.as_rows(table, distances=given)
         if not _rows.is_sparse(rows) and np.may_share_memory(rows, table):
             rows = rows.copy()  # what the caller changes later must not change what was fitted
         self._index = QueryIndex(rows, metric.space(rows))
@@ -178,17 +190,19 @@ class KNNTransformer(
 
         n, width = indices.shape
         values = distances if self._mode == "distance" else np.ones_like(distances)
-        return scipy.sparse.csr_matrix(
-            (
-                values.ravel().astype(dtype, copy=False),
-                indices.ravel(),
-                np.arange(0, n * width + 1, width),
-            ),
-            shape=(n, self.n_samples_fit_),
-        )
+        starts = np.arange(0, n * width + 1, width)
+        there = np.isfinite(distances)
+        if there.all():
+            indices, values = indices.ravel(), values.ravel()
+        else:
+            starts[1:] = there.sum(axis=1).cumsum()
+            indices, values = indices[there], values[there]
+        entries = (values.astype(dtype, copy=False), indices, starts)
+        return scipy.sparse.csr_matrix(entries, shape=(n, self.n_samples_fit_))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        tags.input_tags.pairwise = isinstance(self.metric, str) and self.metric == "precomputed"
         tags.input_tags.sparse = True
         return tags

@@ -102,8 +102,12 @@ class UMAP(
         1 for jaccard and dice.
     precomputed_knn : tuple, NeighborGraph, or array or sparse matrix (n_samples, n_samples)
         (indices, distances) of the neighbours, with the point itself or without; further items are
-        ignored. Or what `fastparadime.neighbors.knn` gave, the distances of all pairs, or those
+        ignored, as are entries of index -1 or infinite distance. Or what `fastparadime.neighbors.knn` gave, the distances of all pairs, or those
         that a sparse matrix stores.
+    recall : float
+        Beside umap-learn's parameters, by keyword: in (0, 1], the share of true neighbours that the
+        search of a fit promises for large data (`fastparadime.neighbors.knn`). 1 searches exactly.
+        New rows are always compared exactly.
     low_memory, n_jobs, transform_queue_size, angular_rp_forest, force_approximation_algorithm
         Accepted and checked, without effect here: the threads are torch's.
     output_metric, output_metric_kwds
@@ -123,6 +127,10 @@ class UMAP(
     rad_orig_, rad_emb_ : arrays (n_samples,), float32
         With `output_dens`: the log of each point's mean squared distance to its neighbours in the
         data, and of its mean distance to those in the embedding, as in umap-learn.
+    engine_ : str
+        What found the neighbours, as `fastparadime.neighbors.knn` names it.
+    recall_estimate_ : float
+        The share of true neighbours found: 1 of an exact search and of distances given.
     seed_ : int
         Give it as `random_state` for the same embedding again.
     n_features_in_ : int
@@ -145,11 +153,14 @@ class UMAP(
         ----------
         X : (n_samples, n_features) array, data frame or sparse matrix
             Finite numbers, at least two rows; distances (n_samples, n_samples) for
-            ``metric="precomputed"``, of which a sparse matrix stores those of neighbours. Other
-            metrics of sparse rows are euclidean, sqeuclidean and cosine.
+            ``metric="precomputed"``, infinite between points that are no neighbours, of which a
+            sparse matrix stores those of neighbours. Other metrics of sparse rows are euclidean,
+            sqeuclidean and cosine.
         y : (n_samples,) array, optional
             Categories, -1 where unknown: points of one category are drawn together. For another
             `target_metric`, labels of its kind, or numbers (n_samples,) or (n_samples, n_targets).
+            None, NaN, NaT, pandas' NA and masked entries are unknown for all of them, -1 among
+            strings too.
         ensure_all_finite : bool
             True: rows with NaN or infinite values have no neighbours.
         knn_graph : optional
@@ -165,12 +176,13 @@ class UMAP(
             For data or parameters that are not as described.
         """
         check_data_options(ensure_all_finite=ensure_all_finite, convert_dtype=convert_dtype)
-        table = _rows.validated(self, X, ensure_min_samples=2)
+        given = isinstance(self.metric, str) and self.metric == "precomputed"
+        table = _rows.validated(self, X, distances=given, ensure_min_samples=2)
         settings = check_parameters(self)
-        rows = _rows.as_rows(table, zeros=settings.metric == "precomputed")
+        rows = _rows.as_rows(table, distances=given)
         _rows.check_sparse_metric(rows, settings.metric, "precomputed")
         target = None if y is None else check_target(y, rows.shape[0], settings.target)
-        _positions.check_init_shape(settings.init, rows.shape, settings.n_components)
+        _positions.check_init(settings.init, rows, settings.n_components)
         knn = self.precomputed_knn if knn_graph is None else knn_graph
         inverse = None
         if settings.unique:
@@ -223,7 +235,8 @@ class UMAP(
         Parameters
         ----------
         X : (n_samples, n_features_in_) array, data frame or sparse matrix
-            Distances to the rows of the fit for ``metric="precomputed"``.
+            Distances to the rows of the fit for ``metric="precomputed"``, infinite to those that
+            are no neighbours.
         ensure_all_finite, convert_dtype
             As for `fit`.
 
@@ -242,8 +255,9 @@ class UMAP(
         """
         placed = self._of_rows("transform")
         check_data_options(ensure_all_finite=ensure_all_finite, convert_dtype=convert_dtype)
-        table = _rows.validated(self, X, reset=False)
-        rows = _rows.as_rows(table, zeros=self._settings.metric == "precomputed")
+        given = self._settings.metric == "precomputed"
+        table = _rows.validated(self, X, distances=given, reset=False)
+        rows = _rows.as_rows(table, distances=given)
         if self._settings.graph_alone:
             return placed.memberships(rows)
         return placed.place(rows).astype(table.dtype, copy=False)
@@ -343,8 +357,10 @@ class UMAP(
         self._disconnection_distance = settings.unrelated_distance
         self._initial_alpha = settings.learning_rate
         own = np.arange(n, dtype=np.int32)[:, None]
-        self._knn_indices = np.concatenate([own, fitted.indices.numpy()], axis=1)
-        self._knn_dists = np.pad(fitted.distances.numpy(), ((0, 0), (1, 0)))
+        indices, distances = (part.numpy() for part in fitted.nearest)
+        self._knn_indices = np.concatenate([own, indices], axis=1)
+        self._knn_dists = np.pad(distances, ((0, 0), (1, 0)))
+        self.engine_, self.recall_estimate_ = fitted.nearest.engine, fitted.nearest.recall_estimate
         self._rhos, self._sigmas = fitted.rho.numpy(), fitted.sigma.numpy()
         self._n_features_out = n if settings.graph_alone else settings.n_components
 

@@ -23,6 +23,7 @@ _ALIASES = {
     "dot": "inner_product",
 }
 PRECOMPUTED = "precomputed"
+DEFAULT_RECALL = 0.95  # the share of true neighbours that every search promises unless told another
 # cosine and correlation are euclidean on prepared rows.
 NATIVE_METRICS = (*ops.METRICS, "cosine", "correlation")
 SCIPY_METRICS = (
@@ -39,6 +40,7 @@ class NeighborGraph:
     ----------
     indices : int32 tensor (n, k)
     distances : float32 tensor (n, k)
+        Of given neighbours, fewer than k in a row are filled up with -1 at an infinite distance.
     engine : str
         What found them, for reports.
     recall_estimate : float

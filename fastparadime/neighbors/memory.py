@@ -6,7 +6,7 @@ import torch
 
 from fastparadime.neighbors import approximate, clustered, overlapping, sparse, streamed, tiled
 from fastparadime.neighbors.exact import block_bytes, product_memory, takes_products
-from fastparadime.neighbors.graph import SCIPY_METRICS, Metric, check_metric
+from fastparadime.neighbors.graph import DEFAULT_RECALL, SCIPY_METRICS, Metric, check_metric
 from fastparadime.neighbors.sample import EXACT_RECALL
 from fastparadime.neighbors.table import PREPARED_METRICS, Table, compared_columns
 from fastparadime.utils.validate import check_integer
@@ -20,7 +20,7 @@ def estimate_memory(
     k: int,
     metric: Metric = "euclidean",
     *,
-    recall: float = 0.95,
+    recall: float = DEFAULT_RECALL,
     on_gpu: bool = False,
     ready: bool = False,
     stream: bool = False,

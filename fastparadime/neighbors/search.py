@@ -22,6 +22,7 @@ from fastparadime.neighbors import (
     tiled,
 )
 from fastparadime.neighbors.graph import (
+    DEFAULT_RECALL,
     PRECOMPUTED,
     SCIPY_METRICS,
     Metric,
@@ -44,7 +45,7 @@ def knn(
     metric: Metric = "euclidean",
     *,
     p: float = 2.0,
-    recall: float = 0.95,
+    recall: float = DEFAULT_RECALL,
     seed: int = 0,
     max_memory: float | None = None,
     index: Any = None,
@@ -70,7 +71,10 @@ def knn(
           ``"inner_product"`` and ``"manhattan"``; what is not stored is zero;
         - a pair (indices, distances) of arrays (n, w): the nearest k of each list are taken;
         - with ``metric="precomputed"``, a square table of distances, or a sparse matrix of SciPy
-          whose stored entries are distances, k others or more in each row.
+          whose stored entries are distances.
+
+        Entries of distances and lists that are infinite, or of index -1, are no neighbours.
+        Distances are negative by rounding alone, by 1e-5 of the largest of their row or of 1.
     k : int
         In [1, n).
     metric : str or callable
@@ -101,6 +105,8 @@ def knn(
     NeighborGraph
         Distances are true (not squared) and computed in float32 from `X`; ties go to the smaller
         index among those found. Another row equal to a point is a neighbour at distance 0.
+        Where distances or lists are given, a row of fewer than k others ends with the index -1 at
+        an infinite distance.
 
     Raises
     ------
@@ -120,6 +126,8 @@ def knn(
     -----
     RecallWarning
         If the promised recall was not reached, with what was. Python's filters make it an error.
+    UserWarning
+        If rows of given distances or lists have fewer than k others.
     SlowSearchWarning
         Before an exact search that is going to take more than ten minutes.
     """

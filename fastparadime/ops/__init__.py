@@ -14,21 +14,13 @@ from fastparadime.ops.density import DensityTerm
 from fastparadime.ops.descent import NeighborDescent, leaf_size, list_width, nn_descent
 from fastparadime.ops.edge_loss import negative_edge_cross_entropy, negative_edge_gradients
 from fastparadime.ops.edges import EdgeBatch, EdgeSampler, gather_rows, scatter_add, unique_nodes
-from fastparadime.ops.graph import (
-    METRICS,
-    Edges,
-    SmoothKnn,
-    perplexity,
-    rerank,
-    smooth_knn,
-    subgraph,
-    symmetrize,
-)
+from fastparadime.ops.graph import METRICS, Edges, rerank, subgraph, symmetrize
 from fastparadime.ops.hidden_layers import hidden_layers
 from fastparadime.ops.layout import sgd_layout
 from fastparadime.ops.mlp import MLP_ACTIVATIONS, Mlp
 from fastparadime.ops.products import ProductTable, product_bytes
 from fastparadime.ops.sparse import SPARSE_METRICS, SparseTable
+from fastparadime.ops.strengths import SmoothKnn, perplexity, smooth_knn
 from fastparadime.ops.tiles import (
     MOST_CANDIDATES,
     MOST_UNIT_COLUMNS,

@@ -159,6 +159,16 @@ def as_non_negative(value: TensorLike, name: str, ndim: int) -> torch.Tensor:
     return tensor
 
 
+def as_distances(value: TensorLike, name: str) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """Distances (n, k) that are not negative, and where they are infinite: None if nowhere."""
+    tensor = as_floats(value, name, 2)
+    low, high = value_range(tensor) if tensor.numel() else (0.0, 0.0)
+    if not low >= 0:
+        held = _first_bad(tensor.masked_fill(tensor == math.inf, 0.0))
+        raise ValueError(f"{name} must be numbers >= 0, but holds {held}")
+    return tensor, tensor.isinf() if high == math.inf else None
+
+
 def _first_bad(tensor: torch.Tensor) -> str:
     bad = (~torch.isfinite(tensor) | (tensor < 0)).flatten().nonzero()[0]
     position = [int(i) for i in torch.unravel_index(bad, tensor.shape)]

@@ -1,8 +1,7 @@
-"""Operations from neighbours to the symmetrized graph, and parts of it."""
+"""The symmetrized graph, parts of it, and the true distances of neighbours."""
 
 from __future__ import annotations
 
-import math
 from typing import NamedTuple
 
 import torch
@@ -21,23 +20,15 @@ from fastparadime.ops._checks import (
     target_of,
 )
 from fastparadime.types import TensorLike
-from fastparadime.utils.convert import mean_of
+from fastparadime.utils.convert import value_range
 from fastparadime.utils.stages import memory_for
-from fastparadime.utils.validate import check_integer, check_option, check_positive
+from fastparadime.utils.validate import check_integer, check_option
 
 METRICS = (
     "euclidean", "sqeuclidean", "inner_product", "manhattan", "chebyshev", "minkowski", "canberra",
     "braycurtis", "jensenshannon",
 )  # fmt: skip
 _OPERATIONS = ("union", "intersection", "mix", "mean")
-
-
-class SmoothKnn(NamedTuple):
-    """Membership strengths (n, k), nearest offsets (n,) and widths (n,), all float32."""
-
-    weights: torch.Tensor
-    rho: torch.Tensor
-    sigma: torch.Tensor
 
 
 class Edges(NamedTuple):
@@ -50,114 +41,6 @@ class Edges(NamedTuple):
     heads: torch.Tensor
     tails: torch.Tensor
     weights: torch.Tensor
-
-
-def smooth_knn(
-    distances: TensorLike,
-    rule: str = "paradime",
-    *,
-    n_neighbors: float | None = None,
-    local_connectivity: float = 1.0,
-) -> SmoothKnn:
-    """Membership strengths exp(-(d - rho) / sigma) of each point's neighbours.
-
-    Parameters
-    ----------
-    distances : (n, k) array
-        Distances to the k other points, not negative; the point itself is not among them.
-    rule : {"paradime", "umap"}
-        ``"paradime"``: rho is the smallest distance and the strengths sum to log2(k).
-        ``"umap"``: neighbours count the point itself, so the target is log2(k + 1), and rho
-        follows `local_connectivity` over the non-zero distances.
-    n_neighbors : float, optional
-        Neighbours as the rule counts them, if the target is to be the log2 of another number.
-    local_connectivity : float
-        UMAP's rule only: the (fractional) rank among non-zero distances that rho is taken at.
-
-    Returns
-    -------
-    SmoothKnn
-        Where no sigma solves the equation (duplicates), sigma is 1e-3 of the mean distance; where
-        even an infinite one falls short of the target, all strengths are 1.
-
-    Raises
-    ------
-    ValueError
-        If `distances` is not 2-D, has no columns, or holds negative, NaN or infinite values.
-
-    Notes
-    -----
-    McInnes et al., "UMAP", arXiv 1802.03426, algorithm 3.
-    """
-    check_option(rule, ("paradime", "umap"), "rule")
-    distances = as_non_negative(distances, "distances", 2)
-    n, k = distances.shape
-    if k == 0:
-        raise ValueError(f"distances must have at least one column, not shape {(n, k)}")
-    umap = rule == "umap"
-    counted = k + 1 if umap else k
-    size = counted if n_neighbors is None else check_positive(n_neighbors, "n_neighbors")
-    connectivity = check_positive(local_connectivity, "local_connectivity") if umap else 0.0
-    connectivity = min(connectivity, k)  # the rank of the largest
-    with on_device(distances):
-        weights = torch.empty_like(distances)
-        rho, sigma = distances.new_empty(n), distances.new_empty(n)
-        mean = (mean_of(distances) * (k / counted)).to(torch.float32)
-        _core.smooth_knn(
-            weights.data_ptr(),
-            rho.data_ptr(),
-            sigma.data_ptr(),
-            distances.data_ptr(),
-            mean.data_ptr(),
-            n,
-            k,
-            math.log2(size),
-            connectivity,
-            counted,
-            target_of(distances),
-        )
-    return SmoothKnn(weights, rho, sigma)
-
-
-def perplexity(distances: TensorLike, perplexity: float) -> tuple[torch.Tensor, torch.Tensor]:
-    """t-SNE's conditional probabilities exp(-beta d^2) / Z of each point's neighbours.
-
-    Parameters
-    ----------
-    distances : (n, k) array
-        Distances to the k other points, not negative.
-    perplexity : float
-        In [1, k): the entropy of a row is log2 of it.
-
-    Returns
-    -------
-    weights, beta : float32 tensors (n, k) and (n,)
-        Where ties at the smallest distance leave no solution, the tied neighbours share a row.
-
-    Raises
-    ------
-    ValueError
-        If `distances` is not 2-D or holds negative, NaN or infinite values, or `perplexity` is
-        out of its range.
-    """
-    distances = as_non_negative(distances, "distances", 2)
-    n, k = distances.shape
-    if not 1 <= check_positive(perplexity, "perplexity") < k:
-        raise ValueError(
-            f"perplexity must lie in [1, k), k = {k} neighbours in distances, not {perplexity}"
-        )
-    with on_device(distances):
-        weights, beta = torch.empty_like(distances), distances.new_empty(n)
-        _core.perplexity(
-            weights.data_ptr(),
-            beta.data_ptr(),
-            distances.data_ptr(),
-            n,
-            k,
-            math.log(perplexity),
-            target_of(distances),
-        )
-    return weights, beta
 
 
 def symmetrize(
@@ -173,7 +56,8 @@ def symmetrize(
     Parameters
     ----------
     indices, weights : (n, k) arrays, or (edges,) arrays with `indptr`
-        Neighbours of each point, distinct within a row and in any order, and their weights.
+        Neighbours of each point, distinct within a row and in any order, and their weights. A
+        negative index in (n, k) is no neighbour.
     operation : {"union", "intersection", "mix", "mean"}
         union w + w' - w w', intersection w w', their blend by `mix_ratio`, or (w + w') / 2.
     mix_ratio : float
@@ -189,7 +73,7 @@ def symmetrize(
     Raises
     ------
     ValueError
-        For shapes that disagree, indices outside [0, n), negative or NaN weights, n >= 2^31.
+        For shapes that disagree, indices that are no points, negative or NaN weights, n >= 2^31.
     """
     check_option(operation, _OPERATIONS, "operation")
     if operation == "mix" and not 0 <= mix_ratio <= 1:
@@ -201,13 +85,17 @@ def symmetrize(
     n = len(starts) - 1
     if n >= MAX_POINTS:
         raise ValueError(f"a graph may have fewer than 2^31 - 1 points, not {n}")
-    indices = as_indices(indices, "indices", ndim, n)
+    indices = as_indices(indices, "indices", ndim, n, negative_ok=indptr is None)
     if indices.shape != weights.shape:
         raise ValueError(
             f"indices and weights must have one shape, not {tuple(indices.shape)} and "
             f"{tuple(weights.shape)}"
         )
     check_same_device(indices=indices, weights=weights, indptr=starts)
+    if indptr is None and indices.numel() and value_range(indices)[0] < 0:
+        there = indices >= 0
+        starts[1:] = there.sum(dim=1).cumsum(0)
+        indices, weights = indices[there], weights[there]
     nnz = indices.numel()
     code = 1 if operation == "mean" else 0
     advice = "fewer neighbors take less, and the graph of a CPU tensor is built on the CPU"

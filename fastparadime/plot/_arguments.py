@@ -15,6 +15,7 @@ from fastparadime.utils._colors import (
     LUMA,
     Coloring,
     check_labels,
+    classes_of,
     color_classes,
     color_scale,
     color_table,
@@ -63,15 +64,15 @@ class Colors:
         if self.values is None and self.cmap is not None:
             raise ValueError("cmap colours values, but no values were given")
         if self.labels is not None:
-            return self._of_labels(check_labels(self.labels, n))
+            return self._of_labels(*check_labels(self.labels, n))
         if self.values is not None:
-            return self._of_values(check_labels(self.values, n, "values"))
+            return self._of_values(*check_labels(self.values, n, "values"))
         return one_color(n)
 
-    def _of_labels(self, labels: Array) -> Coloring:
+    def _of_labels(self, labels: Array, known: Array) -> Coloring:
         if self.color_key is not None and self.color_key_cmap is not None:
             raise ValueError("color_key and color_key_cmap were both given: one says the colours")
-        classes, codes = np.unique(labels, return_inverse=True)
+        classes, codes = classes_of(labels, known)
         table = None
         if self.color_key is not None:
             table = _key_table(self.color_key, classes.tolist())
@@ -83,10 +84,10 @@ class Colors:
             return lightened(coloring)
         return coloring
 
-    def _of_values(self, values: Array) -> Coloring:
+    def _of_values(self, values: Array, known: Array) -> Coloring:
         if values.dtype.kind not in "biuf":
             raise TypeError(f"values must be numbers, not {values.dtype}: classes are labels")
-        numbers = values.astype(np.float64)
+        numbers = np.where(known, values.astype(np.float64), np.nan)
         if not np.isfinite(numbers).any():
             raise ValueError("values must hold a finite number, but none is")
         if self.cmap is None:
@@ -140,10 +141,10 @@ def map_of(embedding: Any, colors: Colors, subset_points: Any = None) -> Map:
     coloring = colors.coloring(n)
     drawn: Array = ~np.all(np.isnan(points), axis=1)
     if subset_points is not None:
-        subset = check_labels(subset_points, n, "subset_points")
+        subset, known = check_labels(subset_points, n, "subset_points")
         if subset.dtype != bool:
             raise TypeError(f"subset_points must hold truth values, not {subset.dtype}")
-        drawn = drawn & subset
+        drawn = drawn & subset & known
     if not drawn.any():
         raise ValueError(
             "no point is left to draw: all are without a position or out of the subset"

@@ -125,7 +125,11 @@ def _hover_columns(hover_data: Any, drawn: Array) -> dict[str, Array]:
                 "hover_data must be a list of names, a mapping of columns or a data frame, but "
                 f"{name!r} is {type(column).__name__}"
             )
-        columns[name] = check_labels(column, len(drawn), f"hover_data[{name!r}]")[drawn]
+        shown, known = check_labels(column, len(drawn), f"hover_data[{name!r}]")
+        if not known.all():
+            shown = shown.astype(object)
+            shown[~known] = None
+        columns[name] = shown[drawn]
     return columns
 
 
@@ -136,13 +140,16 @@ def _coloring_options(shown: Map, columns: dict[str, Any], values: Any) -> dict[
     coloring = shown.coloring
     if coloring.entries:
         names = [name for name, _ in coloring.entries]
+        if len(coloring.table) > len(names):  # the widget has no colour for what has no name
+            names.append("unknown" if "unknown" not in names else "(unknown)")
         columns["label"] = pd.Categorical.from_codes(coloring.codes, names)
         return {
             "color_by": "label",
             "color_map": dict(zip(names, _hex(coloring.table), strict=True)),
         }
     if coloring.limits is not None:
-        numbers = check_labels(values, len(shown.drawn))[shown.drawn].astype(np.float64)
+        given, known = check_labels(values, len(shown.drawn), "values")
+        numbers = np.where(known, given.astype(np.float64), np.nan)[shown.drawn]
         if not np.isfinite(numbers).all():
             raise ValueError(
                 "values must be finite in the widget, which has no colour for missing ones: leave "

@@ -32,16 +32,25 @@ def smooth_knn(
     n_neighbors: float | None = None,
     local_connectivity: float = 1.0,
 ) -> tuple[Floats, Floats, Floats]:
-    """Weights (n, k), rho (n,) and sigma (n,): sum_j exp(-(d_j - rho)+ / sigma) = log2(size)."""
+    """Weights (n, k), rho (n,) and sigma (n,): sum_j exp(-(d_j - rho)+ / sigma) = log2(size).
+
+    Infinite distances are of neighbours that are lacking: the others of such a row have weight 1.
+    """
     distances = np.asarray(distances, dtype=np.float64)
     n, k = distances.shape
     counted = k + 1 if rule == "umap" else k
     target = np.log2(counted if n_neighbors is None else n_neighbors)
     weights, rho, sigma = np.empty((n, k)), np.empty(n), np.empty(n)
+    finite = np.isfinite(distances)
     for i, row in enumerate(distances):
-        rho[i] = _rho(row, local_connectivity) if rule == "umap" else row.min()
+        there = row[finite[i]]
+        rho[i] = _rho(there, local_connectivity) if rule == "umap" else there.min(initial=np.inf)
+        if len(there) < k:
+            weights[i], sigma[i] = finite[i], np.inf
+            rho[i] = rho[i] if len(there) else 0.0
+            continue
         offsets = np.maximum(row - rho[i], 0)
-        mean = row.sum() / counted if rho[i] > 0 else distances.sum() / (n * counted)
+        mean = row.sum() / counted if rho[i] > 0 else distances[finite].mean() * (k / counted)
         low, high = 0.0, 1.0
         if (offsets == 0).sum() >= target:
             sigma[i] = _SIGMA_SHARE * mean
@@ -62,10 +71,17 @@ def smooth_knn(
 
 
 def perplexity(distances: Floats, perplexity: float) -> tuple[Floats, Floats]:
-    """Weights (n, k) with rows summing to one, and beta (n,): entropy = log2(perplexity)."""
+    """Weights (n, k) with rows summing to one, and beta (n,): entropy = log2(perplexity).
+
+    Infinite distances are of neighbours that are lacking and have weight 0.
+    """
     distances = np.asarray(distances, dtype=np.float64)
-    weights, beta = np.empty_like(distances), np.empty(len(distances))
-    for i, row in enumerate(distances):
+    weights, beta = np.zeros_like(distances), np.zeros(len(distances))
+    for i, finite in enumerate(np.isfinite(distances)):
+        row = distances[i, finite]
+        if len(row) < len(finite) and len(row) <= perplexity:
+            weights[i, finite] = 1 / max(len(row), 1)
+            continue
         squares = row**2 - row.min() ** 2
         mean = squares.mean()
         low, high = 0.0, 1e6 / mean if mean > 0 else 0.0
@@ -79,7 +95,7 @@ def perplexity(distances: Floats, perplexity: float) -> tuple[Floats, Floats]:
                 high = middle
         beta[i] = high
         y = np.exp(-high * squares)
-        weights[i] = y / y.sum()
+        weights[i, finite] = y / y.sum()
     return weights, beta
 
 

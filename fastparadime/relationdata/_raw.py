@@ -83,7 +83,7 @@ def filled_rows(edges: Edges) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def neighbor_parts(relations: Any) -> tuple[torch.Tensor, torch.Tensor]:
-    """Indices int64 and values float32 of a neighbour tuple, checked."""
+    """Indices and values of a neighbour tuple, checked; an index of -1 is no neighbour."""
     if not isinstance(relations, tuple) or len(relations) != 2:
         raise ValueError(f"expected a tuple (indices, values), not {type(relations).__name__}")
     indices, values = (to_torch(part) for part in relations)
@@ -93,6 +93,9 @@ def neighbor_parts(relations: Any) -> tuple[torch.Tensor, torch.Tensor]:
             f"{tuple(indices.shape)} and {tuple(values.shape)}"
         )
     low, high = value_range(indices) if indices.numel() else (0, -1)
-    if low < 0 or high >= len(indices):
-        raise ValueError(f"indices must lie in [0, {len(indices)})")
+    if low < -1 or high >= len(indices):
+        raise ValueError(
+            f"indices must lie in [0, {len(indices)}), or be -1 for no neighbor, but hold "
+            f"{low if low < -1 else high}"
+        )
     return indices, values

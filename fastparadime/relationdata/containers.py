@@ -18,7 +18,7 @@ from fastparadime.ops import Edges
 from fastparadime.relationdata import _raw
 from fastparadime.types import Array, IndexList, TensorLike
 from fastparadime.utils import ReprMixin, triangular
-from fastparadime.utils.convert import share, to_numpy, to_torch, triu_to_square_dim
+from fastparadime.utils.convert import share, to_numpy, to_torch, triu_to_square_dim, value_range
 from fastparadime.utils.warning import warn
 
 if TYPE_CHECKING:
@@ -259,7 +259,8 @@ class NeighborRelationTuple(RelationData):
     Parameters
     ----------
     relations : tuple of (n, k) arrays
-        Neighbour indices and relation values.
+        Neighbour indices and relation values. Rows of fewer neighbours are filled up with the index
+        -1, whose values count nothing: infinite ones among distances.
     sort : {None, "ascending", "descending"}
         Order of each row by value; None keeps it as given.
     """
@@ -332,8 +333,12 @@ class NeighborRelationTuple(RelationData):
         tails, order = self.indices.to(torch.int32).sort(dim=1)
         heads = torch.arange(n, dtype=torch.int32, device=tails.device).repeat_interleave(k)
         indptr = torch.arange(n + 1, device=tails.device) * k
-        weights = self._values.gather(1, order).to(torch.float32)
-        return SparseRelationArray(Edges(indptr, heads, tails.flatten(), weights.flatten()))
+        tails, weights = tails.flatten(), self._values.gather(1, order).to(torch.float32).flatten()
+        if n * k and value_range(tails)[0] < 0:
+            there = tails >= 0
+            indptr[1:] = there.view(n, k).sum(dim=1).cumsum(0)
+            heads, tails, weights = heads[there], tails[there], weights[there]
+        return SparseRelationArray(Edges(indptr, heads, tails, weights))
 
     def sub(self, indices: IndexList) -> torch.Tensor:
         return self.to_sparse_array().sub(indices)

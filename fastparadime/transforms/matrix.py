@@ -50,6 +50,13 @@ def _square_values(reldata: RelationData) -> Any:
     return reldata.values
 
 
+def _present(reldata: RelationData) -> Any:
+    """The values, 0 where rows of neighbours are filled up."""
+    if isinstance(reldata, rd.NeighborRelationTuple):
+        return reldata.values.masked_fill(reldata.indices < 0, 0.0)
+    return reldata.values
+
+
 class NormalizeRows(RelationTransform):
     """Divides the relations of each point by their sum."""
 
@@ -63,10 +70,8 @@ class NormalizeRows(RelationTransform):
             # A row at a time: `index_add` adds in any order on a device.
             sums = torch.segment_reduce(weights, "sum", offsets=reldata.edges.indptr, initial=0)
             return reldata.with_values(weights / sums[heads])
-        if isinstance(reldata, rd.NeighborRelationTuple):
-            values: Any = reldata.values
-        else:
-            values = _square_values(reldata)
+        tuples = isinstance(reldata, rd.NeighborRelationTuple)
+        values = _present(reldata) if tuples else _square_values(reldata)
         return reldata.with_values(values / values.sum(1)[:, None])
 
 
@@ -75,7 +80,7 @@ class Normalize(RelationTransform):
 
     def transform(self, reldata: RelationData) -> RelationData:
         triangular = isinstance(reldata, (rd.TriangularRelationArray, rd.TriangularRelationTensor))
-        values = reldata.values
+        values = _present(reldata)
         return reldata.with_values(values / ((2 if triangular else 1) * values.sum()))
 
 

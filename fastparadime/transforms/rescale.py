@@ -61,10 +61,25 @@ class AdaptiveNeighborhoodRescale(RelationTransform):
     def _rescale(self, values: torch.Tensor) -> tuple[Any, Any]:
         """Rescaled values (n, k) and parameters (n,)."""
         constant = self._get_comparison_constant()
-        rows = to_numpy(values)
-        params = [self.find_param(row, constant, **self.kwargs) for row in rows]
-        rescaled = [self.kernel(row, param) for row, param in zip(rows, params, strict=True)]
-        return np.stack(rescaled), np.asarray(params, dtype=float)
+        table = to_numpy(values)
+        there = ~np.isinf(table)  # at infinite distances are no neighbours
+        if there.all():
+            rows = list(table)
+        else:
+            rows = [row[own] for row, own in zip(table, there, strict=True)]
+        params = [
+            self.find_param(row, constant, **self.kwargs) if len(row) else np.nan for row in rows
+        ]
+        rescaled = [
+            self.kernel(row, param) if len(row) else row
+            for row, param in zip(rows, params, strict=True)
+        ]
+        if there.all():
+            return np.stack(rescaled), np.asarray(params, dtype=float)
+        found = np.concatenate(rescaled)
+        filled = np.zeros(table.shape, found.dtype)
+        filled[there] = found
+        return filled, np.asarray(params, dtype=float)
 
     def transform(self, reldata: RelationData) -> RelationData:
         neighbors = reldata.to_neighbor_tuple().without_self()

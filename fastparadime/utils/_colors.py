@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastparadime.types import Array, TensorLike
-from fastparadime.utils.convert import to_numpy
+from fastparadime.utils.labels import known_labels
 
 if TYPE_CHECKING:
     from matplotlib.colors import ListedColormap
@@ -24,7 +24,7 @@ _PALETTE = {
     "cyan": "#88ccee", "purple": "#aa4499", "lilac": "#d9a8d8", "teal": "#0b4f4a",
 }  # fmt: skip
 LUMA = (0.299, 0.587, 0.114)  # of red, green and blue in brightness, ITU-R BT.601
-_MISSING = (0.75, 0.75, 0.75)  # of points whose continuous label is NaN
+_MISSING = (0.75, 0.75, 0.75)  # of points whose label is unknown
 _MAX_FLOAT_CLASSES = 20  # more distinct floats than this are a continuous scale
 _MAX_CLASSES = 3 * len(_PALETTE)  # each colour, darker, lighter; more integers are a scale too
 
@@ -62,11 +62,11 @@ def coloring_of(
     given = None if colormap is None else color_table(colormap)
     if labels is None:
         return one_color(n, None if given is None else given[0])
-    values = check_labels(labels, n)
-    classes, codes = np.unique(values, return_inverse=True)
+    values, known = check_labels(labels, n)
+    classes, codes = classes_of(values, known)
     most = {"f": _MAX_FLOAT_CLASSES, "i": _MAX_CLASSES, "u": _MAX_CLASSES}.get(values.dtype.kind, n)
     if labels_to_index is None and len(classes) > most:
-        return color_scale(values, given)
+        return color_scale(np.where(known, values, np.nan), given)
     return color_classes(classes, codes, given, labels_to_index)
 
 
@@ -93,7 +93,7 @@ def color_classes(
     table: Array | None = None,
     labels_to_index: Mapping[Any, int] | None = None,
 ) -> Coloring:
-    """A colour for each class, from the palette unless a table is given."""
+    """A colour for each class, from the palette unless a table is given; grey for codes of -1."""
     count = len(classes)
     if labels_to_index is not None:
         count = 1 + max(labels_to_index.values(), default=0)
@@ -102,29 +102,42 @@ def color_classes(
         indices = np.arange(count)
     if table is None:
         table = _class_colors(count)
-    if indices.max() >= len(table) or indices.min() < 0:
+    if indices.max(initial=0) >= len(table) or indices.min(initial=0) < 0:
         raise ValueError(f"colormap has {len(table)} colours, but the labels need more")
     colors = table[indices]
-    return Coloring(colors, codes, [(str(c), rgb) for c, rgb in zip(classes, colors, strict=True)])
+    entries = [(str(c), rgb) for c, rgb in zip(classes, colors, strict=True)]
+    if (codes < 0).any():
+        codes, colors = np.where(codes < 0, len(colors), codes), np.vstack([colors, _MISSING])
+    return Coloring(colors, codes, entries)
 
 
 def lightened(coloring: Coloring) -> Coloring:
     """The same classes for a dark background, on which the darkest colours would be lost."""
     dark = (coloring.table @ LUMA < 0.3)[:, None]
     table = np.where(dark, 0.5 + 0.5 * coloring.table, coloring.table)
-    entries = [(name, rgb) for (name, _), rgb in zip(coloring.entries, table, strict=True)]
+    entries = [(name, table[i]) for i, (name, _) in enumerate(coloring.entries)]
     return replace(coloring, table=table, entries=entries)
 
 
-def check_labels(labels: TensorLike | Sequence[Any], n: int, name: str = "labels") -> Array:
-    """One value for each of n points, as an array (n,) that can be sorted."""
-    values = to_numpy(labels) if hasattr(labels, "detach") else np.asarray(labels)
+def check_labels(
+    labels: TensorLike | Sequence[Any], n: int, name: str = "labels"
+) -> tuple[Array, Array]:
+    """One value for each of n points, an array (n,) that can be sorted, and which are known."""
+    values, known = known_labels(labels)
     if values.shape not in ((n,), (n, 1)):
         raise ValueError(
             f"{name} must have one value for each of the {n} points, but have shape {values.shape}"
         )
     # Objects of several types have no order, but their names do.
-    return values.ravel().astype(str) if values.dtype.kind == "O" else values.ravel()
+    return values.ravel().astype(str) if values.dtype.kind == "O" else values.ravel(), known.ravel()
+
+
+def classes_of(values: Array, known: Array) -> tuple[Array, Array]:
+    """The distinct values that are known, and which of them each point has: -1 if none."""
+    classes, found = np.unique(values[known], return_inverse=True)
+    codes = np.full(len(values), -1)
+    codes[known] = found
+    return classes, codes
 
 
 def _look_up(classes: Array, labels_to_index: Mapping[Any, int]) -> Array:

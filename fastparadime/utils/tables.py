@@ -54,7 +54,7 @@ def read_table(source: str, *, min_rows: int = 2) -> Array:
 
 
 def read_labels(source: str, n: int) -> Array:
-    """The labels of n rows: one column, of numbers or text.
+    """The labels of n rows: one column, of numbers or text; empty cells of a CSV file are None.
 
     A CSV file may have a header, which shows by its one more line.
 
@@ -177,17 +177,30 @@ def _read_csv(path: Path) -> Array:
 def _read_csv_labels(path: Path, n: int) -> Array:
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = [row for row in csv.reader(file) if row]
+            lines = list(csv.reader(file))
     except (ValueError, csv.Error) as error:
         raise ValueError(f"cannot read {path} as a column of labels: {error}") from error
+    # A blank line is an empty cell, unless that makes too many: those at the end rather are none.
+    last = max((i for i, row in enumerate(lines) if row), default=-1)
+    readings = (lines[: last + 1], lines, [row for row in lines if row])
+    rows = next((part for part in readings if len(part) in (n, n + 1)), readings[-1])
+    rows = [row or [""] for row in rows]
     wide = next((row for row in rows if len(row) != 1), None)
     if wide is not None:
         raise ValueError(f"{path} must have one column of labels, but a row has {len(wide)}")
-    values = [row[0].strip() for row in (rows[1:] if len(rows) == n + 1 else rows)]
+    cells = [row[0].strip() for row in (rows[1:] if len(rows) == n + 1 else rows)]
+    values = np.array(cells, dtype=str)
+    there = values != ""
+    kept = values[there].tolist()
     try:
-        return np.array(values, dtype=np.int64)
+        labels = np.array(kept, dtype=np.int64)
     except (ValueError, OverflowError):
-        return np.array(values, dtype=float if all(map(_is_number, values)) else str)
+        labels = np.array(kept, dtype=float if all(map(_is_number, kept)) else str)
+    if there.all():
+        return labels
+    found = np.full(len(values), None)
+    found[there] = labels.tolist()
+    return found
 
 
 def _open_parquet(path: Path) -> Any:

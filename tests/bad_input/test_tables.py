@@ -138,7 +138,7 @@ def test_edges_of_the_sampler(change: dict[str, Any], match: str) -> None:
         ([[1], [0]], [[1.0], [-1.0]], "weights .* not negative"),
         ([[1], [0]], [[1.0], [float("nan")]], "weights .* nan"),
         ([[1], [2]], [[1.0], [1.0]], r"indices must lie in \[0, 2\)"),
-        ([[1], [-1]], [[1.0], [1.0]], r"indices must lie in \[0, 2\)"),
+        ([[1], [-2]], [[1.0], [1.0]], r"indices must lie in \[0, 2\), or be -1 .* hold -2"),
         ([[1], [0]], [[1.0, 2.0], [1.0, 2.0]], "indices and values must have one shape"),
     ],
 )

@@ -152,7 +152,7 @@ def test_threads_do_not_matter(
         (np.ones(3), 2, ValueError, r"distances must have 2 dimensions.*\(3,\)"),
         ([[1.0, 2.0, -1.0]], 2, ValueError, r"distances must be .*-1.0 at \[0, 2\]"),
         ([[1.0, 2.0, np.nan]], 2, ValueError, r"distances must be .*nan at \[0, 2\]"),
-        ([[1.0, 2.0, np.inf]], 2, ValueError, r"distances must be .*inf at \[0, 2\]"),
+        ([[1.0, 2.0, -np.inf]], 2, ValueError, r"distances must be .*-inf at \[0, 2\]"),
         (np.ones((2, 3)), 3, ValueError, r"perplexity must lie in \[1, k\), k = 3.*not 3"),
         (np.ones((2, 3)), 0.5, ValueError, r"perplexity must lie in \[1, k\)"),
         (np.ones((2, 1)), 1, ValueError, r"perplexity must lie in \[1, k\), k = 1"),
