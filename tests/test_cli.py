@@ -15,7 +15,7 @@ from click.testing import CliRunner, Result
 
 from fastparadime import cli, dr
 
-_QUICK = ("--quality", "fast", "--n-neighbors", "5", "--seed", "1")
+_QUICK = ("--quality", "fast", "--n-neighbors", "5", "--recall", "0.9", "--seed", "1")
 
 
 def _run(*args: object) -> Result:
