@@ -70,6 +70,24 @@ def mnist() -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
 
 
 @pytest.fixture(scope="session")
+def words() -> npt.NDArray[np.float32]:
+    """Word vectors (60000, 100), of full rank, for the cosine."""
+    path = _find("FASTPARADIME_WORDS", _SHARED / "data" / "words.npz", "word vectors")
+    with np.load(path) as stored:
+        vectors: npt.NDArray[np.float16] = stored["vectors"]
+    return vectors.astype(np.float32)
+
+
+@pytest.fixture(scope="session")
+def sentences() -> npt.NDArray[np.float32]:
+    """Embeddings of sentences (20000, 384), for the cosine."""
+    path = _find("FASTPARADIME_SENTENCES", _SHARED / "data" / "sentences.npz", "embeddings")
+    with np.load(path) as stored:
+        embeddings: npt.NDArray[np.float16] = stored["embeddings"]
+    return embeddings.astype(np.float32)
+
+
+@pytest.fixture(scope="session")
 def digits() -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
     """scikit-learn's digits: images float32 (1797, 64) in [0, 1] and labels."""
     from sklearn.datasets import load_digits

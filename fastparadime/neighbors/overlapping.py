@@ -237,8 +237,8 @@ def overlapping_knn(
         If the recall was not reached by about the work of an exact search.
     """
     search = ops.ClusterSearch(plan.rows, plan.width, plan.scale)
-    most = int(plan.joined * math.sqrt(max(1.0, _MOST_WORK / plan.work)))
-    most = min(most, _STEPS * min(MOST_JOINED, len(plan.centers)))
+    most = plan.joined * math.sqrt(max(1.0, _MOST_WORK / plan.work))
+    most = int(min(most, _STEPS * min(MOST_JOINED, len(plan.centers))))
     clusters = plan.nearest(plan.rows, -(-plan.joined // _STEPS))
     known = torch.zeros(len(plan.centers), dtype=torch.int64)
     for joined in range(plan.joined, most + 1):
