@@ -31,7 +31,8 @@ _MOST_WORK = 1.05  # of an exact search's, for a recall that is less than was pr
 _COMPARED = 2**22  # rows and centroids at a time, by differences
 _TOGETHER = 2**16  # points whose true distances are taken at a time
 
-_PROJECTED = (64, 96, 128, 160, 192, 256)  # columns that longer rows may be compared by
+# Columns that longer rows may be compared by: of one subspace, or if these are too few of a larger.
+_PROJECTED = ((64, 96, 128, 160, 192, 256), (320, 384, 512))
 _LEAST_SAVED = 0.6  # share of the columns, above which a projection saves too little
 _FITTED = 2**14  # rows whose projection costs as much as its subspace
 _WORTH = 0.05  # of an exact search's work, which both may cost
@@ -129,18 +130,19 @@ def count_clusters(n: int) -> int:
     return round(_CLUSTERS * math.pow(n, _POWER))
 
 
-def projections(n: int, d: int) -> list[int]:
-    """Columns that rows of d may be compared by instead, ascending."""
-    worth = _WORTH * n * n / (2 * (n + _FITTED))
-    return [columns for columns in _PROJECTED if columns <= min(_LEAST_SAVED * d, worth)]
+def projections(n: int, d: int) -> list[list[int]]:
+    """Columns that rows of d may be compared by instead, ascending, by subspaces that hold them."""
+    most = min(_LEAST_SAVED * d, _WORTH * n * n / (2 * (n + _FITTED)))
+    ladders = ([columns for columns in ladder if columns <= most] for ladder in _PROJECTED)
+    return [ladder for ladder in ladders if ladder]
 
 
 def needed_bytes(n: int, d: int, k: int) -> int:
     """What a search takes beside `X`, rows solved exactly and the result, at the most."""
-    ladder = projections(n, d)
-    width = ops.list_width(n, d, k, columns=0 if ladder else d)
+    columns = max((ladder[-1] for ladder in projections(n, d)), default=0)
+    width = ops.list_width(n, d, k, columns=0 if columns else d)
     lists = (8 * width + 32 * MOST_JOINED + 40) * n
-    projected = 8 * n * max(ladder, default=0)
+    projected = 8 * n * columns
     return lists + projected + 16 * _SAMPLED * count_clusters(n) * d
 
 
@@ -162,23 +164,23 @@ def _compared(
     n, d = X.shape
     width = ops.list_width(n, d, k, columns=d)
     best = (X, width, 1.0)
-    ladder = projections(n, d)
-    if not ladder:
-        return best
     least = _products(n, d, d, width, _USUALLY_JOINED, _USUAL_CROWDING)
-    subspace = ops.Subspace(X, ladder[-1], derive(seed, "subspace"))
-    rows = X[:, :0]
-    for columns in ladder:
-        rows = torch.cat((rows, subspace.rows(rows.shape[1], columns)), dim=1)
-        kept = _kept(rows, k, sample)
-        enough = (kept >= 1 - _LOSS * (1 - recall)).nonzero().flatten()
-        if len(enough) == 0:
-            continue
-        width = k + int(enough[0])
-        products = _products(n, d, columns, width, _USUALLY_JOINED, _USUAL_CROWDING)
-        if products >= least:
+    for ladder in projections(n, d):
+        subspace = ops.Subspace(X, ladder[-1], derive(seed, "subspace"))
+        rows = X[:, :0]
+        for columns in ladder:
+            rows = torch.cat((rows, subspace.rows(rows.shape[1], columns)), dim=1)
+            kept = _kept(rows, k, sample)
+            enough = (kept >= 1 - _LOSS * (1 - recall)).nonzero().flatten()
+            if len(enough) == 0:
+                continue
+            width = k + int(enough[0])
+            products = _products(n, d, columns, width, _USUALLY_JOINED, _USUAL_CROWDING)
+            if products >= least:
+                return best
+            best, least = (rows, width, float(kept[enough[0]])), products
+        if best[0] is not X:
             break
-        best, least = (rows, width, float(kept[enough[0]])), products
     return best
 
 
