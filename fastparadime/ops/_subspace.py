@@ -14,6 +14,7 @@ from fastparadime.types import Array
 _LANES = 16
 _SAMPLE = 4096  # rows that a subspace is fitted to
 _POWER_STEPS = 1
+_PRODUCTS = 2e10  # multiply-adds between two looks for Ctrl-C
 
 
 def largest(table: torch.Tensor) -> float:
@@ -85,16 +86,20 @@ def _orthonormal(columns: torch.Tensor) -> torch.Tensor:
 
 def _times(X: torch.Tensor, scale: float, mean: torch.Tensor, basis: torch.Tensor) -> torch.Tensor:
     n, d = X.shape
-    out = torch.empty((n, basis.shape[1]))
-    _core.project_rows(
-        out.data_ptr(),
-        X.data_ptr(),
-        scale,
-        mean.data_ptr(),
-        basis.data_ptr(),
-        n,
-        d,
-        basis.shape[1],
-        target_of(X),
-    )
+    columns = basis.shape[1]
+    out = torch.empty((n, columns))
+    step = max(1, int(_PRODUCTS / max(1, d * columns)))
+    for first in range(0, n, step):
+        last = min(n, first + step)
+        _core.project_rows(
+            out[first:last].data_ptr(),
+            X[first:last].data_ptr(),
+            scale,
+            mean.data_ptr(),
+            basis.data_ptr(),
+            last - first,
+            d,
+            columns,
+            target_of(X),
+        )
     return out

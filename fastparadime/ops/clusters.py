@@ -11,8 +11,7 @@ from fastparadime.ops._checks import MAX_POINTS, as_floats, as_positive, target_
 from fastparadime.types import TensorLike
 from fastparadime.utils.validate import check_integer
 
-_PRODUCTS = 2e10  # multiply-adds between two looks for Ctrl-C
-_WHOLE = 16_384  # members up to which a cluster is one task
+_PRODUCTS = 2e10  # multiply-adds between two looks for Ctrl-C, and of a task at the most
 
 
 class ClusterSearch:
@@ -140,15 +139,15 @@ def _turns(sizes: torch.Tensor, known: torch.Tensor, dim: int) -> Iterator[torch
     tasks = torch.stack((torch.arange(len(sizes)), torch.zeros_like(sizes), sizes), dim=1)
     products = (sizes.double().square() - known.double().square()) * (dim / 2)
     order = products.argsort(descending=True, stable=True)  # long ones first: none is left alone
-    whole = order[sizes[order] <= _WHOLE]
-    parts = (products[whole].cumsum(0) / _PRODUCTS).long().unique_consecutive(return_counts=True)
-    yield from tasks[whole].split(parts[1].tolist())
-    for cluster in order[sizes[order] > _WHOLE].tolist():
+    whole = order[products[order] <= _PRODUCTS]
+    turns = (products[whole].cumsum(0) / _PRODUCTS).long()
+    yield from tasks[whole].split(turns.unique_consecutive(return_counts=True)[1].tolist())
+    threads = torch.get_num_threads()
+    for cluster in order[products[order] > _PRODUCTS].tolist():
         size = int(sizes[cluster])
-        blocks = max(1, int(_PRODUCTS / (size * max(1, dim) * _core.kProductBlock)))
-        step = _core.kProductBlock * max(1, blocks // torch.get_num_threads())
+        blocks = int(_PRODUCTS / (size * dim * _core.kProductBlock * threads))
+        step = _core.kProductBlock * max(1, blocks)
         firsts = torch.arange(0, size, step)
-        parts = torch.stack(
-            (torch.full_like(firsts, cluster), firsts, (firsts + step).clamp_max(size)), dim=1
-        )
-        yield from parts.split(torch.get_num_threads())
+        lasts = (firsts + step).clamp_max(size)
+        parts = torch.stack((torch.full_like(firsts, cluster), firsts, lasts), dim=1)
+        yield from parts.split(threads)

@@ -73,7 +73,6 @@ def test_lists_grow_by_what_is_new() -> None:
 
 
 def test_a_large_cluster_is_several_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(native, "_WHOLE", 100)
     monkeypatch.setattr(native, "_PRODUCTS", 1e6)
     X = rows(900, 12)
     clusters = draw(900, (900, 500, 30))
@@ -81,6 +80,23 @@ def test_a_large_cluster_is_several_tasks(monkeypatch: pytest.MonkeyPatch) -> No
     compare(search, X, [part[:200] for part in clusters])
     compare(search, X, clusters, [200, 200, 30])
     check(search, X, clusters, 9)
+
+
+def test_a_turn_leaves_room_for_an_interrupt() -> None:
+    sizes = torch.tensor([200_000, 9000, 7, 0, 20_000, 400, 6000])
+    known = torch.tensor([100, 0, 7, 0, 0, 300, 0])
+    done = {cluster: 0 for cluster in range(len(sizes))}
+    for tasks in native._turns(sizes, known, 256):
+        work = 0.0
+        for cluster, first, last in tasks.tolist():
+            size = int(sizes[cluster])
+            whole = last - first == size
+            work += 256 * (
+                size**2 / 2 if whole else (last - first) * size / torch.get_num_threads()
+            )
+            done[cluster] += last - first
+        assert work <= 2.2 * native._PRODUCTS  # about half a second
+    assert done == dict(enumerate(sizes.tolist()))
 
 
 def test_close_rows_of_a_far_cluster_keep_their_digits() -> None:
