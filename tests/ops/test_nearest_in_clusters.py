@@ -85,7 +85,7 @@ def test_a_large_cluster_is_several_tasks(monkeypatch: pytest.MonkeyPatch) -> No
 def test_a_turn_leaves_room_for_an_interrupt() -> None:
     sizes = torch.tensor([200_000, 9000, 7, 0, 20_000, 400, 6000])
     known = torch.tensor([100, 0, 7, 0, 0, 300, 0])
-    done = {cluster: 0 for cluster in range(len(sizes))}
+    done = dict.fromkeys(range(len(sizes)), 0)
     for tasks in native._turns(sizes, known, 256):
         work = 0.0
         for cluster, first, last in tasks.tolist():
