@@ -16,10 +16,12 @@ _SPAN = 10.0  # of each coordinate at the start, as in umap-learn
 _NOISE = 1e-4  # standard deviation: keeps coinciding points apart
 
 
-def check_init_shape(init: str | Array, shape: tuple[int, ...], n_components: int) -> None:
-    """Raises ValueError if the initial positions do not suit the data's shape."""
-    n, columns = shape
+def check_init(init: str | Array, rows: Any, n_components: int) -> None:
+    """Raises ValueError if the initial positions do not suit the data."""
+    n, columns = rows.shape
     if isinstance(init, str):
+        if init == "pca" and not is_sparse(rows) and np.isnan(rows).any():
+            raise ValueError("init='pca' needs rows without missing values: use init='spectral'")
         if init == "pca" and n_components > min(n, columns):
             raise ValueError(
                 f"init='pca' gives at most min(n_samples, n_features) = {min(n, columns)} "

@@ -10,7 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from fastparadime import neighbors
 from fastparadime.estimators import _rows
-from fastparadime.estimators._metrics import check_row_metric
+from fastparadime.estimators._metrics import check_row_metric, set_input_tags
 from fastparadime.estimators._parameters import check_n_jobs, seed_of
 from fastparadime.estimators._queries import QueryIndex
 from fastparadime.neighbors import check_recall
@@ -144,10 +144,10 @@ class KNNTransformer(
         """
         check_is_fitted(self, "n_samples_fit_")  # a fit that failed leaves n_features_in_
         table = _rows.validated(self, X, reset=False)
-        queries = _rows.like(_rows.as_rows(table), self._index.rows)
+        queries = _rows.like(_rows.as_rows(table, self._index.space.metric), self._index.rows)
         found = self._index.nearest(queries, self._width)
         indices, distances = (part.numpy() for part in found)
-        return self._graph(indices, distances, table.dtype)
+        return self._graph(indices, distances, _rows.result_dtype(table))
 
     def _fit(self, X: Any) -> np.dtype[Any]:
         table = _rows.validated(self, X, ensure_min_samples=2)
@@ -162,14 +162,13 @@ class KNNTransformer(
         check_recall(self.recall)
         check_n_jobs(self.n_jobs)
         seed = seed_of(self.random_state)
-        rows = _rows.as_rows(table)
+        rows = _rows.as_rows(table, metric.name)
         if not _rows.is_sparse(rows) and np.may_share_memory(rows, table):
             rows = rows.copy()  # what the caller changes later must not change what was fitted
         self._index = QueryIndex(rows, metric.space(rows))
         self.seed_, self._mode, self._width = seed, mode, n_neighbors + itself
         self.n_samples_fit_ = self._n_features_out = table.shape[0]
-        dtype: np.dtype[Any] = table.dtype
-        return dtype
+        return _rows.result_dtype(table)
 
     def _graph(
         self, indices: Array, distances: Array, dtype: np.dtype[Any]
@@ -190,5 +189,5 @@ class KNNTransformer(
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
-        tags.input_tags.sparse = True
+        set_input_tags(tags, self.metric)
         return tags

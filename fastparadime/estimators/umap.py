@@ -14,6 +14,7 @@ from fastparadime.estimators._combining import Combinable
 from fastparadime.estimators._constructor import UmapParameters
 from fastparadime.estimators._cuml import check_data_options
 from fastparadime.estimators._fitting import Fitted, Positions, Report, fit_graph, lay_out
+from fastparadime.estimators._metrics import set_input_tags
 from fastparadime.estimators._parameters import Settings, check_parameters, neighbors_given
 from fastparadime.estimators._placing import Placed, later_epochs
 from fastparadime.estimators._targets import check_target
@@ -167,10 +168,10 @@ class UMAP(
         check_data_options(ensure_all_finite=ensure_all_finite, convert_dtype=convert_dtype)
         table = _rows.validated(self, X, ensure_min_samples=2)
         settings = check_parameters(self)
-        rows = _rows.as_rows(table, zeros=settings.metric == "precomputed")
+        rows = _rows.as_rows(table, settings.metric)
         _rows.check_sparse_metric(rows, settings.metric, "precomputed")
         target = None if y is None else check_target(y, rows.shape[0], settings.target)
-        _positions.check_init_shape(settings.init, rows.shape, settings.n_components)
+        _positions.check_init(settings.init, rows, settings.n_components)
         knn = self.precomputed_knn if knn_graph is None else knn_graph
         inverse = None
         if settings.unique:
@@ -194,7 +195,7 @@ class UMAP(
         found = lay_out(start, fitted, settings, report)
         self._keep_graph(fitted, settings)
         self._keep_rows(replace(placed, positions=found.final), supervised=supervised)
-        self._keep_positions(found, inverse, table.dtype)
+        self._keep_positions(found, inverse, _rows.result_dtype(table))
         return self
 
     def fit_transform(self, X: Any, y: Any = None, **options: Any) -> Any:
@@ -243,10 +244,10 @@ class UMAP(
         placed = self._of_rows("transform")
         check_data_options(ensure_all_finite=ensure_all_finite, convert_dtype=convert_dtype)
         table = _rows.validated(self, X, reset=False)
-        rows = _rows.as_rows(table, zeros=self._settings.metric == "precomputed")
+        rows = _rows.as_rows(table, self._settings.metric)
         if self._settings.graph_alone:
             return placed.memberships(rows)
-        return placed.place(rows).astype(table.dtype, copy=False)
+        return placed.place(rows).astype(_rows.result_dtype(table), copy=False)
 
     def inverse_transform(self, X: Any) -> Array:
         """Rows of data for positions in the embedding.
@@ -299,7 +300,7 @@ class UMAP(
             if is_so:
                 raise ValueError(f"update is not available for a fit with {name}: fit all rows")
         table = _rows.validated(self, X, reset=False)
-        added = _rows.like(_rows.as_rows(table), self._raw_data)
+        added = _rows.like(_rows.as_rows(table, settings.metric), self._raw_data)
         start = np.concatenate([placed.positions, placed.place(added)])
         start[~np.isfinite(start)] = 0.0  # points without neighbours until now
         rows = _rows.stacked(self._raw_data, added)
@@ -372,6 +373,7 @@ class UMAP(
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
-        tags.input_tags.pairwise = self.metric == "precomputed"
-        tags.input_tags.sparse = True
+        tags.input_tags.pairwise = isinstance(self.metric, str) and self.metric == "precomputed"
+        set_input_tags(tags, self.metric)
+        tags.input_tags.sparse |= tags.input_tags.pairwise
         return tags

@@ -14,7 +14,7 @@ from fastparadime.neighbors.graph import Metric, NeighborGraph
 from fastparadime.utils.seed import derive
 from fastparadime.utils.warning import warn
 
-METRICS = ("euclidean", "sqeuclidean", "cosine", "correlation")
+METRICS = ("euclidean", "sqeuclidean", "cosine", "correlation", "hellinger")
 _EXACT_COST = 1e11  # n^2 d up to which exact search takes about a second on two cores
 EXACT_RECALL = 0.999  # above it the rows to solve exactly become too many
 _COLUMNS = 64  # compared on the way
@@ -141,7 +141,7 @@ def descent_knn(X: torch.Tensor, k: int, metric: str, recall: float, seed: int) 
     Parameters
     ----------
     X : float32 tensor (n, d)
-        On the CPU; unit rows for ``"cosine"`` and ``"correlation"``.
+        On the CPU; unit rows for ``"cosine"``, ``"correlation"`` and ``"hellinger"``.
     k : int
     metric : str
         One of `METRICS`.

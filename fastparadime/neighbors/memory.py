@@ -5,9 +5,11 @@ from __future__ import annotations
 import torch
 
 from fastparadime.neighbors import approximate, clustered, sparse, streamed, tiled
+from fastparadime.neighbors.binary import binary_bytes
 from fastparadime.neighbors.exact import block_bytes, product_memory, takes_products
-from fastparadime.neighbors.graph import SCIPY_METRICS, Metric, check_metric
-from fastparadime.neighbors.table import PREPARED_METRICS, Table, compared_columns
+from fastparadime.neighbors.graph import BINARY_METRICS, WHOLE_METRICS, Metric, check_metric
+from fastparadime.neighbors.sphere import sphere_bytes
+from fastparadime.neighbors.table import PREPARED_METRICS, UNIT_METRICS, Table, compared_columns
 from fastparadime.utils.validate import check_integer
 
 _FREE_SHARE = 0.9  # of a GPU's free memory that a search may take
@@ -62,7 +64,9 @@ def estimate_memory(
         - neighbour descent, with the first attempt's c coordinates rounded up to 16, lists of w and
           reach r: 4 n c of coordinates, twice where they are a projection, (13 w + 4 r + 40) n of
           lists, 256 MiB of rows solved exactly. Attempts after a failed one take more;
-        - by SciPy: 4 n d more, since it compares float64, and 128 MiB of distances;
+        - binary: 8 n (d / 64) of bits, 4 n of sizes, 16 n a thread of counts, 48 MiB of a block;
+        - haversine: 128 n of a tree, 12 n k of candidates;
+        - by SciPy and by functions: 4 n d more, since it compares float64, and 128 MiB of distances;
         - sparse: 32 nnz of the rows, the columns and a copy between, 40 (n + d), 4 (n + d) a thread
           of scores, 64 MiB; through a projection 1024 n + 512 min(d, 2^16) of it and
           (30 (2 k + 10) + 40 k + 400) n of lists;
@@ -82,11 +86,11 @@ def estimate_memory(
         return sparse.estimate_memory(n, d, k, nnz, approximate=approximately)
     result, table = 8 * n * k, 4 * n * d
     if stream:
-        if callable(metric) or metric in SCIPY_METRICS:
+        if callable(metric) or metric in WHOLE_METRICS:
             raise ValueError(f"metric {metric!r} compares all rows at once and cannot be streamed")
         return streamed.least_tiles(n, k).bytes(n, compared_columns(d, metric), k)
-    if callable(metric) or metric in SCIPY_METRICS:
-        return result + 2 * table + 2 * block_bytes(n, 8)
+    if callable(metric) or metric in WHOLE_METRICS:
+        return _whole_bytes(n, d, k, metric)
     if ready and metric not in PREPARED_METRICS:
         table = 0
     if on_gpu and tiled.takes(k, compared(metric)):
@@ -100,6 +104,15 @@ def estimate_memory(
     tables = 2 if d > effort.columns else 1
     lists = (13 * effort.width + 4 * effort.reach + 40) * n
     return result + table + tables * coordinates + lists + 4 * block_bytes(n, 4)
+
+
+def _whole_bytes(n: int, d: int, k: int, metric: Metric) -> int:
+    """What a search by a function or one of `WHOLE_METRICS` takes, the result included."""
+    if metric in BINARY_METRICS:
+        return binary_bytes(n, d, k)
+    if metric == "haversine":
+        return sphere_bytes(n, k)
+    return 8 * n * k + 8 * n * d + 2 * block_bytes(n, 8)
 
 
 def _products_bytes(
@@ -138,7 +151,7 @@ def choose_tiles(
         f"max_memory={max_memory:.4g} bytes is too little: {k} neighbors of {n} rows with {d} "
         f"columns take about {needed:.4g}"
     )
-    if callable(metric) or metric in SCIPY_METRICS:
+    if callable(metric) or metric in WHOLE_METRICS:
         raise ValueError(f"{too_little}, and metric {metric!r} cannot be streamed in less")
     tiles = streamed.tiles_within(max_memory, n, compared_columns(d, metric), k)
     if tiles is None:
@@ -199,4 +212,4 @@ def _itemsize(table: Table) -> int:
 
 def compared(metric: str) -> str:
     """The metric that orders the rows which are prepared for a metric."""
-    return "euclidean" if metric in ("cosine", "correlation") else metric
+    return "euclidean" if metric in UNIT_METRICS else metric
