@@ -86,8 +86,9 @@ class KNNTransformer(
         Parameters
         ----------
         X : (n_samples, n_features) array, sparse matrix or data frame
-            Finite numbers, at least two rows; sparse for the metrics ``"euclidean"``,
-            ``"sqeuclidean"`` and ``"cosine"``.
+            Finite numbers, at least two rows. Sparse ones are taken by all metrics but
+            ``"haversine"``, ``"nan_euclidean"``, ``"mahalanobis"`` and functions. NaN stands for a
+            missing value with ``"nan_euclidean"``.
         y : ignored
 
         Raises

@@ -43,7 +43,8 @@ class UMAP(
         Dimensions of the embedding.
     metric : str or callable
         A metric of `fastparadime.neighbors.knn`, ``"precomputed"`` for a square table of
-        distances, or a function of two rows.
+        distances, or a function of two rows, which are in the data's dtype. It gives a number, or
+        a pair (distance, gradient).
     metric_kwds : dict, optional
         ``"p"`` and ``"w"`` of ``"minkowski"``, ``"V"`` of ``"seuclidean"``, ``"V"`` or ``"VI"`` of
         ``"mahalanobis"``, keywords of a function. Variances are those of the fit by default.
@@ -146,8 +147,9 @@ class UMAP(
         ----------
         X : (n_samples, n_features) array, data frame or sparse matrix
             Finite numbers, at least two rows; distances (n_samples, n_samples) for
-            ``metric="precomputed"``, of which a sparse matrix stores those of neighbours. Other
-            metrics of sparse rows are euclidean, sqeuclidean and cosine.
+            ``metric="precomputed"``, of which a sparse matrix stores those of neighbours. Sparse
+            rows are taken by all other metrics but haversine, nan_euclidean, mahalanobis and
+            functions. NaN stands for a missing value with nan_euclidean.
         y : (n_samples,) array, optional
             Categories, -1 where unknown: points of one category are drawn together. For another
             `target_metric`, labels of its kind, or numbers (n_samples,) or (n_samples, n_targets).
