@@ -183,7 +183,7 @@ def test_hellinger_needs_values_that_are_not_negative(given: Callable[[Any], Any
     X = counts()
     X[6, 2] = -1
     for fit in (lambda A: neighbors.knn(A, 3, "hellinger"), UMAP(metric="hellinger").fit):
-        with pytest.raises(ValueError, match="not negative for 'hellinger', but row 6 does not"):
+        with pytest.raises(ValueError, match="must hold none for 'hellinger', but row 6 does"):
             fit(given(X))
 
 

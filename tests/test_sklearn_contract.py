@@ -20,7 +20,7 @@ from fastparadime import UMAP, KNNTransformer
         KNNTransformer(),
         KNNTransformer(mode="connectivity", metric="cosine"),
         KNNTransformer(metric="manhattan"),
-        KNNTransformer(metric="jaccard"),
+        KNNTransformer(metric="canberra"),
         KNNTransformer(metric="mahalanobis"),
         KNNTransformer(metric="nan_euclidean"),
         UMAP(metric="chebyshev", n_epochs=20, random_state=0),

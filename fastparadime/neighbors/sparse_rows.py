@@ -75,8 +75,8 @@ def prepared(rows: Any, metric: str) -> Any:
     bad = np.flatnonzero(_has_negative(rows) | (sums <= 0))
     if len(bad):
         raise ValueError(
-            f"X must hold rows of non-negative values with a positive sum for 'jensenshannon', "
-            f"but row {bad[0]} does not"
+            "Negative values in data or a row of zeros: X must hold rows of non-negative values "
+            f"with a positive sum for 'jensenshannon', but row {bad[0]} does not"
         )
     return _with_values(rows, rows.data / np.repeat(sums, np.diff(rows.indptr)))
 
@@ -93,8 +93,7 @@ def unit_rows(rows: Any, metric: str) -> Any:
         bad = np.flatnonzero(_has_negative(rows))
         if len(bad):
             raise ValueError(
-                "X must hold values that are not negative for 'hellinger', but row "
-                f"{bad[0]} does not"
+                f"Negative values in data: X must hold none for 'hellinger', but row {bad[0]} does"
             )
         values = np.sqrt(values)
     norms = np.sqrt(row_sums(np.square(values), rows.indptr))

@@ -211,8 +211,8 @@ def unit_rows(rows: torch.Tensor, metric: str, first: int = 0) -> torch.Tensor:
         bad = (rows < 0).any(dim=1).nonzero()
         if len(bad):
             raise ValueError(
-                "X must hold values that are not negative for 'hellinger', but row "
-                f"{first + int(bad[0])} does not"
+                "Negative values in data: X must hold none for 'hellinger', but row "
+                f"{first + int(bad[0])} does"
             )
         rows = rows.sqrt()
     if metric == "correlation":
@@ -234,7 +234,7 @@ def _distributions(rows: torch.Tensor, first: int) -> torch.Tensor:
     bad = ((rows < 0).any(dim=1) | (sums[:, 0] <= 0)).nonzero()
     if len(bad):
         raise ValueError(
-            f"X must hold rows of non-negative values with a positive sum for 'jensenshannon', "
-            f"but row {first + int(bad[0])} does not"
+            "Negative values in data or a row of zeros: X must hold rows of non-negative values "
+            f"with a positive sum for 'jensenshannon', but row {first + int(bad[0])} does not"
         )
     return rows / sums
