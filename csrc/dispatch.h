@@ -12,6 +12,7 @@
 #include "ops/graph_matmul.h"
 #include "ops/hidden_layers.h"
 #include "ops/mlp.h"
+#include "ops/nearest_binary.h"
 #include "ops/nearest_by_cosines.h"
 #include "ops/nearest_by_products.h"
 #include "ops/nearest_in_clusters.h"
@@ -111,6 +112,9 @@ inline void sparse_nearest(const SparseNearestArgs& a, const Target& t) {
 }
 inline void sparse_rerank(const SparseRerankArgs& a, const Target& t) {
   cpu::sparse_rerank(a, cpu_threads(t));
+}
+inline void nearest_binary(const NearestBinaryArgs& a, const Target& t) {
+  cpu::nearest_binary(a, cpu_threads(t));
 }
 
 inline std::size_t sgd_layout_scratch(std::int64_t n, std::int64_t edges, int steps_per_epoch,

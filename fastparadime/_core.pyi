@@ -167,12 +167,21 @@ class SparseRows:
     def __init__(self, indptr: int, columns: int, values: int) -> None: ...
 
 def sparse_nearest(
-    indices: int, rows: SparseRows, by_column: SparseRows, alone: int, points: int, queries: int,
-    n: int, count: int, metric: int, target: Target, /,
+    indices: int, asked: SparseRows, by_column: SparseRows, alone: int, points: int, queries: int,
+    n: int, dim: int, count: int, metric: int, target: Target, /,
 ) -> None: ...  # fmt: skip
 def sparse_rerank(
-    indices: int, distances: int, rows: SparseRows, candidates: int, points: int, queries: int,
-    dim: int, count: int, k: int, metric: int, target: Target, /,
+    indices: int, distances: int, rows: SparseRows, asked: SparseRows, candidates: int, points: int,
+    itself: int, queries: int, dim: int, count: int, k: int, metric: int, p: float,
+    target: Target, /,
+) -> None: ...  # fmt: skip
+
+class BinaryRows:
+    def __init__(self, words: int, indptr: int, columns: int, sizes: int, width: int) -> None: ...
+
+def nearest_binary(
+    indices: int, distances: int, rows: BinaryRows, queries: BinaryRows, first: int, count: int,
+    itself: int, n: int, dim: int, k: int, metric: int, target: Target, /,
 ) -> None: ...  # fmt: skip
 
 class Points:

@@ -172,10 +172,11 @@ OPERATIONS = [path.stem for path in sorted((CSRC / "ops").glob("*.h")) if path.s
 
 
 # A GPU searches exactly, by tiles of matrix products, where the CPU descends or takes products
-# beside its lists; sparse rows are SciPy's; its steps are torch's, whose products and optimizers are
-# at the floor of the device.
+# beside its lists; counts of bits take the CPU seconds; sparse rows are SciPy's; its steps are
+# torch's, whose products and optimizers are at the floor of the device.
 CPU_ONLY = {
-    "nn_descent", "nearest_by_products", "nearest_in_clusters", "sparse_rows", "mlp", "adam",
+    "nn_descent", "nearest_by_products", "nearest_in_clusters", "nearest_binary", "sparse_rows",
+    "mlp", "adam",
 }  # fmt: skip
 
 

@@ -29,12 +29,16 @@ def all_distances(X: np.ndarray, metric: Any, p: float = 2.0) -> np.ndarray:
     X = X.astype(np.float64)
     name = {
         "l2": "euclidean", "l1": "cityblock", "manhattan": "cityblock", "taxicab": "cityblock",
-        "linf": "chebyshev", "linfinity": "chebyshev",
+        "linf": "chebyshev", "linfinity": "chebyshev", "linfty": "chebyshev",
+        "nan_euclidean": "euclidean",
     }.get(metric, metric)  # fmt: skip
     if name in ("inner_product", "ip", "dot"):
         return 1.0 - X @ X.T
     if name == "minkowski":
         return cdist(X, X, name, p=p)
+    if name == "hellinger":
+        roots = np.sqrt(X / X.sum(axis=1, keepdims=True))
+        return cdist(roots, roots) / np.sqrt(2)
     return cdist(X, X, name)
 
 
@@ -72,15 +76,21 @@ def engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> s
     return request.param
 
 
-NATIVE = [*neighbors.NATIVE_METRICS, *neighbors.graph._ALIASES]
+_ALIASES = neighbors.graph._ALIASES.items()
+NATIVE = [
+    *neighbors.NATIVE_METRICS,
+    *(name for name, known in _ALIASES if known in neighbors.NATIVE_METRICS),
+]
 
 
 @pytest.mark.parametrize("metric", NATIVE)
 def test_native_metrics_are_exact(metric: str, engine: str) -> None:
-    X = distributions() if metric == "jensenshannon" else table()
+    X = distributions() if metric in ("jensenshannon", "hellinger") else table()
     graph = neighbors.knn(X, K, metric, p=3.0)
     check(graph, all_distances(X, metric, p=3.0), rtol=1e-4 if "jensen" in metric else 1e-5)
-    by_products = "euclid" in metric or metric in ("l2", "cosine", "correlation")
+    by_products = metric in (
+        "euclidean", "sqeuclidean", "l2", "cosine", "correlation", "hellinger",
+    )  # fmt: skip
     by_engine = neighbors.check_metric(metric) in ("manhattan", "inner_product")
     other = {"faiss": "faiss Flat, exact", "torch": "torch, exact"}[engine]
     own = "products, exact" if by_products else "pairs, exact"
@@ -113,20 +123,24 @@ def _squared(x: np.ndarray, y: np.ndarray) -> float:
     return float(((x - y) ** 2).sum())
 
 
-@pytest.mark.parametrize(
-    ("metric", "binary"),
-    [
-        ("hamming", True), ("jaccard", True), ("dice", True), ("rogerstanimoto", True),
-        ("russellrao", True), ("sokalsneath", True), ("yule", True), ("seuclidean", False),
-        ("mahalanobis", False), ("hamming", False), (_squared, False),
-    ],
-)  # fmt: skip
-def test_scipy_metrics_and_callables(metric: str | Callable[..., float], binary: bool) -> None:
-    X = table(120, 16) > 0 if binary else table(120, 16)
+@pytest.mark.parametrize("metric", ["seuclidean", "mahalanobis", _squared])
+def test_scipy_metrics_and_callables(metric: str | Callable[..., float]) -> None:
+    X = table(120, 16)
     graph = neighbors.knn(X, K, metric)
     # SciPy takes variances and covariances of all rows when it is given one table.
-    check(graph, squareform(pdist(X if binary else X.astype(float), metric)))
-    assert graph.engine == "scipy, exact"
+    check(graph, squareform(pdist(X.astype(float), metric)))
+    by = "function of two rows" if callable(metric) else "scipy"
+    assert graph.engine == f"{by}, exact"
+
+
+@pytest.mark.parametrize(
+    "metric", ["jaccard", "dice", "rogerstanimoto", "sokalmichener", "sokalsneath", "yule"]
+)
+def test_binary_metrics(metric: str) -> None:
+    X = table(120, 16) > 0
+    graph = neighbors.knn(X, K, metric)
+    check(graph, squareform(pdist(X, neighbors.check_metric(metric))))
+    assert graph.engine == "bits, exact"
 
 
 def test_scipy_metrics_in_several_chunks(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -83,7 +83,7 @@ def test_dtypes_of_arrays(dtype: str) -> None:
 @pytest.mark.parametrize(
     "dtype", [torch.bool, torch.uint8, torch.int32, torch.float16, torch.bfloat16, torch.float64]
 )
-@pytest.mark.parametrize("metric", ["cosine", "hamming"])
+@pytest.mark.parametrize("metric", ["cosine", "hamming", "jaccard"])
 def test_dtypes_of_tensors(dtype: torch.dtype, metric: str) -> None:
     X = torch.from_numpy(table()).to(dtype)
     same(neighbors.knn(X, K, metric), neighbors.knn(X.float().numpy(), K, metric))
@@ -91,7 +91,7 @@ def test_dtypes_of_tensors(dtype: torch.dtype, metric: str) -> None:
 
 @pytest.mark.parametrize("dtype", ["u1", "f2", "f4", "f8"])
 @pytest.mark.parametrize("make", [hdf5, zarr, memory_map])
-@pytest.mark.parametrize("metric", [*METRICS, "jensenshannon", "hamming"])
+@pytest.mark.parametrize("metric", [*METRICS, "jensenshannon", "hellinger", "hamming", "jaccard"])
 def test_sources_give_what_arrays_give(make: Any, dtype: str, metric: str, tmp_path: Path) -> None:
     X = (table() + 1).astype(dtype)
     source = make(X, tmp_path)
@@ -190,8 +190,8 @@ def test_memory_chooses_the_engine() -> None:
     source = Rows(X)
     with pytest.raises(ValueError, match=r"too little: 6 neighbors of 700 .* streamed in blocks"):
         neighbors.knn(source, K, max_memory=least - 1)
-    with pytest.raises(ValueError, match="metric 'hamming' cannot be streamed"):
-        neighbors.knn(X, K, "hamming", max_memory=least)
+    with pytest.raises(ValueError, match="metric 'jaccard' cannot be streamed"):
+        neighbors.knn(X, K, "jaccard", max_memory=least)
     assert source.read == []
 
 
@@ -230,7 +230,7 @@ def test_a_source_that_fails_in_the_middle(monkeypatch: pytest.MonkeyPatch) -> N
         neighbors.knn(Broken(table()), K)
 
 
-@pytest.mark.parametrize("metric", ["euclidean", "hamming"])
+@pytest.mark.parametrize("metric", ["euclidean", "hamming", "jaccard", "seuclidean"])
 def test_values_that_are_not_finite_in_a_source(
     metric: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -19,6 +19,13 @@ from fastparadime import UMAP, KNNTransformer
         UMAP(n_neighbors=5, init="pca"),
         KNNTransformer(),
         KNNTransformer(mode="connectivity", metric="cosine"),
+        KNNTransformer(metric="manhattan"),
+        KNNTransformer(metric="canberra"),
+        KNNTransformer(metric="mahalanobis"),
+        KNNTransformer(metric="nan_euclidean"),
+        UMAP(metric="chebyshev", n_epochs=20, random_state=0),
+        UMAP(metric="hellinger", n_epochs=20, random_state=0),
+        UMAP(metric="nan_euclidean", n_epochs=20, random_state=0),
     ]
 )
 def test_sklearn_contract(estimator: Any, check: Callable[[Any], None]) -> None:

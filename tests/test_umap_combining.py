@@ -115,3 +115,9 @@ def test_combined_fits_have_no_rows(method: str) -> None:
     left, right = fits(*two_tables())
     with pytest.raises(ValueError, match=f"{method} is not available for combined fits"):
         getattr(left * right, method)(two_tables()[0])
+
+
+def test_points_with_many_edges_of_full_strength() -> None:
+    strengths = np.array([1.0, 1.0, 1.0, 1.0, 1.0, 0.5, 0.999, 1.0, 0.3])
+    raised = rescaled(strengths, np.array([0] * 7 + [1] * 2), 2)
+    np.testing.assert_allclose(raised, [1, 1, 1, 1, 1, 0, 0, 1, 1], atol=1e-6)

@@ -119,8 +119,8 @@ def test_sparse_neighbors_given() -> None:
 
 def test_bad_data() -> None:
     X = sparse_rows()
-    with pytest.raises(ValueError, match=r"metric must be one of .* for sparse data, not 'manhat"):
-        quick(metric="manhattan").fit(X)
+    with pytest.raises(ValueError, match=r"metric must be one of .* for sparse data, not 'mahala"):
+        quick(metric="mahalanobis").fit(X)
     few = scipy.sparse.csr_matrix(np.diag(np.ones(20), 1) + np.diag(np.ones(20), -1))
     with pytest.raises(ValueError, match=r"matrix of distances of shape \(150, 150\)"):
         quick(precomputed_knn=few).fit(X)

@@ -24,6 +24,7 @@ void bind_algebra(py::module_& m);
 void bind_candidates(py::module_& m);
 void bind_products(py::module_& m);
 void bind_sparse(py::module_& m);
+void bind_binary(py::module_& m);
 void bind_descent(py::module_& m);
 void bind_training(py::module_& m);
 void bind_network(py::module_& m);

@@ -213,24 +213,46 @@ void bind_sparse(py::module_& m) {
            "indptr"_a, "columns"_a, "values"_a);
   m.def(
       "sparse_nearest",
-      [](Address indices, const SparseRows& rows, const SparseRows& by_column, Address alone,
-         Address points, Index queries, Index n, Index count, int metric, const Target& target) {
-        sparse_nearest({at<std::int32_t>(indices), rows, by_column, at<float>(alone),
-                        at<std::int32_t>(points), queries, n, count, static_cast<Metric>(metric)},
-                       target);
+      [](Address indices, const SparseRows& asked, const SparseRows& by_column, Address alone,
+         Address points, Index queries, Index n, Index dim, Index count, int metric,
+         const Target& target) {
+        sparse_nearest(
+            {at<std::int32_t>(indices), asked, by_column, at<float>(alone),
+             at<std::int32_t>(points), queries, n, dim, count, static_cast<Metric>(metric)},
+            target);
       },
       NoGil(), "The rows that score best for some sparse rows.");
   m.def(
       "sparse_rerank",
-      [](Address indices, Address distances, const SparseRows& rows, Address candidates,
-         Address points, Index queries, Index dim, Index count, Index k, int metric,
-         const Target& target) {
+      [](Address indices, Address distances, const SparseRows& rows, const SparseRows& asked,
+         Address candidates, Address points, Address itself, Index queries, Index dim, Index count,
+         Index k, int metric, float p, const Target& target) {
         sparse_rerank(
-            {at<std::int32_t>(indices), at<float>(distances), rows, at<std::int32_t>(candidates),
-             at<std::int32_t>(points), queries, dim, count, k, static_cast<Metric>(metric)},
+            {at<std::int32_t>(indices), at<float>(distances), rows, asked,
+             at<std::int32_t>(candidates), at<std::int32_t>(points), at<std::int32_t>(itself),
+             queries, dim, count, k, static_cast<Metric>(metric), p},
             target);
       },
       NoGil(), "True distances of sparse rows to candidates, the k nearest of them in order.");
+}
+
+void bind_binary(py::module_& m) {
+  py::class_<BinaryRows>(m, "BinaryRows")
+      .def(py::init([](Address words, Address indptr, Address columns, Address sizes, Index width) {
+             return BinaryRows{at<std::uint64_t>(words), at<Index>(indptr),
+                               at<std::int32_t>(columns), at<float>(sizes), width};
+           }),
+           "words"_a, "indptr"_a, "columns"_a, "sizes"_a, "width"_a);
+  m.def(
+      "nearest_binary",
+      [](Address indices, Address distances, const BinaryRows& rows, const BinaryRows& queries,
+         Index first, Index count, Index itself, Index n, Index dim, Index k, int metric,
+         const Target& target) {
+        nearest_binary({at<std::int32_t>(indices), at<float>(distances), rows, queries, first,
+                        count, itself, n, dim, k, static_cast<BinaryMetric>(metric)},
+                       target);
+      },
+      NoGil(), "The rows of zeros and ones nearest to some.");
 }
 
 void bind_descent(py::module_& m) {

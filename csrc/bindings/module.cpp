@@ -36,6 +36,7 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
   bind_candidates(m);
   bind_products(m);
   bind_sparse(m);
+  bind_binary(m);
   bind_descent(m);
   bind_training(m);
   bind_network(m);

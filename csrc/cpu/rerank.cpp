@@ -34,7 +34,7 @@ FPD_HD float row_distance(const DistanceType& distance, const float* x, const fl
 FPD_MULTIVERSION void row_distances(const RerankArgs& args, std::int64_t row, float* distances) {
   const float* x = args.values(row);
   const std::int32_t* candidates = args.candidates + row * args.count;
-  visit_metric(args.metric, args.p, [&](const auto& distance) FPD_INLINE_LAMBDA {
+  visit_metric(args.metric, args.p, args.dim, [&](const auto& distance) FPD_INLINE_LAMBDA {
     for (std::int64_t j = 0; j < args.count; ++j) {
       if (candidates[j] < 0) continue;
       distances[j] = row_distance(distance, x, args.X + candidates[j] * args.dim, args.dim);

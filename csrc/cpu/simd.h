@@ -42,6 +42,16 @@ FPD_INLINE void load(FloatLanes& lanes, const float* from) {
 FPD_INLINE void store(float* to, const FloatLanes& lanes) { std::memcpy(to, &lanes, sizeof lanes); }
 #endif
 
+FPD_INLINE std::int64_t count_bits(std::uint64_t word) {
+#if defined(__GNUC__)
+  return __builtin_popcountll(word);
+#else
+  std::int64_t count = 0;
+  for (; word != 0; word &= word - 1) ++count;
+  return count;
+#endif
+}
+
 // Asks for the cache line that is read a little later.
 inline void prefetch(const void* address) {
 #if defined(__GNUC__)

@@ -93,7 +93,7 @@ std::size_t shared_bytes(std::int64_t count) {
 void rerank(const RerankArgs& args, void* stream) {
   if (args.rows == 0 || args.k == 0) return;
   const std::size_t bytes = shared_bytes(args.count);
-  visit_metric(args.metric, args.p, [&](const auto& distance) {
+  visit_metric(args.metric, args.p, args.dim, [&](const auto& distance) {
     const auto kernel = rerank_kernel<std::decay_t<decltype(distance)>>;
     if (bytes > kCommonShared) allow_shared_memory(kernel, bytes);
     kernel<<<blocks_for(args.rows, 1), kRerankThreads, bytes, as_stream(stream)>>>(args, distance);

@@ -1,9 +1,12 @@
 // Distances between two rows, one struct a metric: `add` takes one pair of coordinates into the
 // running sums, `merge` joins two pairs of sums, `finish` turns sums into the distance. `norm` is
-// used by Bray-Curtis, and by Minkowski for the largest difference so far.
+// used by Bray-Curtis, by Minkowski for the largest difference so far, and beside missing values
+// for the coordinates that both rows have.
 #pragma once
 
 #include <cfloat>
+#include <cmath>
+#include <cstdint>
 
 #include "elementary.h"
 
@@ -19,6 +22,8 @@ enum class Metric {
   canberra = 6,
   braycurtis = 7,
   jensenshannon = 8,  // of rows that sum to one
+  hamming = 9,
+  nan_euclidean = 10,  // of the coordinates that neither row misses, for as many as there are
 };
 
 // (1 + t) log(1 + t) + (1 - t) log(1 - t) for |t| <= 1, the divergence of x and y from their mean m
@@ -48,7 +53,12 @@ FPD_HD void add_squared_difference(T& sum, const T& x, const T& y) {
 
 template <Metric metric>
 struct Distance {
-  float p;  // exponent of minkowski
+  float p;    // exponent of minkowski
+  float dim;  // coordinates of a row
+
+  // Whether a distance is a function of one sum over coordinates.
+  static constexpr bool is_sum = metric != Metric::chebyshev && metric != Metric::minkowski &&
+                                 metric != Metric::braycurtis && metric != Metric::nan_euclidean;
 
   FPD_HD void add(float& sum, float& norm, float x, float y) const {
     const float difference = x - y;
@@ -72,6 +82,12 @@ struct Distance {
     } else if constexpr (metric == Metric::braycurtis) {
       sum += magnitude(difference);
       norm += magnitude(x + y);
+    } else if constexpr (metric == Metric::hamming) {
+      sum += x != y ? 1.0f : 0.0f;
+    } else if constexpr (metric == Metric::nan_euclidean) {
+      const bool there = difference == difference;  // of finite values and of what is missing
+      sum += there ? difference * difference : 0.0f;
+      norm += there ? 1.0f : 0.0f;
     } else {
       const float total = x + y;
       sum += 0.25f * total * divergence_of_ratio(difference / (total + FLT_MIN));
@@ -99,7 +115,12 @@ struct Distance {
     } else if constexpr (metric == Metric::minkowski) {
       return norm == 0.0f ? 0.0f : norm * pow_fast(sum, 1.0f / p);
     } else if constexpr (metric == Metric::braycurtis) {
-      return norm == 0.0f ? 0.0f : sum / norm;
+      if (norm > 0.0f) return sum / norm;
+      return sum > 0.0f ? INFINITY : 0.0f;  // x and -x are infinitely far apart
+    } else if constexpr (metric == Metric::hamming) {
+      return sum / dim;
+    } else if constexpr (metric == Metric::nan_euclidean) {
+      return norm == 0.0f ? INFINITY : sqrtf(sum * (dim / norm));
     } else {
       return sum;
     }
@@ -108,17 +129,20 @@ struct Distance {
 
 // Calls f, on the host, with the Distance of a metric known only at run time.
 template <typename F>
-FPD_INLINE void visit_metric(Metric metric, float p, F&& f) {
+FPD_INLINE void visit_metric(Metric metric, float p, std::int64_t dim, F&& f) {
+  const auto d = static_cast<float>(dim);
   switch (metric) {
-    case Metric::euclidean: return f(Distance<Metric::euclidean>{p});
-    case Metric::sqeuclidean: return f(Distance<Metric::sqeuclidean>{p});
-    case Metric::inner_product: return f(Distance<Metric::inner_product>{p});
-    case Metric::manhattan: return f(Distance<Metric::manhattan>{p});
-    case Metric::chebyshev: return f(Distance<Metric::chebyshev>{p});
-    case Metric::minkowski: return f(Distance<Metric::minkowski>{p});
-    case Metric::canberra: return f(Distance<Metric::canberra>{p});
-    case Metric::braycurtis: return f(Distance<Metric::braycurtis>{p});
-    case Metric::jensenshannon: return f(Distance<Metric::jensenshannon>{p});
+    case Metric::euclidean: return f(Distance<Metric::euclidean>{p, d});
+    case Metric::sqeuclidean: return f(Distance<Metric::sqeuclidean>{p, d});
+    case Metric::inner_product: return f(Distance<Metric::inner_product>{p, d});
+    case Metric::manhattan: return f(Distance<Metric::manhattan>{p, d});
+    case Metric::chebyshev: return f(Distance<Metric::chebyshev>{p, d});
+    case Metric::minkowski: return f(Distance<Metric::minkowski>{p, d});
+    case Metric::canberra: return f(Distance<Metric::canberra>{p, d});
+    case Metric::braycurtis: return f(Distance<Metric::braycurtis>{p, d});
+    case Metric::jensenshannon: return f(Distance<Metric::jensenshannon>{p, d});
+    case Metric::hamming: return f(Distance<Metric::hamming>{p, d});
+    case Metric::nan_euclidean: return f(Distance<Metric::nan_euclidean>{p, d});
   }
 }
 

@@ -1,5 +1,5 @@
-// Neighbours among sparse rows by metrics whose sums add over coordinates: scores of all rows
-// through the columns that a query has, and true distances to candidates.
+// Neighbours among sparse rows: scores of all rows through the columns that a query has, by metrics
+// of one sum over coordinates, and true distances to candidates, by any metric of finite values.
 #pragma once
 
 #include <cstdint>
@@ -15,13 +15,14 @@ struct SparseRows {
 };
 
 struct SparseNearestArgs {
-  std::int32_t* indices;  // (queries, count) out, nearest first, the query itself among them
-  SparseRows rows;
-  SparseRows by_column;        // the transpose: the rows that have a column, and their values
+  std::int32_t* indices;       // (queries, count) out, nearest first
+  SparseRows asked;            // the table that the queries are rows of
+  SparseRows by_column;        // the rows that have a column, and their values
   const float* alone;          // (n,) each row's sum of `Distance::add` beside an empty row
-  const std::int32_t* points;  // (queries,)
+  const std::int32_t* points;  // (queries,) of `asked`
   std::int64_t queries;
   std::int64_t n;
+  std::int64_t dim;
   std::int64_t count;  // at most n
   Metric metric;
 };
@@ -30,13 +31,16 @@ struct SparseRerankArgs {
   std::int32_t* indices;  // (queries, k) out, -1 where candidates ran out
   float* distances;       // (queries, k) out, infinite where candidates ran out
   SparseRows rows;
-  const std::int32_t* candidates;  // (queries, count), negative entries are empty
-  const std::int32_t* points;      // (queries,) whose candidates they are
+  SparseRows asked;                // the table that the queries are rows of
+  const std::int32_t* candidates;  // (queries, count) of `rows`, negative entries are empty
+  const std::int32_t* points;      // (queries,) of `asked`, whose candidates they are
+  const std::int32_t* itself;      // (queries,) the row that each is and drops, or null
   std::int64_t queries;
   std::int64_t dim;
   std::int64_t count;
   std::int64_t k;
   Metric metric;
+  float p;  // exponent of minkowski
 };
 
 // What a coordinate that both rows have changes in the sum, beside those that one has alone.

@@ -16,7 +16,7 @@ from fastparadime.types import Array
 # Those whose distances change smoothly with the values of a row.
 _SMOOTH = (
     "euclidean", "sqeuclidean", "manhattan", "chebyshev", "minkowski", "seuclidean", "mahalanobis",
-    "canberra", "braycurtis", "cosine", "correlation",
+    "canberra", "braycurtis", "cosine", "correlation", "hellinger",
 )  # fmt: skip
 
 

@@ -15,6 +15,7 @@ from fastparadime.types import Array
 _LEAST, _MOST_OF_SECOND = 1e-8, 1e-4
 _NEIGHBORS = 15  # whose log2 the strengths of a point's edges sum to, as in umap-learn
 _TOLERANCE = 1e-5  # of that sum
+_FLAT = 1e-12  # of its slope, above which only strengths of 1 are left
 _MOST_STEPS = 64  # of Newton's method; some six are needed
 
 
@@ -99,14 +100,15 @@ def _filled(strengths: Array, most: float = np.inf) -> Array:
 def rescaled(strengths: Array, heads: Array, n: int) -> Array:
     """Strengths to the power, one for each point, with which its edges sum to log2(15)."""
     # The sum of powers falls and is convex in the exponent, so that Newton's steps from 0 never
-    # pass the root; a point with too few edges stays at 0, where all of them count 1.
+    # pass the root; a point with too few edges stays at 0, where all of them count 1. Where too
+    # many are 1, no power is enough: the steps end once the others have vanished.
     logs = np.log(np.maximum(strengths, np.finfo(np.float64).tiny))
     exponents = np.zeros(n)
     for _ in range(_MOST_STEPS):
         powers = np.exp(exponents[heads] * logs)
         excess = np.bincount(heads, powers, n) - np.log2(_NEIGHBORS)
         slope = np.bincount(heads, powers * logs, n)
-        moving = (excess > _TOLERANCE) & (slope < 0)
+        moving = (excess > _TOLERANCE) & (slope < -_FLAT)
         if not moving.any():
             break
         exponents[moving] -= excess[moving] / slope[moving]

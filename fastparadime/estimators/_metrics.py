@@ -7,13 +7,31 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from scipy.sparse import issparse
 
-from fastparadime.neighbors import Metric, check_metric
+from fastparadime.neighbors import Metric, check_metric, sparse
+from fastparadime.neighbors.graph import PRECOMPUTED
+from fastparadime.neighbors.sparse_rows import variances
+from fastparadime.neighbors.table import MISSING_METRICS
 from fastparadime.types import Array
 from fastparadime.utils.validate import check_positive
 
-SPARSE_METRICS = ("euclidean", "sqeuclidean", "cosine")
+# 1 - <x, y> may be negative, and is no distance.
+SPARSE_METRICS = tuple(name for name in sparse.METRICS if name != "inner_product")
+_WEIGHTED = ("wminkowski", "weighted_minkowski")  # umap-learn's names of minkowski with weights
 _OPTIONS = {"minkowski": {"p", "w"}, "seuclidean": {"V"}, "mahalanobis": {"V", "VI"}}
+
+
+def set_input_tags(tags: Any, metric: Any) -> None:
+    """What scikit-learn's tags say of the data that a metric takes."""
+    try:
+        known = _named(metric, "metric") if isinstance(metric, str) else None
+    except ValueError:
+        known = None
+    tags.input_tags.pairwise = known == PRECOMPUTED
+    tags.input_tags.sparse = known in (*SPARSE_METRICS, PRECOMPUTED)
+    tags.input_tags.allow_nan = known in MISSING_METRICS
+    tags.input_tags.positive_only = known in ("hellinger", "jensenshannon")
 
 
 @dataclass(frozen=True)
@@ -51,6 +69,8 @@ class Space:
     def rows(self, X: Any) -> Any:
         if self.scale is None:
             return X
+        if issparse(X):
+            return X.multiply(self.scale).tocsr().astype(np.float32)
         mapped: Array = X * self.scale if self.scale.ndim == 1 else X @ self.scale
         return np.ascontiguousarray(mapped, dtype=np.float32)
 
@@ -101,7 +121,7 @@ def check_row_metric(
 
 def _named(metric: str, name: str) -> Metric:
     try:
-        return check_metric(metric)
+        return check_metric("minkowski" if metric in _WEIGHTED else metric)
     except ValueError as error:
         raise ValueError(str(error).replace("metric", name, 1)) from None
 
@@ -125,7 +145,8 @@ def _scale_of(metric: RowMetric, rows: Array) -> Array | None:
     if given is None:
         if metric.name == "minkowski":
             return None
-        given = rows.astype(np.float64).var(axis=0, ddof=1)
+        wide = rows.astype(np.float64)
+        given = variances(wide) if issparse(wide) else wide.var(axis=0, ddof=1)
     if given.shape != (d,) or (given < 0).any():
         raise ValueError(
             f"{metric.argument}[{key!r}] must hold {d} numbers that are not negative, one a column, not "

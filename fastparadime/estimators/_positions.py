@@ -21,7 +21,10 @@ def check_init(init: str | Array, rows: Any, n_components: int) -> None:
     n, columns = rows.shape
     if isinstance(init, str):
         if init == "pca" and not np.isfinite(rows.data if is_sparse(rows) else rows).all():
-            raise ValueError("init='pca' needs finite distances, but X has NaN or infinite ones")
+            raise ValueError(
+                "init='pca' needs rows without missing values and infinite distances: use "
+                "init='spectral'"
+            )
         if init == "pca" and n_components > min(n, columns):
             raise ValueError(
                 f"init='pca' gives at most min(n_samples, n_features) = {min(n, columns)} "

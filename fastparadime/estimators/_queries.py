@@ -13,21 +13,26 @@ from fastparadime import ops
 from fastparadime.estimators._metrics import Space
 from fastparadime.estimators._projection import Projection
 from fastparadime.estimators._rows import is_sparse
+from fastparadime.estimators._searches import (
+    CorrelationSearch,
+    Found,
+    Unheld,
+    nearest_given,
+    special_search,
+)
 from fastparadime.neighbors import Metric
-from fastparadime.neighbors.blocks import PAIRED
 from fastparadime.neighbors.exact import CANCELLED, near_origin_mean, scale_of
-from fastparadime.neighbors.precomputed import cleaned
-from fastparadime.neighbors.sparse import unit_rows as unit_sparse_rows
+from fastparadime.neighbors.graph import INFINITE
+from fastparadime.neighbors.sparse_rows import prepared as prepared_sparse
 from fastparadime.neighbors.table import (
     SCALED_METRICS,
     UNIT_METRICS,
     true_distances,
+    unit_distances,
     unit_of,
     unit_rows,
 )
 from fastparadime.types import Array
-
-Found = tuple[torch.Tensor, torch.Tensor]  # indices int32 and distances float32 (m, k)
 
 _BLOCK_BYTES = 64 * 2**20  # of distances held at a time
 _SPARE = 8  # candidates beyond k, so that rounding of products cannot drop a true neighbour
@@ -36,7 +41,6 @@ _MANY = 1024  # candidates of a query whose products have lost too many digits
 _ROUNDING = 3e-5  # of its squared norm, by which they may be off
 _FROM_QUERIES = 256  # in all, whose full products take as long as projecting the rows
 _FIRST = 2  # times k candidates whose distances tell which others are worth a look
-_EQUAL = 1e-12  # of the squared norms, below which sparse products say that rows are equal
 _PRODUCT_METRICS = ("euclidean", "sqeuclidean")
 
 
@@ -71,72 +75,41 @@ class QueryIndex:
         For the metric ``"precomputed"``, those that are no neighbours are at infinite distances.
         """
         if self.space.metric == "precomputed":
-            return _nearest_given(queries, k)
+            return nearest_given(queries, k)
         search, unit = self._ready
         queries = _prepared(self.space.rows(queries), self.space.metric)
         queries = queries if unit == 1.0 else queries * np.float32(unit)
-        held = not isinstance(search, _ProductSearch)
+        held = not isinstance(search, (_ProductSearch, Unheld))
         step = max(1, _BLOCK_BYTES // (8 * self.rows.shape[0])) if held else _QUERIES
         blocks = range(0, max(1, queries.shape[0]), step)
         found = [search(queries[start : start + step], k) for start in blocks]
         indices, distances = (torch.cat(part) for part in zip(*found, strict=True))
-        if self.space.metric in UNIT_METRICS:
-            # 1 - cos is half the squared distance of unit rows, and keeps its digits.
-            distances = distances.square() / 2
+        if self.space.metric in UNIT_METRICS and not isinstance(search, CorrelationSearch):
+            distances = unit_distances(distances, self.space.metric)
         distances = true_distances(distances, unit, self.space.metric)
         if not bool(torch.isfinite(distances).all()):
             row = int(torch.isfinite(distances).all(dim=1).int().argmin())
-            raise ValueError(f"row {row} of X is too far from those of the fit for float32")
+            reason = INFINITE.get(str(self.space.metric), "float32 does not hold the distance")
+            raise ValueError(f"row {row} of X is too far from those of the fit: {reason}")
         return indices, distances
 
 
 def _search_of(rows: Any, metric: Metric, p: float) -> Callable[[Any, int], Found]:
-    if is_sparse(rows):
-        return _SparseSearch(rows, metric)
+    special: Callable[[Any, int], Found] | None = special_search(rows, metric, p)
+    if special is not None:
+        return special
     if metric in _PRODUCT_METRICS or metric in UNIT_METRICS:
         return _ProductSearch(rows, "euclidean" if metric in UNIT_METRICS else str(metric))
-    if metric == "manhattan" or (metric in PAIRED and metric != "jensenshannon"):
-        return _DirectSearch(rows, str(metric), p)
-    return _SciPySearch(rows, metric)
+    return _DirectSearch(rows, str(metric), p)
 
 
 def _prepared(X: Any, metric: Metric) -> Any:
-    """Unit rows for the metrics that come down to them; others as they are."""
+    """The rows that the metric compares."""
+    if is_sparse(X):
+        return prepared_sparse(X, str(metric))
     if metric not in UNIT_METRICS:
         return X
-    if is_sparse(X):
-        return unit_sparse_rows(X)
     return unit_rows(torch.from_numpy(np.ascontiguousarray(X)), str(metric)).numpy()
-
-
-def _nearest_given(queries: Any, k: int) -> Found:
-    m, n = queries.shape
-    found = torch.empty((m, k), dtype=torch.int32), torch.empty((m, k))
-    numbers = np.arange(m)
-    for own in np.array_split(numbers, max(1, m * n * 8 // _BLOCK_BYTES)):
-        block = queries[own]
-        if is_sparse(block):
-            dense = np.full(block.shape, np.inf, np.float32)
-            dense[np.repeat(np.arange(len(own)), np.diff(block.indptr)), block.indices] = block.data
-            block = dense
-        _put(found, torch.from_numpy(own), _nearest_of(cleaned(block, own, "X"), k))
-    return found
-
-
-def _nearest_of(distances: Array, k: int) -> Found:
-    indices = np.argsort(distances, axis=1, kind="stable")[:, :k]
-    nearest = np.take_along_axis(distances, indices, axis=1).astype(np.float32)
-    return torch.from_numpy(indices.astype(np.int32)), torch.from_numpy(nearest)
-
-
-class _SciPySearch:
-    def __init__(self, rows: Array, metric: Metric) -> None:
-        self.rows, self.metric = rows.astype(np.float64), metric
-
-    def __call__(self, block: Array, k: int) -> Found:
-        from scipy.spatial.distance import cdist
-
-        return _nearest_of(cdist(block.astype(np.float64), self.rows, self.metric), k)
 
 
 class _DirectSearch:
@@ -240,21 +213,3 @@ class _ProductSearch:
 def _put(found: Found, at: torch.Tensor, better: Found) -> None:
     for part, piece in zip(found, better, strict=True):
         part[at] = piece
-
-
-class _SparseSearch:
-    """Distances from norms and products of CSR rows, in float64."""
-
-    def __init__(self, rows: Any, metric: Metric) -> None:
-        self.metric = metric
-        wide = rows.astype(np.float64)
-        self.columns = wide.T.tocsr()
-        self.norms = np.asarray(wide.multiply(wide).sum(axis=1)).ravel()
-
-    def __call__(self, block: Any, k: int) -> Found:
-        wide = block.astype(np.float64)
-        norms = np.asarray(wide.multiply(wide).sum(axis=1)).ravel()
-        sums = norms[:, None] + self.norms
-        squares = sums - 2 * (wide @ self.columns).toarray()
-        squares[squares < _EQUAL * sums] = 0.0
-        return _nearest_of(squares if self.metric == "sqeuclidean" else np.sqrt(squares), k)

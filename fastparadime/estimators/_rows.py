@@ -9,6 +9,8 @@ import numpy as np
 import torch
 
 from fastparadime.estimators._metrics import SPARSE_METRICS
+from fastparadime.neighbors.graph import PRECOMPUTED
+from fastparadime.neighbors.table import MISSING_METRICS
 from fastparadime.types import Array
 from fastparadime.utils.convert import to_numpy
 from fastparadime.utils.validate import check_finite
@@ -16,22 +18,36 @@ from fastparadime.utils.validate import check_finite
 _BLOCK_BYTES = 64 * 2**20  # of hashes held at a time
 
 
-def validated(estimator: Any, X: Any, *, distances: bool = False, **options: Any) -> Any:
-    """The data of an estimator as scikit-learn checks it: a table, or CSR.
+def validated(estimator: Any, X: Any, metric: Any, **options: Any) -> Any:
+    """The data of an estimator as scikit-learn checks it for a metric: a table, or CSR.
 
-    What is neither float32 nor float64 becomes float32, the dtype of all work. Of `distances` the
-    values are not checked: infinite ones stand for no neighbours.
+    What is neither float32 nor float64 becomes float32, the dtype of all work, except for a metric
+    that is a function of two rows. Values of ``"precomputed"`` distances are not checked: infinite
+    ones stand for no neighbours. NaN stands for what is missing to those of `MISSING_METRICS`.
     """
     if isinstance(X, torch.Tensor):
         if X.device.type != "cpu":
             raise ValueError(f"X must be on the CPU, where estimators work, not on {X.device}")
         X = to_numpy(X)  # scikit-learn would not know its dtype
-    options = {"dtype": (np.float32, np.float64), "accept_sparse": "csr", **options}
+    finite: bool | str = not is_precomputed(metric)
+    if isinstance(metric, str) and metric in MISSING_METRICS:
+        finite = "allow-nan"
+    dtype = "numeric" if callable(metric) else (np.float32, np.float64)
+    options = {"dtype": dtype, "accept_sparse": "csr", **options}
     try:
         from sklearn.utils.validation import validate_data
     except ImportError:  # scikit-learn before 1.6
-        return estimator._validate_data(X, force_all_finite=not distances, **options)
-    return validate_data(estimator, X, ensure_all_finite=not distances, **options)
+        return estimator._validate_data(X, force_all_finite=finite, **options)
+    return validate_data(estimator, X, ensure_all_finite=finite, **options)
+
+
+def result_dtype(table: Any) -> np.dtype[Any]:
+    """float64 for float64 data, else float32."""
+    return np.dtype(np.float64 if table.dtype == np.float64 else np.float32)
+
+
+def is_precomputed(metric: Any) -> bool:
+    return isinstance(metric, str) and metric == PRECOMPUTED
 
 
 def check_sparse_metric(rows: Any, metric: Any, *others: str) -> None:
@@ -49,17 +65,22 @@ def is_sparse(X: Any) -> bool:
     return module is not None and bool(module.issparse(X))
 
 
-def as_rows(table: Any, *, distances: bool = False) -> Any:
-    """A checked table as contiguous float32 rows, or CSR with sorted entries.
+def as_rows(table: Any, metric: Any) -> Any:
+    """A checked table as the rows of a metric: contiguous float32, or CSR with sorted entries.
 
-    Stored zeros of `distances` in CSR stay. Values that float32 does not hold raise ValueError,
-    distances but for those that are infinite already.
+    A function of two rows has them in their own dtype. Of CSR for ``"precomputed"``, stored zeros
+    stay: distances may be zero. Values that float32 does not hold raise ValueError, distances but
+    for those that are infinite already.
     """
+    distances = is_precomputed(metric)
+    if callable(metric) and not is_sparse(table):
+        return np.ascontiguousarray(table)
     with np.errstate(over="ignore"):
         if not is_sparse(table):
             rows = np.ascontiguousarray(table, dtype=np.float32)
             if table.dtype != np.float32:
-                check_finite(rows if not distances else rows[np.isfinite(table)], "X")
+                known = rows[np.isfinite(table)] if distances else rows
+                check_finite(known, "X", missing_ok=metric in MISSING_METRICS)
             return rows
         rows = table.astype(np.float32)  # a copy: what follows changes it
     if not np.isfinite(rows.data[np.isfinite(table.data)] if distances else rows.data).all():
@@ -98,7 +119,9 @@ def distinct(rows: Any) -> tuple[Array, Array]:
         table[:] = [rows.indices[a:b].tobytes() + rows.data[a:b].tobytes() for a, b in spans]
         _, first, inverse = np.unique(table, return_index=True, return_inverse=True)
     else:
-        _, first, inverse = np.unique(rows, axis=0, return_index=True, return_inverse=True)
+        # As bits, what is missing is equal to what is missing.
+        values = _bits(rows) if np.isnan(rows).any() else rows
+        _, first, inverse = np.unique(values, axis=0, return_index=True, return_inverse=True)
     return first, inverse.ravel()
 
 
@@ -107,12 +130,12 @@ def equal_rows(first: Any, second: Any) -> Array:
     if is_sparse(first):
         same: Array = np.asarray((first != second).sum(axis=1)).ravel() == 0
     else:
-        same = (first == second).all(axis=1)
+        same = ((first == second) | (np.isnan(first) & np.isnan(second))).all(axis=1)
     return same
 
 
 def row_streams(X: Any) -> Array:
-    """An int64 in [0, 2^31) for each float32 row, a function of its values alone."""
+    """An int64 in [0, 2^31) for each row, a function of its values in float32 alone."""
     keys = np.random.default_rng(0).integers(1, 2**63, X.shape[1], dtype=np.uint64) | np.uint64(1)
     if is_sparse(X):
         products = _bits(X.data) * keys[X.indices]
@@ -130,5 +153,7 @@ def row_streams(X: Any) -> Array:
 
 
 def _bits(values: Array) -> Array:
-    bits: Array = (values + np.float32(0)).view(np.uint32).astype(np.uint64)  # -0 becomes 0
+    bits: Array = (
+        (values.astype(np.float32) + np.float32(0)).view(np.uint32).astype(np.uint64)
+    )  # -0 becomes 0
     return bits

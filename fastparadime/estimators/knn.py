@@ -10,7 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from fastparadime import neighbors
 from fastparadime.estimators import _rows
-from fastparadime.estimators._metrics import check_row_metric
+from fastparadime.estimators._metrics import check_row_metric, set_input_tags
 from fastparadime.estimators._parameters import check_n_jobs, seed_of
 from fastparadime.estimators._queries import QueryIndex
 from fastparadime.neighbors import check_recall
@@ -93,8 +93,9 @@ class KNNTransformer(
         Parameters
         ----------
         X : (n_samples, n_features) array, sparse matrix or data frame
-            Finite numbers, at least two rows; sparse for the metrics ``"euclidean"``,
-            ``"sqeuclidean"``, ``"cosine"`` and ``"precomputed"``.
+            Finite numbers, at least two rows. Sparse ones are taken by all metrics but
+            ``"haversine"``, ``"nan_euclidean"``, ``"mahalanobis"`` and functions. NaN stands for a
+            missing value with ``"nan_euclidean"``.
         y : ignored
 
         Raises
@@ -151,18 +152,17 @@ class KNNTransformer(
             For data that is not as described.
         """
         check_is_fitted(self, "n_samples_fit_")  # a fit that failed leaves n_features_in_
-        given = self._index.space.metric == "precomputed"
-        table = _rows.validated(self, X, distances=given, reset=False)
-        queries = _rows.as_rows(table, distances=given)
-        if not given:  # what a sparse matrix does not store is no distance
+        metric = self._index.space.metric
+        table = _rows.validated(self, X, metric, reset=False)
+        queries = _rows.as_rows(table, metric)
+        if not _rows.is_precomputed(metric):  # what a sparse matrix does not store is no distance
             queries = _rows.like(queries, self._index.rows)
         found = self._index.nearest(queries, self._width)
         indices, distances = (part.numpy() for part in found)
-        return self._graph(indices, distances, table.dtype)
+        return self._graph(indices, distances, _rows.result_dtype(table))
 
     def _fit(self, X: Any) -> np.dtype[Any]:
-        given = isinstance(self.metric, str) and self.metric == "precomputed"
-        table = _rows.validated(self, X, distances=given, ensure_min_samples=2)
+        table = _rows.validated(self, X, self.metric, ensure_min_samples=2)
         mode = check_option(self.mode, ("distance", "connectivity"), "mode")
         itself = int(mode == "distance")
         most = table.shape[0] - itself
@@ -174,14 +174,13 @@ class KNNTransformer(
         check_recall(self.recall)
         check_n_jobs(self.n_jobs)
         seed = seed_of(self.random_state)
-        rows = _rows.as_rows(table, distances=given)
+        rows = _rows.as_rows(table, metric.name)
         if not _rows.is_sparse(rows) and np.may_share_memory(rows, table):
             rows = rows.copy()  # what the caller changes later must not change what was fitted
         self._index = QueryIndex(rows, metric.space(rows))
         self.seed_, self._mode, self._width = seed, mode, n_neighbors + itself
         self.n_samples_fit_ = self._n_features_out = table.shape[0]
-        dtype: np.dtype[Any] = table.dtype
-        return dtype
+        return _rows.result_dtype(table)
 
     def _graph(
         self, indices: Array, distances: Array, dtype: np.dtype[Any]
@@ -203,6 +202,5 @@ class KNNTransformer(
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
-        tags.input_tags.pairwise = isinstance(self.metric, str) and self.metric == "precomputed"
-        tags.input_tags.sparse = True
+        set_input_tags(tags, self.metric)
         return tags

@@ -14,6 +14,7 @@ from fastparadime.estimators._combining import Combinable
 from fastparadime.estimators._constructor import UmapParameters
 from fastparadime.estimators._cuml import check_data_options
 from fastparadime.estimators._fitting import Fitted, Positions, Report, fit_graph, lay_out
+from fastparadime.estimators._metrics import set_input_tags
 from fastparadime.estimators._parameters import Settings, check_parameters, neighbors_given
 from fastparadime.estimators._placing import Placed, later_epochs
 from fastparadime.estimators._targets import check_target
@@ -42,7 +43,8 @@ class UMAP(
         Dimensions of the embedding.
     metric : str or callable
         A metric of `fastparadime.neighbors.knn`, ``"precomputed"`` for a square table of
-        distances, or a function of two rows.
+        distances, or a function of two rows, which are in the data's dtype. It gives a number, or
+        a pair (distance, gradient).
     metric_kwds : dict, optional
         ``"p"`` and ``"w"`` of ``"minkowski"``, ``"V"`` of ``"seuclidean"``, ``"V"`` or ``"VI"`` of
         ``"mahalanobis"``, keywords of a function. Variances are those of the fit by default.
@@ -154,8 +156,9 @@ class UMAP(
         X : (n_samples, n_features) array, data frame or sparse matrix
             Finite numbers, at least two rows; distances (n_samples, n_samples) for
             ``metric="precomputed"``, infinite between points that are no neighbours, of which a
-            sparse matrix stores those of neighbours. Other metrics of sparse rows are euclidean,
-            sqeuclidean and cosine.
+            sparse matrix stores those of neighbours. Sparse rows are taken by all other metrics but
+            haversine, nan_euclidean, mahalanobis and functions. NaN stands for a missing value with
+            nan_euclidean.
         y : (n_samples,) array, optional
             Categories, -1 where unknown: points of one category are drawn together. For another
             `target_metric`, labels of its kind, or numbers (n_samples,) or (n_samples, n_targets).
@@ -176,10 +179,9 @@ class UMAP(
             For data or parameters that are not as described.
         """
         check_data_options(ensure_all_finite=ensure_all_finite, convert_dtype=convert_dtype)
-        given = isinstance(self.metric, str) and self.metric == "precomputed"
-        table = _rows.validated(self, X, distances=given, ensure_min_samples=2)
+        table = _rows.validated(self, X, self.metric, ensure_min_samples=2)
         settings = check_parameters(self)
-        rows = _rows.as_rows(table, distances=given)
+        rows = _rows.as_rows(table, settings.metric)
         _rows.check_sparse_metric(rows, settings.metric, "precomputed")
         target = None if y is None else check_target(y, rows.shape[0], settings.target)
         _positions.check_init(settings.init, rows, settings.n_components)
@@ -206,7 +208,7 @@ class UMAP(
         found = lay_out(start, fitted, settings, report)
         self._keep_graph(fitted, settings)
         self._keep_rows(replace(placed, positions=found.final), supervised=supervised)
-        self._keep_positions(found, inverse, table.dtype)
+        self._keep_positions(found, inverse, _rows.result_dtype(table))
         return self
 
     def fit_transform(self, X: Any, y: Any = None, **options: Any) -> Any:
@@ -255,12 +257,11 @@ class UMAP(
         """
         placed = self._of_rows("transform")
         check_data_options(ensure_all_finite=ensure_all_finite, convert_dtype=convert_dtype)
-        given = self._settings.metric == "precomputed"
-        table = _rows.validated(self, X, distances=given, reset=False)
-        rows = _rows.as_rows(table, distances=given)
+        table = _rows.validated(self, X, self._settings.metric, reset=False)
+        rows = _rows.as_rows(table, self._settings.metric)
         if self._settings.graph_alone:
             return placed.memberships(rows)
-        return placed.place(rows).astype(table.dtype, copy=False)
+        return placed.place(rows).astype(_rows.result_dtype(table), copy=False)
 
     def inverse_transform(self, X: Any) -> Array:
         """Rows of data for positions in the embedding.
@@ -312,8 +313,8 @@ class UMAP(
         for name, is_so in refused.items():
             if is_so:
                 raise ValueError(f"update is not available for a fit with {name}: fit all rows")
-        table = _rows.validated(self, X, reset=False)
-        added = _rows.like(_rows.as_rows(table), self._raw_data)
+        table = _rows.validated(self, X, settings.metric, reset=False)
+        added = _rows.like(_rows.as_rows(table, settings.metric), self._raw_data)
         start = np.concatenate([placed.positions, placed.place(added)])
         start[~np.isfinite(start)] = 0.0  # points without neighbours until now
         rows = _rows.stacked(self._raw_data, added)
@@ -388,6 +389,5 @@ class UMAP(
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
-        tags.input_tags.pairwise = self.metric == "precomputed"
-        tags.input_tags.sparse = True
+        set_input_tags(tags, self.metric)
         return tags

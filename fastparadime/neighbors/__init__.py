@@ -6,6 +6,7 @@ distances from the data, drops the point itself and repeated candidates, and sor
 
 from fastparadime.neighbors.exact import find_faiss
 from fastparadime.neighbors.graph import (
+    BINARY_METRICS,
     DEFAULT_RECALL,
     NATIVE_METRICS,
     SCIPY_METRICS,
@@ -17,6 +18,7 @@ from fastparadime.neighbors.memory import estimate_memory
 from fastparadime.neighbors.search import check_recall, count_points, knn
 
 __all__ = [
+    "BINARY_METRICS",
     "DEFAULT_RECALL",
     "NATIVE_METRICS",
     "SCIPY_METRICS",

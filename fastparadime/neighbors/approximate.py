@@ -11,7 +11,7 @@ from fastparadime.neighbors.graph import Metric, NeighborGraph
 from fastparadime.neighbors.overlapping import make_plan, overlapping_knn
 from fastparadime.neighbors.sample import EXACT_RECALL, Sample
 
-METRICS = ("euclidean", "sqeuclidean", "cosine", "correlation")
+METRICS = ("euclidean", "sqeuclidean", "cosine", "correlation", "hellinger")
 _EXACT_COST = 1e11  # n^2 d up to which exact search takes about a second on two cores
 _LEAST_ROWS = 16_000  # with fewer, exact search is hardly slower than planning another
 _MOST_WORK = 0.9  # of an exact search's, that another may be predicted to take
@@ -31,7 +31,7 @@ def approximate_knn(
     Parameters
     ----------
     X : float32 tensor (n, d)
-        On the CPU; unit rows for ``"cosine"`` and ``"correlation"``.
+        On the CPU; unit rows for ``"cosine"``, ``"correlation"`` and ``"hellinger"``.
     k : int
     metric : str
         One of `METRICS`.

@@ -9,7 +9,9 @@ from fastparadime.utils.convert import to_numpy
 
 SPARE = 8  # candidates beyond k, so that rounding of products cannot drop a true neighbour
 # Compared pair by pair on the CPU: faiss and SciPy are slower, and lose close rows and large powers.
-PAIRED = ("chebyshev", "minkowski", "canberra", "braycurtis", "jensenshannon")
+PAIRED = (
+    "chebyshev", "minkowski", "canberra", "braycurtis", "jensenshannon", "hamming", "nan_euclidean",
+)  # fmt: skip
 _PAIRED_AT_ONCE = 64  # queries, whose candidates are all rows of a block
 EXPONENTS = {"manhattan": 1.0, "chebyshev": float("inf")}
 
@@ -40,9 +42,20 @@ def distance_block(
         return -(queries @ X.T)
     if metric in EXPONENTS or metric == "minkowski":
         return torch.cdist(queries, X, p=EXPONENTS.get(metric, p))
+    if metric == "nan_euclidean":
+        return _nan_squares(queries, X)
     from scipy.spatial.distance import cdist
 
     return torch.from_numpy(cdist(to_numpy(queries), to_numpy(X), metric=metric)).to(X.device)
+
+
+def _nan_squares(queries: torch.Tensor, X: torch.Tensor) -> torch.Tensor:
+    """Mean squared differences of the coordinates that neither row misses, infinite without any."""
+    centre = X.nanmean(dim=0).nan_to_num(0.0)
+    here, there = ((~part.isnan()).to(part.dtype) for part in (queries, X))
+    x, y = ((part - centre).nan_to_num(0.0) for part in (queries, X))
+    squares = x.square() @ there.T + here @ y.square().T - 2.0 * (x @ y.T)
+    return (squares.clamp_min(0.0) / (here @ there.T)).nan_to_num(torch.inf, torch.inf)
 
 
 class Tile:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from fastparadime.exceptions import SlowSearchWarning
+from fastparadime.neighbors.functions import is_compiled
 from fastparadime.neighbors.graph import SCIPY_METRICS, Metric
 from fastparadime.utils.warning import warn
 
@@ -17,14 +18,9 @@ _COORDINATES = {
     "canberra": 0.4,
     "braycurtis": 0.3,
     "jensenshannon": 1.5,
-    "dice": 0.65,
-    "hamming": 0.32,
-    "jaccard": 1.7,
-    "rogerstanimoto": 0.4,
-    "russellrao": 1.3,
+    "hamming": 0.05,
+    "nan_euclidean": 0.1,
     "seuclidean": 0.7,
-    "sokalsneath": 6.1,
-    "yule": 3.0,
 }
 _PRODUCTS = 0.05
 # In multiply-adds of products, measured: an exact search a candidate of a list, and clusters.
@@ -35,12 +31,15 @@ _MAHALANOBIS = 0.3  # and this for each column
 _PAIR = 5.0  # a pair of rows, for the order
 _SCIPY_PAIR = 15.0
 _FUNCTION = 2000.0  # a call from Python, at the least
+_COMPILED = 20.0  # of a function that numba compiled, and for each column:
+_COMPILED_COLUMN = 1.0
 
 
 def estimate_seconds(n: int, d: int, metric: Metric, threads: int) -> float:
     """Seconds that an exact search of n rows of d columns takes, within a factor of about two."""
     if callable(metric):
-        return 1e-9 * n * n * _FUNCTION
+        compiled = _COMPILED + d * _COMPILED_COLUMN
+        return 1e-9 * n * n * (compiled if is_compiled(metric) else _FUNCTION)
     if metric in SCIPY_METRICS:  # which uses one thread
         each = _MAHALANOBIS * d if metric == "mahalanobis" else _COORDINATES[metric]
         return 1e-9 * n * n * (_SCIPY_PAIR + d * each)

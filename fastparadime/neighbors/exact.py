@@ -13,6 +13,7 @@ import torch
 
 from fastparadime import ops
 from fastparadime.neighbors.blocks import PAIRED, SPARE, Nearest, Tile, distance_block
+from fastparadime.neighbors.functions import function_distances
 from fastparadime.neighbors.graph import Metric, NeighborGraph
 from fastparadime.neighbors.keys import smallest
 from fastparadime.utils.convert import to_numpy
@@ -123,15 +124,13 @@ def block_bytes(n: int, itemsize: int) -> int:
 
 def scipy_knn(X: np.ndarray[Any, Any], k: int, metric: Metric) -> NeighborGraph:
     """Exact neighbours by a metric of SciPy or a function of two rows, chunk by chunk."""
-    from scipy.spatial.distance import cdist
-
     n = len(X)
-    X = X.astype(np.float64)
+    X = X.copy() if callable(metric) else X.astype(np.float64)  # which a function may change
     rows = max(1, _BLOCK_BYTES // (8 * n))
     indices, distances = np.empty((n, k), np.int32), np.empty((n, k), np.float32)
     options = _scipy_options(X, metric)
     for start in range(0, n, rows):
-        block = cdist(X[start : start + rows], X, metric=metric, **options)
+        block = row_distances(X[start : start + rows], X, metric, **options)
         own = np.arange(len(block))
         block[own, start + own] = np.inf
         if np.isnan(block).any():
@@ -140,7 +139,20 @@ def scipy_knn(X: np.ndarray[Any, Any], k: int, metric: Metric) -> NeighborGraph:
         indices[start : start + rows], distances[start : start + rows] = found
     if not np.isfinite(distances).all():
         raise ValueError(f"metric {metric!r} gave a distance that is not finite")
-    return NeighborGraph(torch.from_numpy(indices), torch.from_numpy(distances), "scipy, exact")
+    engine = "function of two rows, exact" if callable(metric) else "scipy, exact"
+    return NeighborGraph(torch.from_numpy(indices), torch.from_numpy(distances), engine)
+
+
+def row_distances(
+    queries: np.ndarray[Any, Any], X: np.ndarray[Any, Any], metric: Metric, **options: Any
+) -> np.ndarray[Any, Any]:
+    """Float64 distances (m, n) by a metric of SciPy with its options, or a function of two rows."""
+    from scipy.spatial.distance import cdist
+
+    if callable(metric):
+        return function_distances(queries, X, metric)
+    distances: np.ndarray[Any, Any] = cdist(queries, X, metric=metric, **options)
+    return distances
 
 
 def _scipy_options(X: np.ndarray[Any, Any], metric: Metric) -> dict[str, Any]:

@@ -56,8 +56,8 @@ def index_knn(
     index : faiss.Index
         Of the rows of `X`, in order.
     X : float32 tensor (n, d)
-        Unit rows for ``"cosine"`` and ``"correlation"``. Rows on a device are handed to an index
-        there as they are, and copied to the host, some at a time, for one on the CPU.
+        Unit rows for ``"cosine"``, ``"correlation"`` and ``"hellinger"``. Rows on a device are
+        handed to an index there as they are, and copied to the host, some at a time, for one on the CPU.
     k : int
     metric : str
         One of `fastparadime.neighbors.approximate.METRICS`.

@@ -19,17 +19,25 @@ _ALIASES = {
     "taxicab": "manhattan",
     "linf": "chebyshev",
     "linfinity": "chebyshev",
+    "linfty": "chebyshev",
     "ip": "inner_product",
     "dot": "inner_product",
+    "sokalmichener": "rogerstanimoto",
+    "standardised_euclidean": "seuclidean",
 }
 PRECOMPUTED = "precomputed"
 DEFAULT_RECALL = 0.95  # the share of true neighbours that every search promises unless told another
-# cosine and correlation are euclidean on prepared rows.
-NATIVE_METRICS = (*ops.METRICS, "cosine", "correlation")
-SCIPY_METRICS = (
-    "dice", "hamming", "jaccard", "mahalanobis", "rogerstanimoto", "russellrao", "seuclidean",
-    "sokalsneath", "yule",
-)  # fmt: skip
+# cosine, correlation and hellinger are euclidean on prepared rows.
+NATIVE_METRICS = (*ops.METRICS, "cosine", "correlation", "hellinger")
+BINARY_METRICS = ops.BINARY_METRICS  # of which columns are not zero
+SCIPY_METRICS = ("mahalanobis", "seuclidean")
+# Searched on the CPU, all rows at once.
+WHOLE_METRICS = (*BINARY_METRICS, "haversine", *SCIPY_METRICS)
+# By which rows of any size may be infinitely far apart, and when they are.
+INFINITE = {
+    "braycurtis": "x and -x are infinitely far apart",
+    "nan_euclidean": "rows without a column that both have are infinitely far apart",
+}
 
 
 @dataclass(frozen=True)
@@ -65,4 +73,5 @@ def check_metric(metric: Metric) -> Metric:
     if callable(metric):
         return metric
     name = _ALIASES.get(metric, metric)
-    return check_option(name, (*NATIVE_METRICS, *SCIPY_METRICS, *_ALIASES, PRECOMPUTED), "metric")
+    known = (*NATIVE_METRICS, *WHOLE_METRICS, *_ALIASES, PRECOMPUTED)
+    return check_option(name, known, "metric")

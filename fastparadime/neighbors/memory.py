@@ -5,10 +5,18 @@ from __future__ import annotations
 import torch
 
 from fastparadime.neighbors import approximate, clustered, overlapping, sparse, streamed, tiled
+from fastparadime.neighbors.binary import binary_bytes
 from fastparadime.neighbors.exact import block_bytes, product_memory, takes_products
-from fastparadime.neighbors.graph import DEFAULT_RECALL, SCIPY_METRICS, Metric, check_metric
+from fastparadime.neighbors.graph import (
+    BINARY_METRICS,
+    DEFAULT_RECALL,
+    WHOLE_METRICS,
+    Metric,
+    check_metric,
+)
 from fastparadime.neighbors.sample import EXACT_RECALL
-from fastparadime.neighbors.table import PREPARED_METRICS, Table, compared_columns
+from fastparadime.neighbors.sphere import sphere_bytes
+from fastparadime.neighbors.table import PREPARED_METRICS, UNIT_METRICS, Table, compared_columns
 from fastparadime.utils.validate import check_integer
 
 _FREE_SHARE = 0.9  # of a GPU's free memory that a search may take
@@ -63,7 +71,9 @@ def estimate_memory(
         - by overlapping clusters, c of them and 24 a point, with lists of w candidates: 4 n p of a
           projection to p columns, twice where it is widened, (8 w + 32 x 24 + 40) n of lists and
           clusters, 512 c d of the rows that centroids are moved by, 256 MiB of rows solved exactly;
-        - by SciPy: 4 n d more, since it compares float64, and 128 MiB of distances;
+        - binary: 8 n (d / 64) of bits, 4 n of sizes, 16 n a thread of counts, 48 MiB of a block;
+        - haversine: 128 n of a tree, 12 n k of candidates;
+        - by SciPy and by functions: 4 n d more, since it compares float64, and 128 MiB of distances;
         - sparse: 32 nnz of the rows, the columns and a copy between, 40 (n + d), 4 (n + d) a thread
           of scores, 64 MiB; through a projection 1024 n + 512 min(d, 2^16) of it and
           (30 (2 k + 10) + 40 k + 400) n of lists;
@@ -83,11 +93,11 @@ def estimate_memory(
         return sparse.estimate_memory(n, d, k, nnz, approximate=approximately)
     result, table = 8 * n * k, 4 * n * d
     if stream:
-        if callable(metric) or metric in SCIPY_METRICS:
+        if callable(metric) or metric in WHOLE_METRICS:
             raise ValueError(f"metric {metric!r} compares all rows at once and cannot be streamed")
         return streamed.least_tiles(n, k).bytes(n, compared_columns(d, metric), k)
-    if callable(metric) or metric in SCIPY_METRICS:
-        return result + 2 * table + 2 * block_bytes(n, 8)
+    if callable(metric) or metric in WHOLE_METRICS:
+        return _whole_bytes(n, d, k, metric)
     if ready and metric not in PREPARED_METRICS:
         table = 0
     if on_gpu and tiled.takes(k, compared(metric)):
@@ -97,6 +107,15 @@ def estimate_memory(
             return result + table + product_memory(n, d, k)
         return result + table + 8 * n * d + 16 * n * (k + 9) + block_bytes(n, 4)
     return result + table + overlapping.needed_bytes(n, d, k) + 4 * block_bytes(n, 4)
+
+
+def _whole_bytes(n: int, d: int, k: int, metric: Metric) -> int:
+    """What a search by a function or one of `WHOLE_METRICS` takes, the result included."""
+    if metric in BINARY_METRICS:
+        return binary_bytes(n, d, k)
+    if metric == "haversine":
+        return sphere_bytes(n, k)
+    return 8 * n * k + 8 * n * d + 2 * block_bytes(n, 8)
 
 
 def _products_bytes(
@@ -135,7 +154,7 @@ def choose_tiles(
         f"max_memory={max_memory:.4g} bytes is too little: {k} neighbors of {n} rows with {d} "
         f"columns take about {needed:.4g}"
     )
-    if callable(metric) or metric in SCIPY_METRICS:
+    if callable(metric) or metric in WHOLE_METRICS:
         raise ValueError(f"{too_little}, and metric {metric!r} cannot be streamed in less")
     tiles = streamed.tiles_within(max_memory, n, compared_columns(d, metric), k)
     if tiles is None:
@@ -196,4 +215,4 @@ def _itemsize(table: Table) -> int:
 
 def compared(metric: str) -> str:
     """The metric that orders the rows which are prepared for a metric."""
-    return "euclidean" if metric in ("cosine", "correlation") else metric
+    return "euclidean" if metric in UNIT_METRICS else metric

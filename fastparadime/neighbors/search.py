@@ -12,6 +12,7 @@ import torch
 from fastparadime import ops
 from fastparadime.neighbors import (
     approximate,
+    binary,
     clustered,
     costs,
     exact,
@@ -19,18 +20,21 @@ from fastparadime.neighbors import (
     memory,
     precomputed,
     sparse,
+    sphere,
     tiled,
 )
 from fastparadime.neighbors.graph import (
+    BINARY_METRICS,
     DEFAULT_RECALL,
+    INFINITE,
     PRECOMPUTED,
-    SCIPY_METRICS,
+    WHOLE_METRICS,
     Metric,
     NeighborGraph,
     check_metric,
 )
 from fastparadime.neighbors.streamed import streamed_knn
-from fastparadime.neighbors.table import UNIT_METRICS, Table, true_distances
+from fastparadime.neighbors.table import UNIT_METRICS, Table, true_distances, unit_distances
 from fastparadime.types import Device
 from fastparadime.utils.convert import to_numpy, value_range
 from fastparadime.utils.stages import memory_for
@@ -55,20 +59,22 @@ def knn(
 
     Exact while that takes a second, which is while n^2 d is at most 1e11, and on a GPU up to three
     million rows. Beyond, for the metrics that come down to Euclidean distance (``"euclidean"``,
-    ``"sqeuclidean"``, ``"cosine"``, ``"correlation"``), within overlapping clusters, where that is
-    predicted to be faster: some rows are solved exactly, points join as many clusters as these rows
-    ask for, and show that `recall` of the neighbours is found. Other metrics are always exact.
+    ``"sqeuclidean"``, ``"cosine"``, ``"correlation"``, ``"hellinger"``), within overlapping
+    clusters, where that is predicted to be faster: some rows are solved exactly, points join as many
+    clusters as these rows ask for, and show that `recall` of the neighbours is found. Other metrics
+    are always exact.
     `engine`, `recall_estimate` and `recall_bound` of the result say what was done.
 
     Parameters
     ----------
     X : table, sparse matrix or what is known of neighbours
-        - an array or tensor (n, d) of finite numbers of any real dtype. Tensors on a device are
-          searched there. Float32 rows, memory-mapped ones included, are not copied;
+        - an array or tensor (n, d) of finite numbers of any real dtype, NaN where a value is
+          missing for ``"nan_euclidean"``. Tensors on a device are searched there. Float32 rows,
+          memory-mapped ones included, are not copied;
         - a source of rows, such as a dataset of HDF5 or Zarr: anything with `shape`, `dtype`,
           `ndim` and slices that become arrays. It is read once, block by block;
-        - a sparse matrix of SciPy, for ``"euclidean"``, ``"sqeuclidean"``, ``"cosine"``,
-          ``"inner_product"`` and ``"manhattan"``; what is not stored is zero;
+        - a sparse matrix of SciPy, for all metrics but ``"haversine"``, ``"mahalanobis"``,
+          ``"nan_euclidean"`` and functions; what is not stored is zero;
         - a pair (indices, distances) of arrays (n, w): the nearest k of each list are taken;
         - with ``metric="precomputed"``, a square table of distances, or a sparse matrix of SciPy
           whose stored entries are distances.
@@ -78,8 +84,10 @@ def knn(
     k : int
         In [1, n).
     metric : str or callable
-        One of `NATIVE_METRICS`, their usual aliases, `SCIPY_METRICS`, ``"precomputed"`` or a
-        function of two rows.
+        One of `NATIVE_METRICS`, `BINARY_METRICS` (of which columns are not zero),
+        ``"haversine"`` (latitude and longitude in radians), `SCIPY_METRICS`, their usual aliases,
+        ``"precomputed"`` or a function of two rows, which are in the dtype of `X`. It gives a
+        number, or a pair (distance, gradient).
     p : float
         Exponent of ``"minkowski"``.
     recall : float
@@ -145,8 +153,8 @@ def knn(
         return _precomputed(X, k)
     if precomputed.is_graph(X):
         return _sparse_knn(X, k, metric, options)
-    if callable(metric) or metric in SCIPY_METRICS:
-        return _by_scipy(X, k, metric, options)
+    if callable(metric) or metric in WHOLE_METRICS:
+        return _by_whole_rows(X, k, metric, options)
     return _native_knn(X, k, metric, options)
 
 
@@ -196,17 +204,26 @@ def _precomputed(X: Any, k: int) -> NeighborGraph:
     return precomputed.from_square(X, k)
 
 
-def _by_scipy(X: Any, k: int, metric: Metric, options: _Options) -> NeighborGraph:
-    X = check_data(X)
-    n, d = X.shape
+def _by_whole_rows(X: Any, k: int, metric: Metric, options: _Options) -> NeighborGraph:
+    """By metrics that are searched on the CPU, all rows at once."""
+    is_binary = metric in BINARY_METRICS
+    table = Table(X, str(metric), torch.device("cpu")) if is_binary else check_data(X)
+    n, d = table.shape
     k = check_integer(k, "k", minimum=1, maximum=n - 1)
     if options.index is not None:
         given_index.check_index(options.index, n, d, metric)
     if options.max_memory is not None:
         memory.choose_tiles(options.max_memory, n, d, k, metric)
-    costs.warn_if_slow(n, d, metric)
-    home = X.device if isinstance(X, torch.Tensor) else torch.device("cpu")
-    graph = exact.scipy_knn(to_numpy(X), k, metric)
+    if isinstance(table, Table):
+        home = table.home
+        graph = binary.binary_knn(binary.packed_table(table), k, str(metric), "bits")
+    else:
+        home = table.device if isinstance(table, torch.Tensor) else torch.device("cpu")
+        if metric == "haversine":
+            graph = sphere.sphere_knn(to_numpy(table), k)
+        else:
+            costs.warn_if_slow(n, d, metric)
+            graph = exact.scipy_knn(to_numpy(table), k, metric)
     return _moved(graph, home if options.device is None else options.device)
 
 
@@ -222,10 +239,8 @@ def _sparse_knn(X: Any, k: int, metric: Metric, options: _Options) -> NeighborGr
         )
     if options.max_memory is not None:
         memory.check_sparse_memory(options.max_memory, n, d, k, X.nnz, metric, options.recall)
-    compared = "euclidean" if metric == "cosine" else str(metric)
-    table = sparse.read_sparse(X, str(metric))
-    graph = sparse.sparse_knn(table, k, compared, options.recall, options.seed)
-    return _finite(_as_cosine(graph) if metric == "cosine" else graph, str(metric))
+    graph = sparse.find(X, k, str(metric), options.p, options.recall, options.seed)
+    return _finite(graph, str(metric))
 
 
 def _native_knn(X: Any, k: int, metric: str, options: _Options) -> NeighborGraph:
@@ -241,8 +256,9 @@ def _native_knn(X: Any, k: int, metric: str, options: _Options) -> NeighborGraph
     with memory_for("the neighbour search", advice, total=needed):
         graph = _moved(_search(table, k, metric, options), table.device)
     distances = true_distances(graph.distances, table.unit, metric)
-    graph = dataclasses.replace(graph, distances=distances)
-    return _finite(_as_cosine(graph) if metric in UNIT_METRICS else graph, metric)
+    if metric in UNIT_METRICS:
+        distances = unit_distances(distances, metric)
+    return _finite(dataclasses.replace(graph, distances=distances), metric)
 
 
 def _finite(graph: NeighborGraph, metric: str) -> NeighborGraph:
@@ -250,6 +266,11 @@ def _finite(graph: NeighborGraph, metric: str) -> NeighborGraph:
     low, high = value_range(graph.distances)
     if not (math.isfinite(low) and math.isfinite(high)):
         bad = (~torch.isfinite(graph.distances)).any(dim=1).nonzero()
+        if metric in INFINITE:
+            raise ValueError(
+                f"X must have k = {graph.indices.shape[1]} other rows at a finite distance by "
+                f"{metric!r} for each row, but row {int(bad[0])} does not: {INFINITE[metric]}"
+            )
         raise ValueError(
             f"X holds values whose distances by {metric!r} are beyond float32, the first in row "
             f"{int(bad[0])}: remove such rows, or divide X by a number"
@@ -260,11 +281,6 @@ def _finite(graph: NeighborGraph, metric: str) -> NeighborGraph:
 def _moved(graph: NeighborGraph, device: torch.device) -> NeighborGraph:
     indices, distances = (part.to(device) for part in graph)
     return dataclasses.replace(graph, indices=indices, distances=distances)
-
-
-def _as_cosine(graph: NeighborGraph) -> NeighborGraph:
-    # 1 - cos is half the squared distance of unit rows, and keeps its digits for close ones.
-    return dataclasses.replace(graph, distances=graph.distances.square() / 2)
 
 
 def _search(table: Table, k: int, metric: str, options: _Options) -> NeighborGraph:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
-import numpy as np
 import torch
 
 from fastparadime import ops
-from fastparadime.neighbors import costs
+from fastparadime.neighbors import binary, correlations, costs
 from fastparadime.neighbors.blocks import SPARE
 from fastparadime.neighbors.graph import NeighborGraph
 from fastparadime.neighbors.sample import (
@@ -19,11 +19,16 @@ from fastparadime.neighbors.sample import (
     sample_rows,
     warn_of_recall,
 )
-from fastparadime.utils.convert import row_sums
+from fastparadime.neighbors.sparse_rows import canonical, prepared, scaled_by_deviation, table_of
+from fastparadime.neighbors.table import UNIT_METRICS, unit_distances
 from fastparadime.utils.seed import derive
 from fastparadime.utils.validate import check_form
 
-METRICS = (*ops.SPARSE_METRICS, "cosine")
+METRICS = (
+    *ops.SPARSE_METRICS, "cosine", "hellinger", "correlation", "seuclidean", *ops.BINARY_METRICS,
+)  # fmt: skip
+_COMPARED = {"cosine": "euclidean", "hellinger": "euclidean", "seuclidean": "euclidean"}
+_APPROXIMATED = ("euclidean", "sqeuclidean", "manhattan")  # near in a projection where near
 _COLUMNS = 128  # of the projection
 _SMALL = 16  # times a leaf, below which so many points are compared anyway
 _FOLDED = 2**16  # columns of the matrix that the projection tells apart
@@ -33,19 +38,22 @@ _MOST_ROUNDS = 16  # by true distances
 _PROJECTIONS = 3  # one after the other where the rounds after one gain no more
 _GAIN = 0.002  # of recall that a further round must bring
 _EXTRA = 10  # neighbours listed beyond k
+_BLOCK_BYTES = 64 * 2**20  # of candidates held at a time
 _CHUNK = 2**12  # points between two looks for Ctrl-C
 # Nanoseconds of one thread, measured on a server of 2024.
 _PRODUCT = 1.3  # of two values in one column
 _SCORE = 1.0  # of a pair of rows
+_MEET = 2.0  # of a value and a row, whose candidates are all others
 _WALK = 16000.0  # of a stored value, in all rounds of the approximate search
 
 
 def is_approximate(table: ops.SparseTable, k: int, metric: str, recall: float) -> bool:
     """Whether the approximate search is wanted: where it takes less time."""
     width = _width(len(table), k)
-    if metric == "inner_product" or recall > EXACT_RECALL:
+    if metric not in _APPROXIMATED or recall > EXACT_RECALL:
         return False
-    return len(table) > _SMALL * ops.leaf_size(width) and _exact_cost(table) > _WALK * table.nnz
+    cost = _exact_cost(table, metric)
+    return len(table) > _SMALL * ops.leaf_size(width) and cost > _WALK * table.nnz
 
 
 def estimate_memory(n: int, d: int, k: int, nnz: int, *, approximate: bool) -> int:
@@ -70,53 +78,29 @@ def check_sparse(X: Any, metric: Any) -> None:
     check_form(X, "X")
 
 
-def read_sparse(X: Any, metric: str) -> ops.SparseTable:
-    """The rows of a sparse matrix of SciPy in float32, unit ones for ``"cosine"``.
-
-    Raises
-    ------
-    ValueError
-        For values that are not finite in float32, naming the first row.
-    """
-    import scipy.sparse
-
-    rows = X.tocsr()
-    with np.errstate(over="ignore"):
-        values = rows.data.astype(np.float32)
-    bad = np.flatnonzero(~np.isfinite(values))
-    if len(bad):
-        row = int(np.searchsorted(rows.indptr, bad[0], side="right")) - 1
-        raise ValueError(
-            f"X must hold finite float32 values, but row {row} has {rows.data[bad[0]]} in column "
-            f"{rows.indices[bad[0]]}: remove or replace such rows"
-        )
-    rows = scipy.sparse.csr_matrix((values, rows.indices, rows.indptr), shape=rows.shape)
-    if not rows.has_canonical_format:
-        rows = rows.copy()
-        rows.sum_duplicates()
-    if metric == "cosine":
-        rows = unit_rows(rows)
-    return ops.SparseTable(rows.indptr, rows.indices, rows.data, rows.shape[1])
+def find(X: Any, k: int, metric: str, p: float, recall: float, seed: int) -> NeighborGraph:
+    """Neighbours of all rows of a sparse matrix by one of `METRICS`; see `sparse_knn`."""
+    rows = canonical(X)
+    if metric in ops.BINARY_METRICS:
+        return binary.binary_knn(binary.listed_table(rows), k, metric, "sparse")
+    if metric == "correlation":
+        return correlations.correlation_knn(rows, k)
+    if metric == "seuclidean":
+        rows = scaled_by_deviation(rows)
+    table = table_of(prepared(rows, metric))
+    graph = sparse_knn(table, k, compared(metric), recall, seed, p=p)
+    if metric in UNIT_METRICS:
+        graph = dataclasses.replace(graph, distances=unit_distances(graph.distances, metric))
+    return graph
 
 
-def unit_rows(rows: Any) -> Any:
-    """Rows of length 1 of a CSR matrix (n, d), and the marks of those of zeros: (n, d + 1).
-
-    As of `fastparadime.neighbors.table.unit_rows`.
-    """
-    import scipy.sparse
-
-    values = rows.data.astype(np.float64)  # in which squares of float32 are exact
-    norms = np.sqrt(row_sums(np.square(values), rows.indptr))
-    lengths = np.repeat(norms, np.diff(rows.indptr))
-    units = np.divide(values, lengths, out=np.zeros_like(values), where=lengths > 0)
-    parts = (units.astype(np.float32), rows.indices, rows.indptr)
-    marks = scipy.sparse.csr_matrix((norms == 0)[:, None].astype(np.float32))
-    return scipy.sparse.hstack((scipy.sparse.csr_matrix(parts, shape=rows.shape), marks), "csr")
+def compared(metric: str) -> str:
+    """The metric of `fastparadime.ops.SPARSE_METRICS` that prepared rows are compared by."""
+    return _COMPARED.get(metric, metric)
 
 
 def sparse_knn(
-    table: ops.SparseTable, k: int, metric: str, recall: float, seed: int
+    table: ops.SparseTable, k: int, metric: str, recall: float, seed: int, *, p: float = 2.0
 ) -> NeighborGraph:
     """Neighbours of all rows, at least the share `recall` of them.
 
@@ -130,6 +114,8 @@ def sparse_knn(
         One of `fastparadime.ops.SPARSE_METRICS`.
     recall : float
     seed : int
+    p : float
+        Exponent of ``"minkowski"``.
 
     Warns
     -----
@@ -140,9 +126,9 @@ def sparse_knn(
     """
     n = len(table)
     if not is_approximate(table, k, metric, recall):
-        seconds = 1e-9 * _exact_cost(table) / torch.get_num_threads()
+        seconds = 1e-9 * _exact_cost(table, metric) / torch.get_num_threads()
         costs.warn_of_seconds(seconds, f"{n} sparse rows with {table.nnz} values")
-        return NeighborGraph(*_exact(table, torch.arange(n), k, metric), "sparse, exact")
+        return NeighborGraph(*_exact(table, torch.arange(n), k, metric, p), "sparse, exact")
     chosen = sample_rows(n, recall, seed)
     sample = Sample(chosen, *_exact(table, chosen, k, metric))
     search = _Search(table, k, metric)
@@ -172,21 +158,42 @@ def _width(n: int, k: int) -> int:
     return min(n - 1, 2 * k + _EXTRA)
 
 
-def _exact_cost(table: ops.SparseTable) -> float:
+def _exact_cost(table: ops.SparseTable, metric: str) -> float:
+    if metric not in ops.SHARED_METRICS:
+        return _MEET * len(table) * (2.0 * table.nnz + len(table))
     return _PRODUCT * table.pairs() + _SCORE * float(len(table)) ** 2
 
 
 def _exact(
-    table: ops.SparseTable, points: torch.Tensor, k: int, metric: str
+    table: ops.SparseTable, points: torch.Tensor, k: int, metric: str, p: float = 2.0
 ) -> tuple[torch.Tensor, torch.Tensor]:
     indices = torch.empty((len(points), k), dtype=torch.int32)
     distances = torch.empty((len(points), k))
-    count = min(len(table), k + 1 + SPARE)
-    for start in range(0, len(points), _CHUNK):
-        part = slice(start, start + _CHUNK)
-        candidates = table.nearest(points[part], count, metric)
-        indices[part], distances[part] = table.rerank(candidates, k, metric, points=points[part])
+    for start, candidates in proposed(table, points, k + 1, metric):
+        part = slice(start, start + len(candidates))
+        found = table.rerank(candidates, k, metric, p=p, points=points[part])
+        indices[part], distances[part] = found
     return indices, distances
+
+
+def proposed(
+    table: ops.SparseTable,
+    points: torch.Tensor,
+    k: int,
+    metric: str,
+    queries: ops.SparseTable | None = None,
+) -> Iterator[tuple[int, torch.Tensor]]:
+    """Rows among which are the k nearest of some points: the first point and theirs, in turn."""
+    n = len(table)
+    shared = metric in ops.SHARED_METRICS
+    step = _CHUNK if shared else max(1, min(_CHUNK, _BLOCK_BYTES // (16 * n)))
+    every = torch.arange(n, dtype=torch.int32)
+    for start in range(0, len(points), step):
+        some = points[start : start + step]
+        if shared:
+            yield start, table.nearest(some, min(n, k + SPARE), metric, queries=queries)
+        else:
+            yield start, every.expand(len(some), n)
 
 
 class _Search:

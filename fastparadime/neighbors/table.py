@@ -14,9 +14,10 @@ from fastparadime.utils.convert import to_float32
 from fastparadime.utils.validate import check_data, check_finite, check_form
 
 _BLOCK_BYTES = 16 * 2**20  # of rows converted at a time
-UNIT_METRICS = ("cosine", "correlation")
+UNIT_METRICS = ("cosine", "correlation", "hellinger")
 PREPARED_METRICS = (*UNIT_METRICS, "jensenshannon")  # compare rows made from those of X
-SCALED_METRICS = ("euclidean", "sqeuclidean", "minkowski")
+SCALED_METRICS = ("euclidean", "sqeuclidean", "minkowski", "nan_euclidean")
+MISSING_METRICS = ("nan_euclidean",)  # take NaN for what is missing
 _SOME = 1024  # rows that show how far apart they are
 # Powers of two that squares in float32 bear, that a factor may have, and that it makes at the most.
 _USUAL, _EXTREME, _LONGEST = 40, 120, 60
@@ -61,7 +62,7 @@ class Table:
             check_form(X, "X")
             self._X = X
         else:
-            self._X = check_data(X)
+            self._X = check_data(X, missing_ok=metric in MISSING_METRICS)
         cpu = torch.device("cpu")
         # Where the data is, and where its rows are asked for.
         self.home = self._X.device if isinstance(self._X, torch.Tensor) else cpu
@@ -109,20 +110,20 @@ class Table:
         ------
         OSError, ValueError
             For a source that cannot be read, ends short or holds values that are not finite; for
-            rows that ``"jensenshannon"`` does not take.
+            rows that ``"jensenshannon"`` or ``"hellinger"`` does not take.
         """
         if isinstance(self._X, (np.ndarray, torch.Tensor)):
             block = self._X[start:stop]
         else:
             block = sources.read_rows(self._X, start, stop, "X")
-            check_finite(block, "X", start)
+            check_finite(block, "X", start, missing_ok=self._metric in MISSING_METRICS)
         return self._prepared(to_float32(block).to(self.device), start)
 
     def _prepared(self, rows: torch.Tensor, first: int) -> torch.Tensor:
         if self._metric == "jensenshannon":
             return _distributions(rows, first)
         if self._metric in UNIT_METRICS:
-            return unit_rows(rows, self._metric)
+            return unit_rows(rows, self._metric, first)
         return rows if self.unit == 1.0 else rows * self.unit
 
     def rows_at_a_time(self, most: int | None = None) -> int:
@@ -163,7 +164,7 @@ def compared_columns(d: int, metric: Any) -> int:
 
 def unit_of(X: TensorLike) -> float:
     """A power of two that brings rows as far apart as usual, or 1 where float32 holds their squares."""
-    some = to_float32(X[:: -(-len(X) // _SOME)]).double()
+    some = to_float32(X[:: -(-len(X) // _SOME)]).double().nan_to_num(0.0)
     steps = torch.linalg.vector_norm(some.diff(dim=0), dim=1)
     steps = steps[steps > 0]
     if not len(steps):
@@ -180,20 +181,40 @@ def true_distances(distances: torch.Tensor, unit: float, metric: Any) -> torch.T
     return (distances.double() / (unit**2 if metric == "sqeuclidean" else unit)).float()
 
 
-def unit_rows(rows: torch.Tensor, metric: str) -> torch.Tensor:
-    """Rows whose squared distances are twice their distances by ``"cosine"`` or ``"correlation"``.
+def unit_distances(distances: torch.Tensor, metric: Any) -> torch.Tensor:
+    """Distances by a metric of `UNIT_METRICS` from those of unit rows, which keep their digits."""
+    return distances / 2**0.5 if metric == "hellinger" else distances.square() / 2
+
+
+def unit_rows(rows: torch.Tensor, metric: str, first: int = 0) -> torch.Tensor:
+    """Rows of length 1 whose Euclidean distances tell those by a metric of `UNIT_METRICS`.
 
     Parameters
     ----------
     rows : float32 tensor (m, d)
     metric : str
+    first : int
+        Number of the first row, for errors.
 
     Returns
     -------
     float32 tensor (m, d + 1)
         The last column is a mark, 1 of rows without a direction (zeros; for the correlation, one
         value): they are at distance 1 from others and at 0 from each other.
+
+    Raises
+    ------
+    ValueError
+        For negative values, of which ``"hellinger"`` has no root.
     """
+    if metric == "hellinger":
+        bad = (rows < 0).any(dim=1).nonzero()
+        if len(bad):
+            raise ValueError(
+                "Negative values in data: X must hold none for 'hellinger', but row "
+                f"{first + int(bad[0])} does"
+            )
+        rows = rows.sqrt()
     if metric == "correlation":
         rows = rows - rows[:, :1]  # one value becomes zeros, which a mean would round
         rows = rows - rows.mean(dim=1, keepdim=True)
@@ -213,7 +234,7 @@ def _distributions(rows: torch.Tensor, first: int) -> torch.Tensor:
     bad = ((rows < 0).any(dim=1) | (sums[:, 0] <= 0)).nonzero()
     if len(bad):
         raise ValueError(
-            f"X must hold rows of non-negative values with a positive sum for 'jensenshannon', "
-            f"but row {first + int(bad[0])} does not"
+            "Negative values in data or a row of zeros: X must hold rows of non-negative values "
+            f"with a positive sum for 'jensenshannon', but row {first + int(bad[0])} does not"
         )
     return rows / sums

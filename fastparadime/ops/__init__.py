@@ -9,6 +9,7 @@ from fastparadime.ops._checks import build_info, resolve_device
 from fastparadime.ops._subspace import Subspace
 from fastparadime.ops.adam import Adam
 from fastparadime.ops.algebra import Segments, graph_matmul
+from fastparadime.ops.binary import BINARY_METRICS, BinaryTable
 from fastparadime.ops.clusters import ClusterSearch
 from fastparadime.ops.density import DensityTerm
 from fastparadime.ops.descent import NeighborDescent, leaf_size, list_width, nn_descent
@@ -19,7 +20,7 @@ from fastparadime.ops.hidden_layers import hidden_layers
 from fastparadime.ops.layout import sgd_layout
 from fastparadime.ops.mlp import MLP_ACTIVATIONS, Mlp
 from fastparadime.ops.products import ProductTable, product_bytes
-from fastparadime.ops.sparse import SPARSE_METRICS, SparseTable
+from fastparadime.ops.sparse import SHARED_METRICS, SPARSE_METRICS, SparseTable
 from fastparadime.ops.strengths import SmoothKnn, perplexity, smooth_knn
 from fastparadime.ops.tiles import (
     MOST_CANDIDATES,
@@ -29,12 +30,15 @@ from fastparadime.ops.tiles import (
 )
 
 __all__ = [
+    "BINARY_METRICS",
     "METRICS",
     "MLP_ACTIVATIONS",
     "MOST_CANDIDATES",
     "MOST_UNIT_COLUMNS",
+    "SHARED_METRICS",
     "SPARSE_METRICS",
     "Adam",
+    "BinaryTable",
     "Candidates",
     "ClusterSearch",
     "DensityTerm",

@@ -26,7 +26,7 @@ from fastparadime.utils.validate import check_integer, check_option
 
 METRICS = (
     "euclidean", "sqeuclidean", "inner_product", "manhattan", "chebyshev", "minkowski", "canberra",
-    "braycurtis", "jensenshannon",
+    "braycurtis", "jensenshannon", "hamming", "nan_euclidean",
 )  # fmt: skip
 _OPERATIONS = ("union", "intersection", "mix", "mean")
 
@@ -147,7 +147,7 @@ def rerank(
     Parameters
     ----------
     X : float32 tensor (n, dim)
-        Finite.
+        Finite; NaN where a value is missing, for ``"nan_euclidean"``.
     candidates : integer tensor (rows, count)
         Of rows `first_row`, ... of `X`, or of `points`; negative entries are empty. The row itself,
         repeated candidates and those whose distance is not a number are dropped.

@@ -8,14 +8,23 @@ import numpy as np
 import torch
 
 from fastparadime import _core
-from fastparadime.ops._checks import MAX_POINTS, as_floats, as_indices, as_row_starts, target_of
+from fastparadime.ops._checks import (
+    MAX_POINTS,
+    as_floats,
+    as_indices,
+    as_positive,
+    as_row_starts,
+    target_of,
+)
 from fastparadime.ops.graph import METRICS
 from fastparadime.types import TensorLike
 from fastparadime.utils.convert import row_sums
 from fastparadime.utils.validate import check_integer, check_option
 
+# Of finite values; what is not stored is zero.
+SPARSE_METRICS = tuple(name for name in METRICS if name != "nan_euclidean")
 # Their sums add over coordinates, so what two rows share can be found column by column.
-SPARSE_METRICS = ("euclidean", "sqeuclidean", "inner_product", "manhattan")
+SHARED_METRICS = ("euclidean", "sqeuclidean", "inner_product", "manhattan", "hamming", "canberra")
 
 
 class SparseTable:
@@ -98,8 +107,16 @@ class SparseTable:
         if metric == "inner_product":
             return torch.zeros(len(self))
         values = self._values.numpy().astype(np.float64)
-        terms = np.abs(values) if metric == "manhattan" else np.square(values)
+        if metric in ("hamming", "canberra"):
+            terms = (values != 0).astype(np.float64)
+        else:
+            terms = np.abs(values) if metric == "manhattan" else np.square(values)
         return torch.from_numpy(row_sums(terms, self._indptr.numpy())).float()
+
+    def _asked(self, queries: SparseTable | None) -> SparseTable:
+        if queries is not None and queries.dim != self.dim:
+            raise ValueError(f"queries must have {self.dim} columns, not {queries.dim}")
+        return self if queries is None else queries
 
     def project(self, columns: int, *, folded: int, seed: int) -> torch.Tensor:
         """The rows times a Gaussian matrix, float32 (n, columns).
@@ -126,35 +143,47 @@ class SparseTable:
         rows = scipy.sparse.csr_matrix(parts, shape=(len(self), dim))
         return torch.from_numpy(rows @ matrix)
 
-    def nearest(self, points: TensorLike, count: int, metric: str = "euclidean") -> torch.Tensor:
+    def nearest(
+        self,
+        points: TensorLike,
+        count: int,
+        metric: str = "euclidean",
+        *,
+        queries: SparseTable | None = None,
+    ) -> torch.Tensor:
         """The rows that score best for some, by float32 sums over the columns that they share.
 
         Parameters
         ----------
         points : integer tensor (m,)
+            Rows of the table, or of `queries`.
         count : int
             In [1, n].
         metric : str
-            One of `SPARSE_METRICS`.
+            One of `SHARED_METRICS`.
+        queries : SparseTable, optional
+            Of the same columns.
 
         Returns
         -------
         int32 tensor (m, count)
             Nearest first, the point itself among them. `rerank` gives true distances.
         """
-        metric = check_option(metric, SPARSE_METRICS, "metric")
-        points = as_indices(points, "points", 1, len(self))
+        metric = check_option(metric, SHARED_METRICS, "metric")
+        asked = self._asked(queries)
+        points = as_indices(points, "points", 1, len(asked))
         count = check_integer(count, "count", minimum=1, maximum=len(self))
         indices = torch.empty((len(points), count), dtype=torch.int32)
         alone = self._alone(metric)
         _core.sparse_nearest(
             indices.data_ptr(),
-            self._rows(),
+            asked._rows(),
             self._transposed(),
             alone.data_ptr(),
             points.data_ptr(),
             len(points),
             len(self),
+            self.dim,
             count,
             METRICS.index(metric),
             target_of(indices),
@@ -167,7 +196,9 @@ class SparseTable:
         k: int,
         metric: str = "euclidean",
         *,
+        p: float = 2.0,
         points: TensorLike | None = None,
+        queries: SparseTable | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """True distances of rows to their candidate neighbours, and the k nearest in order.
 
@@ -179,7 +210,12 @@ class SparseTable:
         k : int
         metric : str
             One of `SPARSE_METRICS`.
+        p : float
+            Exponent of ``"minkowski"``.
         points : integer tensor (m,), optional
+            Rows of the table, or of `queries`.
+        queries : SparseTable, optional
+            Of the same columns; none of its rows is one of the table's.
 
         Returns
         -------
@@ -188,9 +224,11 @@ class SparseTable:
         """
         metric = check_option(metric, SPARSE_METRICS, "metric")
         k = check_integer(k, "k", minimum=1)
+        p = as_positive(p, "p")
+        asked = self._asked(queries)
         candidates = as_indices(candidates, "candidates", 2, len(self), negative_ok=True)
-        whose = torch.arange(len(self)) if points is None else points
-        whose = as_indices(whose, "points", 1, len(self))
+        whose = torch.arange(len(asked)) if points is None else points
+        whose = as_indices(whose, "points", 1, len(asked))
         if len(whose) != len(candidates):
             raise ValueError(
                 f"points must name the {len(candidates)} rows of candidates, not {len(whose)}"
@@ -201,13 +239,16 @@ class SparseTable:
             indices.data_ptr(),
             distances.data_ptr(),
             self._rows(),
+            asked._rows(),
             candidates.data_ptr(),
             whose.data_ptr(),
+            whose.data_ptr() if queries is None else 0,
             len(candidates),
             self.dim,
             candidates.shape[1],
             k,
             METRICS.index(metric),
+            p,
             target_of(indices),
         )
         return indices, distances

@@ -4,7 +4,6 @@ Slow by design. Nothing in the package imports it.
 """
 
 from fastparadime.reference.graph import (
-    distance,
     draw_edges,
     gather_rows,
     graph_matmul,
@@ -22,12 +21,14 @@ from fastparadime.reference.graph import (
     symmetrize,
 )
 from fastparadime.reference.layout import density_pulls, density_radii, sgd_layout
+from fastparadime.reference.metrics import binary_distance, distance, nearest_binary
 from fastparadime.reference.networks import activate, adam, hidden_layers, mlp, to_tf32
 from fastparadime.reference.philox import philox
 
 __all__ = [
     "activate",
     "adam",
+    "binary_distance",
     "density_pulls",
     "density_radii",
     "distance",
@@ -36,6 +37,7 @@ __all__ = [
     "graph_matmul",
     "hidden_layers",
     "mlp",
+    "nearest_binary",
     "nearest_by_products",
     "nearest_in_clusters",
     "nearest_in_tile",

@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastparadime.reference.kinds import Floats, Ints
+from fastparadime.reference.metrics import distance
 from fastparadime.reference.philox import philox
 
 _SIGMA_SHARE = 1e-3
@@ -196,19 +197,6 @@ def rerank(
         for slot, (least, j) in enumerate(found):
             indices[i, slot], distances[i, slot] = j, least
     return indices, distances
-
-
-def distance(x: Floats, y: Floats, metric: str, p: float) -> float:
-    """Of two rows."""
-    from scipy.spatial import distance
-
-    if metric == "inner_product":
-        return float(1 - x @ y)
-    if metric == "minkowski":
-        return float(distance.minkowski(x, y, p))
-    names = {"manhattan": "cityblock"}
-    function = getattr(distance, names.get(metric, metric))
-    return float(function(x, y)) if np.any(x != y) else 0.0
 
 
 def graph_matmul(

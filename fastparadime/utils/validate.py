@@ -21,7 +21,9 @@ _DEVICE_CHUNK_BYTES = 2**30  # there, each chunk is waited for
 _ACCEPTED = "accepted are bool, integer and floating-point values"
 
 
-def check_data(X: Any, name: str = "X", *, min_rows: int = 2) -> TensorLike:
+def check_data(
+    X: Any, name: str = "X", *, min_rows: int = 2, missing_ok: bool = False
+) -> TensorLike:
     """The data table of an argument, checked.
 
     Parameters
@@ -33,6 +35,8 @@ def check_data(X: Any, name: str = "X", *, min_rows: int = 2) -> TensorLike:
         What errors call it.
     min_rows : int
         The fewest rows that are accepted.
+    missing_ok : bool
+        Whether NaN stands for what is missing.
 
     Returns
     -------
@@ -50,23 +54,25 @@ def check_data(X: Any, name: str = "X", *, min_rows: int = 2) -> TensorLike:
         For sources that cannot be read.
     """
     if sources.is_source(X):
-        return load_source(X, name, min_rows=min_rows)
+        return load_source(X, name, min_rows=min_rows, missing_ok=missing_ok)
     table = _as_table(X, name)
     check_form(table, name, min_rows=min_rows)
     on_device = isinstance(table, torch.Tensor) and table.is_cuda
     chunk_bytes = _DEVICE_CHUNK_BYTES if on_device else _CHUNK_BYTES
     rows = max(1, chunk_bytes // (table.shape[1] * table.dtype.itemsize))
     for start in range(0, len(table), rows):
-        check_finite(table[start : start + rows], name, start)
+        check_finite(table[start : start + rows], name, start, missing_ok=missing_ok)
     return table
 
 
-def load_source(X: sources.Source, name: str = "X", *, min_rows: int = 2) -> Array:
+def load_source(
+    X: sources.Source, name: str = "X", *, min_rows: int = 2, missing_ok: bool = False
+) -> Array:
     """A source of rows as an array of its dtype, checked as `check_data` does while it is read."""
     check_form(X, name, min_rows=min_rows)
     table = np.empty(X.shape, np.dtype(X.dtype))
     for start, rows in sources.row_blocks(X, name):
-        check_finite(rows, name, start)
+        check_finite(rows, name, start, missing_ok=missing_ok)
         table[start : start + len(rows)] = rows
     return table
 
@@ -131,12 +137,20 @@ def _check_shape(table: TensorLike | sources.Source, name: str, min_rows: int) -
         raise ValueError(f"{name} must have at least 1 column, but has shape {shape}")
 
 
-def check_finite(rows: TensorLike, name: str, first: int = 0) -> None:
-    """Raises if rows, of which the first has number `first`, hold what is not finite in float32."""
+def check_finite(rows: TensorLike, name: str, first: int = 0, *, missing_ok: bool = False) -> None:
+    """Raises if rows, of which the first has number `first`, hold what is not finite in float32.
+
+    With `missing_ok`, NaN stands for what is missing.
+    """
     if isinstance(rows, torch.Tensor):
         floating = rows.is_floating_point()
     else:
         floating = rows.dtype.kind == "f"
+    if floating and missing_ok:
+        if isinstance(rows, torch.Tensor):
+            rows = rows.masked_fill(rows.isnan(), 0.0)
+        else:
+            rows = np.where(np.isnan(rows), rows.dtype.type(0), rows)
     bad = _first_bad_row(rows) if floating else None
     if bad is not None:
         values = np.asarray(rows[bad].tolist())

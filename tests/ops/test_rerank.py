@@ -21,6 +21,10 @@ def random_points(n: int, dim: int, metric: str = "euclidean") -> npt.NDArray[np
     if metric == "jensenshannon":
         points = rng.gamma(0.7, size=(n, dim))
         points /= points.sum(axis=1, keepdims=True)
+    if metric == "hamming":
+        points = np.round(points)
+    if metric == "nan_euclidean":
+        points[rng.random((n, dim)) < 0.1] = np.nan
     if metric == "inner_product":
         points /= np.linalg.norm(points, axis=1, keepdims=True)
     return points.astype(np.float32)
@@ -190,7 +194,7 @@ def test_threads_do_not_matter(metric: str, assert_same_bits: Callable[[Any], No
 @pytest.mark.parametrize(
     ("change", "error", "message"),
     [
-        ({"metric": "hamming"}, ValueError, "metric must be one of 'euclidean'"),
+        ({"metric": "jaccard"}, ValueError, "metric must be one of 'euclidean'"),
         ({"X": torch.ones(3)}, ValueError, r"X must have 2 dimensions, not shape \(3,\)"),
         ({"X": torch.ones((3, 2), dtype=torch.complex64)}, TypeError, "X must be real"),
         ({"candidates": torch.tensor([[3]])}, ValueError, "candidates must lie below 3.*holds 3"),

@@ -20,6 +20,13 @@ def matrix(n: int = 80, dim: int = 200, density: float = 0.1, seed: int = 0) -> 
     return X
 
 
+def distributions(X: Any) -> Any:
+    """Rows that sum to one, of the absolute values; empty ones have all in the first column."""
+    X = abs(X).tolil()
+    X[np.diff(X.tocsr().indptr) == 0, 0] = 1
+    return scipy.sparse.csr_matrix(X.multiply(1 / X.sum(axis=1)), dtype=np.float32)
+
+
 def table(X: Any) -> ops.SparseTable:
     return ops.SparseTable(X.indptr, X.indices, X.data, X.shape[1])
 
@@ -37,26 +44,31 @@ def random_candidates(rows: int, count: int, n: int) -> np.ndarray:
 @pytest.mark.parametrize("dim", [1, 15, 33, 400])
 def test_rerank_equals_reference(metric: str, density: float, dim: int) -> None:
     X, candidates = matrix(60, dim, density), random_candidates(60, 25, 60)
-    indices, distances = table(X).rerank(candidates, 12, metric)
+    X = distributions(X) if metric == "jensenshannon" else X
+    indices, distances = table(X).rerank(candidates, 12, metric, p=3.0)
     assert (indices.dtype, distances.dtype) == (torch.int32, torch.float32)
-    expected = reference.rerank(X.toarray(), candidates, 12, metric)
+    expected = reference.rerank(X.toarray(), candidates, 12, metric, 3.0)
     # Products of 400 coordinates, some 250 in all, cancel in float32.
     least = 3e-5 if metric == "inner_product" else 1e-6
     np.testing.assert_allclose(distances, expected[1], rtol=1e-5, atol=least)
-    if density > 0 and dim > 1 and least < 1e-5:  # elsewhere there are ties
+    if density > 0 and dim > 1 and metric in ("euclidean", "sqeuclidean", "manhattan"):
         np.testing.assert_array_equal(indices, expected[0])
+    for i, row in enumerate(indices.tolist()):  # of others there are ties
+        at = [reference.distance(*X[[i, j]].toarray(), metric, 3.0) for j in row if j >= 0]
+        np.testing.assert_allclose(at, expected[1][i, : len(at)], rtol=1e-5, atol=least)
 
 
 @pytest.mark.parametrize("metric", ops.SPARSE_METRICS)
 def test_rerank_equals_that_of_dense_rows(metric: str) -> None:
     X, candidates = matrix(), torch.from_numpy(random_candidates(80, 300, 80))
+    X = distributions(X) if metric == "jensenshannon" else X
     indices, distances = table(X).rerank(candidates, 20, metric)
     dense = ops.rerank(torch.from_numpy(X.toarray()), candidates, 20, metric)
     assert torch.equal(indices, dense[0])
     torch.testing.assert_close(distances, dense[1], rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("metric", ops.SPARSE_METRICS)
+@pytest.mark.parametrize("metric", ops.SHARED_METRICS)
 @pytest.mark.parametrize("count", [1, 7, 80])
 def test_nearest_are_those_of_least_distance(metric: str, count: int) -> None:
     X, points = matrix(density=0.3), torch.tensor([3, 3, 79, 0])
@@ -126,6 +138,21 @@ def test_points_and_empty_requests() -> None:
     assert table(scipy.sparse.csr_matrix((3, 5))).nearest([0], 3).tolist() == [[0, 1, 2]]
 
 
+@pytest.mark.parametrize("metric", ops.SPARSE_METRICS)
+def test_queries_of_another_table(metric: str) -> None:
+    X = distributions(matrix(90)) if metric == "jensenshannon" else matrix(90)
+    rows, queries = table(X[:80]), table(X[80:])
+    every = np.tile(np.arange(80), (10, 1))
+    found = rows.rerank(every, 80, metric, queries=queries)
+    both = table(X).rerank(every, 80, metric, points=np.arange(80, 90))
+    assert all(torch.equal(a, b) for a, b in zip(found, both, strict=True))
+    if metric in ops.SHARED_METRICS:
+        proposed = rows.nearest([7, 2], 5, metric, queries=queries)
+        wanted = rows.rerank(every[:2], 5, metric, queries=queries, points=[7, 2])
+        again = rows.rerank(proposed, 5, metric, queries=queries, points=[7, 2])
+        torch.testing.assert_close(again[1], wanted[1])
+
+
 def test_projections_keep_distances_and_fold_columns() -> None:
     X = matrix(50, 3000, 0.02)
     exact = np.linalg.norm(X.toarray()[:25] - X.toarray()[25:], axis=1)
@@ -171,9 +198,9 @@ def test_bad_tables(change: dict[str, Any], error: type[Exception], message: str
 def test_bad_requests() -> None:
     rows = table(matrix())
     with pytest.raises(ValueError, match="metric must be one of"):
-        rows.rerank([[1]] * 80, 1, "chebyshev")
+        rows.rerank([[1]] * 80, 1, "nan_euclidean")
     with pytest.raises(ValueError, match="metric must be one of"):
-        rows.nearest([1], 1, "cosine")
+        rows.nearest([1], 1, "chebyshev")
     with pytest.raises(ValueError, match="candidates must lie below 80, but holds 80"):
         rows.rerank([[80]] * 80, 1)
     with pytest.raises(ValueError, match="points must name the 1 rows of candidates, not 80"):
@@ -182,5 +209,7 @@ def test_bad_requests() -> None:
         rows.nearest([-1], 1)
     with pytest.raises(ValueError, match=r"count must be an integer in \[1, 80\]"):
         rows.nearest([0], 81)
+    with pytest.raises(ValueError, match="queries must have 200 columns, not 7"):
+        rows.nearest([0], 1, queries=table(matrix(3, 7)))
     with pytest.raises(ValueError, match="k must be an integer >= 1"):
         rows.rerank([[1]] * 80, 0)
