@@ -14,6 +14,7 @@ from fastparadime.estimators._rows import is_sparse
 from fastparadime.neighbors import NeighborGraph
 from fastparadime.neighbors.precomputed import from_lists
 from fastparadime.types import Array
+from fastparadime.utils.masks import without_mask
 
 
 class FuzzyGraph(NamedTuple):
@@ -47,8 +48,7 @@ def given_neighbors(knn: Any, n: int, n_neighbors: int) -> tuple[torch.Tensor, t
         If they are neither two arrays of indices and distances, of n_neighbors - 1 others or more
         in each row, nor a dense or sparse matrix of distances (n, n).
     """
-    if isinstance(knn, NeighborGraph):
-        knn = tuple(knn)
+    knn = without_mask(tuple(knn) if isinstance(knn, NeighborGraph) else knn, "precomputed_knn")
     if not isinstance(knn, (tuple, list)):
         return _given_distances(knn, n, n_neighbors - 1)
     if len(knn) < 2 or knn[0] is None or knn[1] is None:

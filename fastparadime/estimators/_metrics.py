@@ -10,6 +10,7 @@ import numpy as np
 
 from fastparadime.neighbors import Metric, check_metric
 from fastparadime.types import Array
+from fastparadime.utils.masks import without_mask
 from fastparadime.utils.validate import check_positive
 
 SPARSE_METRICS = ("euclidean", "sqeuclidean", "cosine")
@@ -107,6 +108,7 @@ def _named(metric: str, name: str) -> Metric:
 
 
 def _finite(value: Any, name: str) -> Array:
+    value = without_mask(value, name)
     try:
         array: Array = np.asarray(value, dtype=np.float64)
     except (TypeError, ValueError):

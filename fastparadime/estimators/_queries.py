@@ -13,7 +13,7 @@ from fastparadime import ops
 from fastparadime.estimators._metrics import Space
 from fastparadime.estimators._projection import Projection
 from fastparadime.estimators._rows import is_sparse
-from fastparadime.neighbors import Metric
+from fastparadime.neighbors import NATIVE_METRICS, Metric
 from fastparadime.neighbors.blocks import PAIRED
 from fastparadime.neighbors.exact import CANCELLED, near_origin_mean, scale_of
 from fastparadime.neighbors.sparse import unit_rows as unit_sparse_rows
@@ -25,6 +25,7 @@ from fastparadime.neighbors.table import (
     unit_rows,
 )
 from fastparadime.types import Array
+from fastparadime.utils.centring import centred, medians_of, some_rows
 
 Found = tuple[torch.Tensor, torch.Tensor]  # indices int32 and distances float32 (m, k)
 
@@ -44,7 +45,7 @@ class QueryIndex:
 
     Parameters
     ----------
-    rows : float32 array (n, d) or CSR
+    rows : float32 or float64 array (n, d), or CSR
     space : Space
         For the metric ``"precomputed"``, queries hold distances (m, n).
     """
@@ -57,11 +58,29 @@ class QueryIndex:
         """The search of a block of queries, and the factor that rows and queries have in it."""
         if self.space.metric == "precomputed":
             return _nearest_of, 1.0
-        rows, unit = _prepared(self.space.rows(self.rows), self.space.metric), 1.0
+        rows, unit = self._prepared(self.space.rows(self.rows)), 1.0
         if self.space.metric in SCALED_METRICS and not is_sparse(rows):
             unit = unit_of(rows)
         rows = rows if unit == 1.0 else rows * np.float32(unit)
         return _search_of(rows, self.space.metric, self.space.p), unit
+
+    @cached_property
+    def _centre(self) -> Array | None:
+        """Of unit rows made from rows that float32 would round, which lie close together."""
+        if is_sparse(self.rows) or self.rows.dtype == np.float32:
+            return None
+        some = torch.from_numpy(some_rows(self.rows))
+        return medians_of(unit_rows(some, str(self.space.metric)).numpy())
+
+    def _prepared(self, X: Any) -> Any:
+        """Unit rows for the metrics that come down to them, else rows as their search takes them."""
+        if self.space.metric not in UNIT_METRICS:
+            native = self.space.metric in NATIVE_METRICS
+            return X.astype(np.float32, copy=False) if native else X
+        if is_sparse(X):
+            return unit_sparse_rows(X)
+        units = unit_rows(torch.from_numpy(np.ascontiguousarray(X)), str(self.space.metric))
+        return centred(units, self._centre).numpy()
 
     def __getstate__(self) -> dict[str, Any]:
         return {"rows": self.rows, "space": self.space}
@@ -70,7 +89,7 @@ class QueryIndex:
         """The k nearest rows of the fit to each query, nearest first."""
         search, unit = self._ready
         if self.space.metric != "precomputed":
-            queries = _prepared(self.space.rows(queries), self.space.metric)
+            queries = self._prepared(self.space.rows(queries))
             queries = queries if unit == 1.0 else queries * np.float32(unit)
         held = not isinstance(search, _ProductSearch)
         step = max(1, _BLOCK_BYTES // (8 * self.rows.shape[0])) if held else _QUERIES
@@ -95,15 +114,6 @@ def _search_of(rows: Any, metric: Metric, p: float) -> Callable[[Any, int], Foun
     if metric == "manhattan" or (metric in PAIRED and metric != "jensenshannon"):
         return _DirectSearch(rows, str(metric), p)
     return _SciPySearch(rows, metric)
-
-
-def _prepared(X: Any, metric: Metric) -> Any:
-    """Unit rows for the metrics that come down to them; others as they are."""
-    if metric not in UNIT_METRICS:
-        return X
-    if is_sparse(X):
-        return unit_sparse_rows(X)
-    return unit_rows(torch.from_numpy(np.ascontiguousarray(X)), str(metric)).numpy()
 
 
 def _nearest_of(distances: Any, k: int) -> Found:

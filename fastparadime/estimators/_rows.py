@@ -10,27 +10,47 @@ import torch
 
 from fastparadime.estimators._metrics import SPARSE_METRICS
 from fastparadime.types import Array
+from fastparadime.utils import sources
 from fastparadime.utils.convert import to_numpy
-from fastparadime.utils.validate import check_finite
+from fastparadime.utils.masks import without_mask
+from fastparadime.utils.validate import check_finite, check_no_times
 
 _BLOCK_BYTES = 64 * 2**20  # of hashes held at a time
+_KEPT = (np.float32, np.float64, np.int32, np.int64, np.uint32, np.uint64)
 
 
 def validated(estimator: Any, X: Any, **options: Any) -> Any:
-    """The data of an estimator as scikit-learn checks it: a table, or CSR.
+    """The data of an estimator as scikit-learn checks it: a table, or CSR, that keeps its digits.
 
-    What is neither float32 nor float64 becomes float32, the dtype of all work.
+    Wide integers and floats stay as they are, what float32 holds in any case becomes float32, and
+    what has no dtype float64. Masked values are refused.
     """
+    X = without_mask(X, "X")
+    if sources.is_source(X) and X.ndim == 2:
+        X = sources.load(X, "X")
     if isinstance(X, torch.Tensor):
         if X.device.type != "cpu":
             raise ValueError(f"X must be on the CPU, where estimators work, not on {X.device}")
         X = to_numpy(X)  # scikit-learn would not know its dtype
-    options = {"dtype": (np.float32, np.float64), "accept_sparse": "csr", **options}
+    check_no_times(X, "X")
+    plain = isinstance(getattr(X, "dtype", None), np.dtype) and X.dtype.kind in "biuf"
+    first = np.float32 if plain and X.dtype.itemsize <= 4 else np.float64
+    options = {"dtype": (first, *_KEPT), "accept_sparse": "csr", **options}
     try:
         from sklearn.utils.validation import validate_data
     except ImportError:  # scikit-learn before 1.6
         return estimator._validate_data(X, **options)
     return validate_data(estimator, X, **options)
+
+
+def dtype_of_results(X: Any) -> Any:
+    """The dtype of what an estimator gives for `X`: float64 for such an array, else float32."""
+    kinds = getattr(X, "dtypes", None)  # of data frames
+    if kinds is None:
+        name = str(getattr(X, "dtype", ""))
+        return np.float64 if name.removeprefix("torch.") == "float64" else np.float32
+    plain = all(isinstance(kind, np.dtype) for kind in kinds)
+    return np.float64 if plain and np.result_type(*kinds) == np.float64 else np.float32
 
 
 def check_sparse_metric(rows: Any, metric: Any, *others: str) -> None:
@@ -111,7 +131,7 @@ def equal_rows(first: Any, second: Any) -> Array:
 
 
 def row_streams(X: Any) -> Array:
-    """An int64 in [0, 2^31) for each float32 row, a function of its values alone."""
+    """An int64 in [0, 2^31) for each row, a function of its values in float32 alone."""
     keys = np.random.default_rng(0).integers(1, 2**63, X.shape[1], dtype=np.uint64) | np.uint64(1)
     if is_sparse(X):
         products = _bits(X.data) * keys[X.indices]
@@ -129,5 +149,6 @@ def row_streams(X: Any) -> Array:
 
 
 def _bits(values: Array) -> Array:
+    values = values.astype(np.float32, copy=False)
     bits: Array = (values + np.float32(0)).view(np.uint32).astype(np.uint64)  # -0 becomes 0
     return bits

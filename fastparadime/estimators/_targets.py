@@ -16,6 +16,7 @@ from fastparadime.estimators._label_metrics import LabelMetric
 from fastparadime.estimators._metrics import RowMetric
 from fastparadime.estimators._parameters import Target
 from fastparadime.types import Array
+from fastparadime.utils.masks import without_mask
 
 _UNKNOWN_LABEL = -1
 _UNKNOWN_FACTOR = math.exp(-1.0)  # of an edge at whose ends a label is missing
@@ -28,9 +29,12 @@ def check_target(y: Any, n: int, target: Target) -> Array:
 
     Raises
     ------
+    TypeError
+        For masked values.
     ValueError
         For another number of rows, and for values that are not finite or not of the metric's kind.
     """
+    y = without_mask(y, "y")
     if isinstance(target.metric, LabelMetric):
         checked = target.metric.check(y)
         check_consistent_length(np.empty(n), checked)

@@ -14,6 +14,7 @@ from fastparadime.estimators._combining import Combinable
 from fastparadime.estimators._constructor import UmapParameters
 from fastparadime.estimators._cuml import check_data_options
 from fastparadime.estimators._fitting import Fitted, Positions, Report, fit_graph, lay_out
+from fastparadime.estimators._form import Form
 from fastparadime.estimators._parameters import Settings, check_parameters, neighbors_given
 from fastparadime.estimators._placing import Placed, later_epochs
 from fastparadime.estimators._targets import check_target
@@ -167,7 +168,8 @@ class UMAP(
         check_data_options(ensure_all_finite=ensure_all_finite, convert_dtype=convert_dtype)
         table = _rows.validated(self, X, ensure_min_samples=2)
         settings = check_parameters(self)
-        rows = _rows.as_rows(table, zeros=settings.metric == "precomputed")
+        form = Form.of(table, settings.row_metric.name)
+        rows = form.rows(table, zeros=settings.metric == "precomputed")
         _rows.check_sparse_metric(rows, settings.metric, "precomputed")
         target = None if y is None else check_target(y, rows.shape[0], settings.target)
         _positions.check_init_shape(settings.init, rows.shape, settings.n_components)
@@ -177,13 +179,15 @@ class UMAP(
             if neighbors_given(knn):
                 raise ValueError("unique=True cannot be combined with precomputed_knn")
             first, inverse = _rows.distinct(rows)
-            rows = rows[first]
+            rows, table = rows[first], table[first]
             target = None if target is None else target[first]
             if not isinstance(settings.init, str):
                 settings = replace(settings, init=settings.init[first])
-        placed = Placed(rows, None, settings, settings.row_metric.space(rows))
+        placed = Placed(rows, None, settings, settings.row_metric.space(rows), form)
         report = Report(self.verbose, self.tqdm_kwds)
         fitted = fit_graph(rows, target, knn, placed.space, settings, report)
+        if not neighbors_given(knn):
+            form.warn_of_rounding(table, rows, fitted.indices, settings.metric)
         supervised = target is not None
         if settings.graph_alone:
             self._keep_graph(fitted, settings)
@@ -194,7 +198,7 @@ class UMAP(
         found = lay_out(start, fitted, settings, report)
         self._keep_graph(fitted, settings)
         self._keep_rows(replace(placed, positions=found.final), supervised=supervised)
-        self._keep_positions(found, inverse, table.dtype)
+        self._keep_positions(found, inverse, _rows.dtype_of_results(X))
         return self
 
     def fit_transform(self, X: Any, y: Any = None, **options: Any) -> Any:
@@ -243,10 +247,10 @@ class UMAP(
         placed = self._of_rows("transform")
         check_data_options(ensure_all_finite=ensure_all_finite, convert_dtype=convert_dtype)
         table = _rows.validated(self, X, reset=False)
-        rows = _rows.as_rows(table, zeros=self._settings.metric == "precomputed")
+        rows = placed.form.rows(table, zeros=self._settings.metric == "precomputed")
         if self._settings.graph_alone:
             return placed.memberships(rows)
-        return placed.place(rows).astype(table.dtype, copy=False)
+        return placed.place(rows).astype(_rows.dtype_of_results(X), copy=False)
 
     def inverse_transform(self, X: Any) -> Array:
         """Rows of data for positions in the embedding.
@@ -299,10 +303,10 @@ class UMAP(
             if is_so:
                 raise ValueError(f"update is not available for a fit with {name}: fit all rows")
         table = _rows.validated(self, X, reset=False)
-        added = _rows.like(_rows.as_rows(table), self._raw_data)
+        added = _rows.like(placed.form.rows(table), placed.rows)
         start = np.concatenate([placed.positions, placed.place(added)])
         start[~np.isfinite(start)] = 0.0  # points without neighbours until now
-        rows = _rows.stacked(self._raw_data, added)
+        rows = _rows.stacked(placed.rows, added)
         report = Report(self.verbose, self.tqdm_kwds)
         fitted = fit_graph(rows, None, None, placed.space, settings, report)
         found = lay_out(
@@ -350,7 +354,6 @@ class UMAP(
 
     def _keep_rows(self, placed: Placed, *, supervised: bool) -> None:
         self._placed = placed
-        self._raw_data = placed.rows
         self._supervised = supervised
         self._sparse_data = _rows.is_sparse(placed.rows)
         self._metric_kwds = dict(self.metric_kwds or {})
@@ -363,6 +366,13 @@ class UMAP(
         if found.radii is not None:
             radii = (part[places].astype(np.float32) for part in found.radii)
             self.rad_orig_, self.rad_emb_ = radii
+
+    @property
+    def _raw_data(self) -> Any:
+        """The rows of the fit, which umap.plot reads."""
+        placed: Any = self._placed
+        rows, centre = placed.rows, placed.form.centre
+        return rows if centre is None else rows + centre
 
     @property
     def _knn_search_index(self) -> Placed | None:

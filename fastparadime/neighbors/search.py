@@ -32,6 +32,7 @@ from fastparadime.neighbors.streamed import streamed_knn
 from fastparadime.neighbors.table import UNIT_METRICS, Table, true_distances
 from fastparadime.types import Device
 from fastparadime.utils.convert import to_numpy, value_range
+from fastparadime.utils.masks import without_mask
 from fastparadime.utils.stages import memory_for
 from fastparadime.utils.validate import check_data, check_integer, check_positive
 
@@ -123,7 +124,7 @@ def knn(
     SlowSearchWarning
         Before an exact search that is going to take more than ten minutes.
     """
-    metric = check_metric(metric)
+    X, metric = without_mask(X, "X"), check_metric(metric)
     options = _Options(
         p=check_positive(p, "p"),
         recall=check_recall(recall),
@@ -217,6 +218,7 @@ def _sparse_knn(X: Any, k: int, metric: Metric, options: _Options) -> NeighborGr
     compared = "euclidean" if metric == "cosine" else str(metric)
     table = sparse.read_sparse(X, str(metric))
     graph = sparse.sparse_knn(table, k, compared, options.recall, options.seed)
+    sparse.warn_of_rounding(X, graph.indices[:, -1], str(metric))
     return _finite(_as_cosine(graph) if metric == "cosine" else graph, str(metric))
 
 
@@ -232,6 +234,7 @@ def _native_knn(X: Any, k: int, metric: str, options: _Options) -> NeighborGraph
     advice = "set max_memory to less than what is free, or use device='cpu'"
     with memory_for("the neighbour search", advice, total=needed):
         graph = _moved(_search(table, k, metric, options), table.device)
+        table.warn_of_rounding(graph.indices[:, -1])
     distances = true_distances(graph.distances, table.unit, metric)
     graph = dataclasses.replace(graph, distances=distances)
     return _finite(_as_cosine(graph) if metric in UNIT_METRICS else graph, metric)

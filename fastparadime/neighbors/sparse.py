@@ -20,6 +20,8 @@ from fastparadime.neighbors.approximate import (
 )
 from fastparadime.neighbors.blocks import SPARE
 from fastparadime.neighbors.graph import NeighborGraph
+from fastparadime.utils import centring
+from fastparadime.utils.centring import compared_rows, may_round
 from fastparadime.utils.convert import row_sums
 from fastparadime.utils.seed import derive
 from fastparadime.utils.validate import check_form
@@ -99,7 +101,27 @@ def read_sparse(X: Any, metric: str) -> ops.SparseTable:
     return ops.SparseTable(rows.indptr, rows.indices, rows.data, rows.shape[1])
 
 
-def unit_rows(rows: Any) -> Any:
+def warn_of_rounding(X: Any, last: torch.Tensor, metric: str) -> None:
+    """Warns if float32 holds too few digits of sparse rows and of those of the numbers `last` (n,).
+
+    They are not centred: what is not stored would be stored then.
+    """
+    if not may_round(X):
+        return
+    rows, numbers = X.tocsr(), compared_rows(len(last))
+
+    def exact_and_held(numbers: Any) -> tuple[Any, Any]:
+        exact = rows[numbers].astype(np.float64)
+        held = exact.astype(np.float32)
+        if metric == "cosine":
+            return unit_rows(exact, np.float64), unit_rows(held)
+        return exact, held
+
+    ends = last.numpy()[numbers]
+    centring.warn_of_rounding(exact_and_held(numbers), exact_and_held(ends), metric)
+
+
+def unit_rows(rows: Any, dtype: Any = np.float32) -> Any:
     """Rows of length 1 of a CSR matrix (n, d), and the marks of those of zeros: (n, d + 1).
 
     As of `fastparadime.neighbors.table.unit_rows`.
@@ -110,8 +132,8 @@ def unit_rows(rows: Any) -> Any:
     norms = np.sqrt(row_sums(np.square(values), rows.indptr))
     lengths = np.repeat(norms, np.diff(rows.indptr))
     units = np.divide(values, lengths, out=np.zeros_like(values), where=lengths > 0)
-    parts = (units.astype(np.float32), rows.indices, rows.indptr)
-    marks = scipy.sparse.csr_matrix((norms == 0)[:, None].astype(np.float32))
+    parts = (units.astype(dtype), rows.indices, rows.indptr)
+    marks = scipy.sparse.csr_matrix((norms == 0)[:, None].astype(dtype))
     return scipy.sparse.hstack((scipy.sparse.csr_matrix(parts, shape=rows.shape), marks), "csr")
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from fastparadime.types import Array, TensorLike
 from fastparadime.utils.convert import to_numpy
+from fastparadime.utils.masks import without_mask
 
 if TYPE_CHECKING:
     from matplotlib.colors import ListedColormap
@@ -118,6 +119,7 @@ def lightened(coloring: Coloring) -> Coloring:
 
 def check_labels(labels: TensorLike | Sequence[Any], n: int, name: str = "labels") -> Array:
     """One value for each of n points, as an array (n,) that can be sorted."""
+    labels = without_mask(labels, name)
     values = to_numpy(labels) if hasattr(labels, "detach") else np.asarray(labels)
     if values.shape not in ((n,), (n, 1)):
         raise ValueError(
