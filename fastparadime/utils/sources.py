@@ -56,7 +56,7 @@ def read_rows(X: Source, start: int, stop: int, name: str) -> Array:
     """
     where = f"rows {start} to {stop - 1} of {name}"
     try:
-        found = np.asanyarray(X[start:stop])  # keeps masks, which netCDF4 and Dask may give
+        found = _computed(X[start:stop])
     except (OSError, RuntimeError, ValueError, IndexError) as error:  # codecs raise any of them
         raise OSError(f"{where} cannot be read, of {X.shape[0]} by its shape: {error}") from error
     rows = np.asarray(without_mask(found, where))
@@ -67,6 +67,13 @@ def read_rows(X: Source, start: int, stop: int, name: str) -> Array:
             f"array of shape {rows.shape}, not {expected}"
         )
     return rows
+
+
+def _computed(rows: Any) -> Array:
+    """The array of what a source gave, with its mask, as netCDF4 and Dask may give one."""
+    # Dask's own conversion to an array drops it.
+    found: Array = np.asanyarray(rows.compute() if hasattr(rows, "compute") else rows)
+    return found
 
 
 def rows_at_a_time(X: Source, most: int | None = None) -> int:
@@ -103,7 +110,7 @@ def row_blocks(X: Source, name: str, most: int | None = None) -> Iterator[tuple[
 def load(X: Source, name: str) -> Array:
     """All of a source as an array of its dtype; errors are those of `read_rows`."""
     if X.ndim == 0:
-        return np.asarray(without_mask(np.asanyarray(X[()]), name))
+        return np.asarray(without_mask(_computed(X[()]), name))
     whole = np.empty(X.shape, np.dtype(X.dtype))
     for start, rows in row_blocks(X, name):
         whole[start : start + len(rows)] = rows
