@@ -264,7 +264,7 @@ class UMAP(
         Returns
         -------
         array (n_samples, n_features_in_)
-            float32, or float64 for float64 data.
+            float32, or float64 for float64 positions and for fits of data far from zero.
 
         Raises
         ------

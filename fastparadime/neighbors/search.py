@@ -100,7 +100,8 @@ def knn(
     Returns
     -------
     NeighborGraph
-        Distances are true (not squared) and computed in float32 from `X`; ties go to the smaller
+        Distances are true (not squared) and computed in float32 from `X`, of which columns far
+        from zero are centred in float64 before where the metric bears that; ties go to the smaller
         index among those found. Another row equal to a point is a neighbour at distance 0.
 
     Raises
@@ -123,6 +124,9 @@ def knn(
         If the promised recall was not reached, with what was. Python's filters make it an error.
     SlowSearchWarning
         Before an exact search that is going to take more than ten minutes.
+    PrecisionWarning
+        If float32 holds too few digits of `X`, centred where the metric bears a shift, to tell
+        neighbours apart.
     """
     X, metric = without_mask(X, "X"), check_metric(metric)
     options = _Options(
