@@ -13,7 +13,9 @@ from fastparadime.relationdata import RelationData
 from fastparadime.sampling import DataEntries, edge_batch
 from fastparadime.types import Data, TensorLike, TypeKeyTuples
 from fastparadime.utils import ReprMixin, sources
-from fastparadime.utils.convert import to_numpy, to_torch
+from fastparadime.utils.centring import far_columns
+from fastparadime.utils.convert import to_float64, to_numpy, to_torch
+from fastparadime.utils.masks import without_mask
 from fastparadime.utils.validate import (
     check_callable,
     check_data,
@@ -70,10 +72,11 @@ def _loaded(data: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _as_array(value: Any, name: str) -> Any:
+    value = without_mask(value, name)
     if sources.is_source(value):
         return sources.load(value, name)
     if hasattr(value, "to_numpy"):  # data frames and their columns
-        return np.asarray(value.to_numpy())
+        return np.asarray(without_mask(value.to_numpy(), name))
     if isinstance(value, (list, tuple)):
         try:
             return np.asarray(value)
@@ -103,12 +106,22 @@ class Dataset(torch.utils.data.Dataset[dict[str, torch.Tensor]], ReprMixin):
         is added where there is none. Float32 arrays in C order, memory-mapped ones included, are
         used where they are; sources, such as datasets of HDF5 or Zarr, are read into memory.
 
+    Attributes
+    ----------
+    data : mapping of tensors
+        Floats of arrays are float32 and integers int64; see `relation_data` for relations.
+
     Raises
     ------
     TypeError, ValueError
-        For an entry that is not an array or tensor, or lengths that differ.
+        For an entry that is not an array or tensor, masked values, or lengths that differ.
     OSError, ValueError
         For a source that cannot be read, or ends before its shape says.
+
+    Warns
+    -----
+    PrecisionWarning
+        Where a column lies so far from zero that the network's float32 loses three of its digits.
     """
 
     def __init__(self, data: Data) -> None:
@@ -120,6 +133,8 @@ class Dataset(torch.utils.data.Dataset[dict[str, torch.Tensor]], ReprMixin):
             raise ValueError("data must hold at least one entry")
         key, first = next(iter(entries.items()))
         self.data = DataEntries()
+        # Arrays that entries were rounded from, each with the entry.
+        self._wide: dict[str, tuple[torch.Tensor, torch.Tensor]] = {}
         self.num_items = (
             len(check_table(first, "entry 'main'")) if key == "main" else _length(key, first)
         )
@@ -130,6 +145,7 @@ class Dataset(torch.utils.data.Dataset[dict[str, torch.Tensor]], ReprMixin):
     def add(self, data: Mapping[str, TensorLike]) -> None:
         """Adds or replaces entries, after all of them have been checked."""
         added: dict[str, torch.Tensor] = {}
+        wide: dict[str, tuple[torch.Tensor, torch.Tensor]] = {}
         for key, value in _loaded(data).items():
             if key in ("main", "data"):
                 check_table(value, f"entry {key!r}")
@@ -142,8 +158,18 @@ class Dataset(torch.utils.data.Dataset[dict[str, torch.Tensor]], ReprMixin):
             if table.layout == torch.strided:
                 # Rows in one piece each: batches gather them, natively where they are contiguous.
                 table = table.contiguous()
-            added[self.data.stored_name(key)] = table
+            name = self.data.stored_name(key)
+            added[name] = table
+            if far_columns(value, f"entry {key!r}") and table.dtype == torch.float32:
+                wide[name] = (table, to_float64(value))
         self.data.update(added)
+        self._wide.update(wide)
+
+    def relation_data(self, key: str) -> torch.Tensor:
+        """An entry for relations: what it was rounded from, where float32 has dropped digits."""
+        entry = self.data[key]
+        rounded, original = self._wide.get(self.data.stored_name(key), (None, entry))
+        return original if rounded is entry else entry
 
     def __len__(self) -> int:
         return self.num_items

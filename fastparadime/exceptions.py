@@ -41,5 +41,9 @@ class RecallWarning(UserWarning):
     """A search for neighbours found less than the recall that was asked for."""
 
 
+class PrecisionWarning(UserWarning):
+    """Data lies so far from zero, or so wide, that float32 loses digits that matter."""
+
+
 class SlowSearchWarning(UserWarning):
     """A search for neighbours is going to take long."""

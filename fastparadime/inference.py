@@ -13,6 +13,7 @@ from fastparadime import exceptions, exporting, models, saving
 from fastparadime.types import TensorLike
 from fastparadime.utils import sources
 from fastparadime.utils.convert import to_torch
+from fastparadime.utils.masks import without_mask
 from fastparadime.utils.seed import derive
 from fastparadime.utils.sources import Source
 from fastparadime.utils.validate import check_data, check_integer, check_type
@@ -89,7 +90,7 @@ class Inference:
     def _call_model(self, method: str, X: TensorLike) -> torch.Tensor:
         self._check_trained()
         models.check_width(self.model, X)
-        rows = models.as_input(self.model, to_torch(X))
+        rows = models.as_input(self.model, to_torch(without_mask(X, "X")))
         result: torch.Tensor = models.method_of(self.model, method)(rows)
         return result
 
@@ -125,6 +126,7 @@ class Inference:
         return models.embed_in_chunks(self.model, self._checked_rows(X), method)
 
     def _checked_rows(self, X: Any) -> TensorLike | Source:
+        X = without_mask(X, "X")
         known = isinstance(X, (np.ndarray, torch.Tensor)) or sources.is_source(X)
         rows: TensorLike | Source = X if known else check_data(X, min_rows=1)
         if rows.ndim == 1 and models.input_width(self.model) is not None:
@@ -174,4 +176,4 @@ class Inference:
         NotTrainedError is raised.
         """
         self._check_trained()
-        exporting.export(self.model, path, X, method)
+        exporting.export(self.model, path, without_mask(X, "X"), method)

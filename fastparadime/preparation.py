@@ -165,6 +165,9 @@ class Preparation(ReprMixin):
                 if self.verbose:
                     log(f"Computing global relations '{key}'.")
                 with timed(self.stages, f"relations '{key}'"):
-                    data = self._entry_on_device(dataset.data.stored_name(relation.data_key))
+                    name = dataset.data.stored_name(relation.data_key)
+                    data, wide = self._entry_on_device(name), dataset.relation_data(name)
+                    if wide.dtype != data.dtype:  # it has digits that float32 has dropped
+                        data = wide.to(self._device)
                     self.global_relation_data[key] = relation.compute_relations(data)
         self._global_relations_computed = True

@@ -55,7 +55,7 @@ _BAD = [
     (scipy.sparse.eye_array(3), TypeError, r"sparse.*\.toarray\(\).*TruncatedSVD"),
     (scipy.sparse.csr_matrix((3, 3)), TypeError, "sparse"),
     (torch.eye(3).to_sparse(), TypeError, r"\.to_dense\(\)"),
-    (np.ma.masked_array(np.ones((2, 2))), TypeError, "masked"),
+    (np.ma.masked_equal([[1, 2], [3, 1]], 1), TypeError, r"X .* 2 masked values: .*\.filled\(0\)"),
     ("text", TypeError, "not str"),
     (None, TypeError, "NoneType"),
 ]

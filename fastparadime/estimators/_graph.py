@@ -16,6 +16,7 @@ from fastparadime.estimators._rows import is_sparse
 from fastparadime.neighbors import NeighborGraph
 from fastparadime.neighbors.precomputed import from_graph, from_lists, from_square
 from fastparadime.types import Array
+from fastparadime.utils.masks import without_mask
 
 
 class FuzzyGraph(NamedTuple):
@@ -44,8 +45,7 @@ def given_neighbors(knn: Any, n: int, n_neighbors: int) -> NeighborGraph:
         nor a dense or sparse matrix of distances (n, n).
     """
     found = knn if isinstance(knn, NeighborGraph) else None
-    if found is not None:
-        knn = tuple(found)
+    knn = without_mask(knn if found is None else tuple(found), "precomputed_knn")
     if not isinstance(knn, (tuple, list)):
         return _given_distances(knn, n, n_neighbors - 1)
     if len(knn) < 2 or knn[0] is None or knn[1] is None:

@@ -12,6 +12,7 @@ from fastparadime.estimators._placing import Placed, weighted_means
 from fastparadime.estimators._queries import QueryIndex
 from fastparadime.estimators._rows import is_sparse
 from fastparadime.types import Array
+from fastparadime.utils.masks import without_mask
 
 # Those whose distances change smoothly with the values of a row.
 _SMOOTH = (
@@ -43,6 +44,7 @@ def inverse_rows(X: Any, placed: Placed) -> Array:
         raise ValueError("inverse_transform is not available for densmap=True")
     if placed.positions is None:
         raise ValueError("inverse_transform is not available for transform_mode='graph'")
+    X = without_mask(X, "X")
     positions = check_array(X, dtype=(np.float64, np.float32), input_name="X")
     if positions.shape[1] != settings.n_components:
         raise ValueError(
@@ -55,5 +57,4 @@ def inverse_rows(X: Any, placed: Placed) -> Array:
     queries = np.ascontiguousarray(positions, dtype=np.float32)
     indices, distances = index.nearest(queries, k)
     strengths = 1 / (1 + settings.a * distances.double() ** (2 * settings.b))
-    found: Array = weighted_means(strengths, indices, rows).astype(positions.dtype, copy=False)
-    return found
+    return placed.form.data(weighted_means(strengths, indices, rows), positions.dtype)

@@ -14,6 +14,7 @@ from fastparadime.neighbors.graph import PRECOMPUTED
 from fastparadime.neighbors.sparse_rows import variances
 from fastparadime.neighbors.table import MISSING_METRICS
 from fastparadime.types import Array
+from fastparadime.utils.masks import without_mask
 from fastparadime.utils.validate import check_positive
 
 # 1 - <x, y> may be negative, and is no distance.
@@ -127,6 +128,7 @@ def _named(metric: str, name: str) -> Metric:
 
 
 def _finite(value: Any, name: str) -> Array:
+    value = without_mask(value, name)
     try:
         array: Array = np.asarray(value, dtype=np.float64)
     except (TypeError, ValueError):

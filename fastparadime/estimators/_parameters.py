@@ -20,6 +20,7 @@ from fastparadime.estimators._metrics import RowMetric, check_row_metric
 from fastparadime.neighbors import Metric, check_recall
 from fastparadime.types import Array
 from fastparadime.utils.convert import to_numpy
+from fastparadime.utils.masks import without_mask
 from fastparadime.utils.seed import draw_seed
 from fastparadime.utils.validate import check_integer, check_option, check_positive
 
@@ -223,6 +224,7 @@ def _curve(estimator: UMAP) -> tuple[float, float]:
 def _checked_init(init: Any) -> str | Array:
     if isinstance(init, str):
         return check_option(init, _INITS, "init")
+    init = without_mask(init, "init")
     try:
         positions: Array = to_numpy(init) if isinstance(init, torch.Tensor) else np.asarray(init)
     except ValueError:  # rows of several lengths

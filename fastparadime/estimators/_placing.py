@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -10,10 +10,11 @@ import numpy as np
 import torch
 
 from fastparadime import ops
+from fastparadime.estimators._form import Form
 from fastparadime.estimators._metrics import Space
 from fastparadime.estimators._parameters import Settings
 from fastparadime.estimators._queries import QueryIndex
-from fastparadime.estimators._rows import equal_rows, like, row_streams
+from fastparadime.estimators._rows import equal_rows, is_sparse, like, row_streams
 from fastparadime.types import Array
 from fastparadime.utils.seed import derive
 
@@ -31,13 +32,20 @@ class Placed:
     """The rows of a fit with their positions.
 
     `rows` is float32 (n, d) or CSR, `positions` float32 (n, dim), NaN for a row that has none, or
-    None where the fit made the graph alone. `space` is where distances between rows are taken.
+    None where the fit made the graph alone. `space` is where distances between rows are taken,
+    and `form` how the data became rows.
     """
 
     rows: Any
     positions: Array | None
     settings: Settings
     space: Space
+    form: Form
+
+    @property
+    def data(self) -> Any:
+        """The rows where the data lies."""
+        return self.rows if self.form.centre is None else self.rows + self.form.centre
 
     @cached_property
     def index(self) -> QueryIndex:
@@ -51,7 +59,7 @@ class Placed:
         there = np.isfinite(self.positions[:, 0])
         if there.all():
             return self
-        return Placed(self.rows[there], self.positions[there], self.settings, self.space)
+        return replace(self, rows=self.rows[there], positions=self.positions[there])
 
     def __getstate__(self) -> dict[str, Any]:
         cached = ("index", "_reached")
@@ -59,6 +67,7 @@ class Placed:
 
     def query(self, rows: Any, k: int) -> tuple[Array, Array]:
         """Indices and distances (m, k) of the nearest rows of the fit, as umap.plot asks."""
+        rows = rows if is_sparse(rows) else self.form.rows(np.asarray(rows))
         indices, distances = self.index.nearest(self._queries(rows), k)
         return indices.numpy(), distances.numpy()
 
@@ -97,7 +106,7 @@ class Placed:
         k = min(self.settings.n_neighbors, len(anchors))
         indices, distances = self.index.nearest(rows, k)
         weights = query_strengths(distances, self.settings)
-        positions = weighted_means(weights, indices, anchors)
+        positions = weighted_means(weights, indices, anchors).astype(np.float32)
         related = np.flatnonzero(weights.numpy().any(axis=1))
         if len(related):
             graph = _edges_to(indices[related], weights[related])
@@ -167,12 +176,12 @@ def query_strengths(distances: torch.Tensor, settings: Settings) -> torch.Tensor
 
 
 def weighted_means(weights: torch.Tensor, indices: torch.Tensor, anchors: Array) -> Array:
-    """Means of the anchors (m, dim) by their weights, float32; NaN where all weights are 0."""
+    """Means of the anchors (m, dim) by their weights, float64; NaN where all weights are 0."""
     shares = weights.double().numpy()[:, :, None]
     places = anchors[indices.numpy()].astype(np.float64)
     with np.errstate(invalid="ignore"):
         means: Array = (shares * places).sum(axis=1) / shares.sum(axis=1)
-    return means.astype(np.float32)
+    return means
 
 
 def _edges_to(indices: torch.Tensor, weights: torch.Tensor) -> ops.Edges:

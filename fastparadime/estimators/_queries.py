@@ -20,19 +20,21 @@ from fastparadime.estimators._searches import (
     nearest_given,
     special_search,
 )
-from fastparadime.neighbors import Metric
+from fastparadime.neighbors import NATIVE_METRICS, Metric
 from fastparadime.neighbors.exact import CANCELLED, near_origin_mean, scale_of
 from fastparadime.neighbors.graph import INFINITE
 from fastparadime.neighbors.sparse_rows import prepared as prepared_sparse
 from fastparadime.neighbors.table import (
     SCALED_METRICS,
     UNIT_METRICS,
+    some_units,
     true_distances,
     unit_distances,
     unit_of,
     unit_rows,
 )
 from fastparadime.types import Array
+from fastparadime.utils.centring import centred, medians_of, some_rows
 
 _BLOCK_BYTES = 64 * 2**20  # of distances held at a time
 _SPARE = 8  # candidates beyond k, so that rounding of products cannot drop a true neighbour
@@ -49,7 +51,7 @@ class QueryIndex:
 
     Parameters
     ----------
-    rows : float32 array (n, d) or CSR
+    rows : float32 or float64 array (n, d), or CSR
     space : Space
         For the metric ``"precomputed"``, queries hold distances (m, n).
     """
@@ -60,11 +62,28 @@ class QueryIndex:
     @cached_property
     def _ready(self) -> tuple[Callable[[Any, int], Found], float]:
         """The search of a block of queries, and the factor that rows and queries have in it."""
-        rows, unit = _prepared(self.space.rows(self.rows), self.space.metric), 1.0
+        rows, unit = self._prepared(self.space.rows(self.rows)), 1.0
         if self.space.metric in SCALED_METRICS and not is_sparse(rows):
             unit = unit_of(rows)
         rows = rows if unit == 1.0 else rows * np.float32(unit)
         return _search_of(rows, self.space.metric, self.space.p), unit
+
+    @cached_property
+    def _centre(self) -> Array | None:
+        """Of unit rows made from rows that float32 would round, which lie close together."""
+        if is_sparse(self.rows) or self.rows.dtype == np.float32:
+            return None
+        return medians_of(some_units(some_rows(self.rows), str(self.space.metric)))
+
+    def _prepared(self, X: Any) -> Any:
+        """The rows that the metric compares, as their search takes them."""
+        metric = self.space.metric
+        if is_sparse(X):
+            return prepared_sparse(X, str(metric))
+        if metric not in UNIT_METRICS:
+            return X.astype(np.float32, copy=False) if metric in NATIVE_METRICS else X
+        units = unit_rows(torch.from_numpy(np.ascontiguousarray(X)), str(metric))
+        return centred(units, self._centre).numpy()
 
     def __getstate__(self) -> dict[str, Any]:
         return {"rows": self.rows, "space": self.space}
@@ -77,7 +96,7 @@ class QueryIndex:
         if self.space.metric == "precomputed":
             return nearest_given(queries, k)
         search, unit = self._ready
-        queries = _prepared(self.space.rows(queries), self.space.metric)
+        queries = self._prepared(self.space.rows(queries))
         queries = queries if unit == 1.0 else queries * np.float32(unit)
         held = not isinstance(search, (_ProductSearch, Unheld))
         step = max(1, _BLOCK_BYTES // (8 * self.rows.shape[0])) if held else _QUERIES
@@ -101,15 +120,6 @@ def _search_of(rows: Any, metric: Metric, p: float) -> Callable[[Any, int], Foun
     if metric in _PRODUCT_METRICS or metric in UNIT_METRICS:
         return _ProductSearch(rows, "euclidean" if metric in UNIT_METRICS else str(metric))
     return _DirectSearch(rows, str(metric), p)
-
-
-def _prepared(X: Any, metric: Metric) -> Any:
-    """The rows that the metric compares."""
-    if is_sparse(X):
-        return prepared_sparse(X, str(metric))
-    if metric not in UNIT_METRICS:
-        return X
-    return unit_rows(torch.from_numpy(np.ascontiguousarray(X)), str(metric)).numpy()
 
 
 class _DirectSearch:

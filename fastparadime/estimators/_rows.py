@@ -12,27 +12,37 @@ from fastparadime.estimators._metrics import SPARSE_METRICS
 from fastparadime.neighbors.graph import PRECOMPUTED
 from fastparadime.neighbors.table import MISSING_METRICS
 from fastparadime.types import Array
+from fastparadime.utils import sources
 from fastparadime.utils.convert import to_numpy
-from fastparadime.utils.validate import check_finite
+from fastparadime.utils.masks import without_mask
+from fastparadime.utils.validate import check_finite, check_no_times
 
 _BLOCK_BYTES = 64 * 2**20  # of hashes held at a time
+_KEPT = (np.float32, np.float64, np.int32, np.int64, np.uint32, np.uint64)
 
 
 def validated(estimator: Any, X: Any, metric: Any, **options: Any) -> Any:
     """The data of an estimator as scikit-learn checks it for a metric: a table, or CSR.
 
-    What is neither float32 nor float64 becomes float32, the dtype of all work, except for a metric
-    that is a function of two rows. Values of ``"precomputed"`` distances are not checked: infinite
-    ones stand for no neighbours. NaN stands for what is missing to those of `MISSING_METRICS`.
+    Wide integers and floats stay as they are, what float32 holds in any case becomes float32, and
+    what has no dtype float64; for a function of two rows all dtypes stay. Masked values are
+    refused. Values of ``"precomputed"`` distances are not checked: infinite ones stand for no
+    neighbours. NaN stands for what is missing to those of `MISSING_METRICS`.
     """
+    X = without_mask(X, "X")
+    if sources.is_source(X) and X.ndim == 2:
+        X = sources.load(X, "X")
     if isinstance(X, torch.Tensor):
         if X.device.type != "cpu":
             raise ValueError(f"X must be on the CPU, where estimators work, not on {X.device}")
         X = to_numpy(X)  # scikit-learn would not know its dtype
+    check_no_times(X, "X")
     finite: bool | str = not is_precomputed(metric)
     if isinstance(metric, str) and metric in MISSING_METRICS:
         finite = "allow-nan"
-    dtype = "numeric" if callable(metric) else (np.float32, np.float64)
+    plain = isinstance(getattr(X, "dtype", None), np.dtype) and X.dtype.kind in "biuf"
+    first = np.float32 if plain and X.dtype.itemsize <= 4 else np.float64
+    dtype = "numeric" if callable(metric) else (first, *_KEPT)
     options = {"dtype": dtype, "accept_sparse": "csr", **options}
     try:
         from sklearn.utils.validation import validate_data
@@ -41,13 +51,18 @@ def validated(estimator: Any, X: Any, metric: Any, **options: Any) -> Any:
     return validate_data(estimator, X, ensure_all_finite=finite, **options)
 
 
-def result_dtype(table: Any) -> np.dtype[Any]:
-    """float64 for float64 data, else float32."""
-    return np.dtype(np.float64 if table.dtype == np.float64 else np.float32)
-
-
 def is_precomputed(metric: Any) -> bool:
     return isinstance(metric, str) and metric == PRECOMPUTED
+
+
+def dtype_of_results(X: Any) -> Any:
+    """The dtype of what an estimator gives for `X`: float64 for such an array, else float32."""
+    kinds = getattr(X, "dtypes", None)  # of data frames
+    if kinds is None:
+        name = str(getattr(X, "dtype", ""))
+        return np.float64 if name.removeprefix("torch.") == "float64" else np.float32
+    plain = all(isinstance(kind, np.dtype) for kind in kinds)
+    return np.float64 if plain and np.result_type(*kinds) == np.float64 else np.float32
 
 
 def check_sparse_metric(rows: Any, metric: Any, *others: str) -> None:
@@ -153,7 +168,6 @@ def row_streams(X: Any) -> Array:
 
 
 def _bits(values: Array) -> Array:
-    bits: Array = (
-        (values.astype(np.float32) + np.float32(0)).view(np.uint32).astype(np.uint64)
-    )  # -0 becomes 0
+    values = values.astype(np.float32, copy=False)
+    bits: Array = (values + np.float32(0)).view(np.uint32).astype(np.uint64)  # -0 becomes 0
     return bits

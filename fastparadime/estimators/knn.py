@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from fastparadime import neighbors
 from fastparadime.estimators import _rows
+from fastparadime.estimators._form import Form
 from fastparadime.estimators._metrics import check_row_metric, set_input_tags
 from fastparadime.estimators._parameters import check_n_jobs, seed_of
 from fastparadime.estimators._queries import QueryIndex
@@ -117,7 +118,7 @@ class KNNTransformer(
             As of `transform`. Each point comes first among its own neighbours, at distance 0.
             Exact or with the promised recall, as `fastparadime.neighbors.knn` says.
         """
-        dtype = self._fit(X)
+        table = self._fit(X)
         n, others = self.n_samples_fit_, self._width - 1
         indices = np.arange(n, dtype=np.int32)[:, None]
         distances = np.zeros((n, 1), np.float32)
@@ -128,9 +129,10 @@ class KNNTransformer(
                 seed=self.seed_,
             )  # fmt: skip
             self.engine_, self.recall_estimate_ = found.engine, found.recall_estimate
+            self._form.warn_of_rounding(table, self._index.rows, found.indices)
             indices = np.hstack([indices, found.indices.numpy()])
             distances = np.hstack([distances, found.distances.numpy()])
-        return self._graph(indices, distances, dtype)
+        return self._graph(indices, distances, _rows.dtype_of_results(X))
 
     def transform(self, X: Any) -> scipy.sparse.csr_matrix:
         """The nearest rows of the fit to each row of `X`, exactly, whatever the number of rows.
@@ -142,8 +144,8 @@ class KNNTransformer(
         Returns
         -------
         csr_matrix (n_samples, n_samples_fit_)
-            Rows of one length where there are as many neighbours, nearest first: float32, or float64 for float64 data, computed in
-            float32. Distances of 0 are stored.
+            Rows of one length where there are as many neighbours, nearest first: float32, or
+            float64 for float64 data, computed in float32. Distances of 0 are stored.
 
         Raises
         ------
@@ -152,16 +154,17 @@ class KNNTransformer(
             For data that is not as described.
         """
         check_is_fitted(self, "n_samples_fit_")  # a fit that failed leaves n_features_in_
-        metric = self._index.space.metric
-        table = _rows.validated(self, X, metric, reset=False)
-        queries = _rows.as_rows(table, metric)
-        if not _rows.is_precomputed(metric):  # what a sparse matrix does not store is no distance
+        table = _rows.validated(self, X, self._form.metric, reset=False)
+        queries = self._form.rows(table)
+        # What a sparse matrix does not store is no distance.
+        if not _rows.is_precomputed(self._form.metric):
             queries = _rows.like(queries, self._index.rows)
         found = self._index.nearest(queries, self._width)
         indices, distances = (part.numpy() for part in found)
-        return self._graph(indices, distances, _rows.result_dtype(table))
+        return self._graph(indices, distances, _rows.dtype_of_results(X))
 
-    def _fit(self, X: Any) -> np.dtype[Any]:
+    def _fit(self, X: Any) -> Any:
+        """Keeps the rows; the checked table."""
         table = _rows.validated(self, X, self.metric, ensure_min_samples=2)
         mode = check_option(self.mode, ("distance", "connectivity"), "mode")
         itself = int(mode == "distance")
@@ -174,13 +177,14 @@ class KNNTransformer(
         check_recall(self.recall)
         check_n_jobs(self.n_jobs)
         seed = seed_of(self.random_state)
-        rows = _rows.as_rows(table, metric.name)
+        form = Form.of(table, metric.name)
+        rows = form.rows(table)
         if not _rows.is_sparse(rows) and np.may_share_memory(rows, table):
             rows = rows.copy()  # what the caller changes later must not change what was fitted
-        self._index = QueryIndex(rows, metric.space(rows))
+        self._index, self._form = QueryIndex(rows, metric.space(rows)), form
         self.seed_, self._mode, self._width = seed, mode, n_neighbors + itself
         self.n_samples_fit_ = self._n_features_out = table.shape[0]
-        return _rows.result_dtype(table)
+        return table
 
     def _graph(
         self, indices: Array, distances: Array, dtype: np.dtype[Any]

@@ -14,6 +14,7 @@ from fastparadime.estimators._combining import Combinable
 from fastparadime.estimators._constructor import UmapParameters
 from fastparadime.estimators._cuml import check_data_options
 from fastparadime.estimators._fitting import Fitted, Positions, Report, fit_graph, lay_out
+from fastparadime.estimators._form import Form
 from fastparadime.estimators._metrics import set_input_tags
 from fastparadime.estimators._parameters import Settings, check_parameters, neighbors_given
 from fastparadime.estimators._placing import Placed, later_epochs
@@ -103,9 +104,9 @@ class UMAP(
         Neighbours at this distance or beyond are none; by default 2 for cosine and correlation,
         1 for jaccard and dice.
     precomputed_knn : tuple, NeighborGraph, or array or sparse matrix (n_samples, n_samples)
-        (indices, distances) of the neighbours, with the point itself or without; further items are
-        ignored, as are entries of index -1 or infinite distance. Or what `fastparadime.neighbors.knn` gave, the distances of all pairs, or those
-        that a sparse matrix stores.
+        (indices, distances) of the neighbours, with the point itself or without; further items and
+        entries of index -1 or infinite distance are ignored. Or what `fastparadime.neighbors.knn`
+        gave, the distances of all pairs, or those that a sparse matrix stores.
     recall : float
         Beside umap-learn's parameters, by keyword: in (0, 1], the share of true neighbours that the
         search of a fit promises for large data (`fastparadime.neighbors.knn`). 1 searches exactly.
@@ -154,16 +155,14 @@ class UMAP(
         Parameters
         ----------
         X : (n_samples, n_features) array, data frame or sparse matrix
-            Finite numbers, at least two rows; distances (n_samples, n_samples) for
-            ``metric="precomputed"``, infinite between points that are no neighbours, of which a
-            sparse matrix stores those of neighbours. Sparse rows are taken by all other metrics but
-            haversine, nan_euclidean, mahalanobis and functions. NaN stands for a missing value with
-            nan_euclidean.
+            Finite numbers, NaN for what is missing with nan_euclidean, at least two rows. Sparse by
+            all metrics but haversine, nan_euclidean, mahalanobis and functions. Distances
+            (n_samples, n_samples) for ``metric="precomputed"``, infinite between points that are no
+            neighbours; a sparse matrix stores those of neighbours.
         y : (n_samples,) array, optional
             Categories, -1 where unknown: points of one category are drawn together. For another
             `target_metric`, labels of its kind, or numbers (n_samples,) or (n_samples, n_targets).
-            None, NaN, NaT, pandas' NA and masked entries are unknown for all of them, -1 among
-            strings too.
+            None, NaN, NaT, pandas' NA and masked entries are unknown, -1 among strings too.
         ensure_all_finite : bool
             True: rows with NaN or infinite values have no neighbours.
         knn_graph : optional
@@ -181,7 +180,8 @@ class UMAP(
         check_data_options(ensure_all_finite=ensure_all_finite, convert_dtype=convert_dtype)
         table = _rows.validated(self, X, self.metric, ensure_min_samples=2)
         settings = check_parameters(self)
-        rows = _rows.as_rows(table, settings.metric)
+        form = Form.of(table, settings.metric)
+        rows = form.rows(table)
         _rows.check_sparse_metric(rows, settings.metric, "precomputed")
         target = None if y is None else check_target(y, rows.shape[0], settings.target)
         _positions.check_init(settings.init, rows, settings.n_components)
@@ -191,13 +191,15 @@ class UMAP(
             if neighbors_given(knn):
                 raise ValueError("unique=True cannot be combined with precomputed_knn")
             first, inverse = _rows.distinct(rows)
-            rows = rows[first]
+            rows, table = rows[first], table[first]
             target = None if target is None else target[first]
             if not isinstance(settings.init, str):
                 settings = replace(settings, init=settings.init[first])
-        placed = Placed(rows, None, settings, settings.row_metric.space(rows))
+        placed = Placed(rows, None, settings, settings.row_metric.space(rows), form)
         report = Report(self.verbose, self.tqdm_kwds)
         fitted = fit_graph(rows, target, knn, placed.space, settings, report)
+        if not neighbors_given(knn):
+            form.warn_of_rounding(table, rows, fitted.nearest.indices)
         supervised = target is not None
         if settings.graph_alone:
             self._keep_graph(fitted, settings)
@@ -208,7 +210,7 @@ class UMAP(
         found = lay_out(start, fitted, settings, report)
         self._keep_graph(fitted, settings)
         self._keep_rows(replace(placed, positions=found.final), supervised=supervised)
-        self._keep_positions(found, inverse, _rows.result_dtype(table))
+        self._keep_positions(found, inverse, _rows.dtype_of_results(X))
         return self
 
     def fit_transform(self, X: Any, y: Any = None, **options: Any) -> Any:
@@ -257,11 +259,11 @@ class UMAP(
         """
         placed = self._of_rows("transform")
         check_data_options(ensure_all_finite=ensure_all_finite, convert_dtype=convert_dtype)
-        table = _rows.validated(self, X, self._settings.metric, reset=False)
-        rows = _rows.as_rows(table, self._settings.metric)
+        table = _rows.validated(self, X, placed.form.metric, reset=False)
+        rows = placed.form.rows(table)
         if self._settings.graph_alone:
             return placed.memberships(rows)
-        return placed.place(rows).astype(_rows.result_dtype(table), copy=False)
+        return placed.place(rows).astype(_rows.dtype_of_results(X), copy=False)
 
     def inverse_transform(self, X: Any) -> Array:
         """Rows of data for positions in the embedding.
@@ -275,7 +277,7 @@ class UMAP(
         Returns
         -------
         array (n_samples, n_features_in_)
-            float32, or float64 for float64 data.
+            float32, or float64 for float64 positions and for fits of data far from zero.
 
         Raises
         ------
@@ -313,11 +315,11 @@ class UMAP(
         for name, is_so in refused.items():
             if is_so:
                 raise ValueError(f"update is not available for a fit with {name}: fit all rows")
-        table = _rows.validated(self, X, settings.metric, reset=False)
-        added = _rows.like(_rows.as_rows(table, settings.metric), self._raw_data)
+        table = _rows.validated(self, X, placed.form.metric, reset=False)
+        added = _rows.like(placed.form.rows(table), placed.rows)
         start = np.concatenate([placed.positions, placed.place(added)])
         start[~np.isfinite(start)] = 0.0  # points without neighbours until now
-        rows = _rows.stacked(self._raw_data, added)
+        rows = _rows.stacked(placed.rows, added)
         report = Report(self.verbose, self.tqdm_kwds)
         fitted = fit_graph(rows, None, None, placed.space, settings, report)
         found = lay_out(
@@ -367,7 +369,6 @@ class UMAP(
 
     def _keep_rows(self, placed: Placed, *, supervised: bool) -> None:
         self._placed = placed
-        self._raw_data = placed.rows
         self._supervised = supervised
         self._sparse_data = _rows.is_sparse(placed.rows)
         self._metric_kwds = dict(self.metric_kwds or {})
@@ -380,6 +381,12 @@ class UMAP(
         if found.radii is not None:
             radii = (part[places].astype(np.float32) for part in found.radii)
             self.rad_orig_, self.rad_emb_ = radii
+
+    @property
+    def _raw_data(self) -> Any:
+        """The rows of the fit, which umap.plot reads."""
+        assert self._placed is not None
+        return self._placed.data
 
     @property
     def _knn_search_index(self) -> Placed | None:

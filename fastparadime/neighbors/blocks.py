@@ -12,6 +12,7 @@ SPARE = 8  # candidates beyond k, so that rounding of products cannot drop a tru
 PAIRED = (
     "chebyshev", "minkowski", "canberra", "braycurtis", "jensenshannon", "hamming", "nan_euclidean",
 )  # fmt: skip
+_SOME = 256  # rows of a block that show where it lies
 _PAIRED_AT_ONCE = 64  # queries, whose candidates are all rows of a block
 EXPONENTS = {"manhattan": 1.0, "chebyshev": float("inf")}
 
@@ -84,8 +85,10 @@ class Tile:
         self._metric, self._p = metric, p
         self._paired = metric in PAIRED and not held.is_cuda
         rows = held[len(asked) :]
-        # Products cancel where the data lies far out.
-        self._centre = rows.mean(dim=0) if metric in ("euclidean", "sqeuclidean") else None
+        # Products cancel where the data lies far out. A mean would follow an outlier there.
+        some = rows[:: -(-len(rows) // _SOME)]
+        near = metric in ("euclidean", "sqeuclidean")
+        self._centre = some.median(dim=0).values if near else None
         self._rows = rows if self._centre is None else rows - self._centre
         self.norms = torch.linalg.vector_norm(self._rows, dim=1).square_()
 

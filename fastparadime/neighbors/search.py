@@ -33,10 +33,12 @@ from fastparadime.neighbors.graph import (
     NeighborGraph,
     check_metric,
 )
+from fastparadime.neighbors.sparse_rows import warn_of_rounding as warn_of_sparse_rounding
 from fastparadime.neighbors.streamed import streamed_knn
 from fastparadime.neighbors.table import UNIT_METRICS, Table, true_distances, unit_distances
 from fastparadime.types import Device
 from fastparadime.utils.convert import to_numpy, value_range
+from fastparadime.utils.masks import without_mask
 from fastparadime.utils.stages import memory_for
 from fastparadime.utils.validate import check_data, check_integer, check_positive
 
@@ -111,7 +113,8 @@ def knn(
     Returns
     -------
     NeighborGraph
-        Distances are true (not squared) and computed in float32 from `X`; ties go to the smaller
+        Distances are true (not squared) and computed in float32 from `X`, of which columns far
+        from zero are centred in float64 before where the metric bears that; ties go to the smaller
         index among those found. Another row equal to a point is a neighbour at distance 0.
         Where distances or lists are given, a row of fewer than k others ends with the index -1 at
         an infinite distance.
@@ -138,8 +141,11 @@ def knn(
         If rows of given distances or lists have fewer than k others.
     SlowSearchWarning
         Before an exact search that is going to take more than ten minutes.
+    PrecisionWarning
+        If float32 holds too few digits of `X`, centred where the metric bears a shift, to tell
+        neighbours apart.
     """
-    metric = check_metric(metric)
+    X, metric = without_mask(X, "X"), check_metric(metric)
     options = _Options(
         p=check_positive(p, "p"),
         recall=check_recall(recall),
@@ -240,6 +246,7 @@ def _sparse_knn(X: Any, k: int, metric: Metric, options: _Options) -> NeighborGr
     if options.max_memory is not None:
         memory.check_sparse_memory(options.max_memory, n, d, k, X.nnz, metric, options.recall)
     graph = sparse.find(X, k, str(metric), options.p, options.recall, options.seed)
+    warn_of_sparse_rounding(X, graph.indices[:, -1], str(metric))
     return _finite(graph, str(metric))
 
 
@@ -255,6 +262,7 @@ def _native_knn(X: Any, k: int, metric: str, options: _Options) -> NeighborGraph
     advice = "set max_memory to less than what is free, or use device='cpu'"
     with memory_for("the neighbour search", advice, total=needed):
         graph = _moved(_search(table, k, metric, options), table.device)
+        table.warn_of_rounding(graph.indices[:, -1])
     distances = true_distances(graph.distances, table.unit, metric)
     if metric in UNIT_METRICS:
         distances = unit_distances(distances, metric)

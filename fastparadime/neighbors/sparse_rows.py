@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import torch
 
 from fastparadime import ops
+from fastparadime.utils import centring
+from fastparadime.utils.centring import compared_rows, may_round
 from fastparadime.utils.convert import row_sums
 
 
@@ -59,8 +62,8 @@ def scaled_by_deviation(rows: Any) -> Any:
     return _with_values(rows, rows.data / deviations[rows.indices])
 
 
-def prepared(rows: Any, metric: str) -> Any:
-    """The rows that are compared for those of a CSR matrix, as of `table.Table`.
+def prepared(rows: Any, metric: str, dtype: Any = np.float32) -> Any:
+    """The rows that are compared for those of a CSR matrix, as of `table.Table`; made in a dtype.
 
     Raises
     ------
@@ -68,7 +71,7 @@ def prepared(rows: Any, metric: str) -> Any:
         For rows that the metric does not take.
     """
     if metric in ("cosine", "hellinger"):  # rows less their means would be dense
-        return unit_rows(rows, metric)
+        return unit_rows(rows, metric, dtype)
     if metric != "jensenshannon":
         return rows
     sums = row_sums(rows.data.astype(np.float64), rows.indptr)
@@ -78,10 +81,28 @@ def prepared(rows: Any, metric: str) -> Any:
             "Negative values in data or a row of zeros: X must hold rows of non-negative values "
             f"with a positive sum for 'jensenshannon', but row {bad[0]} does not"
         )
-    return _with_values(rows, rows.data / np.repeat(sums, np.diff(rows.indptr)))
+    return _with_values(rows, rows.data / np.repeat(sums, np.diff(rows.indptr)), dtype)
 
 
-def unit_rows(rows: Any, metric: str) -> Any:
+def warn_of_rounding(X: Any, last: torch.Tensor, metric: str) -> None:
+    """Warns if float32 holds too few digits of sparse rows and of those of the numbers `last` (n,).
+
+    They are not centred: what is not stored would be stored then.
+    """
+    if metric in ops.BINARY_METRICS or not may_round(X):
+        return
+    rows, numbers = X.tocsr(), compared_rows(len(last))
+
+    def exact_and_held(numbers: Any) -> tuple[Any, Any]:
+        exact = rows[numbers].astype(np.float64)
+        held = exact.astype(np.float32)
+        return prepared(exact, metric, np.float64), prepared(held, metric)
+
+    ends = last.numpy()[numbers]
+    centring.warn_of_rounding(exact_and_held(numbers), exact_and_held(ends), metric)
+
+
+def unit_rows(rows: Any, metric: str, dtype: Any = np.float32) -> Any:
     """Rows of length 1 of a CSR matrix (n, d), and the marks of those of zeros: (n, d + 1).
 
     As of `fastparadime.neighbors.table.unit_rows`.
@@ -99,8 +120,8 @@ def unit_rows(rows: Any, metric: str) -> Any:
     norms = np.sqrt(row_sums(np.square(values), rows.indptr))
     lengths = np.repeat(norms, np.diff(rows.indptr))
     units = np.divide(values, lengths, out=np.zeros_like(values), where=lengths > 0)
-    marks = scipy.sparse.csr_matrix((norms == 0)[:, None].astype(np.float32))
-    return scipy.sparse.hstack((_with_values(rows, units), marks), "csr")
+    marks = scipy.sparse.csr_matrix((norms == 0)[:, None].astype(dtype))
+    return scipy.sparse.hstack((_with_values(rows, units, dtype), marks), "csr")
 
 
 def _has_negative(rows: Any) -> np.ndarray[Any, Any]:
@@ -108,8 +129,8 @@ def _has_negative(rows: Any) -> np.ndarray[Any, Any]:
     return found
 
 
-def _with_values(rows: Any, values: np.ndarray[Any, Any]) -> Any:
+def _with_values(rows: Any, values: np.ndarray[Any, Any], dtype: Any = np.float32) -> Any:
     import scipy.sparse
 
-    parts = (values.astype(np.float32), rows.indices, rows.indptr)
+    parts = (values.astype(dtype), rows.indices, rows.indptr)
     return scipy.sparse.csr_matrix(parts, shape=rows.shape)

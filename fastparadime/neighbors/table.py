@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import math
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import torch
 
-from fastparadime.types import TensorLike
+from fastparadime.types import Array, TensorLike
 from fastparadime.utils import sources
-from fastparadime.utils.convert import to_float32
+from fastparadime.utils.centring import (
+    centre_of,
+    centred,
+    compared_rows,
+    difference,
+    may_round,
+    some_rows,
+    warn_of_rounding,
+)
+from fastparadime.utils.convert import to_float32, to_float64, to_numpy
 from fastparadime.utils.validate import check_data, check_finite, check_form
 
 _BLOCK_BYTES = 16 * 2**20  # of rows converted at a time
@@ -18,7 +28,10 @@ UNIT_METRICS = ("cosine", "correlation", "hellinger")
 PREPARED_METRICS = (*UNIT_METRICS, "jensenshannon")  # compare rows made from those of X
 SCALED_METRICS = ("euclidean", "sqeuclidean", "minkowski", "nan_euclidean")
 MISSING_METRICS = ("nan_euclidean",)  # take NaN for what is missing
+# Distances of rows, or of unit rows, that do not change with a shift.
+SHIFTED_METRICS = (*SCALED_METRICS, "manhattan", "chebyshev", "hamming", *UNIT_METRICS)
 _SOME = 1024  # rows that show how far apart they are
+_PAIRS, _PAIRS_OF_SOURCE = 256, 8  # that show what rounding has changed
 # Powers of two that squares in float32 bear, that a factor may have, and that it makes at the most.
 _USUAL, _EXTREME, _LONGEST = 40, 120, 60
 
@@ -35,7 +48,8 @@ class Table:
     device : torch.device, optional
         Where they are asked for, if not where the data is.
     as_they_are : bool
-        Whether rows are compared without a factor of `unit`, even if squares leave float32.
+        Whether rows are compared without a factor of `unit`, even if squares leave float32, and
+        without a centre, even if digits are lost.
 
     Attributes
     ----------
@@ -56,7 +70,7 @@ class Table:
         *,
         as_they_are: bool = False,
     ) -> None:
-        self._metric = metric
+        self._metric, self._as_they_are = metric, as_they_are
         self._X: TensorLike | sources.Source
         if sources.is_source(X):
             check_form(X, "X")
@@ -68,14 +82,32 @@ class Table:
         self.home = self._X.device if isinstance(self._X, torch.Tensor) else cpu
         self.device = self.home if device is None else device
         self.unit = 1.0
-        if isinstance(self._X, (np.ndarray, torch.Tensor)) and not as_they_are:
-            self.unit = unit_of(self._X) if metric in SCALED_METRICS else 1.0
+        scaled = metric in SCALED_METRICS and not as_they_are
+        if scaled and isinstance(self._X, (np.ndarray, torch.Tensor)):
+            self.unit = unit_of(centred(self._X[:: _step(self._X)], self.centre))
 
     @property
     def shape(self) -> tuple[int, int]:
         """Rows and columns."""
         n, d = self._X.shape
         return n, d
+
+    @cached_property
+    def centre(self) -> Array | None:
+        """What is subtracted from rows, or unit rows, in float64; None where float32 holds them."""
+        if self._as_they_are or self._metric not in SHIFTED_METRICS or not may_round(self._X):
+            return None
+        some = some_rows(self._X)
+        if self._metric in UNIT_METRICS:
+            some = some_units(some, self._metric)
+        return centre_of(some)
+
+    @cached_property
+    def _wide(self) -> bool:
+        """Whether unit rows are made in float64: float32 would drop digits of rows, or of them."""
+        if self._as_they_are or not may_round(self._X):
+            return False
+        return self.centre is not None or centre_of(some_rows(self._X)) is not None
 
     @property
     def columns(self) -> int:
@@ -117,14 +149,43 @@ class Table:
         else:
             block = sources.read_rows(self._X, start, stop, "X")
             check_finite(block, "X", start, missing_ok=self._metric in MISSING_METRICS)
-        return self._prepared(to_float32(block).to(self.device), start)
+        return self._prepared(block, start, self.device)
 
-    def _prepared(self, rows: torch.Tensor, first: int) -> torch.Tensor:
+    def _prepared(self, block: TensorLike, first: int, device: torch.device) -> torch.Tensor:
+        if self._metric in UNIT_METRICS:
+            block = to_float64(block) if self._wide else to_float32(block)
+            return centred(unit_rows(block.to(device), self._metric, first), self.centre)
+        rows = centred(block, self.centre).to(device)
         if self._metric == "jensenshannon":
             return _distributions(rows, first)
-        if self._metric in UNIT_METRICS:
-            return unit_rows(rows, self._metric, first)
         return rows if self.unit == 1.0 else rows * self.unit
+
+    def warn_of_rounding(self, last: torch.Tensor) -> None:
+        """Warns if float32 holds too few digits of rows and of those of the numbers `last` (n,)."""
+        if not may_round(self._X):
+            return
+        numbers = compared_rows(
+            len(last), _PAIRS_OF_SOURCE if sources.is_source(self._X) else _PAIRS
+        )
+        ends = last.cpu().numpy()[numbers]
+        warn_of_rounding(self._exact_and_held(numbers), self._exact_and_held(ends), self._metric)
+
+    def _exact_and_held(self, numbers: Array) -> tuple[Array, Array]:
+        """Rows of some numbers in float64, and as they are compared."""
+        block: TensorLike
+        if sources.is_source(self._X):
+            rows = [sources.read_rows(self._X, at, at + 1, "X") for at in numbers.tolist()]
+            block = np.concatenate(rows)
+        else:
+            block = self._X[numbers]
+        held = to_numpy(self._prepared(block, 0, self.home))
+        if self._metric in UNIT_METRICS:
+            block = unit_rows(to_float64(block), self._metric)
+        centre = np.zeros(held.shape[1]) if self.centre is None else self.centre
+        exact = to_numpy(difference(block, centre)) * self.unit
+        if self._metric == "jensenshannon":
+            exact /= exact.sum(axis=1, keepdims=True)
+        return exact, held
 
     def rows_at_a_time(self, most: int | None = None) -> int:
         """A number of rows, whole chunks of a source where `most` allows, to ask for in turn."""
@@ -148,10 +209,12 @@ class Table:
         device = self.device if device is None else device
         plain = self._metric not in PREPARED_METRICS
         if plain and isinstance(self._X, (np.ndarray, torch.Tensor)):
-            return self._prepared(to_float32(self._X).to(device), 0)
-        out = torch.empty(self.shape, device=device)
+            return self._prepared(self._X, 0, device)
+        # Which centred rows are without a direction only their marks tell.
+        columns = self.shape[1] if self.centre is None else self.columns
+        out = torch.empty((self.shape[0], columns), device=device)
         self.fill(out, 0)
-        if self._metric in UNIT_METRICS:
+        if self._metric in UNIT_METRICS and self.centre is None:
             marks = torch.linalg.vector_norm(out, dim=1, keepdim=True) == 0
             out = torch.cat((out, marks), dim=1) if bool(marks.any()) else out
         return out
@@ -162,9 +225,13 @@ def compared_columns(d: int, metric: Any) -> int:
     return d + (metric in UNIT_METRICS)
 
 
+def _step(X: TensorLike) -> int:
+    return -(-len(X) // _SOME)
+
+
 def unit_of(X: TensorLike) -> float:
     """A power of two that brings rows as far apart as usual, or 1 where float32 holds their squares."""
-    some = to_float32(X[:: -(-len(X) // _SOME)]).double().nan_to_num(0.0)
+    some = to_float32(X[:: _step(X)]).double().nan_to_num(0.0)
     steps = torch.linalg.vector_norm(some.diff(dim=0), dim=1)
     steps = steps[steps > 0]
     if not len(steps):
@@ -186,19 +253,26 @@ def unit_distances(distances: torch.Tensor, metric: Any) -> torch.Tensor:
     return distances / 2**0.5 if metric == "hellinger" else distances.square() / 2
 
 
+def some_units(some: Array, metric: str) -> Array:
+    """Unit rows of some of a table's; negative values, of which other rows are told, count as 0."""
+    rows = torch.from_numpy(some)
+    return unit_rows(rows.clamp(min=0) if metric == "hellinger" else rows, metric).numpy()
+
+
 def unit_rows(rows: torch.Tensor, metric: str, first: int = 0) -> torch.Tensor:
     """Rows of length 1 whose Euclidean distances tell those by a metric of `UNIT_METRICS`.
 
     Parameters
     ----------
-    rows : float32 tensor (m, d)
+    rows : float32 or float64 tensor (m, d)
     metric : str
     first : int
         Number of the first row, for errors.
 
     Returns
     -------
-    float32 tensor (m, d + 1)
+    tensor (m, d + 1)
+        Of that dtype.
         The last column is a mark, 1 of rows without a direction (zeros; for the correlation, one
         value): they are at distance 1 from others and at 0 from each other.
 

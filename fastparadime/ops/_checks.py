@@ -15,6 +15,7 @@ from fastparadime import _core
 from fastparadime.exceptions import CUDANotAvailableError
 from fastparadime.types import Device, TensorLike
 from fastparadime.utils.convert import share, to_torch, value_range
+from fastparadime.utils.masks import without_mask
 from fastparadime.utils.validate import check_positive
 
 MAX_POINTS = 2**31 - 1  # node ids are int32; edges are counted in int64
@@ -127,14 +128,14 @@ def as_real(tensor: torch.Tensor, name: str, dtype: torch.dtype) -> torch.Tensor
 
 def as_floating(value: TensorLike, name: str) -> torch.Tensor:
     """The tensor within torch's graph, in its own dtype, float32 of integers."""
-    tensor = share(value)
+    tensor = share(without_mask(value, name))
     if tensor.is_complex() or tensor.layout != torch.strided:
         raise TypeError(f"{name} must be real and dense, not {tensor.dtype}, {tensor.layout}")
     return tensor if tensor.is_floating_point() else tensor.float()
 
 
 def as_floats(value: TensorLike, name: str, ndim: int) -> torch.Tensor:
-    tensor = to_torch(value)
+    tensor = to_torch(without_mask(value, name))
     if tensor.ndim != ndim:
         raise ValueError(f"{name} must have {ndim} dimensions, not shape {tuple(tensor.shape)}")
     return as_real(tensor, name, torch.float32)
@@ -178,7 +179,7 @@ def _first_bad(tensor: torch.Tensor) -> str:
 def as_indices(
     value: TensorLike, name: str, ndim: int, limit: int, *, negative_ok: bool = False
 ) -> torch.Tensor:
-    tensor = to_torch(value)
+    tensor = to_torch(without_mask(value, name))
     if tensor.is_floating_point() or tensor.is_complex() or tensor.dtype == torch.bool:
         raise TypeError(f"{name} must hold integers, not {tensor.dtype}")
     if tensor.ndim != ndim:
@@ -196,7 +197,7 @@ def as_indices(
 
 
 def as_row_starts(value: TensorLike, name: str, edges: int) -> torch.Tensor:
-    starts = to_torch(value)
+    starts = to_torch(without_mask(value, name))
     if starts.ndim != 1 or len(starts) == 0:
         raise ValueError(f"{name} must have the shape (n + 1,), not {tuple(starts.shape)}")
     if starts.is_floating_point() or starts.is_complex() or starts.dtype == torch.bool:

@@ -23,6 +23,7 @@ from fastparadime.utils._colors import (
     one_color,
 )
 from fastparadime.utils.convert import to_numpy
+from fastparadime.utils.masks import without_mask
 from fastparadime.utils.validate import check_data, check_integer, check_positive
 
 Values = TensorLike | Sequence[Any]
@@ -158,6 +159,7 @@ def positions_of(embedding: Any) -> Array:
     table = getattr(embedding, "embedding_", embedding)
     if hasattr(table, "to_numpy"):  # data frames
         table = table.to_numpy()
+    table = without_mask(table, "embedding")
     if not isinstance(table, (np.ndarray, torch.Tensor, list, tuple)):
         raise TypeError(
             "embedding must be a table of positions, or an estimator with embedding_, not "

@@ -10,6 +10,7 @@ import torch
 from fastparadime.ops import Edges
 from fastparadime.types import IndexList
 from fastparadime.utils.convert import is_triangular, to_torch, value_range
+from fastparadime.utils.masks import without_mask
 
 
 def has_form(relations: Any, form: str) -> bool:
@@ -86,7 +87,7 @@ def neighbor_parts(relations: Any) -> tuple[torch.Tensor, torch.Tensor]:
     """Indices and values of a neighbour tuple, checked; an index of -1 is no neighbour."""
     if not isinstance(relations, tuple) or len(relations) != 2:
         raise ValueError(f"expected a tuple (indices, values), not {type(relations).__name__}")
-    indices, values = (to_torch(part) for part in relations)
+    indices, values = (to_torch(part) for part in without_mask(relations, "relations"))
     if indices.ndim != 2 or indices.shape != values.shape:
         raise ValueError(
             "indices and values must have one shape (n, k), not "

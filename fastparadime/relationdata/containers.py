@@ -19,6 +19,7 @@ from fastparadime.relationdata import _raw
 from fastparadime.types import Array, IndexList, TensorLike
 from fastparadime.utils import ReprMixin, triangular
 from fastparadime.utils.convert import share, to_numpy, to_torch, triu_to_square_dim, value_range
+from fastparadime.utils.masks import without_mask
 from fastparadime.utils.warning import warn
 
 if TYPE_CHECKING:
@@ -114,6 +115,7 @@ class _Dense(RelationData):
     _form: str
 
     def __init__(self, relations: Any) -> None:
+        relations = without_mask(relations, "relations")
         if not _raw.has_form(relations, self._form):
             raise ValueError(
                 f"{type(self).__name__} takes a {self._form} {_kind(self)}, not "

@@ -18,6 +18,7 @@ from fastparadime.relationdata.containers import (
     TriangularRelationTensor,
 )
 from fastparadime.types import Rels
+from fastparadime.utils.masks import without_mask
 
 
 def relation_factory(relations: Rels, force_flat: bool = False) -> RelationData:
@@ -28,6 +29,7 @@ def relation_factory(relations: Rels, force_flat: bool = False) -> RelationData:
     TypeError
         If none fits.
     """
+    relations = without_mask(relations, "relations")
     if isinstance(relations, tuple):
         return NeighborRelationTuple(relations)
     if isinstance(relations, (np.ndarray, torch.Tensor)):

@@ -11,6 +11,7 @@ import torch
 
 from fastparadime.types import Array, TensorLike
 from fastparadime.utils import sources
+from fastparadime.utils.masks import without_mask
 
 
 def to_numpy(X: TensorLike | Sequence[Any]) -> Array:
@@ -31,10 +32,11 @@ def to_numpy(X: TensorLike | Sequence[Any]) -> Array:
     Raises
     ------
     TypeError
-        For any other type.
+        For any other type, and masked values.
     OSError, ValueError
         For a source that cannot be read, or ends before its shape says.
     """
+    X = without_mask(X, "the array")
     if isinstance(X, torch.Tensor):
         X = X.detach().cpu()
         array: Array = (X.float() if X.dtype == torch.bfloat16 else X).numpy()
@@ -66,12 +68,13 @@ def to_torch(X: TensorLike | Sequence[Any]) -> torch.Tensor:
     Raises
     ------
     TypeError
-        For any other type, or values that are not numbers.
+        For any other type, values that are not numbers, and masked ones.
     ValueError
         For integers beyond int64.
     OSError, ValueError
         As of `to_numpy`.
     """
+    X = without_mask(X, "the array")
     if isinstance(X, torch.Tensor):
         return X
     array = to_numpy(X)
@@ -97,6 +100,15 @@ def to_float32(X: TensorLike) -> torch.Tensor:
     if not isinstance(X, torch.Tensor):
         return share(X.astype(np.float32, order="C", copy=False))
     return X.detach().to(torch.float32).contiguous()
+
+
+def to_float64(X: TensorLike) -> torch.Tensor:
+    """The float64 tensor of numbers, itself if it is one."""
+    return (
+        share(X.astype(np.float64, copy=False))
+        if isinstance(X, np.ndarray)
+        else X.detach().double()
+    )
 
 
 def value_range(tensor: torch.Tensor) -> tuple[float, float]:
@@ -127,6 +139,7 @@ def row_sums(values: Array, indptr: Array) -> Array:
 
 def share(X: TensorLike | Sequence[Any]) -> torch.Tensor:
     """The tensor over an array's memory, in the array's own dtype; tensors as they are."""
+    X = without_mask(X, "the array")
     if isinstance(X, torch.Tensor):
         return X
     X = to_numpy(X)

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from fastparadime.types import Array
+from fastparadime.utils.masks import without_mask
 
 _BLOCK_BYTES = 16 * 2**20  # of rows read at a time, unless one chunk of the source is larger
 
@@ -48,14 +49,17 @@ def read_rows(X: Source, start: int, stop: int, name: str) -> Array:
     ------
     OSError
         If they cannot be read.
+    TypeError
+        If some of their values are masked.
     ValueError
         If the source gives another number of rows, or rows of another shape.
     """
     where = f"rows {start} to {stop - 1} of {name}"
     try:
-        rows = np.asarray(X[start:stop])
+        found = _computed(X[start:stop])
     except (OSError, RuntimeError, ValueError, IndexError) as error:  # codecs raise any of them
         raise OSError(f"{where} cannot be read, of {X.shape[0]} by its shape: {error}") from error
+    rows = np.asarray(without_mask(found, where))
     expected = (stop - start, *X.shape[1:])
     if rows.shape != expected:
         raise ValueError(
@@ -63,6 +67,13 @@ def read_rows(X: Source, start: int, stop: int, name: str) -> Array:
             f"array of shape {rows.shape}, not {expected}"
         )
     return rows
+
+
+def _computed(rows: Any) -> Array:
+    """The array of what a source gave, with its mask, as netCDF4 and Dask may give one."""
+    # Dask's own conversion to an array drops it.
+    found: Array = np.asanyarray(rows.compute() if hasattr(rows, "compute") else rows)
+    return found
 
 
 def rows_at_a_time(X: Source, most: int | None = None) -> int:
@@ -99,7 +110,7 @@ def row_blocks(X: Source, name: str, most: int | None = None) -> Iterator[tuple[
 def load(X: Source, name: str) -> Array:
     """All of a source as an array of its dtype; errors are those of `read_rows`."""
     if X.ndim == 0:
-        return np.asarray(X[()])
+        return np.asarray(without_mask(_computed(X[()]), name))
     whole = np.empty(X.shape, np.dtype(X.dtype))
     for start, rows in row_blocks(X, name):
         whole[start : start + len(rows)] = rows

@@ -12,6 +12,7 @@ from typing import IO, Any
 import numpy as np
 
 from fastparadime.types import Array
+from fastparadime.utils.centring import centre_of, some_rows
 from fastparadime.utils.validate import check_data
 
 EXTENSIONS = (".npy", ".npz", ".csv", ".parquet")
@@ -31,7 +32,8 @@ def read_table(source: str, *, min_rows: int = 2) -> Array:
     Returns
     -------
     (n, d) array
-        Of the file's dtype; float32 from CSV and Parquet.
+        Of the file's dtype; from CSV and Parquet float32, or float64 where a column lies so far
+        from zero that float32 would drop digits of it.
 
     Raises
     ------
@@ -50,6 +52,8 @@ def read_table(source: str, *, min_rows: int = 2) -> Array:
     else:
         table = _read_numpy(path, key)
     check_data(table, source, min_rows=min_rows)
+    if path.suffix in (".csv", ".parquet") and centre_of(some_rows(table)) is None:
+        table = table.astype(np.float32)
     return table
 
 
@@ -165,7 +169,7 @@ def _read_csv(path: Path) -> Array:
                 _first_rows(file, 1)
             lines = (line for line in file if line.strip())
             return np.loadtxt(
-                lines, np.float32, delimiter=",", comments=None, ndmin=2, quotechar='"'
+                lines, np.float64, delimiter=",", comments=None, ndmin=2, quotechar='"'
             )
     except UnicodeDecodeError as error:
         raise ValueError(f"cannot read {path}: it is not UTF-8 text") from error
@@ -227,7 +231,7 @@ def _read_parquet(path: Path) -> Array:
             raise TypeError(
                 f"{path} must have numeric columns only, but column {field.name!r} is {field.type}"
             )
-    table = np.empty((content.num_rows, content.num_columns), np.float32)
+    table = np.empty((content.num_rows, content.num_columns), np.float64)
     for i, column in enumerate(content.columns):
         table[:, i] = column.to_numpy()
     return table

@@ -13,6 +13,7 @@ import torch
 
 from fastparadime.types import Array, TensorLike
 from fastparadime.utils import sources
+from fastparadime.utils.masks import without_mask
 
 _T = TypeVar("_T")
 
@@ -46,7 +47,7 @@ def check_data(
     Raises
     ------
     TypeError
-        For sparse matrices and dtypes other than those above.
+        For sparse matrices, masked values and dtypes other than those above.
     ValueError
         For other shapes, and for values that are NaN, infinite or beyond float32, naming the first
         such row; for sources that end before their shape says.
@@ -92,12 +93,11 @@ def _as_table(X: Any, name: str) -> TensorLike:
             f"{name} is sparse: make it dense with .{dense}(), or reduce its columns first with "
             "sklearn.decomposition.TruncatedSVD"
         )
-    if isinstance(X, np.ma.MaskedArray):
-        raise TypeError(f"{name} is a masked array: replace the masked values, e.g. by .filled(0)")
+    X = without_mask(X, name)
     if isinstance(X, (np.ndarray, torch.Tensor)):
         return X
     if hasattr(X, "to_numpy"):  # data frames
-        return np.asarray(X.to_numpy())
+        return np.asarray(without_mask(X.to_numpy(), name))
     if not isinstance(X, (list, tuple)):
         raise TypeError(
             f"{name} must be a tensor, numpy array or list of rows, not {type(X).__name__}"
@@ -108,10 +108,24 @@ def _as_table(X: Any, name: str) -> TensorLike:
         raise ValueError(f"{name} must be a table, but its rows differ in length") from None
 
 
+def check_no_times(X: Any, name: str) -> None:
+    """Raises TypeError for dates and durations, which numpy would convert to numbers of any unit."""
+    dtypes = getattr(X, "dtypes", None)  # of data frames
+    known: list[Any] = [getattr(X, "dtype", None)] if dtypes is None else list(dtypes)
+    for dtype in known:
+        kind = {"M": "datetime", "m": "timedelta"}.get(getattr(dtype, "kind", ""))
+        if kind is not None:
+            raise TypeError(
+                f"{name} has dtype {dtype} (convert it to numbers of a unit, e.g. with "
+                f".astype('{kind}64[s]').astype(int)), but {_ACCEPTED}"
+            )
+
+
 def _check_dtype(table: TensorLike | sources.Source, name: str) -> None:
     if isinstance(table, torch.Tensor):
         known = not (table.is_complex() or table.is_quantized)
     else:
+        check_no_times(table, name)
         dtype: Any = table.dtype
         known = np.dtype(dtype).kind in "biuf"
     if not known:
