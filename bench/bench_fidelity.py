@@ -1,6 +1,8 @@
 """How near the layout is to umap-learn's: for each seed both from one graph and one start.
 
     python bench/bench_fidelity.py --mnist mnist.npz [--data digits garments mnist5000 mnist70000]
+    python bench/bench_fidelity.py --words words.npz --sentences sentences.npz --seeds 10
+        --data words6000 sentences6000 [--inputs umap-learn]
     python bench/bench_fidelity.py --mnist mnist.npz --densmap [--data digits clouds mnist5000]
     python bench/bench_fidelity.py --mnist mnist.npz --held-out
 
@@ -8,18 +10,24 @@ cross-entropy   what UMAP minimises, by point, without the terms that no positio
                 attraction of all edges, and the repulsion of all pairs that hold one of at most
                 5,000 rows (of n, if there are more: then its standard error stands beside it)
 trust15, preserve15, acc5   trustworthiness, share of 15 nearest neighbours kept, accuracy of 5
-                nearest neighbours, on at most 5,000 rows
+                nearest neighbours where there are labels, on at most 5,000 rows
 far             the largest distance of a coordinate from its median, in interquartile ranges
 radii           with `--densmap`: the correlation of the log local radii with those of the data
 
-A seed has its own start, and its own images where the program draws them: one graph favours one or
+A seed has its own start, and its own rows where the program draws them: one graph favours one or
 the other by more than the seeds of its layouts vary. Differences are paired, with standard errors.
+Words and sentences are embeddings for the cosine, as many as the name says, drawn anew for a seed.
+
+`--inputs` says whose graph and start both layouts take: those of this package, those of umap-learn,
+or of `each` its own, which compares whole fits.
 
 `--held-out` fits the first 60,000 images and places the other 10,000 by `transform`.
 """
 
 import argparse
+import re
 import time
+import warnings
 
 import numpy as np
 import torch
@@ -28,6 +36,7 @@ from fastparadime import UMAP, ops
 from fastparadime.estimators import _density
 from fastparadime.transforms import find_ab
 
+PACKAGES = ("umap-learn", "fastparadime")
 ROWS = 5_000
 DENSE = 0.3  # densMAP's share of the epochs
 A, B = find_ab(min_dist=0.1, spread=1.0)
@@ -67,17 +76,37 @@ def clouds(seed, n=4_000, dim=20, kinds=8):
     return rows.astype(np.float32), labels
 
 
-def load(name, mnist, seed):
+def load(name, files, seed):
+    """Rows, labels (or None) and the metric of the graph; rows of unit length for the cosine."""
     if name == "digits":
         from sklearn.datasets import load_digits
 
         X, labels = load_digits(return_X_y=True)
-        return (X / 16).astype(np.float32), labels
+        return (X / 16).astype(np.float32), labels, "euclidean"
     if name in ("garments", "clouds"):
-        return garments(seed) if name == "garments" else clouds(seed)
-    with np.load(mnist) as archive:
-        images, labels = (archive[part][: int(name[5:])] for part in ("images", "labels"))
-    return images.reshape(len(images), -1).astype(np.float32) / 255, labels
+        return *(garments(seed) if name == "garments" else clouds(seed)), "euclidean"
+    kind, n = re.fullmatch(r"([a-z]+)(\d+)", name).groups()
+    with np.load(files[kind]) as archive:
+        if kind == "mnist":
+            images, labels = (archive[part][: int(n)] for part in ("images", "labels"))
+            return images.reshape(len(images), -1).astype(np.float32) / 255, labels, "euclidean"
+        vectors = archive["vectors" if kind == "words" else "embeddings"]
+    drawn = np.sort(np.random.default_rng(seed).permutation(len(vectors))[: int(n)])
+    X = vectors[drawn].astype(np.float32)
+    return X / np.linalg.norm(X, axis=1, keepdims=True), None, "cosine"
+
+
+def fitted(X, metric, seed, densmap, whose):
+    """A fit without epochs: its graph, its start and, of densMAP, its radii."""
+    options = {"densmap": densmap, "output_dens": densmap}
+    estimator = UMAP
+    if whose == "umap-learn":
+        import umap
+
+        estimator = umap.UMAP
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "n_jobs value", UserWarning)
+        return estimator(metric=metric, n_epochs=0, random_state=seed, **options).fit(X)
 
 
 def own_layout(start, graph, epochs, seed, radii):
@@ -138,9 +167,10 @@ def cross_entropy(Y, graph, rows):
 
 
 class Judge:
-    """The measures of embeddings of one table, on the same rows for all."""
+    """The measures of embeddings of one table, on the same rows for all: those of the labels, the
+    graph and the radii that are there."""
 
-    def __init__(self, X, labels, graph, radii):
+    def __init__(self, X, labels=None, graph=None, radii=None):
         from sklearn.neighbors import NearestNeighbors
 
         self.X, self.labels, self.graph, self.radii = X, labels, graph, radii
@@ -157,38 +187,38 @@ class Judge:
         from sklearn.model_selection import cross_val_score
         from sklearn.neighbors import KNeighborsClassifier
 
-        rows = self.rows
-        attraction, repulsion, error = cross_entropy(Y, self.graph, rows)
+        rows, found = self.rows, {}
+        if self.graph is not None:
+            attraction, repulsion, error = cross_entropy(Y, self.graph, rows)
+            found |= {"attraction": attraction, "repulsion": repulsion}
+            found |= {"cross-entropy": attraction + repulsion, "standard error": error}
         kept = zip(self.near, self._neighbors(Y), strict=True)
-        accuracy = cross_val_score(KNeighborsClassifier(5), Y[rows], self.labels[rows], cv=10)
-        low, middle, high = np.percentile(Y, (25, 50, 75), axis=0)
-        found = {}
+        found["trust15"] = trustworthiness(self.X[rows], Y[rows], n_neighbors=15)
+        found["preserve15"] = np.mean([len(a & b) / 15 for a, b in kept])
+        if self.labels is not None:
+            scores = cross_val_score(KNeighborsClassifier(5), Y[rows], self.labels[rows], cv=10)
+            found["acc5"] = scores.mean()
         if self.radii is not None:
             found["radii"] = np.corrcoef(_density.embedded_radii(Y, 15), self.radii)[0, 1]
-        return found | {
-            "attraction": attraction,
-            "repulsion": repulsion,
-            "cross-entropy": attraction + repulsion,
-            "standard error": error,
-            "trust15": trustworthiness(self.X[rows], Y[rows], n_neighbors=15),
-            "preserve15": np.mean([len(a & b) / 15 for a, b in kept]),
-            "acc5": accuracy.mean(),
-            "far": float((np.abs(Y - middle) / (high - low)).max()),
-        }
+        low, middle, high = np.percentile(Y, (25, 50, 75), axis=0)
+        return found | {"far": float((np.abs(Y - middle) / (high - low)).max())}
 
 
-def compare(name, mnist, seeds, densmap):
-    found = {"umap-learn": [], "fastparadime": []}
+def compare(name, files, seeds, densmap, inputs):
+    found = {package: [] for package in PACKAGES}
     for seed in range(seeds):
-        X, labels = load(name, mnist, seed)
-        options = {"densmap": densmap, "output_dens": densmap}
-        started = UMAP(n_epochs=0, random_state=seed, **options).fit(X)
-        start, graph = started.embedding_, started.graph_
-        radii = started.rad_orig_ if densmap else None
-        judge = Judge(X, labels, graph, radii)
+        X, labels, metric = load(name, files, seed)
+        fits = {
+            whose: fitted(X, metric, seed, densmap, whose)
+            for whose in (PACKAGES if inputs == "each" else [inputs])
+        }
+        first = next(iter(fits.values()))
+        radii = first.rad_orig_ if densmap else None
+        judge = Judge(X, labels, first.graph_, radii)
         epochs = (200 if len(X) > 10_000 else 500) + (200 if densmap else 0)
         for label, layout in zip(found, (umap_layout, own_layout), strict=True):
-            found[label].append(judge(layout(start, graph, epochs, seed, radii)))
+            fit = fits.get(label, first)
+            found[label].append(judge(layout(fit.embedding_, fit.graph_, epochs, seed, radii)))
     print(f"\n{name}, {X.shape}, {epochs} epochs, mean of {seeds} seeds (least to most)")
     columns = {
         label: {measure: np.array([run[measure] for run in runs]) for measure in runs[0]}
@@ -198,17 +228,18 @@ def compare(name, mnist, seeds, densmap):
         shown = [f"{m} {of[m].mean():.4f} ({of[m].min():.4f} to {of[m].max():.4f})" for m in of]
         print(f"{label:<13}{'; '.join(shown)}")
     theirs, own = columns.values()
-    compared = ("trust15", "preserve15", "acc5") + ("radii",) * densmap
+    compared = [m for m in ("trust15", "preserve15", "acc5", "radii") if m in own]
     differences = {measure: own[measure] - theirs[measure] for measure in compared}
-    differences["cross-entropy ratio - 1"] = own["cross-entropy"] / theirs["cross-entropy"] - 1
+    for measure in ("cross-entropy", "attraction"):
+        differences[f"{measure} ratio - 1"] = own[measure] / theirs[measure] - 1
     for measure, of in differences.items():
         print(f"{measure}: {of.mean():+.4f} +- {of.std(ddof=1) / seeds**0.5:.4f}")
 
 
-def held_out(mnist, seeds):
+def held_out(files, seeds):
     from sklearn.neighbors import KNeighborsClassifier
 
-    X, labels = load("mnist70000", mnist, 0)
+    X, labels, _ = load("mnist70000", files, 0)
     for seed in range(seeds):
         estimator = UMAP(random_state=seed).fit(X[:60_000])
         clock = time.perf_counter()
@@ -219,20 +250,36 @@ def held_out(mnist, seeds):
         print(f"held out, seed {seed}: acc5 {accuracy:.4f}, transform {seconds:.2f} s")
 
 
+def check_data(parser, names, files):
+    """Ends the program where a name is not known or its file is not given."""
+    for name in names:
+        known = re.fullmatch(r"digits|garments|clouds|(mnist|words|sentences)\d+", name)
+        if known is None:
+            parser.error(f"--data {name}: not digits, garments, clouds or a file's name and rows")
+        if known[1] and files[known[1]] is None:
+            parser.error(f"--data {name} needs --{known[1]}")
+
+
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--mnist", required=True, help="an .npz with images and labels")
-    choices = ["digits", "garments", "mnist5000", "mnist70000"]
-    parser.add_argument("--data", nargs="+", default=choices, choices=[*choices, "clouds"])
+    parser.add_argument("--mnist", help="an .npz with images and labels")
+    parser.add_argument("--words", help="an .npz with vectors")
+    parser.add_argument("--sentences", help="an .npz with embeddings")
+    usual = ["digits", "garments", "mnist5000", "mnist70000"]
+    parser.add_argument("--data", nargs="+", default=usual)
+    parser.add_argument("--inputs", default="fastparadime", choices=[*PACKAGES, "each"])
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--held-out", action="store_true")
     parser.add_argument("--densmap", action="store_true")
     arguments = parser.parse_args()
+    files = {kind: getattr(arguments, kind) for kind in ("mnist", "words", "sentences")}
     if arguments.held_out:
-        held_out(arguments.mnist, arguments.seeds)
+        check_data(parser, ["mnist70000"], files)
+        held_out(files, arguments.seeds)
         return
+    check_data(parser, arguments.data, files)
     for name in arguments.data:
-        compare(name, arguments.mnist, arguments.seeds, arguments.densmap)
+        compare(name, files, arguments.seeds, arguments.densmap, arguments.inputs)
 
 
 if __name__ == "__main__":
