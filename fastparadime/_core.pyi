@@ -12,6 +12,7 @@ kMlpBlock: int  # noqa: N816
 kMostHiddenLayers: int  # noqa: N816
 kProductBlock: int  # noqa: N816
 kWorkerRows: int  # noqa: N816
+kLeafRows: int  # noqa: N816
 
 class Target:
     def __init__(self, device: str, threads: int, stream: int = ...) -> None: ...
@@ -174,6 +175,25 @@ def nearest_to_queries(
 ) -> None: ...
 def read_lists(
     indices: int, squares: int, lists: ProductLists, parts: int, rows: int, target: Target, /
+) -> None: ...
+
+class KdTree:
+    def __init__(self, values: int, order: int, boxes: int, n: int, dim: int) -> None: ...
+
+def build_kd_tree(tree: KdTree, keys: int, X: int, target: Target, /) -> None: ...
+def kd_nearest(
+    indices: int,
+    compared: int,
+    tree: KdTree,
+    leaves: int,
+    queries: int,
+    count: int,
+    width: int,
+    most: int,
+    metric: int,
+    p: float,
+    target: Target,
+    /,
 ) -> None: ...
 
 class SparseRows:

@@ -15,8 +15,9 @@ from fastparadime.estimators._projection import Projection
 from fastparadime.estimators._rows import is_sparse
 from fastparadime.neighbors import Metric
 from fastparadime.neighbors.blocks import PAIRED
-from fastparadime.neighbors.exact import CANCELLED, near_origin_mean, scale_of
+from fastparadime.neighbors.exact import CANCELLED, near_origin_centre, scale_of
 from fastparadime.neighbors.sparse import unit_rows as unit_sparse_rows
+from fastparadime.neighbors.tree import TreeQueries
 from fastparadime.neighbors.table import (
     SCALED_METRICS,
     UNIT_METRICS,
@@ -72,7 +73,7 @@ class QueryIndex:
         if self.space.metric != "precomputed":
             queries = _prepared(self.space.rows(queries), self.space.metric)
             queries = queries if unit == 1.0 else queries * np.float32(unit)
-        held = not isinstance(search, _ProductSearch)
+        held = not isinstance(search, (_ProductSearch, TreeQueries))
         step = max(1, _BLOCK_BYTES // (8 * self.rows.shape[0])) if held else _QUERIES
         blocks = range(0, max(1, queries.shape[0]), step)
         found = [search(queries[start : start + step], k) for start in blocks]
@@ -90,6 +91,9 @@ class QueryIndex:
 def _search_of(rows: Any, metric: Metric, p: float) -> Callable[[Any, int], Found]:
     if is_sparse(rows):
         return _SparseSearch(rows, metric)
+    by_tree = TreeQueries.of(rows, "euclidean" if metric in UNIT_METRICS else metric, p)
+    if by_tree is not None:
+        return by_tree
     if metric in _PRODUCT_METRICS or metric in UNIT_METRICS:
         return _ProductSearch(rows, "euclidean" if metric in UNIT_METRICS else str(metric))
     if metric == "manhattan" or (metric in PAIRED and metric != "jensenshannon"):
@@ -155,7 +159,7 @@ class _ProductSearch:
 
     def __init__(self, rows: Array, metric: str) -> None:
         self.rows, self.metric = torch.from_numpy(rows), metric
-        self.mean, spread = near_origin_mean(self.rows)
+        self.mean, spread = near_origin_centre(self.rows)
         self.scale = scale_of(spread)
         self.table = ops.ProductTable(self.rows, self.mean, self.scale)
         self._asked = 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from fastparadime.neighbors import approximate, clustered, sparse, streamed, tiled
+from fastparadime.neighbors import approximate, clustered, sparse, streamed, tiled, tree, tree
 from fastparadime.neighbors.exact import block_bytes, product_memory, takes_products
 from fastparadime.neighbors.graph import SCIPY_METRICS, Metric, check_metric
 from fastparadime.neighbors.table import PREPARED_METRICS, Table, compared_columns
@@ -59,6 +59,8 @@ def estimate_memory(
           24 n (k + 9) of candidates, on a GPU what `tiled.make_plan` counts, less where
           `max_memory` asks for it, and beyond three million rows what `clustered.needed_bytes`
           counts;
+        - a k-d tree: 5 d + 12 bytes a row, 16 MiB of candidates. Up to 64 columns what the data lets
+          a search take is not known beforehand, and the most counts;
         - neighbour descent, with the first attempt's c coordinates rounded up to 16, lists of w and
           reach r: 4 n c of coordinates, twice where they are a projection, (13 w + 4 r + 40) n of
           lists, 256 MiB of rows solved exactly. Attempts after a failed one take more;
@@ -91,15 +93,31 @@ def estimate_memory(
         table = 0
     if on_gpu and tiled.takes(k, compared(metric)):
         return result + table + _products_bytes(n, d, k, recall, itemsize=2)
-    if on_gpu or not approximate.is_wanted(n, d, k, metric, recall):
-        if not on_gpu and takes_products(compared(metric)):
-            return result + table + product_memory(n, d, k)
-        return result + table + 8 * n * d + 16 * n * (k + 9) + block_bytes(n, 4)
+    if on_gpu:
+        return result + table + _compared_bytes(n, d, k)
+    columns, own = compared_columns(d, metric), compared(metric)
+    usual = 0 if tree.is_certain(columns, own) else _usual_bytes(n, d, k, metric, recall)
+    if tree.may_serve(d, own):
+        usual = max(usual, tree.needed_bytes(n, columns, k))
+    return result + table + usual
+
+
+def _compared_bytes(n: int, d: int, k: int) -> int:
+    """What is taken where all rows are compared by FAISS, by torch or in pairs."""
+    return 8 * n * d + 16 * n * (k + 9) + block_bytes(n, 4)
+
+
+def _usual_bytes(n: int, d: int, k: int, metric: str, recall: float) -> int:
+    """What a search on the CPU takes beside rows and result where no tree serves it."""
+    if not approximate.is_wanted(n, d, k, metric, recall):
+        if takes_products(compared(metric)):
+            return product_memory(n, d, k)
+        return _compared_bytes(n, d, k)
     effort = approximate.efforts(n, d, k, recall)[0]
     coordinates = -(-min(d, effort.columns) // 16) * 64 * n
     tables = 2 if d > effort.columns else 1
     lists = (13 * effort.width + 4 * effort.reach + 40) * n
-    return result + table + tables * coordinates + lists + 4 * block_bytes(n, 4)
+    return tables * coordinates + lists + 4 * block_bytes(n, 4)
 
 
 def _products_bytes(

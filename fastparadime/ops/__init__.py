@@ -33,6 +33,7 @@ from fastparadime.ops.tiles import (
     Candidates,
     candidate_width,
 )
+from fastparadime.ops.trees import TREE_METRICS, KdTree, tree_bytes
 
 __all__ = [
     "METRICS",
@@ -40,12 +41,14 @@ __all__ = [
     "MOST_CANDIDATES",
     "MOST_UNIT_COLUMNS",
     "SPARSE_METRICS",
+    "TREE_METRICS",
     "Adam",
     "Candidates",
     "DensityTerm",
     "EdgeBatch",
     "EdgeSampler",
     "Edges",
+    "KdTree",
     "Mlp",
     "NeighborDescent",
     "ProductTable",
@@ -71,5 +74,6 @@ __all__ = [
     "smooth_knn",
     "subgraph",
     "symmetrize",
+    "tree_bytes",
     "unique_nodes",
 ]
