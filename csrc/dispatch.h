@@ -11,6 +11,7 @@
 #include "ops/gather_rows.h"
 #include "ops/graph_matmul.h"
 #include "ops/hidden_layers.h"
+#include "ops/kd_tree.h"
 #include "ops/mlp.h"
 #include "ops/nearest_binary.h"
 #include "ops/nearest_by_cosines.h"
@@ -73,7 +74,7 @@ inline void hidden_forward(const HiddenForwardArgs& a, const Target& t) { FPD_DI
 inline void hidden_backward(const HiddenBackwardArgs& a, const Target& t) { FPD_DISPATCH(hidden_backward, a, t); }
 // clang-format on
 
-// Neighbour descent and lists beside products are for the CPU, since a GPU searches exactly, by
+// Neighbour descent, trees and lists beside products are for the CPU, since a GPU searches exactly, by
 // products on tensor cores; so are sparse rows, which come from SciPy.
 inline int cpu_threads(const Target& target) {
   if (target.device == Device::cuda) throw std::runtime_error("the operation has no CUDA code");
@@ -106,6 +107,12 @@ inline void read_lists(const ReadListsArgs& a, const Target& t) {
 }
 inline void nearest_in_clusters(const NearestInClustersArgs& a, const Target& t) {
   cpu::nearest_in_clusters(a, cpu_threads(t));
+}
+inline void build_kd_tree(const BuildKdTreeArgs& a, const Target& t) {
+  cpu::build_kd_tree(a, cpu_threads(t));
+}
+inline void kd_nearest(const KdNearestArgs& a, const Target& t) {
+  cpu::kd_nearest(a, cpu_threads(t));
 }
 inline void sparse_nearest(const SparseNearestArgs& a, const Target& t) {
   cpu::sparse_nearest(a, cpu_threads(t));

@@ -13,6 +13,7 @@ kMostHiddenLayers: int  # noqa: N816
 kNoNeighbor: int  # noqa: N816
 kProductBlock: int  # noqa: N816
 kWorkerRows: int  # noqa: N816
+kLeafRows: int  # noqa: N816
 
 class Target:
     def __init__(self, device: str, threads: int, stream: int = ...) -> None: ...
@@ -162,6 +163,25 @@ def nearest_in_clusters(
     keys: int, X: int, centers: int, scale: float, dim: int, width: int, members: int,
     starts: int, known: int, tasks: int, count: int, target: Target, /,
 ) -> None: ...  # fmt: skip
+
+class KdTree:
+    def __init__(self, values: int, order: int, boxes: int, n: int, dim: int) -> None: ...
+
+def build_kd_tree(tree: KdTree, keys: int, X: int, target: Target, /) -> None: ...
+def kd_nearest(
+    indices: int,
+    compared: int,
+    tree: KdTree,
+    leaves: int,
+    queries: int,
+    count: int,
+    width: int,
+    most: int,
+    metric: int,
+    p: float,
+    target: Target,
+    /,
+) -> None: ...
 
 class SparseRows:
     def __init__(self, indptr: int, columns: int, values: int) -> None: ...

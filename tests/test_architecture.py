@@ -171,12 +171,12 @@ def test_cuda_is_switched_in_one_place() -> None:
 OPERATIONS = [path.stem for path in sorted((CSRC / "ops").glob("*.h")) if path.stem != "target"]
 
 
-# A GPU searches exactly, by tiles of matrix products, where the CPU descends or takes products
+# A GPU searches exactly, by tiles of matrix products, where the CPU descends, goes down trees or takes products
 # beside its lists; counts of bits take the CPU seconds; sparse rows are SciPy's; its steps are
 # torch's, whose products and optimizers are at the floor of the device.
 CPU_ONLY = {
-    "nn_descent", "nearest_by_products", "nearest_in_clusters", "nearest_binary", "sparse_rows",
-    "mlp", "adam",
+    "nn_descent", "nearest_by_products", "nearest_in_clusters", "nearest_binary", "kd_tree",
+    "sparse_rows", "mlp", "adam",
 }  # fmt: skip
 
 

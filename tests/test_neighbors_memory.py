@@ -1,4 +1,4 @@
-"""What a search by tiles and clusters takes, counted at torch's allocator, and its formula."""
+"""What a search by tiles, clusters and trees takes, counted at torch's allocator, and its formula."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from fastparadime import neighbors
-from fastparadime.neighbors import clustered, exact, memory, tiled
+from fastparadime.neighbors import clustered, exact, memory, tiled, tree
 from fastparadime.neighbors.table import Table
 
 K = 10
@@ -117,3 +117,26 @@ def test_clusters_are_what_a_small_budget_is_held_to(monkeypatch: pytest.MonkeyP
     least = 8 * 6000 * K + clustered.needed_bytes(6000, 8, K, itemsize=itemsize, least=True)
     assert memory.holds_tiles(least, rows, K, "euclidean", 0.95)
     assert not memory.holds_tiles(least - 1, rows, K, "euclidean", 0.95)
+
+
+@pytest.mark.parametrize(("n", "d", "k"), [(20_000, 3, 15), (1000, 2, 900)])
+def test_a_tree_takes_what_its_formula_says(
+    n: int, d: int, k: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tree, "_PIECE_BYTES", 2**18)
+    X = table(n, d)
+    needed = neighbors.estimate_memory(n, d, k, ready=True)
+    assert needed == 8 * n * k + tree.needed_bytes(n, d, k)
+    peak = peak_of(lambda: neighbors.knn(X, k))
+    assert needed / 2 < peak <= needed
+
+
+@pytest.mark.parametrize(("n", "d"), [(3000, 8), (2000, 300)])
+def test_rows_in_doubt_take_no_more_than_their_formula(
+    n: int, d: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tree, "_PIECE_BYTES", 2**18)
+    monkeypatch.setattr(exact, "_ROWS", 256)
+    X = 1e5 * table(20, d).repeat_interleave(n // 20, dim=0) + table(n, d)
+    peak = peak_of(lambda: exact.product_knn(X, K, "euclidean"))
+    assert peak <= 8 * n * K + exact.product_memory(n, d, K)

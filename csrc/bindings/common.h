@@ -23,6 +23,7 @@ void bind_graph(py::module_& m);
 void bind_algebra(py::module_& m);
 void bind_candidates(py::module_& m);
 void bind_products(py::module_& m);
+void bind_trees(py::module_& m);
 void bind_sparse(py::module_& m);
 void bind_binary(py::module_& m);
 void bind_descent(py::module_& m);

@@ -205,6 +205,29 @@ void bind_products(py::module_& m) {
       NoGil(), "Rows that share a cluster join each other's lists.");
 }
 
+void bind_trees(py::module_& m) {
+  py::class_<KdTree>(m, "KdTree")
+      .def(py::init([](Address values, Address order, Address boxes, Index n, Index dim) {
+             return KdTree{at<float>(values), at<std::int32_t>(order), at<float>(boxes), n, dim};
+           }),
+           "values"_a, "order"_a, "boxes"_a, "n"_a, "dim"_a);
+  m.def(
+      "build_kd_tree",
+      [](const KdTree& tree, Address keys, Address X, const Target& target) {
+        build_kd_tree({tree, at<std::uint64_t>(keys), at<float>(X)}, target);
+      },
+      NoGil(), "A k-d tree of the rows of a table.");
+  m.def(
+      "kd_nearest",
+      [](Address indices, Address compared, const KdTree& tree, Address leaves, Address queries,
+         Index count, Index width, Index most, int metric, float p, const Target& target) {
+        kd_nearest({at<std::int32_t>(indices), at<Index>(compared), tree, at<std::int32_t>(leaves),
+                    at<float>(queries), count, width, most, static_cast<Metric>(metric), p},
+                   target);
+      },
+      NoGil(), "The nearest rows of a tree to those of some of its leaves, or to queries.");
+}
+
 void bind_sparse(py::module_& m) {
   py::class_<SparseRows>(m, "SparseRows")
       .def(py::init([](Address indptr, Address columns, Address values) {

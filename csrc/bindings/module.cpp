@@ -21,6 +21,7 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
   m.attr("simd_level") = cpu::simd_level();
   m.attr("cuda_version") = FPD_CUDA_VERSION;
   m.attr("cuda_architectures") = FPD_CUDA_ARCHITECTURES;
+  m.attr("kLeafRows") = kLeafRows;
   m.attr("kListUnit") = kListUnit;
   m.attr("kListMost") = kListMost;
   m.attr("kUnitColumns") = kUnitColumns;
@@ -35,6 +36,7 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
   bind_algebra(m);
   bind_candidates(m);
   bind_products(m);
+  bind_trees(m);
   bind_sparse(m);
   bind_binary(m);
   bind_descent(m);

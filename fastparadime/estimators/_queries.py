@@ -21,7 +21,7 @@ from fastparadime.estimators._searches import (
     special_search,
 )
 from fastparadime.neighbors import NATIVE_METRICS, Metric
-from fastparadime.neighbors.exact import CANCELLED, near_origin_mean, scale_of
+from fastparadime.neighbors.exact import CANCELLED, near_origin_centre, scale_of
 from fastparadime.neighbors.graph import INFINITE
 from fastparadime.neighbors.sparse_rows import prepared as prepared_sparse
 from fastparadime.neighbors.table import (
@@ -33,6 +33,7 @@ from fastparadime.neighbors.table import (
     unit_of,
     unit_rows,
 )
+from fastparadime.neighbors.tree import TreeQueries
 from fastparadime.types import Array
 from fastparadime.utils.centring import centred, medians_of, some_rows
 
@@ -98,7 +99,7 @@ class QueryIndex:
         search, unit = self._ready
         queries = self._prepared(self.space.rows(queries))
         queries = queries if unit == 1.0 else queries * np.float32(unit)
-        held = not isinstance(search, (_ProductSearch, Unheld))
+        held = not isinstance(search, (_ProductSearch, TreeQueries, Unheld))
         step = max(1, _BLOCK_BYTES // (8 * self.rows.shape[0])) if held else _QUERIES
         blocks = range(0, max(1, queries.shape[0]), step)
         found = [search(queries[start : start + step], k) for start in blocks]
@@ -117,6 +118,9 @@ def _search_of(rows: Any, metric: Metric, p: float) -> Callable[[Any, int], Foun
     special: Callable[[Any, int], Found] | None = special_search(rows, metric, p)
     if special is not None:
         return special
+    by_tree = TreeQueries.of(rows, "euclidean" if metric in UNIT_METRICS else metric, p)
+    if by_tree is not None:
+        return by_tree
     if metric in _PRODUCT_METRICS or metric in UNIT_METRICS:
         return _ProductSearch(rows, "euclidean" if metric in UNIT_METRICS else str(metric))
     return _DirectSearch(rows, str(metric), p)
@@ -144,7 +148,7 @@ class _ProductSearch:
 
     def __init__(self, rows: Array, metric: str) -> None:
         self.rows, self.metric = torch.from_numpy(rows), metric
-        self.mean, spread = near_origin_mean(self.rows)
+        self.mean, spread = near_origin_centre(self.rows)
         self.scale = scale_of(spread)
         self.table = ops.ProductTable(self.rows, self.mean, self.scale)
         self._asked = 0

@@ -16,15 +16,18 @@ from fastparadime.neighbors.blocks import PAIRED, SPARE, Nearest, Tile, distance
 from fastparadime.neighbors.functions import function_distances
 from fastparadime.neighbors.graph import Metric, NeighborGraph
 from fastparadime.neighbors.keys import smallest
+from fastparadime.neighbors.tree import TreeSearch
+from fastparadime.neighbors.tree import needed_bytes as tree_bytes
 from fastparadime.utils.convert import to_numpy
 from fastparadime.utils.logging import log
 
-_FAR = 10.0  # times its variance that the squared mean may be before the data is centred
+_FAR = 10.0  # times its variance that the squared centre may be before the data is centred
 _SOME = 1024  # rows that show it
 _BLOCK_BYTES = 64 * 2**20  # of distances held at a time
 _ROWS = 8192  # compared with some queries at a time
 _PIECE = 512  # of these queries
 _COORDINATES = 2e8  # of pairs compared between two looks for Ctrl-C
+_CENTRES = 8  # that rows in doubt are searched from at the most
 CANCELLED = 1e-4  # of the largest squared norm, below which products lose a squared distance
 
 
@@ -40,20 +43,25 @@ def find_faiss() -> ModuleType | None:
         return None
 
 
-def near_origin_mean(X: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """The mean of some rows, float32 (d,), and their root mean squared distance from it."""
+def near_origin_centre(X: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """The mean or the median of some rows, float32 (d,), and their root mean squared distance from it.
+
+    Whichever is nearer to the usual row: few rows far out move a mean away from all others.
+    """
     some = X[:: -(-len(X) // _SOME)].double()
-    variance, mean = torch.var_mean(some, dim=0, correction=0)
-    return mean.float(), variance.sum().sqrt()
+    mean, median = some.mean(dim=0), some.median(dim=0).values
+    squares = [(some - centre).square().sum(dim=1) for centre in (mean, median)]
+    nearer = int(squares[1].median() < squares[0].median())
+    return (mean, median)[nearer].float(), squares[nearer].mean().sqrt()
 
 
 def _near_origin(X: torch.Tensor, metric: str) -> torch.Tensor:
     # Engines take d^2 from norms and products, which cancel where the data lies far out.
     if metric not in ("euclidean", "sqeuclidean"):
         return X
-    mean, spread = near_origin_mean(X)
-    far = float(mean.double().square().sum()) > _FAR * float(spread) ** 2
-    return X - mean if far else X
+    centre, spread = near_origin_centre(X)
+    far = float(centre.double().square().sum()) > _FAR * float(spread) ** 2
+    return X - centre if far else X
 
 
 def scale_of(spread: torch.Tensor) -> float:
@@ -67,26 +75,71 @@ def scale_of(spread: torch.Tensor) -> float:
 def product_knn(X: torch.Tensor, k: int, metric: str) -> NeighborGraph:
     """Exact neighbours of all rows of `X`, on the CPU, by Euclidean distance.
 
+    Rows whose neighbours are too close for products around the centre of all rows go by products
+    around a centre of their own while that is one for most of them, and then by differences.
+
     Parameters
     ----------
     X : float32 tensor (n, d)
     k : int
     metric : {"euclidean", "sqeuclidean"}
     """
-    mean, spread = near_origin_mean(X)
+    centre, spread = near_origin_centre(X)
     scale = scale_of(spread)
-    table = ops.ProductTable(X, mean, scale)
+    table = ops.ProductTable(X, centre, scale)
     candidates, _ = table.nearest(min(len(X) - 1, k + SPARE))
     indices, distances = ops.rerank(X, candidates, k)
-    reach = (distances[:, -1].double() * scale).square()
-    # Where k rows are equal to a point, none is nearer.
-    doubtful = ((reach > 0) & (reach < CANCELLED * table.norms)).nonzero().flatten()
+    doubtful = _cancelled(distances, table.norms, scale).nonzero().flatten()
+    del table, candidates
     if len(doubtful):
-        indices[doubtful], distances[doubtful] = differing_rows(X, doubtful, k)
+        doubtful = _solve_nearer(X, doubtful, k, scale, (indices, distances))
+    if len(doubtful):
+        indices[doubtful], distances[doubtful] = TreeSearch(X, k).of_rows(doubtful)
     if metric == "sqeuclidean":
         distances.square_()
     redone = f", {len(doubtful)} rows by differences" if len(doubtful) else ""
     return NeighborGraph(indices, distances, f"products, exact{redone}")
+
+
+def _solve_nearer(
+    X: torch.Tensor,
+    doubtful: torch.Tensor,
+    k: int,
+    scale: float,
+    found: tuple[torch.Tensor, torch.Tensor],
+) -> torch.Tensor:
+    """Searches rows in doubt again from centres of their own; those that are in doubt still.
+
+    `found`, the neighbours and distances of all rows, take what is found.
+    """
+    indices, distances = found
+    for _ in range(_CENTRES):
+        some = doubtful[:: -(-len(doubtful) // _SOME)]
+        centre, _ = near_origin_centre(X[some])
+        norms = _norms(X, doubtful, centre, scale)
+        left = _cancelled(distances[doubtful], norms, scale)
+        if 2 * int(left.sum()) > len(doubtful):
+            break
+        table = ops.ProductTable(X, centre, scale)
+        for part in doubtful.split(_ROWS):
+            candidates, _ = table.nearest_to(X[part], min(len(X), k + 1 + SPARE))
+            indices[part], distances[part] = ops.rerank(X, candidates, k, points=part)
+        doubtful = doubtful[_cancelled(distances[doubtful], norms, scale)]
+        if not len(doubtful):
+            break
+    return doubtful
+
+
+def _cancelled(distances: torch.Tensor, norms: torch.Tensor, scale: float) -> torch.Tensor:
+    """Which rows have their k-th neighbour so near that products may have lost it."""
+    reach = (distances[:, -1].double() * scale).square()
+    # Where k rows are equal to a point, none is nearer.
+    return (reach > 0) & (reach < CANCELLED * norms)
+
+
+def _norms(X: torch.Tensor, rows: torch.Tensor, centre: torch.Tensor, scale: float) -> torch.Tensor:
+    parts = [((X[part] - centre) * scale).square().sum(dim=1) for part in rows.split(_ROWS)]
+    return torch.cat(parts)
 
 
 def takes_products(metric: Metric) -> bool:
@@ -96,7 +149,10 @@ def takes_products(metric: Metric) -> bool:
 
 def product_memory(n: int, d: int, k: int) -> int:
     """Bytes that `product_knn` takes beside `X` and the result."""
-    return ops.product_bytes(n, d, min(n - 1, k + SPARE)) + 8 * d * min(n, 2 * _SOME)
+    products = ops.product_bytes(n, d, min(n - 1, k + SPARE)) + 8 * d
+    # Some rows in float64 for a centre; blocks of rows in doubt, whose marks are 40 n; their tree.
+    centre, blocks = 40 * d * min(n, _SOME), 16 * d * min(n, _ROWS)
+    return max(products, 40 * n + max(centre, blocks, tree_bytes(n, d, k)))
 
 
 def takes_pairs(metric: Metric) -> bool:
@@ -233,7 +289,7 @@ def _rows(
     X: torch.Tensor, rows: torch.Tensor, k: int
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """By products, and the squared norms that these may have lost digits of."""
-    mean, spread = near_origin_mean(X)
+    mean, spread = near_origin_centre(X)
     scale = scale_of(spread)
     candidates, _ = ops.ProductTable(X, mean, scale).nearest_to(X[rows], min(len(X), k + 1 + SPARE))
     return *ops.rerank(X, candidates, k, points=rows), (X[rows] - mean).square().sum(dim=1)

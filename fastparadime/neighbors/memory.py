@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import torch
 
-from fastparadime.neighbors import approximate, clustered, overlapping, sparse, streamed, tiled
+from fastparadime.neighbors import (
+    approximate,
+    clustered,
+    overlapping,
+    sparse,
+    streamed,
+    tiled,
+    tree,
+)
 from fastparadime.neighbors.binary import binary_bytes
 from fastparadime.neighbors.exact import block_bytes, product_memory, takes_products
 from fastparadime.neighbors.graph import (
@@ -68,6 +76,8 @@ def estimate_memory(
           24 n (k + 9) of candidates, on a GPU what `tiled.make_plan` counts, less where
           `max_memory` asks for it, and beyond three million rows what `clustered.needed_bytes`
           counts;
+        - a k-d tree: 5 d + 12 bytes a row, 16 MiB of candidates. Up to 64 columns what the data lets
+          a search take is not known beforehand, and the most counts;
         - by overlapping clusters, c of them and 24 a point, with lists of w candidates: 4 n p of a
           projection to p columns, twice where it is widened, (8 w + 32 x 24 + 40) n of lists and
           clusters, 512 c d of the rows that centroids are moved by, 256 MiB of rows solved exactly;
@@ -102,11 +112,27 @@ def estimate_memory(
         table = 0
     if on_gpu and tiled.takes(k, compared(metric)):
         return result + table + _products_bytes(n, d, k, recall, itemsize=2)
-    if on_gpu or not approximate.is_wanted(n, d, metric, recall):
-        if not on_gpu and takes_products(compared(metric)):
-            return result + table + product_memory(n, d, k)
-        return result + table + 8 * n * d + 16 * n * (k + 9) + block_bytes(n, 4)
-    return result + table + overlapping.needed_bytes(n, d, k) + 4 * block_bytes(n, 4)
+    if on_gpu:
+        return result + table + _compared_bytes(n, d, k)
+    columns, own = compared_columns(d, metric), compared(metric)
+    usual = 0 if tree.is_certain(columns, own) else _usual_bytes(n, d, k, metric, recall)
+    if tree.may_serve(columns, own):
+        usual = max(usual, tree.needed_bytes(n, columns, k))
+    return result + table + usual
+
+
+def _compared_bytes(n: int, d: int, k: int) -> int:
+    """What is taken where all rows are compared by FAISS, by torch or in pairs."""
+    return 8 * n * d + 16 * n * (k + 9) + block_bytes(n, 4)
+
+
+def _usual_bytes(n: int, d: int, k: int, metric: str, recall: float) -> int:
+    """What a search on the CPU takes beside rows and result where no tree serves it."""
+    if approximate.is_wanted(n, d, metric, recall):
+        return overlapping.needed_bytes(n, d, k) + 4 * block_bytes(n, 4)
+    if takes_products(compared(metric)):
+        return product_memory(n, d, k)
+    return _compared_bytes(n, d, k)
 
 
 def _whole_bytes(n: int, d: int, k: int, metric: Metric) -> int:

@@ -16,7 +16,7 @@ import torch
 from fastparadime import ops
 from fastparadime.neighbors import costs
 from fastparadime.neighbors.centroids import find_centroids
-from fastparadime.neighbors.exact import CANCELLED, exact_rows, near_origin_mean, scale_of
+from fastparadime.neighbors.exact import CANCELLED, exact_rows, near_origin_centre, scale_of
 from fastparadime.neighbors.graph import NeighborGraph
 from fastparadime.neighbors.sample import Sample, recall_of, warn_of_recall
 from fastparadime.utils.seed import derive
@@ -90,7 +90,7 @@ def make_plan(X: torch.Tensor, k: int, recall: float, seed: int, sample: Sample)
     """
     n, d = X.shape
     rows, width, kept = _compared(X, k, recall, seed, sample)
-    mean, spread = near_origin_mean(rows)
+    mean, spread = near_origin_centre(rows)
     scale = scale_of(spread)
 
     def nearest(some: torch.Tensor, centers: torch.Tensor, count: int) -> torch.Tensor:
@@ -187,7 +187,7 @@ def _compared(
 def _kept(rows: torch.Tensor, k: int, sample: Sample) -> torch.Tensor:
     """The shares of true neighbours among the nearest k, k + 1 ... others by `rows`, float64."""
     shown, truth = sample.rows[:_SHOWN], sample.indices[:_SHOWN]
-    mean, spread = near_origin_mean(rows)
+    mean, spread = near_origin_centre(rows)
     most = 1 + ops.list_width(
         len(rows), rows.shape[1], k, columns=0
     )  # a row is the nearest to itself

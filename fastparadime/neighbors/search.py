@@ -22,6 +22,7 @@ from fastparadime.neighbors import (
     sparse,
     sphere,
     tiled,
+    tree,
 )
 from fastparadime.neighbors.graph import (
     BINARY_METRICS,
@@ -59,8 +60,8 @@ def knn(
 ) -> NeighborGraph:
     """The k nearest other points of each row of `X`.
 
-    Exact while that takes a second, which is while n^2 d is at most 1e11, and on a GPU up to three
-    million rows. Beyond, for the metrics that come down to Euclidean distance (``"euclidean"``,
+    Exact while that takes a second, which is while n^2 d is at most 1e11, for data of few
+    dimensions whatever its size, and on a GPU up to three million rows. Beyond, for the metrics that come down to Euclidean distance (``"euclidean"``,
     ``"sqeuclidean"``, ``"cosine"``, ``"correlation"``, ``"hellinger"``), within overlapping
     clusters, where that is predicted to be faster: some rows are solved exactly, points join as many
     clusters as these rows ask for, and show that `recall` of the neighbours is found. Other metrics
@@ -303,15 +304,20 @@ def _search(table: Table, k: int, metric: str, options: _Options) -> NeighborGra
             most, n, d, k, metric, recall=recall, on_gpu=on_gpu, ready=table.ready
         )
     approximates = not on_gpu and approximate.is_wanted(n, d, metric, recall)
-    if approximates and tiles is None:
-        return approximate.approximate_knn(table.whole(), k, metric, recall, options.seed)
+    rows = None if on_gpu or tiles is not None else table.whole()
+    if rows is not None and tree.may_serve(rows.shape[1], compared):
+        graph = tree.tree_knn(rows, k, compared, options.p, approximates=approximates)
+        if graph is not None:
+            return graph
+    if approximates and rows is not None:
+        return approximate.approximate_knn(rows, k, metric, recall, options.seed)
     if not on_gpu:
         costs.warn_if_slow(n, d, metric)
     if tiles is not None:
         return streamed_knn(table, k, compared, options.p, tiles)
     if on_gpu and tiled.takes(k, compared):
         return _by_products(table, k, compared, options)
-    return _exact(table.whole(), k, compared, options.p)
+    return _exact(table.whole() if rows is None else rows, k, compared, options.p)
 
 
 def _exact(rows: torch.Tensor, k: int, metric: str, p: float) -> NeighborGraph:

@@ -15,7 +15,7 @@ import torch
 
 from fastparadime import ops
 from fastparadime.exceptions import DeviceMemoryError
-from fastparadime.neighbors.exact import differing_rows, near_origin_mean, scale_of
+from fastparadime.neighbors.exact import differing_rows, near_origin_centre, scale_of
 from fastparadime.neighbors.graph import NeighborGraph
 
 _SPARE = 12  # candidates beyond k and the point itself; lists are filled up to their width
@@ -121,7 +121,7 @@ class _Table:
 
     def __init__(self, X: torch.Tensor, device: torch.device, precision: torch.dtype) -> None:
         self._X, self._device, self._precision = X, device, precision
-        self._mean, spread = near_origin_mean(X)
+        self._mean, spread = near_origin_centre(X)
         self.scale = scale_of(spread)
 
     def __len__(self) -> int:

@@ -28,6 +28,7 @@ from fastparadime.ops.tiles import (
     Candidates,
     candidate_width,
 )
+from fastparadime.ops.trees import TREE_METRICS, KdTree, tree_bytes
 
 __all__ = [
     "BINARY_METRICS",
@@ -37,6 +38,7 @@ __all__ = [
     "MOST_UNIT_COLUMNS",
     "SHARED_METRICS",
     "SPARSE_METRICS",
+    "TREE_METRICS",
     "Adam",
     "BinaryTable",
     "Candidates",
@@ -45,6 +47,7 @@ __all__ = [
     "EdgeBatch",
     "EdgeSampler",
     "Edges",
+    "KdTree",
     "Mlp",
     "NeighborDescent",
     "ProductTable",
@@ -71,5 +74,6 @@ __all__ = [
     "smooth_knn",
     "subgraph",
     "symmetrize",
+    "tree_bytes",
     "unique_nodes",
 ]

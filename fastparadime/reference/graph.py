@@ -243,6 +243,21 @@ def nearest_by_products(
     return order, np.take_along_axis(squares, order, axis=1)
 
 
+def nearest_by_tree(
+    X: Floats, width: int, metric: str, p: float = 2.0, queries: Floats | None = None
+) -> tuple[Ints, Floats]:
+    """The `width` nearest rows to each other row, or to queries, and their distances."""
+    asked = X if queries is None else queries
+    distances = np.array([[distance(x, y, metric, p) for y in X] for x in asked])
+    distances = distances.reshape(len(asked), len(X))
+    if queries is None:
+        np.fill_diagonal(distances, np.inf)
+    order = np.argsort(distances, axis=1, kind="stable")[
+        :, : min(width, len(X) - (queries is None))
+    ]
+    return order, np.take_along_axis(distances, order, axis=1)
+
+
 def subgraph(n: int, heads: Ints, tails: Ints, weights: Floats, points: Ints) -> Floats:
     """The square matrix of a graph's weights among some of its points."""
     dense = np.zeros((n, n))
