@@ -75,10 +75,18 @@ def main():
                 found = [(None, np.nan) if c is None else seconds_of(c, threads) for c in calls]
                 if arguments.others:  # on one thread
                     found.append(
-                        (None, np.nan) if d > 8 else seconds_of(lambda X=X: KDTree(X).query(X, K + 1), 1)
+                        (None, np.nan)
+                        if d > 8
+                        else seconds_of(lambda X=X: KDTree(X).query(X, K + 1), 1)
                     )
                 times = [f"{seconds:10.2f}" for _, seconds in found]
-                print(f"{kind:>10} {n:>10} {d:>10} {pairs:>10.0f}", *times, "", found[1][0].engine, flush=True)
+                print(
+                    f"{kind:>10} {n:>10} {d:>10} {pairs:>10.0f}",
+                    *times,
+                    "",
+                    found[1][0].engine,
+                    flush=True,
+                )
 
 
 if __name__ == "__main__":

@@ -120,7 +120,9 @@ def test_clusters_are_what_a_small_budget_is_held_to(monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize(("n", "d", "k"), [(20_000, 3, 15), (1000, 2, 900)])
-def test_a_tree_takes_what_its_formula_says(n: int, d: int, k: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_tree_takes_what_its_formula_says(
+    n: int, d: int, k: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(tree, "_PIECE_BYTES", 2**18)
     X = table(n, d)
     needed = neighbors.estimate_memory(n, d, k, ready=True)
@@ -130,7 +132,9 @@ def test_a_tree_takes_what_its_formula_says(n: int, d: int, k: int, monkeypatch:
 
 
 @pytest.mark.parametrize(("n", "d"), [(3000, 8), (2000, 300)])
-def test_rows_in_doubt_take_no_more_than_their_formula(n: int, d: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rows_in_doubt_take_no_more_than_their_formula(
+    n: int, d: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(tree, "_PIECE_BYTES", 2**18)
     monkeypatch.setattr(exact, "_ROWS", 256)
     X = 1e5 * table(20, d).repeat_interleave(n // 20, dim=0) + table(n, d)

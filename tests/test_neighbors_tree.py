@@ -168,7 +168,9 @@ def test_queries(metric: str) -> None:
     D = cdist(queries.astype(float), X.astype(float), SCIPY.get(metric, metric))
     wanted = np.sort(D, axis=1)[:, :K]
     np.testing.assert_allclose(distances, wanted, rtol=1e-5, atol=1e-7)
-    np.testing.assert_allclose(np.take_along_axis(D, indices.numpy(), 1), wanted, rtol=1e-5, atol=1e-7)
+    np.testing.assert_allclose(
+        np.take_along_axis(D, indices.numpy(), 1), wanted, rtol=1e-5, atol=1e-7
+    )
     alone = [index.nearest(query[None], K) for query in queries[:20]]
     assert torch.equal(indices[:20], torch.cat([part for part, _ in alone]))
 

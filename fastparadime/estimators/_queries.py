@@ -17,7 +17,6 @@ from fastparadime.neighbors import Metric
 from fastparadime.neighbors.blocks import PAIRED
 from fastparadime.neighbors.exact import CANCELLED, near_origin_centre, scale_of
 from fastparadime.neighbors.sparse import unit_rows as unit_sparse_rows
-from fastparadime.neighbors.tree import TreeQueries
 from fastparadime.neighbors.table import (
     SCALED_METRICS,
     UNIT_METRICS,
@@ -25,6 +24,7 @@ from fastparadime.neighbors.table import (
     unit_of,
     unit_rows,
 )
+from fastparadime.neighbors.tree import TreeQueries
 from fastparadime.types import Array
 
 Found = tuple[torch.Tensor, torch.Tensor]  # indices int32 and distances float32 (m, k)

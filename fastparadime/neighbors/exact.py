@@ -136,9 +136,7 @@ def _cancelled(distances: torch.Tensor, norms: torch.Tensor, scale: float) -> to
     return (reach > 0) & (reach < CANCELLED * norms)
 
 
-def _norms(
-    X: torch.Tensor, rows: torch.Tensor, centre: torch.Tensor, scale: float
-) -> torch.Tensor:
+def _norms(X: torch.Tensor, rows: torch.Tensor, centre: torch.Tensor, scale: float) -> torch.Tensor:
     parts = [((X[part] - centre) * scale).square().sum(dim=1) for part in rows.split(_ROWS)]
     return torch.cat(parts)
 

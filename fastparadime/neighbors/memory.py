@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from fastparadime.neighbors import approximate, clustered, sparse, streamed, tiled, tree, tree
+from fastparadime.neighbors import approximate, clustered, sparse, streamed, tiled, tree
 from fastparadime.neighbors.exact import block_bytes, product_memory, takes_products
 from fastparadime.neighbors.graph import SCIPY_METRICS, Metric, check_metric
 from fastparadime.neighbors.table import PREPARED_METRICS, Table, compared_columns

@@ -73,9 +73,7 @@ class TreeSearch:
         step = -(-self.tree.leaves // _SAMPLE)
         leaves = torch.arange(0, self.tree.leaves, step, dtype=torch.int32)
         given_up = 1 + int(64 * most)
-        compared = self.tree.nearest(
-            leaves, self._width, self._metric, p=self._p, most=given_up
-        )[1]
+        compared = self.tree.nearest(leaves, self._width, self._metric, p=self._p, most=given_up)[1]
         return float(compared.sum()) / int((self.tree.rows[leaves.long()] >= 0).sum())
 
     def of_leaves(
@@ -90,9 +88,7 @@ class TreeSearch:
             candidates = found.flatten(0, 1)[: len(points)]
             yield (
                 points.long(),
-                *ops.rerank(
-                    self.X, candidates, self._k, self._metric, p=self._p, points=points
-                ),
+                *ops.rerank(self.X, candidates, self._k, self._metric, p=self._p, points=points),
             )
 
     def of_all(self, pairs: float) -> tuple[torch.Tensor, torch.Tensor]:
@@ -144,9 +140,7 @@ class TreeQueries:
         queries = torch.from_numpy(np.ascontiguousarray(block))
         width = min(len(self._rows), k + _SPARE)
         candidates = self._tree.nearest_to(queries, width, self._metric, p=self._p)
-        return ops.rerank(
-            self._rows, candidates, k, self._metric, p=self._p, queries=queries
-        )
+        return ops.rerank(self._rows, candidates, k, self._metric, p=self._p, queries=queries)
 
 
 def most_pairs(n: int, d: int, metric: str, *, descends: bool) -> float:

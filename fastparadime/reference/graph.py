@@ -248,7 +248,9 @@ def nearest_by_tree(
     distances = distances.reshape(len(asked), len(X))
     if queries is None:
         np.fill_diagonal(distances, np.inf)
-    order = np.argsort(distances, axis=1, kind="stable")[:, : min(width, len(X) - (queries is None))]
+    order = np.argsort(distances, axis=1, kind="stable")[
+        :, : min(width, len(X) - (queries is None))
+    ]
     return order, np.take_along_axis(distances, order, axis=1)
 
 
