@@ -74,8 +74,8 @@ inline void hidden_forward(const HiddenForwardArgs& a, const Target& t) { FPD_DI
 inline void hidden_backward(const HiddenBackwardArgs& a, const Target& t) { FPD_DISPATCH(hidden_backward, a, t); }
 // clang-format on
 
-// Neighbour descent, trees and lists beside products are for the CPU, since a GPU searches exactly, by
-// products on tensor cores; so are sparse rows, which come from SciPy.
+// Neighbour descent, trees and lists beside products are for the CPU, since a GPU searches exactly,
+// by products on tensor cores; so are sparse rows, which come from SciPy.
 inline int cpu_threads(const Target& target) {
   if (target.device == Device::cuda) throw std::runtime_error("the operation has no CUDA code");
   return target.threads;

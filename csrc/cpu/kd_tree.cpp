@@ -13,9 +13,9 @@ namespace {
 
 static_assert(kLeafRows == kLanes, "the rows of a leaf are the lanes of a loop");
 constexpr std::int64_t kGroupsPerPiece = 4;
-constexpr std::int64_t kRoom = 16;       // of a list beyond its width, half as much for long ones
+constexpr std::int64_t kRoom = 16;  // of a list beyond its width, half as much for long ones
 constexpr std::int64_t kTogether = 4;
-constexpr std::int64_t kAhead = 256;  // floats of a node that are asked for
+constexpr std::int64_t kAhead = 256;     // floats of a node that are asked for
 constexpr std::int64_t kMostNodes = 96;  // that wait: one a level, of fewer than 2^31 rows
 constexpr float kNone = -1.0f;           // a bound that no distance is below
 
@@ -124,8 +124,7 @@ FPD_INLINE void measure(const KdTree& tree, const DistanceType& distance, const 
 // waits for the last.
 template <typename DistanceType>
 FPD_INLINE std::int64_t take_leaf(const KdTree& tree, const DistanceType& distance,
-                                  std::int64_t leaf, std::uint32_t asking, bool own,
-                                  Group& group) {
+                                  std::int64_t leaf, std::uint32_t asking, bool own, Group& group) {
   const std::int64_t size = tree.rows_of(leaf);
   const float* const values = tree.values + leaf * tree.dim * kLeafRows;
   const std::int32_t* const order = tree.order + leaf * kLeafRows;
@@ -165,8 +164,8 @@ FPD_INLINE std::int64_t take_leaf(const KdTree& tree, const DistanceType& distan
 
 // Asks for what is read of a node: the boxes of its halves, or the rows of a leaf.
 FPD_INLINE void prefetch_node(const KdTree& tree, const KdNode& node) {
-  const float* const from = node.count > 1 ? node.left().low(tree)
-                                           : tree.values + node.first * tree.dim * kLeafRows;
+  const float* const from =
+      node.count > 1 ? node.left().low(tree) : tree.values + node.first * tree.dim * kLeafRows;
   const std::int64_t size = std::min(tree.dim * (node.count > 1 ? 4 : kLeafRows), kAhead);
   for (std::int64_t c = 0; c < size; c += kLanes) prefetch(from + c);
 }

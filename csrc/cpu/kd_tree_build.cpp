@@ -10,7 +10,8 @@
 namespace fpd::cpu {
 namespace {
 
-constexpr std::int64_t kLocalRows = 4096;  // of a node that is copied, so that its rows lie together
+constexpr std::int64_t kLocalRows =
+    4096;  // of a node that is copied, so that its rows lie together
 
 // A value and an index as one integer that orders as the pair does, values of any sign.
 std::uint64_t value_key(float value, std::int32_t index) {

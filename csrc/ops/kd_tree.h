@@ -1,9 +1,9 @@
 // A k-d tree of rows of few columns, and the rows that are nearest to each of its own rows or to
-// queries, by differences of coordinates. A leaf is kLeafRows rows whose columns lie side by side; a
-// node is a range of leaves, cut in the middle, so the tree's shape follows from the number of rows
-// and equal rows are no special case. Nodes of more than one leaf are numbered in preorder: a node of
-// `count` leaves is followed by the count / 2 - 1 of its first half, then by those of the second. The
-// boxes of two halves stand side by side.
+// queries, by differences of coordinates. A leaf is kLeafRows rows whose columns lie side by side;
+// a node is a range of leaves, cut in the middle, so the tree's shape follows from the number of
+// rows and equal rows are no special case. Nodes of more than one leaf are numbered in preorder: a
+// node of `count` leaves is followed by the count / 2 - 1 of its first half, then by those of the
+// second. The boxes of two halves stand side by side.
 #pragma once
 
 #include <cstdint>
@@ -17,7 +17,7 @@ constexpr std::int64_t kLeafRows = 16;
 struct KdTree {
   float* values;        // (leaves, dim, kLeafRows), the last leaf filled up with zeros
   std::int32_t* order;  // (leaves * kLeafRows,) which row each is, -1 for none
-  float* boxes;         // (2 leaves - 1, 2, dim) the least and the largest values, of all rows first
+  float* boxes;  // (2 leaves - 1, 2, dim) the least and the largest values, of all rows first
   std::int64_t n;
   std::int64_t dim;
 
@@ -49,8 +49,8 @@ struct BuildKdTreeArgs {
 
 // What is asked: all rows of some leaves, of which none is its own neighbour, or queries.
 struct KdNearestArgs {
-  std::int32_t* indices;       // (asked, width) out, ascending by (distance, index), -1 where empty
-  std::int64_t* compared;      // out: rows that were compared, of each leaf (leaves) or query (count)
+  std::int32_t* indices;   // (asked, width) out, ascending by (distance, index), -1 where empty
+  std::int64_t* compared;  // out: rows that were compared, of each leaf (leaves) or query (count)
   KdTree tree;
   const std::int32_t* leaves;  // (count,), or null
   const float* queries;        // (count, dim), or null
