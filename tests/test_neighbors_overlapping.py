@@ -11,7 +11,7 @@ import torch
 
 from fastparadime import neighbors
 from fastparadime.exceptions import RecallWarning
-from fastparadime.neighbors import approximate, overlapping
+from fastparadime.neighbors import approximate, overlapping, tree
 from fastparadime.neighbors.sample import Sample
 
 K = 14
@@ -52,6 +52,7 @@ def always(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(approximate, "_EXACT_COST", 1e6)
     monkeypatch.setattr(approximate, "_LEAST_ROWS", 1000)
     monkeypatch.setattr(approximate, "_MOST_WORK", math.inf)
+    monkeypatch.setattr(tree, "_MOST_COLUMNS", 0)
 
 
 def test_words_go_by_clusters_in_a_part_of_the_work(words: np.ndarray) -> None:

@@ -17,7 +17,7 @@ from scipy.spatial.distance import cdist
 from sklearn.base import clone
 
 from fastparadime import UMAP, KNNTransformer, dr, neighbors, ops, relations, routines, spec
-from fastparadime.neighbors import approximate, overlapping, sample, tiled
+from fastparadime.neighbors import approximate, overlapping, sample, tiled, tree
 
 K = 10
 
@@ -34,6 +34,7 @@ def approximates(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(approximate, "_EXACT_COST", 1e6)
     monkeypatch.setattr(approximate, "_LEAST_ROWS", 1000)
     monkeypatch.setattr(approximate, "_MOST_WORK", math.inf)
+    monkeypatch.setattr(tree, "_MOST_COLUMNS", 0)
 
 
 def true_recall(graph: neighbors.NeighborGraph, X: np.ndarray, metric: str) -> float:
@@ -234,7 +235,7 @@ def test_memory_by_formula() -> None:
     exact = neighbors.estimate_memory(n, d, k, "manhattan")
     assert exact == 8 * n * k + 12 * n * d + 16 * n * (k + 9) + 64 * 2**20
     width = k + 8
-    products = 4 * n * (d + 1) + n * (8 * (width + 32) + 8 + 8 * width) + 8 * d * 2048
+    products = 4 * n * (d + 1) + n * (8 * (width + 32) + 8 + 8 * width) + 8 * d
     found = neighbors.estimate_memory(n, d, k, recall=1.0)
     assert found == 8 * n * k + 4 * n * d + products
     tiles = tiled.make_plan(n, d, k, itemsize=2)

@@ -71,7 +71,7 @@ def test_most_rows_are_settled_by_products() -> None:
             == "tiled products, exact"
         )
     clusters = tiled.tiled_knn(table("two far clusters"), K, precision=torch.float16)
-    assert clusters.engine == "tiled products, exact, 600 rows by differences"
+    assert clusters.engine == "tiled products, exact, 300 rows by differences"
 
 
 def test_the_bound_is_what_makes_it_exact(monkeypatch: pytest.MonkeyPatch) -> None:

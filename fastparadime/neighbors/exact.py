@@ -28,6 +28,7 @@ _ROWS = 8192  # compared with some queries at a time
 _PIECE = 512  # of these queries
 _COORDINATES = 2e8  # of pairs compared between two looks for Ctrl-C
 _CENTRES = 8  # that rows in doubt are searched from at the most
+_NOTHING = 1e-30  # of a squared norm in float32
 CANCELLED = 1e-4  # of the largest squared norm, below which products lose a squared distance
 
 
@@ -133,8 +134,8 @@ def _solve_nearer(
 def _cancelled(distances: torch.Tensor, norms: torch.Tensor, scale: float) -> torch.Tensor:
     """Which rows have their k-th neighbour so near that products may have lost it."""
     reach = (distances[:, -1].double() * scale).square()
-    # Where k rows are equal to a point, none is nearer.
-    return (reach > 0) & (reach < CANCELLED * norms)
+    # Where k rows are equal to a point, none is nearer. Squares of next to nothing have no digits.
+    return (reach > 0) & ((reach < CANCELLED * norms) | (norms < _NOTHING))
 
 
 def _norms(X: torch.Tensor, rows: torch.Tensor, centre: torch.Tensor, scale: float) -> torch.Tensor:
@@ -276,10 +277,8 @@ def exact_rows(X: torch.Tensor, rows: torch.Tensor, k: int) -> tuple[torch.Tenso
     indices, distances : int32 and float32 tensors (m, k)
         Ascending.
     """
-    indices, distances, largest = _rows_in_tiles(X, rows, k) if X.is_cuda else _rows(X, rows, k)
-    reach = distances[:, -1].square()
-    # Where k rows are equal to a row, none is nearer.
-    doubtful = ((reach > 0) & (reach < CANCELLED * largest)).nonzero().flatten()
+    indices, distances, doubtful = _rows_in_tiles(X, rows, k) if X.is_cuda else _rows(X, rows, k)
+    doubtful = doubtful.nonzero().flatten()
     if len(doubtful):
         indices[doubtful], distances[doubtful] = differing_rows(X, rows[doubtful], k)
     return indices, distances
@@ -288,16 +287,18 @@ def exact_rows(X: torch.Tensor, rows: torch.Tensor, k: int) -> tuple[torch.Tenso
 def _rows(
     X: torch.Tensor, rows: torch.Tensor, k: int
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """By products, and the squared norms that these may have lost digits of."""
-    mean, spread = near_origin_centre(X)
+    """By products, and which rows these may have lost digits of."""
+    centre, spread = near_origin_centre(X)
     scale = scale_of(spread)
-    candidates, _ = ops.ProductTable(X, mean, scale).nearest_to(X[rows], min(len(X), k + 1 + SPARE))
-    return *ops.rerank(X, candidates, k, points=rows), (X[rows] - mean).square().sum(dim=1)
+    table = ops.ProductTable(X, centre, scale)
+    candidates, _ = table.nearest_to(X[rows], min(len(X), k + 1 + SPARE))
+    indices, distances = ops.rerank(X, candidates, k, points=rows)
+    return indices, distances, _cancelled(distances, _norms(X, rows, centre, scale), scale)
 
 
 def _rows_in_tiles(
     X: torch.Tensor, rows: torch.Tensor, k: int
-) -> tuple[torch.Tensor, torch.Tensor, float]:
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """The same in bounded memory on a device."""
     n, queries = len(X), X[rows]
     found, largest = Nearest(len(rows), k, X.device), 0.0
@@ -311,7 +312,8 @@ def _rows_in_tiles(
         for first in range(0, len(rows), _PIECE):
             last = min(len(rows), first + _PIECE)
             found.take(first, *tile.nearest(first, last, k))
-    return found.indices, found.distances, largest
+    norms = torch.full((len(rows),), largest, device=X.device)
+    return found.indices, found.distances, _cancelled(found.distances, norms, 1.0)
 
 
 def rows_bytes(n: int, d: int, k: int, queries: int) -> int:
