@@ -19,19 +19,9 @@ class Target:
     def __init__(self, device: str, threads: int, stream: int = ...) -> None: ...
 
 def smooth_knn(
-    weights: int,
-    rho: int,
-    sigma: int,
-    distances: int,
-    global_mean: int,
-    n: int,
-    k: int,
-    target_sum: float,
-    local_connectivity: float,
-    counted: int,
-    target: Target,
-    /,
-) -> None: ...
+    weights: int, rho: int, sigma: int, distances: int, global_mean: int, n: int, k: int,
+    target_sum: float, local_connectivity: float, counted: int, target: Target, /,
+) -> None: ...  # fmt: skip
 def perplexity(
     weights: int, beta: int, distances: int, n: int, k: int, target_nats: float, target: Target, /
 ) -> None: ...
@@ -169,19 +159,9 @@ class KdTree:
 
 def build_kd_tree(tree: KdTree, keys: int, X: int, target: Target, /) -> None: ...
 def kd_nearest(
-    indices: int,
-    compared: int,
-    tree: KdTree,
-    leaves: int,
-    queries: int,
-    count: int,
-    width: int,
-    most: int,
-    metric: int,
-    p: float,
-    target: Target,
-    /,
-) -> None: ...
+    indices: int, compared: int, tree: KdTree, leaves: int, queries: int, count: int, width: int,
+    most: int, metric: int, p: float, target: Target, /,
+) -> None: ...  # fmt: skip
 
 class SparseRows:
     def __init__(self, indptr: int, columns: int, values: int) -> None: ...

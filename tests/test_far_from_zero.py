@@ -185,6 +185,7 @@ def test_overlapping_clusters(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(neighbors.approximate, "_EXACT_COST", 1e6)
     monkeypatch.setattr(neighbors.approximate, "_LEAST_ROWS", 1000)
     monkeypatch.setattr(neighbors.approximate, "_MOST_WORK", math.inf)
+    monkeypatch.setattr(neighbors.tree, "_MOST_COLUMNS", 0)
     near = np.random.default_rng(0).normal(size=(6000, 3))
     graph = neighbors.knn(near * 100 + 5e7, K)
     assert "overlapping clusters" in graph.engine

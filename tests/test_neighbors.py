@@ -270,7 +270,7 @@ def test_a_metric_that_is_not_finite() -> None:
 
 
 @pytest.mark.parametrize("metric", ["euclidean", "sqeuclidean"])
-def test_close_rows_far_from_the_mean_get_a_centre_of_their_own(metric: str) -> None:
+def test_close_rows_far_from_the_mean_have_a_centre_of_their_own(metric: str) -> None:
     X = table(300, 6).astype(np.float64)
     X[:150] += 20_000.0
     X = X.astype(np.float32)
@@ -278,6 +278,6 @@ def test_close_rows_far_from_the_mean_get_a_centre_of_their_own(metric: str) -> 
     assert graph.engine == "products, exact"
     check(graph, all_distances(X, metric), rtol=1e-4)
     X[:150] = X[0]
-    graph = neighbors.knn(X, K, metric)
-    assert graph.engine == "products, exact"
-    check(graph, all_distances(X, metric), rtol=1e-4)
+    again = neighbors.knn(X, K, metric)
+    assert again.engine == "products, exact"
+    check(again, all_distances(X, metric), rtol=1e-4)

@@ -23,6 +23,7 @@ from fastparadime.utils.logging import log
 
 _FAR = 10.0  # times its variance that the squared centre may be before the data is centred
 _SOME = 1024  # rows that show it
+_SMALLEST = 1e-20  # of a mean square, that keeps its digits beside it in float32
 _BLOCK_BYTES = 64 * 2**20  # of distances held at a time
 _ROWS = 8192  # compared with some queries at a time
 _PIECE = 512  # of these queries
@@ -47,13 +48,16 @@ def find_faiss() -> ModuleType | None:
 def near_origin_centre(X: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """The mean or the median of some rows, float32 (d,), and their root mean squared distance from it.
 
-    Whichever is nearer to the usual row: few rows far out move a mean away from all others.
+    Whichever is nearer to the usual row: few rows far out move a mean away from all others. If they
+    are so far that squares in float32 hold either them or the others, it is the mean all the same.
     """
     some = X[:: -(-len(X) // _SOME)].double()
     mean, median = some.mean(dim=0), some.median(dim=0).values
     squares = [(some - centre).square().sum(dim=1) for centre in (mean, median)]
-    nearer = int(squares[1].median() < squares[0].median())
-    return (mean, median)[nearer].float(), squares[nearer].mean().sqrt()
+    usual, spread = squares[1].median(), squares[1].mean()
+    if usual < squares[0].median() and usual > _SMALLEST * spread:
+        return median.float(), spread.sqrt()
+    return mean.float(), squares[0].mean().sqrt()
 
 
 def _near_origin(X: torch.Tensor, metric: str) -> torch.Tensor:
@@ -93,7 +97,7 @@ def product_knn(X: torch.Tensor, k: int, metric: str) -> NeighborGraph:
     doubtful = _cancelled(distances, table.norms, scale).nonzero().flatten()
     del table, candidates
     if len(doubtful):
-        doubtful = _solve_nearer(X, doubtful, k, scale, (indices, distances))
+        doubtful = _solve_nearer(X, doubtful, k, (indices, distances))
     if len(doubtful):
         indices[doubtful], distances[doubtful] = TreeSearch(X, k).of_rows(doubtful)
     if metric == "sqeuclidean":
@@ -103,11 +107,7 @@ def product_knn(X: torch.Tensor, k: int, metric: str) -> NeighborGraph:
 
 
 def _solve_nearer(
-    X: torch.Tensor,
-    doubtful: torch.Tensor,
-    k: int,
-    scale: float,
-    found: tuple[torch.Tensor, torch.Tensor],
+    X: torch.Tensor, doubtful: torch.Tensor, k: int, found: tuple[torch.Tensor, torch.Tensor]
 ) -> torch.Tensor:
     """Searches rows in doubt again from centres of their own; those that are in doubt still.
 
@@ -116,10 +116,10 @@ def _solve_nearer(
     indices, distances = found
     for _ in range(_CENTRES):
         some = doubtful[:: -(-len(doubtful) // _SOME)]
-        centre, _ = near_origin_centre(X[some])
+        centre, spread = near_origin_centre(X[some])
+        scale = scale_of(spread)
         norms = _norms(X, doubtful, centre, scale)
-        left = _cancelled(distances[doubtful], norms, scale)
-        if 2 * int(left.sum()) > len(doubtful):
+        if 2 * int(_cancelled(distances[doubtful], norms, scale).sum()) > len(doubtful):
             break
         table = ops.ProductTable(X, centre, scale)
         for part in doubtful.split(_ROWS):

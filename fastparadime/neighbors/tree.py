@@ -16,11 +16,13 @@ _FEW = 3  # columns that a tree serves best whatever the data
 _MOST_COLUMNS = 64  # beyond which it is not tried
 _SAMPLE = 32  # leaves whose searches tell what all will take
 _USUAL = 15  # neighbours that queries are taken to ask for
+_SOME = 20_000  # rows that show whether queries are searched by a tree
 _PIECE_BYTES = 16 * 2**20  # of candidates and results at a time
 _PAIRS = 3e7  # of rows compared between two looks for Ctrl-C
 # Pairs of rows that a tree may compare a row: as long as products of so many of all rows take,
 # other metrics so many, and clusters whatever the rows.
 _OF_PRODUCTS, _OF_OTHERS, _OF_CLUSTERS = 0.2, 0.5, 4000
+_OF_QUERIES = 0.1  # a query has the lanes of a leaf for itself
 
 
 def may_serve(columns: int, metric: str) -> bool:
@@ -59,9 +61,9 @@ class TreeSearch:
     """
 
     def __init__(self, X: torch.Tensor, k: int, metric: str = "euclidean", p: float = 2.0) -> None:
-        self.X, self._k, self._metric, self._p = X, k, metric, p
+        self._X, self._k, self._metric, self._p = X, k, metric, p
         self._width = min(len(X), k + _SPARE)
-        self.tree = ops.KdTree(X)
+        self._tree = ops.KdTree(X)
 
     def pairs(self, most: float) -> float:
         """How many rows are compared with a row in the mean, counted for some leaves alone.
@@ -69,11 +71,13 @@ class TreeSearch:
         A count does not depend on how busy the machine is, so equal data takes the same engine.
         Searches of more than four times `most` are given up and counted as these.
         """
-        step = -(-self.tree.leaves // _SAMPLE)
-        leaves = torch.arange(0, self.tree.leaves, step, dtype=torch.int32)
+        step = -(-self._tree.leaves // _SAMPLE)
+        leaves = torch.arange(0, self._tree.leaves, step, dtype=torch.int32)
         given_up = 1 + int(64 * most)
-        compared = self.tree.nearest(leaves, self._width, self._metric, p=self._p, most=given_up)[1]
-        return float(compared.sum()) / int((self.tree.rows[leaves.long()] >= 0).sum())
+        compared = self._tree.nearest(leaves, self._width, self._metric, p=self._p, most=given_up)[
+            1
+        ]
+        return float(compared.sum()) / int((self._tree.rows[leaves.long()] >= 0).sum())
 
     def of_leaves(
         self, leaves: torch.Tensor, pairs: float
@@ -81,31 +85,31 @@ class TreeSearch:
         """Rows, and their neighbours and distances, piece by piece."""
         rows = min(_PAIRS / max(pairs, 1.0), _PIECE_BYTES / _row_bytes(self._k))
         for part in leaves.split(max(1, int(rows / 16))):
-            points = self.tree.rows[part.long()].flatten()
+            points = self._tree.rows[part.long()].flatten()
             points = points[: int((points >= 0).sum())]  # what fills up the last leaf comes last
-            found = self.tree.nearest(part, self._width, self._metric, p=self._p)[0]
+            found = self._tree.nearest(part, self._width, self._metric, p=self._p)[0]
             candidates = found.flatten(0, 1)[: len(points)]
             yield (
                 points.long(),
-                *ops.rerank(self.X, candidates, self._k, self._metric, p=self._p, points=points),
+                *ops.rerank(self._X, candidates, self._k, self._metric, p=self._p, points=points),
             )
 
     def of_all(self, pairs: float) -> tuple[torch.Tensor, torch.Tensor]:
         """Neighbours and distances (n, k) of all rows."""
-        n = len(self.X)
+        n = len(self._X)
         indices = torch.empty((n, self._k), dtype=torch.int32)
         distances = torch.empty((n, self._k))
-        leaves = torch.arange(self.tree.leaves, dtype=torch.int32)
+        leaves = torch.arange(self._tree.leaves, dtype=torch.int32)
         for points, *found in self.of_leaves(leaves, pairs):
             indices[points], distances[points] = found
         return indices, distances
 
     def of_rows(self, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Neighbours and distances (m, k) of some rows, int64 (m,)."""
-        n = len(self.X)
+        n = len(self._X)
         place = torch.full((n,), -1, dtype=torch.int64)
         place[rows] = torch.arange(len(rows))
-        wanted = place[self.tree.rows.long().clamp_(min=0)] >= 0
+        wanted = place[self._tree.rows.long().clamp_(min=0)] >= 0
         leaves = wanted.any(dim=1).nonzero().flatten().to(torch.int32)
         indices = torch.empty((len(rows), self._k), dtype=torch.int32)
         distances = torch.empty((len(rows), self._k))
@@ -124,15 +128,19 @@ class TreeQueries:
 
     @classmethod
     def of(cls, rows: Array, metric: Metric, p: float) -> TreeQueries | None:
-        """A tree of the rows, if that is faster than to compare them all with a query."""
-        n, d = rows.shape
-        if callable(metric) or not may_serve(d, metric):
+        """A tree of the rows, if that is faster than to compare them all with a query.
+
+        Some rows show it: the more there are, the smaller the share of them that is compared.
+        """
+        if callable(metric) or not may_serve(rows.shape[1], metric):
             return None
-        search = TreeSearch(torch.from_numpy(rows), min(n, _USUAL), metric, p)
-        most = most_pairs(n, metric, approximates=False)
-        if search.pairs(most) > most and not is_certain(d, metric):
-            return None
-        return cls(search.X, search.tree, metric, p)
+        table = torch.from_numpy(rows)
+        if not is_certain(rows.shape[1], metric):
+            some = table[:: -(-len(rows) // _SOME)].contiguous()
+            most = _OF_QUERIES * len(some)
+            if TreeSearch(some, min(len(some), _USUAL), metric, p).pairs(most) > most:
+                return None
+        return cls(table, ops.KdTree(table), metric, p)
 
     def __call__(self, block: Array, k: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Indices int32 and distances float32 (m, k), ascending, of queries (m, d)."""
