@@ -16,7 +16,7 @@ _FEW = 3  # columns that a tree serves best whatever the data
 _MOST_COLUMNS = 64  # beyond which it is not tried
 _SAMPLE = 32  # leaves whose searches tell what all will take
 _USUAL = 15  # neighbours that queries are taken to ask for
-_SOME = 20_000  # rows that show whether queries are searched by a tree
+_SOME = 20_000  # rows that show whether a tree of all is worth building
 _PIECE_BYTES = 16 * 2**20  # of candidates and results at a time
 _PAIRS = 3e7  # of rows compared between two looks for Ctrl-C
 # Pairs of rows that a tree may compare a row: as long as products of so many of all rows take,
@@ -176,9 +176,15 @@ def tree_knn(
         Whether the other engine is that of overlapping clusters.
     """
     n, d = X.shape
-    search = TreeSearch(X, k, metric, p)
     most = most_pairs(n, metric, approximates=approximates)
     certain = is_certain(d, metric)
+    if (
+        not certain and n > _SOME
+    ):  # fewer rows are compared among fewer: a tree of all may be spared
+        some = X[:: -(-n // _SOME)].contiguous()
+        if TreeSearch(some, min(k, len(some) - 1), metric, p).pairs(most) > most:
+            return None
+    search = TreeSearch(X, k, metric, p)
     pairs = search.pairs(float(n) if certain else most)
     if pairs > most and not certain:
         return None
