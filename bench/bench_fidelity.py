@@ -19,7 +19,9 @@ the other by more than the seeds of its layouts vary. Differences are paired, wi
 Words and sentences are embeddings for the cosine, as many as the name says, drawn anew for a seed.
 
 `--inputs` says whose graph and start both layouts take: those of this package, those of umap-learn,
-or of `each` its own, which compares whole fits.
+or of `each` its own, which compares whole fits (without the cross-entropy, which is a graph's).
+`--shuffle` adds umap-learn's layout of the edges in random order: it takes them row by row, so that
+a point makes all of an epoch's moves in succession.
 
 `--held-out` fits the first 60,000 images and places the other 10,000 by `transform`.
 """
@@ -28,6 +30,7 @@ import argparse
 import re
 import time
 import warnings
+from functools import partial
 
 import numpy as np
 import torch
@@ -91,16 +94,16 @@ def load(name, files, seed):
             images, labels = (archive[part][: int(n)] for part in ("images", "labels"))
             return images.reshape(len(images), -1).astype(np.float32) / 255, labels, "euclidean"
         vectors = archive["vectors" if kind == "words" else "embeddings"]
-    drawn = np.sort(np.random.default_rng(seed).permutation(len(vectors))[: int(n)])
+    drawn = np.sort(np.random.default_rng(seed).choice(len(vectors), int(n), replace=False))
     X = vectors[drawn].astype(np.float32)
     return X / np.linalg.norm(X, axis=1, keepdims=True), None, "cosine"
 
 
-def fitted(X, metric, seed, densmap, whose):
+def fitted(X, metric, seed, densmap, package):
     """A fit without epochs: its graph, its start and, of densMAP, its radii."""
     options = {"densmap": densmap, "output_dens": densmap}
     estimator = UMAP
-    if whose == "umap-learn":
+    if package == "umap-learn":
         import umap
 
         estimator = umap.UMAP
@@ -121,12 +124,14 @@ def own_layout(start, graph, epochs, seed, radii):
     return ops.sgd_layout(start, edges, A, B, epochs, seed=seed, **term).numpy()
 
 
-def umap_layout(start, graph, epochs, seed, radii):
+def umap_layout(start, graph, epochs, seed, radii, *, shuffle=False):
     from umap.layouts import optimize_layout_euclidean
     from umap.umap_ import make_epochs_per_sample
 
     edges = graph.tocoo()
-    kept = edges.data >= edges.data.max() / epochs
+    kept = np.flatnonzero(edges.data >= edges.data.max() / epochs)
+    if shuffle:
+        np.random.default_rng(seed).shuffle(kept)
     heads, tails = (part[kept].astype(np.int32) for part in (edges.row, edges.col))
     state = np.random.RandomState(seed).randint(-(2**31) + 1, 2**31 - 1, 3).astype(np.int64)
     positions, term = start.copy(), {}
@@ -204,36 +209,48 @@ class Judge:
         return found | {"far": float((np.abs(Y - middle) / (high - low)).max())}
 
 
-def compare(name, files, seeds, densmap, inputs):
-    found = {package: [] for package in PACKAGES}
-    for seed in range(seeds):
+def compare(name, files, arguments):
+    layouts = {"umap-learn": umap_layout, "fastparadime": own_layout}
+    if arguments.shuffle:
+        layouts["umap-learn, shuffled"] = partial(umap_layout, shuffle=True)
+    found = {label: [] for label in layouts}
+    densmap, inputs = arguments.densmap, arguments.inputs
+    for seed in range(arguments.seeds):
         X, labels, metric = load(name, files, seed)
         fits = {
-            whose: fitted(X, metric, seed, densmap, whose)
-            for whose in (PACKAGES if inputs == "each" else [inputs])
+            package: fitted(X, metric, seed, densmap, package)
+            for package in (PACKAGES if inputs == "each" else [inputs])
         }
         first = next(iter(fits.values()))
         radii = first.rad_orig_ if densmap else None
-        judge = Judge(X, labels, first.graph_, radii)
+        # One graph would charge the other's own edges as repulsion.
+        judge = Judge(X, labels, None if inputs == "each" else first.graph_, radii)
         epochs = (200 if len(X) > 10_000 else 500) + (200 if densmap else 0)
-        for label, layout in zip(found, (umap_layout, own_layout), strict=True):
+        for label, layout in layouts.items():
             fit = fits.get(label, first)
             found[label].append(judge(layout(fit.embedding_, fit.graph_, epochs, seed, radii)))
-    print(f"\n{name}, {X.shape}, {epochs} epochs, mean of {seeds} seeds (least to most)")
+    print(f"\n{name}, {X.shape}, {epochs} epochs, mean of {arguments.seeds} seeds (least to most)")
     columns = {
         label: {measure: np.array([run[measure] for run in runs]) for measure in runs[0]}
         for label, runs in found.items()
     }
     for label, of in columns.items():
         shown = [f"{m} {of[m].mean():.4f} ({of[m].min():.4f} to {of[m].max():.4f})" for m in of]
-        print(f"{label:<13}{'; '.join(shown)}")
-    theirs, own = columns.values()
-    compared = [m for m in ("trust15", "preserve15", "acc5", "radii") if m in own]
-    differences = {measure: own[measure] - theirs[measure] for measure in compared}
-    for measure in ("cross-entropy", "attraction"):
-        differences[f"{measure} ratio - 1"] = own[measure] / theirs[measure] - 1
-    for measure, of in differences.items():
-        print(f"{measure}: {of.mean():+.4f} +- {of.std(ddof=1) / seeds**0.5:.4f}")
+        print(f"{label:<21}{'; '.join(shown)}")
+    own = columns.pop("fastparadime")
+    for label, theirs in columns.items():
+        print(f"fastparadime less {label}: {differences(own, theirs)}", flush=True)
+
+
+def differences(own, theirs):
+    """Means and standard errors of paired differences, or of ratios."""
+    found = {m: own[m] - theirs[m] for m in ("trust15", "preserve15", "acc5", "radii") if m in own}
+    for measure in [m for m in ("cross-entropy", "attraction") if m in own]:
+        found[f"{measure} ratio - 1"] = own[measure] / theirs[measure] - 1
+    return "; ".join(
+        f"{measure} {of.mean():+.4f} +- {of.std(ddof=1) / len(of) ** 0.5:.4f}"
+        for measure, of in found.items()
+    )
 
 
 def held_out(files, seeds):
@@ -268,6 +285,7 @@ def main():
     usual = ["digits", "garments", "mnist5000", "mnist70000"]
     parser.add_argument("--data", nargs="+", default=usual)
     parser.add_argument("--inputs", default="fastparadime", choices=[*PACKAGES, "each"])
+    parser.add_argument("--shuffle", action="store_true")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--held-out", action="store_true")
     parser.add_argument("--densmap", action="store_true")
@@ -279,7 +297,7 @@ def main():
         return
     check_data(parser, arguments.data, files)
     for name in arguments.data:
-        compare(name, files, arguments.seeds, arguments.densmap, arguments.inputs)
+        compare(name, files, arguments)
 
 
 if __name__ == "__main__":
