@@ -19,12 +19,12 @@ distributions of the ten cell types of scanpy's `pbmc68k_reduced`, in its 50 pri
 """
 
 import argparse
-import warnings
 from pathlib import Path
 
 import numpy as np
 from bench_fidelity import Judge
 from bench_fidelity import load as load_rows
+from data import cells
 
 from fastparadime import UMAP, neighbors
 
@@ -35,25 +35,9 @@ CLUSTERS = 50
 MEASURES = ("trust15", "preserve15", "acc5")
 
 
-def cells(seed, n):
-    import scanpy
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of the file's older format
-        table = scanpy.datasets.pbmc68k_reduced()
-    known, kinds = table.obsm["X_pca"], table.obs["bulk_labels"].cat.codes.to_numpy()
-    rng = np.random.default_rng(seed)
-    labels = rng.choice(kinds, n)
-    X = np.empty((n, known.shape[1]), np.float32)
-    for kind in np.unique(labels):
-        of, rows = known[kinds == kind], labels == kind
-        X[rows] = rng.multivariate_normal(of.mean(0), np.cov(of.T), rows.sum())
-    return X, labels, "euclidean"
-
-
 def load(name, n, files, seed):
     if name == "cells":
-        return cells(seed, n)
+        return cells(n, seed)
     if name == "mnist":
         X, labels, metric = load_rows("mnist70000", files, seed)
         drawn = np.sort(np.random.default_rng(seed).permutation(len(X))[:n])

@@ -1,6 +1,7 @@
 """Data that the benchmarks of neighbours and maps share: easy and hard, read or drawn."""
 
 import argparse
+import warnings
 
 import numpy as np
 
@@ -16,7 +17,7 @@ def data_parser(description=None):
     source.add_argument("--mnist", help="an .npz with images and labels")
     source.add_argument("--words", help="an .npz with vectors or an .npy: cosine, full rank")
     source.add_argument("--sentences", help="an .npz with embeddings: cosine, some of the rank")
-    source.add_argument("--cells", action="store_true", help="scanpy's pbmc68k_reduced, 700 rows")
+    source.add_argument("--cells", type=rows_of, help="rows drawn as scanpy's pbmc68k_reduced are")
     source.add_argument("--mixture", type=rows_of, help="rows of Gaussians of low rank (1e6)")
     source.add_argument("--clouds", type=rows_of, help="rows of overlapping normal clouds")
     parser.add_argument("--rows", type=rows_of, help="of a file; more sentences are grown from it")
@@ -29,11 +30,7 @@ def load(arguments):
     if arguments.clouds:
         return clouds(arguments.clouds, arguments.columns or 50), None, "euclidean"
     if arguments.cells:
-        import scanpy
-
-        cells = scanpy.datasets.pbmc68k_reduced()
-        labels = np.unique(cells.obs["bulk_labels"], return_inverse=True)[1]
-        return cells.obsm["X_pca"], labels, "euclidean"
+        return cells(arguments.cells)
     if arguments.mnist:
         with np.load(arguments.mnist) as archive:
             images, labels = (archive[name][: arguments.rows] for name in ("images", "labels"))
@@ -83,6 +80,23 @@ def clouds(n, columns, parts=1000):
     X = rng.standard_normal((n, columns), dtype=np.float32)
     X += centers[rng.integers(0, parts, n)]
     return X
+
+
+def cells(n, seed=0):
+    """Cells in 50 principal components, drawn from the normal distributions of scanpy's ten types."""
+    import scanpy
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the file's older format
+        table = scanpy.datasets.pbmc68k_reduced()
+    known, kinds = table.obsm["X_pca"], table.obs["bulk_labels"].cat.codes.to_numpy()
+    rng = np.random.default_rng(seed)
+    labels = rng.choice(kinds, n)
+    X = np.empty((n, known.shape[1]), np.float32)
+    for kind in np.unique(labels):
+        of, rows = known[kinds == kind], labels == kind
+        X[rows] = rng.multivariate_normal(of.mean(0), np.cov(of.T), rows.sum())
+    return X, labels, "euclidean"
 
 
 def grown(X, rows, columns):

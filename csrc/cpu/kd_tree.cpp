@@ -205,12 +205,13 @@ FPD_INLINE std::int64_t walk(const KdNearestArgs& args, const DistanceType& dist
 
 // Calls f with the Distance of a metric that a tree serves. Squares order as their roots do.
 template <typename F>
-FPD_INLINE void visit_tree_metric(Metric metric, float p, F&& f) {
+FPD_INLINE void visit_tree_metric(Metric metric, float p, std::int64_t dim, F&& f) {
+  const auto d = static_cast<float>(dim);
   switch (metric) {
-    case Metric::manhattan: return f(Distance<Metric::manhattan>{p});
-    case Metric::chebyshev: return f(Distance<Metric::chebyshev>{p});
-    case Metric::minkowski: return f(Distance<Metric::minkowski>{p});
-    default: return f(Distance<Metric::sqeuclidean>{p});
+    case Metric::manhattan: return f(Distance<Metric::manhattan>{p, d});
+    case Metric::chebyshev: return f(Distance<Metric::chebyshev>{p, d});
+    case Metric::minkowski: return f(Distance<Metric::minkowski>{p, d});
+    default: return f(Distance<Metric::sqeuclidean>{p, d});
   }
 }
 
@@ -223,7 +224,7 @@ FPD_MULTIVERSION void search(const KdNearestArgs& args, std::int64_t i, Group& g
   } else {
     group.start(tree.values + own * dim * kLeafRows, kLeafRows, dim, tree.rows_of(own));
   }
-  visit_tree_metric(args.metric, args.p, [&](const auto& distance) FPD_INLINE_LAMBDA {
+  visit_tree_metric(args.metric, args.p, dim, [&](const auto& distance) FPD_INLINE_LAMBDA {
     args.compared[i] = walk(args, distance, own, group);
   });
 }
