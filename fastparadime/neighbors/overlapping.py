@@ -37,7 +37,7 @@ _LEAST_SAVED = 0.6  # share of the columns, above which a projection saves too l
 _FITTED = 2**14  # rows whose projection costs as much as its subspace
 _WORTH = 0.05  # of an exact search's work, which both may cost
 _SHOWN = 64  # rows of the sample that show what a projection loses
-_LOSS = 0.2  # share of the neighbours that may be missed, which it may lose
+_LOSS = 0.3  # share of the neighbours that may be missed, which it may lose
 
 
 @dataclass(frozen=True)
