@@ -317,7 +317,7 @@ def _rows_in_tiles(
 
 
 def rows_bytes(n: int, d: int, k: int, queries: int) -> int:
-    """What `exact_rows` takes: two copies of queries and of a block, a piece's distances, lists."""
+    """What `exact_rows` takes on a device: two copies of queries and of a block, a piece's distances, lists."""
     return 8 * d * (queries + min(n, _ROWS)) + 4 * _PIECE * min(n, _ROWS) + 24 * queries * (k + 9)
 
 

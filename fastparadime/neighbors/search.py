@@ -61,11 +61,11 @@ def knn(
     """The k nearest other points of each row of `X`.
 
     Exact while that takes a second, which is while n^2 d is at most 1e11, for data of few
-    dimensions whatever its size, and on a GPU up to three million rows. Beyond, for the metrics that come down to Euclidean distance (``"euclidean"``,
-    ``"sqeuclidean"``, ``"cosine"``, ``"correlation"``, ``"hellinger"``), within overlapping
-    clusters, where that is predicted to be faster: some rows are solved exactly, points join as many
-    clusters as these rows ask for, and show that `recall` of the neighbours is found. Other metrics
-    are always exact.
+    dimensions whatever its size, and on a GPU up to three million rows. Beyond, for the metrics
+    that come down to Euclidean distance (``"euclidean"``, ``"sqeuclidean"``, ``"cosine"``,
+    ``"correlation"``, ``"hellinger"``), within overlapping clusters, where that is predicted to be
+    faster: some rows are solved exactly, points join as many clusters as these rows ask for, and
+    the rows show that `recall` of the neighbours is found. Other metrics are always exact.
     `engine`, `recall_estimate` and `recall_bound` of the result say what was done.
 
     Parameters
