@@ -1,11 +1,14 @@
-"""The 19 nearest of all rows of 100 columns among those of 6 of their clusters, by products."""
+"""The 19 nearest of all rows of 100 columns among those of 6 of their clusters, by products.
+
+Then a look through the neighbours of 10 neighbours, whose rows have to be fetched one by one.
+"""
 
 import torch
 from timing import Case, main
 
 from fastparadime import ops
 
-COLUMNS, WIDTH, JOINED = 100, 19, 6
+COLUMNS, WIDTH, JOINED, REACH = 100, 19, 6, 10
 
 
 def case(n, device):
@@ -27,5 +30,16 @@ def case(n, device):
     return Case(f"nearest_in_clusters {n:,} x {COLUMNS}", call, moved, operations)
 
 
+def refine_case(n, device):
+    generator = torch.Generator().manual_seed(0)
+    search = ops.ClusterSearch(torch.rand((n, COLUMNS), generator=generator, device=device), WIDTH)
+    order = torch.arange(n)
+    search.compare(order, torch.full((n // 500,), 500), torch.zeros((n // 500, COLUMNS)))
+    fetched = n * REACH * (2 * REACH + 1)
+    moved = 4 * COLUMNS * fetched
+    return Case(f"refine {n:,} x {COLUMNS}", lambda: search.refine(REACH, order), moved, 2 * moved)
+
+
 if __name__ == "__main__":
     main(case, (10_000, 50_000, 200_000))
+    main(refine_case, (10_000, 50_000, 200_000))

@@ -11,7 +11,7 @@ import torch
 
 from fastparadime import neighbors
 from fastparadime.exceptions import RecallWarning
-from fastparadime.neighbors import approximate, overlapping, tree
+from fastparadime.neighbors import approximate, overlapping, plans, tree
 from fastparadime.neighbors.sample import Sample
 
 K = 14
@@ -21,9 +21,9 @@ def normal(n: int, d: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng([n, d, seed]).standard_normal((n, d), dtype=np.float32)
 
 
-def plan_of(X: np.ndarray, recall: float = 0.95) -> overlapping.Plan:
+def plan_of(X: np.ndarray, recall: float = 0.95) -> plans.Plan:
     table = torch.from_numpy(X)
-    return overlapping.make_plan(table, K, recall, 0, Sample.of(table, K, recall, 0))
+    return plans.make_plan(table, K, recall, 0, Sample.of(table, K, recall, 0))
 
 
 def recall_of(graph: neighbors.NeighborGraph, X: np.ndarray, metric: str = "euclidean") -> float:
@@ -100,6 +100,32 @@ def test_exact_search_where_clusters_would_take_longer() -> None:
     assert "clusters were predicted at" in graph.engine
 
 
+def test_neighbors_of_neighbors_take_the_place_of_clusters(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Rows of few directions, among which the neighbours of neighbours are near.
+    X = normal(20000, 12) @ normal(12, 400) + 0.3 * normal(20000, 400)
+    sample = Sample.of(torch.from_numpy(X), K, 0.95, 0)
+    plan = plan_of(X)
+    monkeypatch.setattr(overlapping, "_SAVING", 0.0)
+    graph = overlapping.overlapping_knn(torch.from_numpy(X), K, "euclidean", 0.95, sample, plan)
+    assert ", neighbors of neighbors" in graph.engine
+    assert float(graph.engine.split("clusters, ")[1].split(" a point")[0]) < plan.joined / 4
+    assert graph.recall_bound >= 0.95
+    assert recall_of(graph, X) >= 0.95
+
+
+def test_clusters_go_on_where_neighbors_of_neighbors_are_no_nearer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    X = normal(20000, 60)
+    sample = Sample.of(torch.from_numpy(X), K, 0.9, 0)
+    plan = plan_of(X, 0.9)
+    monkeypatch.setattr(overlapping, "_MISSED_FIRST", 6.0)
+    monkeypatch.setattr(overlapping, "_SAVING", 0.5)
+    graph = overlapping.overlapping_knn(torch.from_numpy(X), K, "euclidean", 0.9, sample, plan)
+    assert graph.recall_bound >= 0.9
+    assert recall_of(graph, X) >= 0.9
+
+
 def test_columns_without_a_subspace_are_all_compared() -> None:
     X = normal(20000, 200)
     assert plan_of(X, 0.6).rows.shape == (20000, 200)
@@ -157,7 +183,7 @@ def test_equal_rows_are_one_cluster_and_searched_exactly() -> None:
 def test_clusters_are_added_where_the_prediction_fell_short(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(overlapping, "_joined", lambda *_: 4)
+    monkeypatch.setattr(plans.Plan, "steps_for", lambda *_: 4)
     monkeypatch.setattr(overlapping, "_MOST_WORK", math.inf)
     X = normal(6000, 20)
     graph = neighbors.knn(X, K, recall=0.9)
@@ -169,7 +195,7 @@ def test_clusters_are_added_where_the_prediction_fell_short(
 def test_what_was_found_is_returned_where_more_would_cost_too_much(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(overlapping, "_joined", lambda *_: 8)
+    monkeypatch.setattr(plans.Plan, "steps_for", lambda *_: 8)
     monkeypatch.setattr(overlapping, "_MOST_WORK", 0.0)
     X = normal(6000, 20)
     with pytest.warns(RecallWarning, match=r"recall=0.99 was not reached: overlapping clusters"):
@@ -180,7 +206,7 @@ def test_what_was_found_is_returned_where_more_would_cost_too_much(
 
 @pytest.mark.usefixtures("always")
 def test_a_row_in_a_cluster_of_its_own_gets_its_neighbours(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(overlapping, "_joined", lambda *_: 4)
+    monkeypatch.setattr(plans.Plan, "steps_for", lambda *_: 4)
     monkeypatch.setattr(overlapping, "_MOST_WORK", 0.0)
     X = normal(6000, 3)
     X[:5] += 1000 * np.arange(1, 6)[:, None]

@@ -17,7 +17,7 @@ from scipy.spatial.distance import cdist
 from sklearn.base import clone
 
 from fastparadime import UMAP, KNNTransformer, dr, neighbors, ops, relations, routines, spec
-from fastparadime.neighbors import approximate, overlapping, sample, tiled, tree
+from fastparadime.neighbors import approximate, plans, sample, tiled, tree
 
 K = 10
 
@@ -100,7 +100,7 @@ def true_recall_at_5(graph: neighbors.NeighborGraph, X: np.ndarray) -> float:
 
 @pytest.mark.usefixtures("approximates")
 def test_a_recall_that_is_not_reached_warns(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(overlapping, "MOST_JOINED", 1)
+    monkeypatch.setattr(plans, "_MOST_JOINED", 1)
     with pytest.warns(
         UserWarning, match=r"recall=0.95 was not reached: .* found 0\.\d+ .* exactly"
     ):
@@ -226,8 +226,9 @@ def test_graphs_unpack_and_say_that_they_are_exact() -> None:
 
 def test_memory_by_formula() -> None:
     n, d, k = 1_000_000, 50, 15
-    lists, moved = (8 * (k + 5) + 32 * 24 + 40) * n, 512 * overlapping.count_clusters(n) * d
-    expected = 8 * n * k + 4 * n * d + lists + moved + 256 * 2**20
+    lists, moved = (8 * (k + 5) + 32 * 24 + 40) * n, 512 * plans.count_clusters(n) * d
+    refined = (4 * 64 + 9 * (k + 5) + 52) * n  # rows of whole vectors, lists, places
+    expected = 8 * n * k + 4 * n * d + lists + refined + moved + 256 * 2**20
     assert neighbors.estimate_memory(n, d, k) == expected
     assert neighbors.estimate_memory(n, d, k, "cosine") == expected
     assert neighbors.estimate_memory(n, d, k, "cosine", ready=True) == expected

@@ -8,7 +8,8 @@ import torch
 
 from fastparadime.neighbors.exact import product_knn
 from fastparadime.neighbors.graph import Metric, NeighborGraph
-from fastparadime.neighbors.overlapping import make_plan, overlapping_knn
+from fastparadime.neighbors.overlapping import overlapping_knn
+from fastparadime.neighbors.plans import make_plan
 from fastparadime.neighbors.sample import EXACT_RECALL, Sample
 
 METRICS = ("euclidean", "sqeuclidean", "cosine", "correlation", "hellinger")

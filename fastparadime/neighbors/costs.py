@@ -27,6 +27,7 @@ _PRODUCTS = 0.05
 _LISTED_EXACTLY = 3e4
 LISTED = 2e3
 GATHERED = 10.0  # a coordinate of a candidate
+_LOOKED_AT, _LOOKED_AT_COLUMN = 900.0, 4.0  # a neighbour of a neighbour, and for each column
 _MAHALANOBIS = 0.3  # and this for each column
 _PAIR = 5.0  # a pair of rows, for the order
 _SCIPY_PAIR = 15.0
@@ -49,6 +50,11 @@ def estimate_seconds(n: int, d: int, metric: Metric, threads: int) -> float:
 def exact_products(n: int, d: int, k: int) -> float:
     """Multiply-adds that an exact search by products is worth."""
     return 0.5 * n * n * d + _LISTED_EXACTLY * n * k
+
+
+def refinement_products(n: int, columns: int, reach: int) -> float:
+    """Multiply-adds that a look through the neighbours of neighbours is worth."""
+    return float(n) * reach**2 * (_LOOKED_AT + _LOOKED_AT_COLUMN * columns)
 
 
 def warn_if_slow(n: int, d: int, metric: Metric) -> None:

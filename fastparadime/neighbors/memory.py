@@ -7,7 +7,7 @@ import torch
 from fastparadime.neighbors import (
     approximate,
     clustered,
-    overlapping,
+    plans,
     sparse,
     streamed,
     tiled,
@@ -80,7 +80,9 @@ def estimate_memory(
           a search take is not known beforehand, and the most counts;
         - by overlapping clusters, c of them and 24 a point, with lists of w candidates: 4 n p of a
           projection to p columns, twice where it is widened, (8 w + 32 x 24 + 40) n of lists and
-          clusters, 512 c d of the rows that centroids are moved by, 256 MiB of rows solved exactly;
+          clusters, 512 c d of the rows that centroids are moved by, 256 MiB of rows solved exactly,
+          n (4 p + 9 w + 52) where neighbours of neighbours are looked through, p or else d in whole
+          vectors of 16;
         - binary: 8 n (d / 64) of bits, 4 n of sizes, 16 n a thread of counts, 48 MiB of a block;
         - haversine: 128 n of a tree, 12 n k of candidates;
         - by SciPy and by functions: 4 n d more, since it compares float64, and 128 MiB of distances;
@@ -129,7 +131,7 @@ def _compared_bytes(n: int, d: int, k: int) -> int:
 def _usual_bytes(n: int, d: int, k: int, metric: str, recall: float) -> int:
     """What a search on the CPU takes beside rows and result where no tree serves it."""
     if approximate.is_wanted(n, d, metric, recall):
-        return overlapping.needed_bytes(n, d, k) + 4 * block_bytes(n, 4)
+        return plans.needed_bytes(n, d, k) + 4 * block_bytes(n, 4)
     if takes_products(compared(metric)):
         return product_memory(n, d, k)
     return _compared_bytes(n, d, k)

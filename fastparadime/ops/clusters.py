@@ -8,10 +8,13 @@ import torch
 
 from fastparadime import _core
 from fastparadime.ops._checks import MAX_POINTS, as_floats, as_positive, target_of
+from fastparadime.ops._subspace import stride_of
+from fastparadime.ops.descent import descent_round, padded_rows
 from fastparadime.types import TensorLike
 from fastparadime.utils.validate import check_integer
 
 _PRODUCTS = 2e10  # multiply-adds between two looks for Ctrl-C, and of a task at the most
+_TOGETHER = 2**16  # rows whose lists are renamed at a time
 
 
 class ClusterSearch:
@@ -114,6 +117,65 @@ class ClusterSearch:
             raise ValueError(f"sizes must add up to {len(members)} members, not {int(sizes.sum())}")
         if len(members) and not 0 <= int(members.min()) <= int(members.max()) < len(self._X):
             raise ValueError(f"members must be rows of X, in [0, {len(self._X)})")
+
+    def refine(self, reach: int, order: torch.Tensor) -> float:
+        """Lists also what the neighbours of a row's neighbours show: a round of neighbour descent.
+
+        Parameters
+        ----------
+        reach : int
+            How many neighbours, and how many of the rows that list a row, are looked through.
+        order : integer tensor (n,)
+            All rows, those that are close to each other near in it: fewer are fetched from far.
+
+        Returns
+        -------
+        float
+            New entries of lists, a row.
+
+        Raises
+        ------
+        TypeError, ValueError
+            For a reach below 1, or an order that does not name each row once.
+        """
+        n, width = self._keys.shape
+        reach = min(check_integer(reach, "reach", minimum=1), n)
+        place = self._places(order)
+        indices, squares = self.nearest(order)
+        for part in indices.split(_TOGETHER):  # named by their places
+            part.copy_(torch.where(part < 0, part, place[part.clamp_min(0).long()]))
+        rows = padded_rows(self._X, order, self._scale)
+        rounds = torch.zeros((n, width), dtype=torch.uint8)
+        lists = _core.NeighborLists(
+            indices.data_ptr(), squares.data_ptr(), rounds.data_ptr(), width
+        )
+        points = _core.Points(rows.data_ptr(), n, rows.shape[1], self._X.shape[1])
+        found = descent_round(lists, points, n, reach, 1)
+        parts = (part.split(_TOGETHER) for part in (order, indices, squares))
+        for own, some, away in zip(*parts, strict=True):
+            named = torch.where(some < 0, some, order[some.clamp_min(0).long()].to(torch.int32))
+            halves = torch.stack((named, away.view(torch.int32)), dim=2)
+            keys = halves.view(torch.int64).squeeze(2)
+            tied = (keys[:, 1:] < keys[:, :-1]).any(dim=1)  # they were in the order of places
+            keys[tied] = keys[tied].sort(dim=1).values
+            self._keys[own] = keys
+        return found
+
+    @staticmethod
+    def refinement_bytes(n: int, columns: int, width: int, reach: int) -> int:
+        """What `refine` takes for a while, of n rows of so many columns."""
+        return n * (4 * stride_of(columns) + 9 * width + 4 * reach + 12)
+
+    def _places(self, order: torch.Tensor) -> torch.Tensor:
+        n = len(self._keys)
+        if order.shape != (n,):
+            raise ValueError(f"order must have shape ({n},), not {tuple(order.shape)}")
+        place = torch.full((n,), -1, dtype=torch.int32)
+        if n and 0 <= int(order.min()) <= int(order.max()) < n:
+            place[order.long()] = torch.arange(n, dtype=torch.int32)
+        if n and int(place.min()) < 0:
+            raise ValueError("order must name each row once")
+        return place
 
     def nearest(self, rows: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
         """What the lists hold.

@@ -75,8 +75,8 @@ class NeighborDescent:
             order = self._forest(rows, 1)[0]
             return order, rows.index_select(0, order)
         scale = scale_of(self._X)
-        order = self._forest(_padded(self._X, torch.arange(n), scale), 1)[0]
-        return order, _padded(self._X, order, scale)
+        order = self._forest(padded_rows(self._X, torch.arange(n), scale), 1)[0]
+        return order, padded_rows(self._X, order, scale)
 
     def _points(self, rows: torch.Tensor) -> _core.Points:
         n, stride = rows.shape
@@ -151,17 +151,8 @@ class NeighborDescent:
         if self.rounds == _MAX_ROUNDS:
             raise RuntimeError(f"neighbour descent takes at most {_MAX_ROUNDS} rounds")
         self.rounds += 1
-        n = len(self._rows)
-        reverse = torch.empty((n, reach), dtype=torch.int32)
-        lists, points, target = self._lists(), self._points(self._rows), target_of(reverse)
-        _core.reverse_lists(reverse.data_ptr(), lists, n, reach, self.rounds, target)
-        found = 0
-        for first in range(0, n, _CHUNK):
-            last = min(n, first + _CHUNK)
-            found += _core.nn_descent(
-                lists, points, reverse.data_ptr(), reach, first, last, self.rounds, target
-            )
-        return found / n
+        points = self._points(self._rows)
+        return descent_round(self._lists(), points, len(self._rows), reach, self.rounds)
 
     def nearest(
         self, k: int, metric: str = "euclidean", rows: torch.Tensor | None = None
@@ -196,6 +187,22 @@ class NeighborDescent:
     def _named(self, places: torch.Tensor) -> torch.Tensor:
         names = self._order.index_select(0, places.clamp_min(0).flatten()).view_as(places)
         return torch.where(places < 0, places, names)
+
+
+def descent_round(
+    lists: _core.NeighborLists, points: _core.Points, n: int, reach: int, number: int
+) -> float:
+    """One round over the lists of n points, numbered from 1; new entries a point."""
+    reverse = torch.empty((n, reach), dtype=torch.int32)
+    target = target_of(reverse)
+    _core.reverse_lists(reverse.data_ptr(), lists, n, reach, number, target)
+    found = 0
+    for first in range(0, n, _CHUNK):
+        last = min(n, first + _CHUNK)
+        found += _core.nn_descent(
+            lists, points, reverse.data_ptr(), reach, first, last, number, target
+        )
+    return found / n
 
 
 def nn_descent(
@@ -282,7 +289,8 @@ def _table(X: TensorLike) -> torch.Tensor:
     return table
 
 
-def _padded(X: torch.Tensor, order: torch.Tensor, scale: float) -> torch.Tensor:
+def padded_rows(X: torch.Tensor, order: torch.Tensor, scale: float) -> torch.Tensor:
+    """Scaled rows in an order, with zeros beyond their coordinates, as `Points` wants them."""
     n, d = X.shape
     rows = torch.zeros((n, stride_of(d)))
     for start in range(0, n, _CHUNK):

@@ -280,3 +280,30 @@ def nearest_in_clusters(X: Floats, width: int, clusters: list[Ints]) -> tuple[In
     order = np.argsort(squares, axis=1, kind="stable")[:, :width]
     found = np.take_along_axis(squares, order, axis=1)
     return np.where(np.isinf(found), -1, order), found
+
+
+def neighbors_of_neighbors(X: Floats, lists: list[list[int]], width: int) -> tuple[Ints, Floats]:
+    """The nearest of a row's list, of the rows that list it, and of the lists of all these.
+
+    Parameters
+    ----------
+    X : float array (n, d)
+    lists : list of lists
+        Of each row.
+    width : int
+
+    Returns
+    -------
+    indices, squares : int and float arrays (n, width)
+        Ascending by (square, index); -1 and infinity where there are fewer.
+    """
+    near = [set(own) | {j for j in range(len(X)) if i in lists[j]} for i, own in enumerate(lists)]
+    met = [(own | {k for j in own for k in lists[j]}) - {i} for i, own in enumerate(near)]
+    indices = np.full((len(X), width), -1)
+    squares = np.full((len(X), width), np.inf)
+    for i, candidates in enumerate(met):
+        rows = np.array(sorted(candidates), dtype=int)
+        distances = np.square(X[rows] - X[i]).sum(axis=1)
+        kept = np.argsort(distances, kind="stable")[:width]
+        indices[i, : len(kept)], squares[i, : len(kept)] = rows[kept], distances[kept]
+    return indices, squares

@@ -190,3 +190,88 @@ def test_bad_table() -> None:
         ops.ClusterSearch(rows(5, 1), 1, scale=0.0)
     with pytest.raises(ValueError, match="X must have 2 dim"):
         ops.ClusterSearch(rows(5, 1)[:, 0], 1)
+
+
+def refined(X: np.ndarray, width: int, reach: int, scale: float = 1.0) -> ops.ClusterSearch:
+    clusters = draw(len(X), (150, 90, 90))
+    search = ops.ClusterSearch(X, width, scale)
+    compare(search, X, clusters)
+    search.refine(reach, torch.randperm(len(X), generator=torch.Generator().manual_seed(0)))
+    return search
+
+
+@pytest.mark.parametrize(("d", "width"), [(1, 3), (16, 8), (33, 20)])
+def test_neighbors_of_neighbors_equal_the_reference(d: int, width: int) -> None:
+    X = rows(200, d)
+    clusters = draw(200, (150, 90, 90))
+    search = ops.ClusterSearch(X, width)
+    compare(search, X, clusters)
+    lists = [[j for j in own if j >= 0] for own in search.nearest()[0].tolist()]
+    wanted, squares = reference.neighbors_of_neighbors(X.astype(float), lists, width)
+    indices, found = refined(X, width, 200).nearest()
+    assert (wanted >= 0).any()
+    np.testing.assert_allclose(found, squares, rtol=1e-5, atol=1e-5)
+    np.testing.assert_array_equal(indices, wanted)
+
+
+def test_a_short_reach_finds_more_and_loses_nothing() -> None:
+    X = rows(2000, 6)
+    clusters = [np.flatnonzero(X[:, 0] > 0), np.flatnonzero(X[:, 0] <= 0), np.arange(700)]
+    found = []
+    for reach in (0, 2, 8):
+        search = ops.ClusterSearch(X, 10)
+        compare(search, X, clusters)
+        if reach:
+            assert search.refine(reach, torch.from_numpy(X[:, 1].argsort())) > 0
+        found.append(search.nearest()[1])
+    exact = torch.from_numpy(reference.nearest_by_products(X.astype(float), 10)[1])
+    shares = [float((squares <= exact[:, -1:] * (1 + 1e-5)).double().mean()) for squares in found]
+    assert shares[0] < shares[1] < shares[2]
+    assert (found[1] <= found[0] * (1 + 1e-5)).all()
+    assert (found[2] <= found[0] * (1 + 1e-5)).all()
+
+
+def test_refined_lists_take_part_in_later_comparisons() -> None:
+    X = np.round(rows(300, 3))  # ties, whose order is that of indices
+    search = refined(X, 12, 6)
+    every = [np.arange(300)]
+    compare(search, X, every)
+    check(search, X, every, 12)
+
+
+def test_refined_squares_are_scaled_and_empty_entries_stay() -> None:
+    X = 1e30 * rows(200, 4)
+    search = refined(X, 40, 40, scale=2.0**-100)
+    indices, squares = search.nearest()
+    assert torch.isfinite(squares[indices >= 0]).all()
+    alone = ops.ClusterSearch(X[:20], 3)
+    alone.refine(2, torch.arange(20))
+    assert (alone.nearest()[0] == -1).all()
+    assert torch.isinf(alone.nearest()[1]).all()
+
+
+def test_refined_bits_do_not_depend_on_threads() -> None:
+    before = torch.get_num_threads()
+    try:
+        found = []
+        for threads in (1, 2, 3):
+            torch.set_num_threads(threads)
+            found.append(refined(rows(3000, 20), 9, 5).nearest())
+    finally:
+        torch.set_num_threads(before)
+    for other in found[1:]:
+        assert all(torch.equal(a, b) for a, b in zip(found[0], other, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("reach", "order", "message"),
+    [
+        (0, torch.arange(9), "reach must be an integer >= 1, not 0"),
+        (2, torch.arange(8), r"order must have shape \(9,\), not \(8,\)"),
+        (2, torch.arange(1, 10), "order must name each row once"),
+        (2, torch.zeros(9, dtype=torch.int64), "order must name each row once"),
+    ],
+)
+def test_bad_refinements(reach: int, order: torch.Tensor, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        ops.ClusterSearch(rows(9, 2), 2).refine(reach, order)

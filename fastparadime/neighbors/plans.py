@@ -1,0 +1,248 @@
+"""What a search among overlapping clusters does, chosen from rows that were solved exactly.
+
+A neighbour is found where it shares a cluster with its row, so these rows tell how many clusters a
+point has to join. They also tell which columns of a projection lose next to nothing.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+from fastparadime import ops
+from fastparadime.neighbors import costs
+from fastparadime.neighbors.centroids import find_centroids
+from fastparadime.neighbors.exact import CANCELLED, near_origin_centre, scale_of
+from fastparadime.neighbors.sample import Sample, recall_of
+from fastparadime.utils.seed import derive
+
+_CLUSTERS, _POWER = 0.65, 0.6  # times this power of the number of points
+_SAMPLED = 32  # points a cluster that centroids are moved by
+_MOVES = 3
+_LEAST_JOINED, _MOST_JOINED = 2, 24  # clusters a point
+REACH = 10  # neighbours of a point whose neighbours it may look through
+STEPS = 4  # to one more: a point in four takes each
+_USUALLY_JOINED, _USUAL_CROWDING = 6, 1.6  # before they are known
+_COMPARED = 2**22  # rows and centroids at a time, by differences
+
+# Columns that longer rows may be compared by: of one subspace, or if these are too few of a larger.
+_PROJECTED = ((64, 96, 128, 160, 192, 256), (320, 384, 512))
+_LEAST_SAVED = 0.6  # share of the columns, above which a projection saves too little
+_FITTED = 2**14  # rows whose projection costs as much as its subspace
+_WORTH = 0.05  # of an exact search's work, which both may cost
+_SHOWN = 64  # rows of the sample that show what a projection loses
+_LOSS = 0.3  # share of the neighbours that may be missed, which it may lose
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How the clusters of a table are searched.
+
+    Attributes
+    ----------
+    rows : float32 tensor (n, columns)
+        What is compared: the data, or a projection of it.
+    width : int
+        Candidates listed a point.
+    centers : float32 tensor (clusters, columns)
+    mean : float32 tensor (columns,)
+        Near all rows.
+    scale : float
+        Of rows, so that their squares are finite.
+    kept : float
+        Share of the neighbours that are among `width` candidates by what is compared.
+    crowding : float
+        Pairs that share a cluster, over those of clusters of one size.
+    met : int64 tensor (sampled rows, k)
+        Steps to clusters after which each neighbour shares one with its row. `STEPS` of them are a
+        cluster of every point.
+    joined : int
+        Steps that are predicted to find the recall.
+    work : float
+        Share of an exact search's work that the search is predicted to take.
+    """
+
+    rows: torch.Tensor
+    width: int
+    centers: torch.Tensor
+    mean: torch.Tensor
+    scale: float
+    kept: float
+    crowding: float
+    met: torch.Tensor
+    joined: int = 0
+    work: float = math.inf
+
+    def nearest(self, rows: torch.Tensor, count: int) -> torch.Tensor:
+        """The `count` nearest clusters of each row, int32 (m, count)."""
+        return _nearest(rows, self.centers, count, self.mean, self.scale)
+
+    @property
+    def most(self) -> int:
+        """Steps to clusters that a point may take."""
+        return STEPS * min(_MOST_JOINED, len(self.centers))
+
+    def steps_for(self, recall: float) -> int:
+        """The fewest steps to clusters that each point has to take for the recall."""
+        for count in range(min(STEPS * _LEAST_JOINED, self.most), self.most):
+            if (
+                recall_of((self.met <= count).sum(dim=1), self.met.shape[1])[1]
+                >= recall / self.kept
+            ):
+                return count
+        return self.most
+
+    def products(self, joined: int) -> float:
+        """Multiply-adds of comparing all points after so many steps to clusters."""
+        n, columns = self.rows.shape
+        return _pairs(n, joined / STEPS, self.crowding) * columns
+
+
+def make_plan(X: torch.Tensor, k: int, recall: float, seed: int, sample: Sample) -> Plan:
+    """A plan that is predicted to find the recall.
+
+    Parameters
+    ----------
+    X : float32 tensor (n, d)
+        On the CPU.
+    k : int
+    recall : float
+    seed : int
+        Of the centroids and of a projection.
+    sample : Sample
+        Of `X`.
+    """
+    n, d = X.shape
+    rows, width, kept = _compared(X, k, recall, seed, sample)
+    mean, spread = near_origin_centre(rows)
+    scale = scale_of(spread)
+
+    def nearest(some: torch.Tensor, centers: torch.Tensor, count: int) -> torch.Tensor:
+        return _nearest(some, centers, count, mean, scale)
+
+    centers, sizes = find_centroids(rows, count_clusters(n), _SAMPLED, _MOVES, seed, nearest)
+    drawn = float(sizes.sum())
+    # Pairs that share a cluster, beside those of clusters of one size.
+    crowding = (
+        count_clusters(n) * float((sizes.double() * (sizes - 1)).sum()) / (drawn * (drawn - 1))
+    )
+    met = _steps_to_meet(rows, sample, functools.partial(nearest, centers=centers), len(centers))
+    plan = Plan(rows, width, centers, mean, scale, kept, crowding, met)
+    joined = plan.steps_for(recall)
+    products = _products(n, d, rows.shape[1], width, joined / STEPS, crowding)
+    if joined >= STEPS * len(centers):  # each point in all clusters
+        products = math.inf
+    work = products / costs.exact_products(n, d, k)
+    return dataclasses.replace(plan, joined=joined, work=work)
+
+
+def _nearest(
+    rows: torch.Tensor, centers: torch.Tensor, count: int, mean: torch.Tensor, scale: float
+) -> torch.Tensor:
+    indices, squares = ops.ProductTable(centers, mean, scale).nearest_to(rows, count)
+    lengths = torch.linalg.vector_norm((centers - mean) * scale, dim=1)
+    lengths = lengths[indices[:, 0].long()] + squares[:, 0].sqrt()  # of rows, at the most
+    doubtful = (squares[:, -1] < CANCELLED * lengths.square()).nonzero().flatten()
+    every = torch.arange(len(centers), dtype=torch.int32)
+    for some in doubtful.split(max(1, _COMPARED // len(centers))):
+        candidates = every.expand(len(some), -1)
+        indices[some] = ops.rerank(centers, candidates, count, queries=rows[some])[0]
+    return indices
+
+
+def count_clusters(n: int) -> int:
+    """Clusters that n points are divided into."""
+    return round(_CLUSTERS * math.pow(n, _POWER))
+
+
+def projections(n: int, d: int) -> list[list[int]]:
+    """Columns that rows of d may be compared by instead, ascending, by subspaces that hold them."""
+    most = min(_LEAST_SAVED * d, _WORTH * n * n / (2 * (n + _FITTED)))
+    ladders = ([columns for columns in ladder if columns <= most] for ladder in _PROJECTED)
+    return [ladder for ladder in ladders if ladder]
+
+
+def needed_bytes(n: int, d: int, k: int) -> int:
+    """What a search takes beside `X`, rows solved exactly and the result, at the most."""
+    columns = max((ladder[-1] for ladder in projections(n, d)), default=0)
+    width = ops.list_width(n, d, k, columns=0 if columns else d)
+    lists = (8 * width + 32 * _MOST_JOINED + 40) * n
+    projected = 8 * n * columns
+    refined = ops.ClusterSearch.refinement_bytes(n, columns or d, width, REACH)
+    return lists + projected + refined + 16 * _SAMPLED * count_clusters(n) * d
+
+
+def _products(n: int, d: int, columns: int, width: int, joined: float, crowding: float) -> float:
+    """Multiply-adds that a search is worth, as `costs.exact_products` counts them."""
+    pairs = _pairs(n, joined, crowding) + float(n) * count_clusters(n)
+    return pairs * columns + n * width * (costs.LISTED * joined + costs.GATHERED * d)
+
+
+def _pairs(n: int, joined: float, crowding: float) -> float:
+    return crowding * (joined * n) ** 2 / (2 * count_clusters(n))
+
+
+def _compared(
+    X: torch.Tensor, k: int, recall: float, seed: int, sample: Sample
+) -> tuple[torch.Tensor, int, float]:
+    """The rows that are compared, the candidates to list, and the share of neighbours among these.
+
+    `X` itself, or the cheapest projection that loses next to nothing.
+    """
+    n, d = X.shape
+    width = ops.list_width(n, d, k, columns=d)
+    best = (X, width, 1.0)
+    least = _products(n, d, d, width, _USUALLY_JOINED, _USUAL_CROWDING)
+    for ladder in projections(n, d):
+        subspace = ops.Subspace(X, ladder[-1], derive(seed, "subspace"))
+        rows = X[:, :0]
+        for columns in ladder:
+            rows = torch.cat((rows, subspace.rows(rows.shape[1], columns)), dim=1)
+            kept = _kept(rows, k, sample)
+            enough = (kept >= 1 - _LOSS * (1 - recall)).nonzero().flatten()
+            if len(enough) == 0:
+                continue
+            width = k + int(enough[0])
+            products = _products(n, d, columns, width, _USUALLY_JOINED, _USUAL_CROWDING)
+            if products >= least:
+                return best
+            best, least = (rows, width, float(kept[enough[0]])), products
+        if best[0] is not X:
+            break
+    return best
+
+
+def _kept(rows: torch.Tensor, k: int, sample: Sample) -> torch.Tensor:
+    """The shares of true neighbours among the nearest k, k + 1 ... others by `rows`, float64."""
+    shown, truth = sample.rows[:_SHOWN], sample.indices[:_SHOWN]
+    mean, spread = near_origin_centre(rows)
+    most = 1 + ops.list_width(
+        len(rows), rows.shape[1], k, columns=0
+    )  # a row is the nearest to itself
+    listed = ops.ProductTable(rows, mean, scale_of(spread)).nearest_to(rows[shown], most)[0]
+    hits = (truth[:, :, None] == listed[:, None, :]).any(dim=1).double()
+    return hits.cumsum(dim=1)[:, k:].mean(dim=0) / k
+
+
+def _steps_to_meet(
+    rows: torch.Tensor, sample: Sample, nearest: Callable[..., torch.Tensor], clusters: int
+) -> torch.Tensor:
+    """Steps to clusters after which the neighbours of sampled rows share one with them."""
+    pairs = torch.cat((sample.rows[:, None], sample.indices.long()), dim=1)
+    points, place = torch.unique(pairs, return_inverse=True)
+    most = min(_MOST_JOINED, clusters)
+    joined = nearest(rows[points], count=most)
+    # Two points meet in the cluster that the later of the two joins first.
+    steps = torch.arange(most) * STEPS + (points % STEPS)[:, None] + 1
+    met = torch.empty(sample.indices.shape, dtype=torch.int64)
+    for j in range(sample.k):
+        own, other = place[:, 0], place[:, j + 1]
+        shared = joined[own][:, :, None] == joined[other][:, None, :]
+        later = torch.maximum(steps[own][:, :, None], steps[other][:, None, :])
+        met[:, j] = torch.where(shared, later, STEPS * most + 1).flatten(1).min(dim=1).values
+    return met
