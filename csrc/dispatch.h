@@ -108,8 +108,8 @@ inline void read_lists(const ReadListsArgs& a, const Target& t) {
 inline void nearest_in_clusters(const NearestInClustersArgs& a, const Target& t) {
   cpu::nearest_in_clusters(a, cpu_threads(t));
 }
-inline void build_kd_tree(const BuildKdTreeArgs& a, const Target& t) {
-  cpu::build_kd_tree(a, cpu_threads(t));
+inline bool build_kd_tree(const BuildKdTreeArgs& a, const Target& t) {
+  return cpu::build_kd_tree(a, cpu_threads(t));
 }
 inline void kd_nearest(const KdNearestArgs& a, const Target& t) {
   cpu::kd_nearest(a, cpu_threads(t));

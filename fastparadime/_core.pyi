@@ -157,7 +157,9 @@ def nearest_in_clusters(
 class KdTree:
     def __init__(self, values: int, order: int, boxes: int, n: int, dim: int) -> None: ...
 
-def build_kd_tree(tree: KdTree, keys: int, X: int, target: Target, /) -> None: ...
+def build_kd_tree(
+    tree: KdTree, keys: int, X: int, level: int, first: int, last: int, target: Target, /
+) -> bool: ...
 def kd_nearest(
     indices: int, compared: int, tree: KdTree, leaves: int, queries: int, count: int, width: int,
     most: int, metric: int, p: float, target: Target, /,

@@ -213,10 +213,12 @@ void bind_trees(py::module_& m) {
            "values"_a, "order"_a, "boxes"_a, "n"_a, "dim"_a);
   m.def(
       "build_kd_tree",
-      [](const KdTree& tree, Address keys, Address X, const Target& target) {
-        build_kd_tree({tree, at<std::uint64_t>(keys), at<float>(X)}, target);
+      [](const KdTree& tree, Address keys, Address X, int level, Index first, Index last,
+         const Target& target) {
+        return build_kd_tree({tree, at<std::uint64_t>(keys), at<float>(X), level, first, last},
+                             target);
       },
-      NoGil(), "A k-d tree of the rows of a table.");
+      NoGil(), "Nodes of a level of a k-d tree; whether there are nodes below.");
   m.def(
       "kd_nearest",
       [](Address indices, Address compared, const KdTree& tree, Address leaves, Address queries,

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <atomic>
 #include <cstring>
 #include <limits>
 #include <vector>
@@ -10,8 +11,7 @@
 namespace fpd::cpu {
 namespace {
 
-constexpr std::int64_t kLocalRows =
-    4096;  // of a node that is copied, so that its rows lie together
+constexpr std::int64_t kLocalRows = 4096;  // of a node that is copied, so that they lie together
 
 // A value and an index as one integer that orders as the pair does, values of any sign.
 std::uint64_t value_key(float value, std::int32_t index) {
@@ -97,35 +97,27 @@ void divide_locally(const KdTree& tree, const KdNode& node, const Rows& rows) {
   for (std::int64_t i = 0; i < rows.size; ++i) rows.order[i] = numbers[order[i]];
 }
 
+bool is_local(const Rows& rows) { return rows.size <= kLocalRows; }
+
 }  // namespace
 
-void build_kd_tree(const BuildKdTreeArgs& args, int threads) {
+bool build_kd_tree(const BuildKdTreeArgs& args, int threads) {
   const KdTree& tree = args.tree;
-  if (tree.n == 0) return;
   const Rows all{args.X, tree.order, args.keys, tree.n};
-  for (std::int64_t i = 0; i < tree.leaves() * kLeafRows; ++i) {
-    tree.order[i] = i < tree.n ? static_cast<std::int32_t>(i) : -1;
-  }
-  std::vector<KdNode> level{{0, 0, 0, tree.leaves()}}, next;
-  while (!level.empty()) {
-    next.assign(2 * level.size(), {0, 0, 0, 0});
-    parallel_for(static_cast<std::int64_t>(level.size()), 1, threads,
-                 [&](std::int64_t i, std::int64_t) {
-                   const KdNode& node = level[i];
-                   const Rows rows = rows_of(tree, all, node);
-                   if (node.count == 1 || rows.size <= kLocalRows) {
-                     return divide_locally(tree, node, rows);
-                   }
-                   bound(tree, node, rows);
-                   cut(tree, node, rows);
-                   next[2 * i] = node.left();
-                   next[2 * i + 1] = node.right();
-                 });
-    next.erase(std::remove_if(next.begin(), next.end(),
-                              [](const KdNode& node) { return node.count == 0; }),
-               next.end());
-    level.swap(next);
-  }
+  std::atomic<bool> more{false};
+  parallel_for(args.last - args.first, 1, threads, [&](std::int64_t i, std::int64_t) {
+    KdNode node{0, 0, 0, tree.leaves()};
+    for (int level = args.level; level > 0; --level) {
+      if (is_local(rows_of(tree, all, node))) return;  // built with the level of that node
+      node = (args.first + i) >> (level - 1) & 1 ? node.right() : node.left();
+    }
+    const Rows rows = rows_of(tree, all, node);
+    if (is_local(rows)) return divide_locally(tree, node, rows);
+    bound(tree, node, rows);
+    cut(tree, node, rows);
+    more = true;
+  });
+  return more;
 }
 
 }  // namespace fpd::cpu

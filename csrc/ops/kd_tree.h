@@ -41,10 +41,15 @@ struct KdNode {
   float* high(const KdTree& tree) const { return low(tree) + tree.dim; }
 };
 
+// Some nodes of one level, from left to right, after those above them. A small node is built with
+// all below it, and the level under it is empty.
 struct BuildKdTreeArgs {
-  KdTree tree;          // out
+  KdTree tree;          // out; `order` begins as 0, 1, ...
   std::uint64_t* keys;  // (n,) scratch
   const float* X;       // (n, dim)
+  int level;            // of 2^level nodes
+  std::int64_t first;
+  std::int64_t last;
 };
 
 // What is asked: all rows of some leaves, of which none is its own neighbour, or queries.
@@ -62,7 +67,8 @@ struct KdNearestArgs {
 };
 
 namespace cpu {
-void build_kd_tree(const BuildKdTreeArgs& args, int threads);
+// Returns whether the level below holds anything.
+bool build_kd_tree(const BuildKdTreeArgs& args, int threads);
 void kd_nearest(const KdNearestArgs& args, int threads);
 }  // namespace cpu
 

@@ -13,6 +13,8 @@ from fastparadime.utils.validate import check_integer, check_option
 # Distances that are a sum or a maximum of what grows with each difference of coordinates.
 TREE_METRICS = ("euclidean", "sqeuclidean", "manhattan", "chebyshev", "minkowski")
 _ANY = 2**62  # rows
+# Between two looks for Ctrl-C, and what a row costs beside its coordinates, as many of them.
+_COORDINATES, _OVERHEAD = 5 * 10**7, 10
 
 
 class KdTree:
@@ -47,14 +49,35 @@ class KdTree:
         if n >= MAX_POINTS:
             raise ValueError(f"X may have fewer than 2^31 - 1 rows, not {n}")
         self.leaves = -(-n // _core.kLeafRows)
-        self.rows = torch.empty((self.leaves, _core.kLeafRows), dtype=torch.int32)
+        self.rows = torch.full((self.leaves, _core.kLeafRows), -1, dtype=torch.int32)
         self._values = torch.empty((self.leaves, self._dim, _core.kLeafRows))
         self._boxes = torch.empty((2 * self.leaves, 2, self._dim))
         self._core = _core.KdTree(
             self._values.data_ptr(), self.rows.data_ptr(), self._boxes.data_ptr(), n, self._dim
         )
+        torch.arange(n, out=self.rows.view(-1)[:n])
+        if n:
+            self._build(table)
+
+    def _build(self, table: torch.Tensor) -> None:
+        n = len(table)
         keys = torch.empty(n, dtype=torch.int64)
-        _core.build_kd_tree(self._core, keys.data_ptr(), table.data_ptr(), target_of(table))
+        at_once = max(1, _COORDINATES // (self._dim + _OVERHEAD))  # rows
+        level, more = 0, True
+        while more:
+            nodes, more = 2**level, False
+            step = max(1, nodes * at_once // n)
+            for first in range(0, nodes, step):
+                more |= _core.build_kd_tree(
+                    self._core,
+                    keys.data_ptr(),
+                    table.data_ptr(),
+                    level,
+                    first,
+                    min(nodes, first + step),
+                    target_of(table),
+                )
+            level += 1
 
     def nearest(
         self,
