@@ -13,6 +13,7 @@ from scipy.spatial.distance import cdist
 from fastparadime import neighbors
 from fastparadime.estimators._metrics import check_row_metric
 from fastparadime.estimators._queries import QueryIndex
+from fastparadime.neighbors import exact
 
 K = 5
 Table = np.ndarray[Any, np.dtype[np.float32]]
@@ -137,3 +138,16 @@ def test_distances_beyond_float32_are_an_error(metric: str, kind: Any) -> None:
     X[7] = 3e38
     with pytest.raises(ValueError, match=f"X holds values whose distances by '{metric}' are bey"):
         neighbors.knn(kind(X), K, metric)
+
+
+@pytest.mark.parametrize("differences", [0, 10**12])  # through a tree, or simply compared
+def test_some_rows_in_doubt(differences: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exact, "_DIFFERENCES", differences)
+    X = np.repeat(100 * table(30, 9), 40, axis=0) + 1e-3 * table(1200, 9)
+    rows = torch.randperm(1200, generator=torch.Generator().manual_seed(0))[:50]
+    indices, distances = exact.exact_rows(torch.from_numpy(X), rows, K)
+    D = cdist(X[rows].astype(float), X.astype(float))
+    D[np.arange(50), rows] = np.inf
+    wanted = np.sort(D, axis=1)[:, :K]
+    np.testing.assert_allclose(distances, wanted, rtol=1e-5)
+    np.testing.assert_allclose(np.take_along_axis(D, indices.numpy(), 1), wanted, rtol=1e-5)

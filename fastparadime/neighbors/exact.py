@@ -28,6 +28,7 @@ _BLOCK_BYTES = 64 * 2**20  # of distances held at a time
 _ROWS = 8192  # compared with some queries at a time
 _PIECE = 512  # of these queries
 _COORDINATES = 2e8  # of pairs compared between two looks for Ctrl-C
+_DIFFERENCES = 5e8  # of coordinates: that some rows in doubt are simply searched by
 _CENTRES = 8  # that rows in doubt are searched from at the most
 _NOTHING = 1e-30  # of a squared norm in float32
 CANCELLED = 1e-4  # of the largest squared norm, below which products lose a squared distance
@@ -96,35 +97,52 @@ def product_knn(X: torch.Tensor, k: int, metric: str) -> NeighborGraph:
     indices, distances = ops.rerank(X, candidates, k)
     doubtful = _cancelled(distances, table.norms, scale).nonzero().flatten()
     del table, candidates
-    if len(doubtful):
-        doubtful = _solve_nearer(X, doubtful, k, (indices, distances))
-    if len(doubtful):
-        indices[doubtful], distances[doubtful] = TreeSearch(X, k).of_rows(doubtful)
+    differed = _solve_doubtful(X, torch.arange(len(X)), k, (indices, distances), doubtful)
     if metric == "sqeuclidean":
         distances.square_()
-    redone = f", {len(doubtful)} rows by differences" if len(doubtful) else ""
+    redone = f", {differed} rows by differences" if differed else ""
     return NeighborGraph(indices, distances, f"products, exact{redone}")
 
 
-def _solve_nearer(
-    X: torch.Tensor, doubtful: torch.Tensor, k: int, found: tuple[torch.Tensor, torch.Tensor]
-) -> torch.Tensor:
-    """Searches rows in doubt again from centres of their own; those that are in doubt still.
+def _solve_doubtful(
+    X: torch.Tensor,
+    rows: torch.Tensor,
+    k: int,
+    found: tuple[torch.Tensor, torch.Tensor],
+    doubtful: torch.Tensor,
+) -> int:
+    """Searches rows in doubt again, on the CPU; how many of them by differences.
 
-    `found`, the neighbours and distances of all rows, take what is found.
+    `found`, the neighbours and distances of `rows`, take what is found at the places `doubtful`.
     """
+    if len(doubtful):
+        doubtful = _solve_nearer(X, rows, k, found, doubtful)
+    if len(doubtful):
+        found[0][doubtful], found[1][doubtful] = TreeSearch(X, k).of_rows(rows[doubtful])
+    return len(doubtful)
+
+
+def _solve_nearer(
+    X: torch.Tensor,
+    rows: torch.Tensor,
+    k: int,
+    found: tuple[torch.Tensor, torch.Tensor],
+    doubtful: torch.Tensor,
+) -> torch.Tensor:
+    """Searches rows in doubt again from centres of their own; those that are in doubt still."""
     indices, distances = found
     for _ in range(_CENTRES):
-        some = doubtful[:: -(-len(doubtful) // _SOME)]
-        centre, spread = near_origin_centre(X[some])
+        points = rows[doubtful]
+        centre, spread = near_origin_centre(X[points[:: -(-len(points) // _SOME)]])
         scale = scale_of(spread)
-        norms = _norms(X, doubtful, centre, scale)
+        norms = _norms(X, points, centre, scale)
         if 2 * int(_cancelled(distances[doubtful], norms, scale).sum()) > len(doubtful):
             break
         table = ops.ProductTable(X, centre, scale)
         for part in doubtful.split(_ROWS):
-            candidates, _ = table.nearest_to(X[part], min(len(X), k + 1 + SPARE))
-            indices[part], distances[part] = ops.rerank(X, candidates, k, points=part)
+            some = rows[part]
+            candidates, _ = table.nearest_to(X[some], min(len(X), k + 1 + SPARE))
+            indices[part], distances[part] = ops.rerank(X, candidates, k, points=some)
         doubtful = doubtful[_cancelled(distances[doubtful], norms, scale)]
         if not len(doubtful):
             break
@@ -151,9 +169,9 @@ def takes_products(metric: Metric) -> bool:
 def product_memory(n: int, d: int, k: int) -> int:
     """Bytes that `product_knn` takes beside `X` and the result."""
     products = ops.product_bytes(n, d, min(n - 1, k + SPARE)) + 8 * d
-    # Some rows in float64 for a centre; blocks of rows in doubt, whose marks are 40 n; their tree.
+    # Some rows in float64 for a centre; blocks of rows in doubt, whose marks and places are 48 n; their tree.
     centre, blocks = 40 * d * min(n, _SOME), 16 * d * min(n, _ROWS)
-    return max(products, 40 * n + max(centre, blocks, tree_bytes(n, d, k)))
+    return max(products, 48 * n + max(centre, blocks, tree_bytes(n, d, k)))
 
 
 def takes_pairs(metric: Metric) -> bool:
@@ -277,9 +295,12 @@ def exact_rows(X: torch.Tensor, rows: torch.Tensor, k: int) -> tuple[torch.Tenso
     indices, distances : int32 and float32 tensors (m, k)
         Ascending.
     """
-    indices, distances, doubtful = _rows_in_tiles(X, rows, k) if X.is_cuda else _rows(X, rows, k)
-    doubtful = doubtful.nonzero().flatten()
-    if len(doubtful):
+    *found, marks = _rows_in_tiles(X, rows, k) if X.is_cuda else _rows(X, rows, k)
+    indices, distances = found
+    doubtful = marks.nonzero().flatten()
+    if not X.is_cuda and len(doubtful) * X.numel() > _DIFFERENCES:
+        _solve_doubtful(X, rows, k, (indices, distances), doubtful)
+    elif len(doubtful):
         indices[doubtful], distances[doubtful] = differing_rows(X, rows[doubtful], k)
     return indices, distances
 
