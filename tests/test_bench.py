@@ -45,6 +45,6 @@ def test_every_operation_once(
 def test_every_operation_has_a_case() -> None:
     timed = {stem.removeprefix("bench_") for stem, _ in CASES}
     script = (BENCH / "gpu.sh").read_text(encoding="utf-8")
-    kernels = {path.stem for path in (BENCH.parent / "csrc" / "cuda").glob("*.cu")}
+    kernels = {path.stem for path in (BENCH.parent / "csrc" / "cuda").rglob("*.cu")}
     assert kernels <= timed
     assert {name for name in kernels if not re.search(rf"\b{name}\b", script)} == set()

@@ -1,0 +1,131 @@
+#include <algorithm>
+#include <cstring>
+#include <limits>
+#include <vector>
+
+#include "cpu/support/parallel.h"
+#include "cpu/support/simd.h"
+#include "ops/neighbors/kd_tree.h"
+
+namespace fpd::cpu {
+namespace {
+
+constexpr std::int64_t kLocalRows =
+    4096;  // of a node that is copied, so that its rows lie together
+
+// A value and an index as one integer that orders as the pair does, values of any sign.
+std::uint64_t value_key(float value, std::int32_t index) {
+  std::uint32_t bits;
+  std::memcpy(&bits, &value, sizeof bits);
+  bits ^= bits >> 31 != 0 ? 0xffffffffu : 0x80000000u;
+  return (static_cast<std::uint64_t>(bits) << 32) | static_cast<std::uint32_t>(index);
+}
+
+// The rows of a node: their places in `order`, which name rows of `values`.
+struct Rows {
+  const float* values;
+  std::int32_t* order;
+  std::uint64_t* keys;
+  std::int64_t size;
+};
+
+Rows rows_of(const KdTree& tree, const Rows& all, const KdNode& node) {
+  const std::int64_t first = node.first * kLeafRows;
+  const std::int64_t last = std::min(tree.n, (node.first + node.count) * kLeafRows);
+  return {all.values, all.order + first, all.keys + first, last - first};
+}
+
+void bound(const KdTree& tree, const KdNode& node, const Rows& rows) {
+  float *const low = node.low(tree), *const high = node.high(tree);
+  std::fill_n(low, tree.dim, std::numeric_limits<float>::infinity());
+  std::fill_n(high, tree.dim, -std::numeric_limits<float>::infinity());
+  for (std::int64_t i = 0; i < rows.size; ++i) {
+    const float* const row = rows.values + rows.order[i] * tree.dim;
+    for (std::int64_t c = 0; c < tree.dim; ++c) {
+      low[c] = std::min(low[c], row[c]);
+      high[c] = std::max(high[c], row[c]);
+    }
+  }
+}
+
+// Puts the rows of a node's first half before the others, by the column of the largest extent.
+void cut(const KdTree& tree, const KdNode& node, const Rows& rows) {
+  const float *const low = node.low(tree), *const high = node.high(tree);
+  std::int64_t widest = 0;
+  for (std::int64_t c = 1; c < tree.dim; ++c) {
+    if (high[c] - low[c] > high[widest] - low[widest]) widest = c;
+  }
+  for (std::int64_t i = 0; i < rows.size; ++i) {
+    rows.keys[i] = value_key(rows.values[rows.order[i] * tree.dim + widest], rows.order[i]);
+  }
+  std::nth_element(rows.keys, rows.keys + node.left().count * kLeafRows, rows.keys + rows.size);
+  for (std::int64_t i = 0; i < rows.size; ++i) {
+    rows.order[i] = static_cast<std::int32_t>(rows.keys[i]);
+  }
+}
+
+void lay_out(const KdTree& tree, const KdNode& leaf, const Rows& rows) {
+  std::sort(rows.order, rows.order + rows.size);
+  float* const values = tree.values + leaf.first * tree.dim * kLeafRows;
+  if (rows.size < kLeafRows) std::fill_n(values, tree.dim * kLeafRows, 0.0f);
+  for (std::int64_t i = 0; i < rows.size; ++i) {
+    const float* const row = rows.values + rows.order[i] * tree.dim;
+    for (std::int64_t c = 0; c < tree.dim; ++c) values[c * kLeafRows + i] = row[c];
+  }
+}
+
+// A node whose rows lie together, and all below it.
+void divide(const KdTree& tree, const KdNode& node, const Rows& all, std::int64_t first) {
+  const KdNode here{node.number, node.box, node.first - first, node.count};
+  const Rows rows = rows_of({nullptr, nullptr, nullptr, all.size, tree.dim}, all, here);
+  bound(tree, node, rows);
+  if (node.count == 1) return lay_out(tree, node, rows);
+  cut(tree, node, rows);
+  divide(tree, node.left(), all, first);
+  divide(tree, node.right(), all, first);
+}
+
+void divide_locally(const KdTree& tree, const KdNode& node, const Rows& rows) {
+  std::sort(rows.order, rows.order + rows.size);  // ties go to the smaller index
+  std::vector<float> values(rows.size * tree.dim);
+  std::vector<std::int32_t> order(rows.size), numbers(rows.order, rows.order + rows.size);
+  for (std::int64_t i = 0; i < rows.size; ++i) {
+    std::copy_n(rows.values + rows.order[i] * tree.dim, tree.dim, values.data() + i * tree.dim);
+    order[i] = static_cast<std::int32_t>(i);
+  }
+  divide(tree, node, {values.data(), order.data(), rows.keys, rows.size}, node.first);
+  for (std::int64_t i = 0; i < rows.size; ++i) rows.order[i] = numbers[order[i]];
+}
+
+}  // namespace
+
+void build_kd_tree(const BuildKdTreeArgs& args, int threads) {
+  const KdTree& tree = args.tree;
+  if (tree.n == 0) return;
+  const Rows all{args.X, tree.order, args.keys, tree.n};
+  for (std::int64_t i = 0; i < tree.leaves() * kLeafRows; ++i) {
+    tree.order[i] = i < tree.n ? static_cast<std::int32_t>(i) : -1;
+  }
+  std::vector<KdNode> level{{0, 0, 0, tree.leaves()}}, next;
+  while (!level.empty()) {
+    next.assign(2 * level.size(), {0, 0, 0, 0});
+    parallel_for(static_cast<std::int64_t>(level.size()), 1, threads,
+                 [&](std::int64_t i, std::int64_t) {
+                   const KdNode& node = level[i];
+                   const Rows rows = rows_of(tree, all, node);
+                   if (node.count == 1 || rows.size <= kLocalRows) {
+                     return divide_locally(tree, node, rows);
+                   }
+                   bound(tree, node, rows);
+                   cut(tree, node, rows);
+                   next[2 * i] = node.left();
+                   next[2 * i + 1] = node.right();
+                 });
+    next.erase(std::remove_if(next.begin(), next.end(),
+                              [](const KdNode& node) { return node.count == 0; }),
+               next.end());
+    level.swap(next);
+  }
+}
+
+}  // namespace fpd::cpu
