@@ -85,6 +85,30 @@ def test_imports_go_one_way(path: Path) -> None:
         assert below or (part.startswith("cli") and name == "config"), f"{part} imports {name}"
 
 
+def imported_names(path: Path) -> set[str]:
+    """Full names of what a file imports from the package."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return {name for name in names if name.startswith("fastparadime")}
+
+
+def test_reference_stands_alone() -> None:
+    """The oracle of the tests: nothing builds on it, and it builds on no operation."""
+    oracle = "fastparadime.ops.reference"
+    for path in MODULES:
+        if path == PACKAGE / "reference.py":  # its other name
+            continue
+        found = {name.startswith(oracle) for name in imported_names(path)}
+        if PACKAGE / "ops" / "reference" in path.parents:
+            assert False not in found, f"{path.name} imports an operation"
+        else:
+            assert True not in found, f"{path.name} imports the oracle"
+
+
 def test_layers_are_real_modules() -> None:
     present = {part_of(path) for path in MODULES}
     assert present - SPECIAL <= set(LEVEL)
@@ -197,14 +221,23 @@ CPU_ONLY = {
 }  # fmt: skip
 
 
+# Beside other engines in bench_tree, and as parts of the step in bench_step.
+TIMED_ELSEWHERE = {"kd_tree", "mlp", "adam"}
+# Both fill the lists of one class.
+MODULE_OF = {"nearest_by_cosines": "nearest_in_tile"}
+
+
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_every_operation_is_complete(name: str) -> None:
     """Its files lie in the same stage of every folder, under the same name."""
     stage, operation = name.split("/")
     parts = [
         CSRC / "cpu" / stage / f"{operation}.cpp",
-        ROOT / "tests" / "ops" / f"test_{operation}.py",
+        PACKAGE / "ops" / stage / f"{MODULE_OF.get(operation, operation)}.py",
+        ROOT / "tests" / "ops" / stage / f"test_{operation}.py",
     ]
+    if operation not in TIMED_ELSEWHERE:
+        parts.append(ROOT / "bench" / stage / f"bench_{operation}.py")
     if operation not in CPU_ONLY:
         parts.append(CSRC / "cuda" / stage / f"{operation}.cu")
     assert [str(path.relative_to(ROOT)) for path in parts if not path.is_file()] == []
