@@ -14,13 +14,13 @@ def case(n, device):
     columns = torch.nn.functional.normalize(torch.randn((SEEN + n, COLUMNS), **options)).half()
     norms = torch.rand(SEEN + n, **options) + 0.5
     lists = ops.Candidates(norms[:ROWS], 32)
-    lists.take_in_units(columns[:ROWS], columns[:SEEN], norms[:SEEN], 0, slack=1e-3)
+    lists.update_from_units(columns[:ROWS], columns[:SEEN], norms[:SEEN], 0, slack=1e-3)
     bounds, indices = lists.bounds.clone(), lists.indices.clone()
 
     def call():
         lists.bounds.copy_(bounds)
         lists.indices.copy_(indices)
-        lists.take_in_units(columns[:ROWS], columns[SEEN:], norms[SEEN:], SEEN, slack=1e-3)
+        lists.update_from_units(columns[:ROWS], columns[SEEN:], norms[SEEN:], SEEN, slack=1e-3)
 
     operations = 2.0 * ROWS * n * COLUMNS
     # The CPU converts halves.

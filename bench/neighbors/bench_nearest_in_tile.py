@@ -14,13 +14,13 @@ def case(columns, device):
     lists = ops.Candidates(torch.ones(ROWS, device=device), 32)
     for tile in range(10):
         cosines = torch.rand((ROWS, columns), generator=generator, device=device)
-        lists.take_in(cosines, norms, tile * columns, slack=1e-3)
+        lists.update(cosines, norms, tile * columns, slack=1e-3)
     bounds, indices = lists.bounds.clone(), lists.indices.clone()
 
     def call():
         lists.bounds.copy_(bounds)
         lists.indices.copy_(indices)
-        lists.take_in(cosines, norms, 10 * columns, slack=1e-3)
+        lists.update(cosines, norms, 10 * columns, slack=1e-3)
 
     return Case(f"nearest_in_tile {ROWS:,} x {columns:,}", call, 4 * ROWS * columns)
 

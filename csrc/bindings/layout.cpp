@@ -17,7 +17,7 @@ void bind_sgd_layout(py::module_& m) {
          Address tails, Address weights, Address streams, Index n, Index dim, Index tail_count,
          int negatives, int steps_per_epoch, Index first_epoch, Index last_epoch, Index n_epochs,
          float learning_rate, float largest_weight, std::uint64_t seed, float a, float b,
-         float repulsion_strength, Address pulls, Address due_weights, float density_gain,
+         float repulsion_strength, Address pulls, Address sampled_weights, float density_gain,
          const Target& target) {
         sgd_layout({at<float>(positions),
                     at<float>(next),
@@ -39,7 +39,7 @@ void bind_sgd_layout(py::module_& m) {
                     largest_weight,
                     seed,
                     {{a, b}, repulsion_strength},
-                    {at<DensityPull>(pulls), at<float>(due_weights), density_gain}},
+                    {at<DensityPull>(pulls), at<float>(sampled_weights), density_gain}},
                    target);
       },
       NoGil(), "Epochs of UMAP's stochastic layout, on positions in place.");

@@ -22,13 +22,13 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
   m.attr("cuda_version") = FPD_CUDA_VERSION;
   m.attr("cuda_architectures") = FPD_CUDA_ARCHITECTURES;
   m.attr("kLeafRows") = kLeafRows;
-  m.attr("kListUnit") = kListUnit;
-  m.attr("kListMost") = kListMost;
+  m.attr("kMinListWidth") = kMinListWidth;
+  m.attr("kMaxListWidth") = kMaxListWidth;
   m.attr("kUnitColumns") = kUnitColumns;
-  m.attr("kUnitColumnsMost") = kUnitColumnsMost;
+  m.attr("kMaxUnitColumns") = kMaxUnitColumns;
   m.attr("kHeadsPerPartial") = kHeadsPerPartial;
   m.attr("kMlpBlock") = kMlpBlock;
-  m.attr("kMostHiddenLayers") = kMostHiddenLayers;
+  m.attr("kMaxHiddenLayers") = kMaxHiddenLayers;
   m.attr("kNoNeighbor") = kNoNeighbor;
   m.attr("kProductBlock") = kProductBlock;
   m.attr("kWorkerRows") = kWorkerRows;

@@ -120,9 +120,9 @@ void bind_trees(py::module_& m) {
   m.def(
       "kd_nearest",
       [](Address indices, Address compared, const KdTree& tree, Address leaves, Address queries,
-         Index count, Index width, Index most, int metric, float p, const Target& target) {
+         Index count, Index width, Index max_compared, int metric, float p, const Target& target) {
         kd_nearest({at<std::int32_t>(indices), at<Index>(compared), tree, at<std::int32_t>(leaves),
-                    at<float>(queries), count, width, most, static_cast<Metric>(metric), p},
+                    at<float>(queries), count, width, max_compared, static_cast<Metric>(metric), p},
                    target);
       },
       NoGil(), "The nearest rows of a tree to those of some of its leaves, or to queries.");
@@ -136,22 +136,22 @@ void bind_sparse(py::module_& m) {
            "indptr"_a, "columns"_a, "values"_a);
   m.def(
       "sparse_nearest",
-      [](Address indices, const SparseRows& asked, const SparseRows& by_column, Address alone,
+      [](Address indices, const SparseRows& query_rows, const SparseRows& by_column, Address alone,
          Address points, Index queries, Index n, Index dim, Index count, int metric,
          const Target& target) {
         sparse_nearest(
-            {at<std::int32_t>(indices), asked, by_column, at<float>(alone),
+            {at<std::int32_t>(indices), query_rows, by_column, at<float>(alone),
              at<std::int32_t>(points), queries, n, dim, count, static_cast<Metric>(metric)},
             target);
       },
       NoGil(), "The rows that score best for some sparse rows.");
   m.def(
       "sparse_rerank",
-      [](Address indices, Address distances, const SparseRows& rows, const SparseRows& asked,
+      [](Address indices, Address distances, const SparseRows& rows, const SparseRows& query_rows,
          Address candidates, Address points, Address itself, Index queries, Index dim, Index count,
          Index k, int metric, float p, const Target& target) {
         sparse_rerank(
-            {at<std::int32_t>(indices), at<float>(distances), rows, asked,
+            {at<std::int32_t>(indices), at<float>(distances), rows, query_rows,
              at<std::int32_t>(candidates), at<std::int32_t>(points), at<std::int32_t>(itself),
              queries, dim, count, k, static_cast<Metric>(metric), p},
             target);
@@ -215,17 +215,17 @@ void bind_descent(py::module_& m) {
       NoGil(), "Neighbours within the leaves of a tree.");
   m.def(
       "reverse_lists",
-      [](Address reverse, const NeighborLists& lists, Index n, Index reach, int round,
+      [](Address reverse, const NeighborLists& lists, Index n, Index max_candidates, int round,
          const Target& target) {
-        reverse_lists({at<std::int32_t>(reverse), lists, n, reach, round}, target);
+        reverse_lists({at<std::int32_t>(reverse), lists, n, max_candidates, round}, target);
       },
       NoGil(), "Who lists a point among its neighbours.");
   m.def(
       "nn_descent",
-      [](const NeighborLists& lists, const Points& points, Address reverse, Index reach,
+      [](const NeighborLists& lists, const Points& points, Address reverse, Index max_candidates,
          Index first, Index last, int round, const Target& target) {
-        return nn_descent({lists, points, at<std::int32_t>(reverse), reach, first, last, round},
-                          target);
+        return nn_descent(
+            {lists, points, at<std::int32_t>(reverse), max_candidates, first, last, round}, target);
       },
       NoGil(), "Neighbours among the neighbours of neighbours; returns how many are new.");
 }

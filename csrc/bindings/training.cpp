@@ -144,7 +144,7 @@ void bind_hidden_layers(py::module_& m) {
       .def(py::init([](const std::vector<std::tuple<Address, Address, int, int>>& layers,
                        int activation) {
              HiddenLayers network{{}, 0, 0, static_cast<Activation>(activation)};
-             if (layers.size() > kMostHiddenLayers) throw std::length_error("too many layers");
+             if (layers.size() > kMaxHiddenLayers) throw std::length_error("too many layers");
              for (const auto& [weight, bias, in, out] : layers) {
                network.layers[network.count++] = {at<float>(weight), at<float>(bias), in, out};
                network.widest = std::max({network.widest, in, out});

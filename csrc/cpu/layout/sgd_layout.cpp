@@ -4,7 +4,7 @@
 #include <cstring>
 #include <vector>
 
-#include "cpu/layout/due_edges.h"
+#include "cpu/layout/sampled_edges.h"
 #include "cpu/support/parallel.h"
 #include "cpu/support/simd.h"
 
@@ -99,11 +99,11 @@ FPD_HD void add_terms(std::int64_t count, std::int64_t any_dim, const float* hea
 
 // Adds densMAP's terms of the edges of a batch, of which `taken` have a weight, to the forces.
 template <int kDim>
-FPD_HD void add_density(const SgdLayoutArgs& args, const Batch& batch, const float* due_weights,
+FPD_HD void add_density(const SgdLayoutArgs& args, const Batch& batch, const float* sampled_weights,
                         std::int64_t taken, std::int64_t dim, const float* heads,
                         const float* tails, float* forces) {
   float weights[kBatch], by_strength[kBatch], by_square[kBatch];
-  std::copy_n(due_weights, taken, weights);
+  std::copy_n(sampled_weights, taken, weights);
   std::fill(weights + taken, weights + batch.size, 1.0f);
   for (std::int64_t l = 0; l < batch.size; ++l) {
     const DensityPull head = args.density.pulls[batch.heads[l]];
@@ -174,15 +174,15 @@ FPD_MULTIVERSION void sum_forces_any(const SgdLayoutArgs& args, const LayoutStep
   sum_forces<0>(args, step, edges, negatives, begin, columns.data(), sums);
 }
 
-void move_points(const SgdLayoutArgs& args, const LayoutStep& step, const DueEdges& due,
+void move_points(const SgdLayoutArgs& args, const LayoutStep& step, const SampledEdges& sampled,
                  std::int64_t begin, std::int64_t end) {
   const auto sum = args.dim == 2 ? sum_forces_2d : sum_forces_any;
   const std::int64_t piece = begin / kPointsPerPiece;
   std::vector<float> sums((end - begin) * args.dim);
-  sum(args, step, due.list(piece, step.part), args.negatives, begin, sums.data());
+  sum(args, step, sampled.list(piece, step.part), args.negatives, begin, sums.data());
   if (args.anchors == nullptr) {
     const int other = EpochParts::of(args).mirrored(step.part);
-    sum(args, step, due.list(piece, other), 0, begin, sums.data());
+    sum(args, step, sampled.list(piece, other), 0, begin, sums.data());
   }
   for (std::int64_t at = 0; at < (end - begin) * args.dim; ++at) {
     const std::int64_t place = begin * args.dim + at;
@@ -193,21 +193,22 @@ void move_points(const SgdLayoutArgs& args, const LayoutStep& step, const DueEdg
 }  // namespace
 
 std::size_t sgd_layout_scratch(std::int64_t n, std::int64_t edges, int steps_per_epoch) {
-  return DueEdges::bytes(n, edges, steps_per_epoch);
+  return SampledEdges::bytes(n, edges, steps_per_epoch);
 }
 
 void sgd_layout(const SgdLayoutArgs& args, int threads) {
   if (args.n == 0) return;
-  const DueEdges due(args);
+  const SampledEdges sampled(args);
   const std::int64_t steps = steps_of(args);
   for (std::int64_t count = 0; count < steps; ++count) {
     const LayoutStep step = LayoutStep::of(args, count);
     if (step.part == 0) {
-      parallel_for(args.n, kPointsPerPiece, threads,
-                   [&](std::int64_t begin, std::int64_t end) { due.find(begin, end, step.epoch); });
+      parallel_for(args.n, kPointsPerPiece, threads, [&](std::int64_t begin, std::int64_t end) {
+        sampled.find(begin, end, step.epoch);
+      });
     }
     parallel_for(args.n, kPointsPerPiece, threads, [&](std::int64_t begin, std::int64_t end) {
-      move_points(args, step, due, begin, end);
+      move_points(args, step, sampled, begin, end);
     });
   }
   if (steps % 2 == 1) std::memcpy(args.positions, args.next, args.n * args.dim * sizeof(float));

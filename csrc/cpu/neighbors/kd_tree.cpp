@@ -15,9 +15,9 @@ static_assert(kLeafRows == kLanes, "the rows of a leaf are the lanes of a loop")
 constexpr std::int64_t kGroupsPerPiece = 4;
 constexpr std::int64_t kRoom = 16;  // of a list beyond its width, half as much for long ones
 constexpr std::int64_t kTogether = 4;
-constexpr std::int64_t kAhead = 256;     // floats of a node that are asked for
-constexpr std::int64_t kMostNodes = 96;  // that wait: one a level, of fewer than 2^31 rows
-constexpr float kNone = -1.0f;           // a bound that no distance is below
+constexpr std::int64_t kAhead = 256;    // floats of a node that are asked for
+constexpr std::int64_t kMaxNodes = 96;  // that wait: one a level, of fewer than 2^31 rows
+constexpr float kNone = -1.0f;          // a bound that no distance is below
 
 // Rows that are searched for together, in lanes, and their lists.
 class Group {
@@ -100,30 +100,30 @@ FPD_INLINE std::uint32_t lanes_below(const float* distances, const float* bounds
 }
 
 // The lowest of some lanes, which is taken out.
-FPD_INLINE std::int64_t take_lane(std::uint32_t& lanes) {
+FPD_INLINE std::int64_t pop_lane(std::uint32_t& lanes) {
   const std::int64_t lane = __builtin_ctz(lanes);
   lanes &= lanes - 1;
   return lane;
 }
 
 // What waits to be looked at, and how far each of the group's rows is from its box.
-struct Waiting {
+struct Pending {
   KdNode node;
   float distances[kLanes];
 };
 
 template <typename DistanceType>
 FPD_INLINE void measure(const KdTree& tree, const DistanceType& distance, const KdNode& node,
-                        const Group& group, Waiting& waiting) {
-  waiting.node = node;
+                        const Group& group, Pending& pending) {
+  pending.node = node;
   distances_to_box(distance, group.columns(), node.low(tree), node.high(tree), tree.dim,
-                   waiting.distances);
+                   pending.distances);
 }
 
 // The rows of a leaf join the lists of some of a group's rows, kTogether at a time: each product
 // waits for the last.
 template <typename DistanceType>
-FPD_INLINE std::int64_t take_leaf(const KdTree& tree, const DistanceType& distance,
+FPD_INLINE std::int64_t scan_leaf(const KdTree& tree, const DistanceType& distance,
                                   std::int64_t leaf, std::uint32_t asking, bool own, Group& group) {
   const std::int64_t size = tree.rows_of(leaf);
   const float* const values = tree.values + leaf * tree.dim * kLeafRows;
@@ -132,7 +132,7 @@ FPD_INLINE std::int64_t take_leaf(const KdTree& tree, const DistanceType& distan
   while (asking != 0) {
     std::int64_t lanes[kTogether];
     std::int64_t together = 0;
-    for (; together < kTogether && asking != 0; ++together) lanes[together] = take_lane(asking);
+    for (; together < kTogether && asking != 0; ++together) lanes[together] = pop_lane(asking);
     for (std::int64_t i = together; i < kTogether; ++i) lanes[i] = lanes[0];
     float distances[kTogether][kLanes] = {}, norms[kTogether][kLanes] = {};
     for (std::int64_t c = 0; c < tree.dim; ++c) {
@@ -154,7 +154,7 @@ FPD_INLINE std::int64_t take_leaf(const KdTree& tree, const DistanceType& distan
       std::uint32_t near = lanes_below(distances[i], bounds);
       if (own) near &= ~(1u << lane);
       while (near != 0) {
-        const std::int64_t l = take_lane(near);
+        const std::int64_t l = pop_lane(near);
         group.add(lane, distances[i][l], order[l]);
       }
     }
@@ -176,20 +176,20 @@ template <typename DistanceType>
 FPD_INLINE std::int64_t walk(const KdNearestArgs& args, const DistanceType& distance,
                              std::int64_t own, Group& group) {
   const KdTree& tree = args.tree;
-  Waiting stack[kMostNodes];
+  Pending stack[kMaxNodes];
   stack[0] = {{0, 0, 0, tree.leaves()}, {}};
   stack[1] = {{0, 0, own, 1}, {}};
   std::int64_t size = own < 0 ? 1 : 2, compared = 0;
-  for (bool first = own >= 0; size > 0 && compared <= args.most; first = false) {
+  for (bool first = own >= 0; size > 0 && compared <= args.max_compared; first = false) {
     const KdNode node = stack[--size].node;
     const std::uint32_t asking = lanes_below(stack[size].distances, group.bounds);
     if (asking == 0) continue;
     if (node.count == 1) {
       if (node.first == own && !first) continue;
-      compared += take_leaf(tree, distance, node.first, asking, first, group);
+      compared += scan_leaf(tree, distance, node.first, asking, first, group);
       continue;
     }
-    Waiting &far = stack[size], &near = stack[size + 1];
+    Pending &far = stack[size], &near = stack[size + 1];
     measure(tree, distance, node.left(), group, far);
     measure(tree, distance, node.right(), group, near);
     if (__builtin_popcount(lanes_below(far.distances, near.distances)) >=

@@ -35,7 +35,7 @@ Rows rows_of(const KdTree& tree, const Rows& all, const KdNode& node) {
   return {all.values, all.order + first, all.keys + first, last - first};
 }
 
-void bound(const KdTree& tree, const KdNode& node, const Rows& rows) {
+void set_box(const KdTree& tree, const KdNode& node, const Rows& rows) {
   float *const low = node.low(tree), *const high = node.high(tree);
   std::fill_n(low, tree.dim, std::numeric_limits<float>::infinity());
   std::fill_n(high, tree.dim, -std::numeric_limits<float>::infinity());
@@ -49,7 +49,7 @@ void bound(const KdTree& tree, const KdNode& node, const Rows& rows) {
 }
 
 // Puts the rows of a node's first half before the others, by the column of the largest extent.
-void cut(const KdTree& tree, const KdNode& node, const Rows& rows) {
+void split(const KdTree& tree, const KdNode& node, const Rows& rows) {
   const float *const low = node.low(tree), *const high = node.high(tree);
   std::int64_t widest = 0;
   for (std::int64_t c = 1; c < tree.dim; ++c) {
@@ -64,7 +64,7 @@ void cut(const KdTree& tree, const KdNode& node, const Rows& rows) {
   }
 }
 
-void lay_out(const KdTree& tree, const KdNode& leaf, const Rows& rows) {
+void write_leaf(const KdTree& tree, const KdNode& leaf, const Rows& rows) {
   std::sort(rows.order, rows.order + rows.size);
   float* const values = tree.values + leaf.first * tree.dim * kLeafRows;
   if (rows.size < kLeafRows) std::fill_n(values, tree.dim * kLeafRows, 0.0f);
@@ -75,17 +75,17 @@ void lay_out(const KdTree& tree, const KdNode& leaf, const Rows& rows) {
 }
 
 // A node whose rows lie together, and all below it.
-void divide(const KdTree& tree, const KdNode& node, const Rows& all, std::int64_t first) {
+void build_subtree(const KdTree& tree, const KdNode& node, const Rows& all, std::int64_t first) {
   const KdNode here{node.number, node.box, node.first - first, node.count};
   const Rows rows = rows_of({nullptr, nullptr, nullptr, all.size, tree.dim}, all, here);
-  bound(tree, node, rows);
-  if (node.count == 1) return lay_out(tree, node, rows);
-  cut(tree, node, rows);
-  divide(tree, node.left(), all, first);
-  divide(tree, node.right(), all, first);
+  set_box(tree, node, rows);
+  if (node.count == 1) return write_leaf(tree, node, rows);
+  split(tree, node, rows);
+  build_subtree(tree, node.left(), all, first);
+  build_subtree(tree, node.right(), all, first);
 }
 
-void divide_locally(const KdTree& tree, const KdNode& node, const Rows& rows) {
+void build_from_copy(const KdTree& tree, const KdNode& node, const Rows& rows) {
   std::sort(rows.order, rows.order + rows.size);  // ties go to the smaller index
   std::vector<float> values(rows.size * tree.dim);
   std::vector<std::int32_t> order(rows.size), numbers(rows.order, rows.order + rows.size);
@@ -93,7 +93,7 @@ void divide_locally(const KdTree& tree, const KdNode& node, const Rows& rows) {
     std::copy_n(rows.values + rows.order[i] * tree.dim, tree.dim, values.data() + i * tree.dim);
     order[i] = static_cast<std::int32_t>(i);
   }
-  divide(tree, node, {values.data(), order.data(), rows.keys, rows.size}, node.first);
+  build_subtree(tree, node, {values.data(), order.data(), rows.keys, rows.size}, node.first);
   for (std::int64_t i = 0; i < rows.size; ++i) rows.order[i] = numbers[order[i]];
 }
 
@@ -114,10 +114,10 @@ void build_kd_tree(const BuildKdTreeArgs& args, int threads) {
                    const KdNode& node = level[i];
                    const Rows rows = rows_of(tree, all, node);
                    if (node.count == 1 || rows.size <= kLocalRows) {
-                     return divide_locally(tree, node, rows);
+                     return build_from_copy(tree, node, rows);
                    }
-                   bound(tree, node, rows);
-                   cut(tree, node, rows);
+                   set_box(tree, node, rows);
+                   split(tree, node, rows);
                    next[2 * i] = node.left();
                    next[2 * i + 1] = node.right();
                  });

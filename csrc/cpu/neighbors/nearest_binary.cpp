@@ -4,7 +4,7 @@
 #include <cmath>
 #include <vector>
 
-#include "cpu/neighbors/smallest.h"
+#include "cpu/neighbors/top_k.h"
 #include "cpu/support/parallel.h"
 #include "cpu/support/simd.h"
 
@@ -61,20 +61,19 @@ FPD_MULTIVERSION void distances_of(const NearestBinaryArgs& args, float size, co
 }
 
 // The k nearest rows of one query, from what it shares with each.
-void select(const NearestBinaryArgs& args, std::int64_t q, const float* shared,
-            Smallest& smallest) {
+void select(const NearestBinaryArgs& args, std::int64_t q, const float* shared, TopK& top_k) {
   float distances[kRowsPerStrip];
   const std::int64_t itself = args.itself < 0 ? -1 : args.itself + q;
   const float size = args.queries.sizes[args.first + q];
-  smallest.clear();
+  top_k.clear();
   for (std::int64_t first = 0; first < args.n; first += kRowsPerStrip) {
     const std::int64_t some = std::min(args.n - first, kRowsPerStrip);
     distances_of(args, size, args.rows.sizes + first, shared + first, some, distances);
     for (std::int64_t i = 0; i < some; ++i) {
-      if (first + i != itself) smallest.offer(distances[i], static_cast<std::int32_t>(first + i));
+      if (first + i != itself) top_k.push(distances[i], static_cast<std::int32_t>(first + i));
     }
   }
-  const std::vector<Candidate>& found = smallest.sorted();
+  const std::vector<Candidate>& found = top_k.sorted();
   for (std::int64_t j = 0; j < args.k; ++j) {
     const bool there = j < static_cast<std::int64_t>(found.size());
     args.distances[q * args.k + j] = there ? found[j].first : INFINITY;
@@ -87,14 +86,14 @@ void select(const NearestBinaryArgs& args, std::int64_t q, const float* shared,
 void nearest_binary(const NearestBinaryArgs& args, int threads) {
   parallel_for(args.count, kQueriesPerPiece, threads, [&](std::int64_t begin, std::int64_t end) {
     std::vector<float> shared((end - begin) * args.n);
-    Smallest smallest(args.k);
+    TopK top_k(args.k);
     if (args.rows.width > 0) {
       count_packed(args, begin, end, shared.data());
     } else {
       count_listed(args, begin, end, shared.data());
     }
     for (std::int64_t q = begin; q < end; ++q) {
-      select(args, q, shared.data() + (q - begin) * args.n, smallest);
+      select(args, q, shared.data() + (q - begin) * args.n, top_k);
     }
   });
 }

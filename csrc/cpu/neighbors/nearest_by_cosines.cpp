@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "cpu/neighbors/candidate_lists.h"
+#include "cpu/neighbors/sorted_list.h"
 #include "cpu/support/parallel.h"
 #include "cpu/support/simd.h"
 #include "math/support/half.h"
@@ -16,7 +16,7 @@ static_assert(kRowsPerPiece % kRowsTogether == 0, "a piece is whole groups");
 
 // Rows of a piece, with zeros for those that are missing.
 struct Piece {
-  float units[kRowsPerPiece][kUnitColumnsMost] = {};
+  float units[kRowsPerPiece][kMaxUnitColumns] = {};
 
   Piece(const NearestByCosinesArgs& args, std::int64_t begin, std::int64_t end) {
     for (std::int64_t row = begin; row < end; ++row) {
@@ -29,7 +29,7 @@ struct Piece {
 
 // Up to kLanes columns, transposed, with zeros for those that are missing.
 struct Block {
-  float units[kUnitColumnsMost][kLanes] = {};
+  float units[kMaxUnitColumns][kLanes] = {};
   float norms[kLanes] = {};
 
   Block(const NearestByCosinesArgs& args, std::int64_t first, std::int64_t lanes) {
@@ -41,7 +41,7 @@ struct Block {
   }
 };
 
-FPD_MULTIVERSION void multiply(const float (*rows)[kUnitColumnsMost], const Block& block,
+FPD_MULTIVERSION void multiply(const float (*rows)[kMaxUnitColumns], const Block& block,
                                std::int64_t dim, float (*cosines)[kLanes]) {
   float sums[kRowsTogether][kLanes] = {};
   for (std::int64_t d = 0; d < dim; ++d) {

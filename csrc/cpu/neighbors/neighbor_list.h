@@ -19,7 +19,7 @@ struct NeighborList {
 
   FPD_INLINE float farthest() const { return distances[width - 1]; }
 
-  FPD_INLINE bool holds(std::int32_t index) const {
+  FPD_INLINE bool contains(std::int32_t index) const {
     std::int32_t found = 0;
     for (std::int64_t j = 0; j < width; ++j) found |= indices[j] == index;
     return found != 0;
@@ -40,16 +40,16 @@ FPD_INLINE void prefetch_list(const NeighborList& list) {
   prefetch(list.rounds);
 }
 
-// Newcomers of a list. They are gathered first and join it at once: the list is searched by whole
+// What joins a list. It is collected first and applied at once: the list is searched by whole
 // vectors, which wait for single values that were stored just before.
-class Newcomers {
+class ListUpdate {
  public:
-  // Room for as many as one call of `gather` is given.
-  explicit Newcomers(std::int64_t most) : within_(most) { keys_.reserve(most); }
+  // Room for as many as one call of `collect` is given.
+  explicit ListUpdate(std::int64_t most) : within_(most) { keys_.reserve(most); }
 
   // Keeps what is nearer than the farthest of the list and not in it.
-  FPD_INLINE void gather(const NeighborList& list, const std::int32_t* others,
-                         const float* distances, std::int64_t count) {
+  FPD_INLINE void collect(const NeighborList& list, const std::int32_t* others,
+                          const float* distances, std::int64_t count) {
     const float bound = list.farthest();
     std::int64_t found = 0;
     for (std::int64_t j = 0; j < count; ++j) {  // without a branch: which are near is no pattern
@@ -59,11 +59,11 @@ class Newcomers {
     keys_.clear();
     for (std::int64_t i = 0; i < found; ++i) {
       const std::int32_t j = within_[i];
-      if (!list.holds(others[j])) keys_.push_back(distance_key(distances[j], others[j]));
+      if (!list.contains(others[j])) keys_.push_back(distance_key(distances[j], others[j]));
     }
   }
 
-  void join(const NeighborList& list, std::uint8_t round) {
+  void apply(const NeighborList& list, std::uint8_t round) {
     if (keys_.empty()) return;
     const auto width = static_cast<std::size_t>(list.width);
     if (keys_.size() > 2 * width) {

@@ -39,14 +39,14 @@ FPD_MULTIVERSION void row_distances(const Points& points, std::int32_t own,
   }
 }
 
-FPD_MULTIVERSION void gather_newcomers(const NeighborList& list, const std::int32_t* others,
-                                       const float* distances, std::int64_t count,
-                                       Newcomers& newcomers) {
-  newcomers.gather(list, others, distances, count);
+FPD_MULTIVERSION void collect_updates(const NeighborList& list, const std::int32_t* others,
+                                      const float* distances, std::int64_t count,
+                                      ListUpdate& update) {
+  update.collect(list, others, distances, count);
 }
 
 // Someone who lists a point, and whether since the last round.
-struct Follower {
+struct ReverseNeighbor {
   std::int32_t point;
   bool fresh;
 
@@ -54,8 +54,8 @@ struct Follower {
   static std::int32_t pack(std::int64_t point, bool fresh) {
     return static_cast<std::int32_t>(fresh ? point : -2 - point);
   }
-  static Follower unpack(std::int32_t packed) {
-    return packed >= 0 ? Follower{packed, true} : Follower{-2 - packed, false};
+  static ReverseNeighbor unpack(std::int32_t packed) {
+    return packed >= 0 ? ReverseNeighbor{packed, true} : ReverseNeighbor{-2 - packed, false};
   }
 };
 
@@ -63,16 +63,16 @@ bool is_fresh(std::uint8_t found_in, int round) { return found_in + 1 >= round; 
 
 // Distinct candidates of a point, but for some that return after another took their slot. The point
 // itself is never one.
-class Candidates {
+class CandidateSet {
  public:
-  explicit Candidates(std::int64_t most) : points_(most + 1), seen_(kSlots) {}
+  explicit CandidateSet(std::int64_t most) : points_(most + 1), seen_(kSlots) {}
 
   void start(std::int32_t own) {
     std::fill(seen_.begin(), seen_.end(), -1);
     count_ = 0;
     own_ = own;
   }
-  void rule_out(std::int32_t point) { seen_[slot(point)] = point; }
+  void exclude(std::int32_t point) { seen_[slot(point)] = point; }
   void add(std::int32_t point, bool wanted) {
     std::int32_t& seen = seen_[slot(point)];
     wanted &= seen != point && point != own_;
@@ -95,24 +95,30 @@ class Candidates {
   std::int32_t own_ = -1;
 };
 
-// The neighbours of a point's neighbours and followers that no earlier round compared with it.
+// The neighbours of a point's neighbours, and of those that list it, that no earlier round
+// compared with it.
 class Explorer {
  public:
   explicit Explorer(const DescentArgs& args)
-      : args_(args), lists_(args.lists), forward_(std::min(args.reach, args.lists.width)) {}
+      : args_(args),
+        lists_(args.lists),
+        forward_(std::min(args.max_candidates, args.lists.width)) {}
 
-  std::int64_t most() const { return args_.reach + (args_.reach + forward_) * forward_; }
+  std::int64_t capacity() const {
+    return args_.max_candidates + (args_.max_candidates + forward_) * forward_;
+  }
 
-  void explore(std::int32_t point, Candidates& candidates) const {
+  void explore(std::int32_t point, CandidateSet& candidates) const {
     const std::int32_t* own = lists_.indices + point * lists_.width;
-    const std::int32_t* followers = args_.reverse + point * args_.reach;
-    ask_for(own, followers);
+    const std::int32_t* reverse = args_.reverse + point * args_.max_candidates;
+    prefetch_lists(own, reverse);
     candidates.start(point);
-    for (std::int64_t j = 0; j < lists_.width && own[j] >= 0; ++j) candidates.rule_out(own[j]);
-    for (std::int64_t j = 0; j < args_.reach && followers[j] != Follower::kNone; ++j) {
-      const Follower follower = Follower::unpack(followers[j]);
-      candidates.add(follower.point, follower.fresh);
-      look_through(follower.point, follower.fresh, candidates);
+    for (std::int64_t j = 0; j < lists_.width && own[j] >= 0; ++j) candidates.exclude(own[j]);
+    for (std::int64_t j = 0; j < args_.max_candidates && reverse[j] != ReverseNeighbor::kNone;
+         ++j) {
+      const ReverseNeighbor neighbor = ReverseNeighbor::unpack(reverse[j]);
+      candidates.add(neighbor.point, neighbor.fresh);
+      look_through(neighbor.point, neighbor.fresh, candidates);
     }
     const std::uint8_t* rounds = lists_.rounds + point * lists_.width;
     for (std::int64_t j = 0; j < forward_ && own[j] >= 0; ++j) {
@@ -121,7 +127,7 @@ class Explorer {
   }
 
  private:
-  void look_through(std::int32_t bridge, bool fresh, Candidates& candidates) const {
+  void look_through(std::int32_t bridge, bool fresh, CandidateSet& candidates) const {
     const std::int32_t* indices = lists_.indices + bridge * lists_.width;
     const std::uint8_t* rounds = lists_.rounds + bridge * lists_.width;
     for (std::int64_t j = 0; j < forward_ && indices[j] >= 0; ++j) {
@@ -129,10 +135,10 @@ class Explorer {
     }
   }
 
-  void ask_for(const std::int32_t* own, const std::int32_t* followers) const {
+  void prefetch_lists(const std::int32_t* own, const std::int32_t* reverse) const {
     for (std::int64_t j = 0; j < forward_; ++j) prefetch_bridge(own[j]);
-    for (std::int64_t j = 0; j < args_.reach; ++j) {
-      prefetch_bridge(Follower::unpack(followers[j]).point);
+    for (std::int64_t j = 0; j < args_.max_candidates; ++j) {
+      prefetch_bridge(ReverseNeighbor::unpack(reverse[j]).point);
     }
   }
   void prefetch_bridge(std::int32_t bridge) const {
@@ -177,14 +183,16 @@ void reverse_lists(const ReverseArgs& args, int threads) {
   const std::int64_t rows = (args.n + threads - 1) / threads;
   const std::int64_t width = args.lists.width;
   parallel_for(args.n, rows, threads, [&](std::int64_t begin, std::int64_t end) {
-    std::fill(args.reverse + begin * args.reach, args.reverse + end * args.reach, Follower::kNone);
+    std::fill(args.reverse + begin * args.max_candidates, args.reverse + end * args.max_candidates,
+              ReverseNeighbor::kNone);
     std::vector<std::int32_t> filled(end - begin, 0);
     for (std::int64_t j = 0; j < width; ++j) {
       for (std::int64_t from = 0; from < args.n; ++from) {
         const std::int32_t to = args.lists.indices[from * width + j];
-        if (to < begin || to >= end || filled[to - begin] >= args.reach) continue;
+        if (to < begin || to >= end || filled[to - begin] >= args.max_candidates) continue;
         const bool fresh = is_fresh(args.lists.rounds[from * width + j], args.round);
-        args.reverse[to * args.reach + filled[to - begin]++] = Follower::pack(from, fresh);
+        args.reverse[to * args.max_candidates + filled[to - begin]++] =
+            ReverseNeighbor::pack(from, fresh);
       }
     }
   });
@@ -195,22 +203,21 @@ std::int64_t nn_descent(const DescentArgs& args, int threads) {
   const NeighborLists lists = copy.view();
   const Explorer explorer(args);
   const auto round = static_cast<std::uint8_t>(args.round);
-  parallel_for(args.last - args.first, kPointsPerPiece, threads,
-               [&](std::int64_t begin, std::int64_t end) {
-                 Candidates candidates(explorer.most());
-                 Newcomers newcomers(explorer.most());
-                 std::vector<float> distances(explorer.most());
-                 for (std::int64_t i = begin; i < end; ++i) {
-                   const auto point = static_cast<std::int32_t>(args.first + i);
-                   const NeighborList list = list_of(lists, i);
-                   explorer.explore(point, candidates);
-                   row_distances(args.points, point, candidates.points(), candidates.count(),
-                                 distances.data());
-                   gather_newcomers(list, candidates.points(), distances.data(), candidates.count(),
-                                    newcomers);
-                   newcomers.join(list, round);
-                 }
-               });
+  parallel_for(
+      args.last - args.first, kPointsPerPiece, threads, [&](std::int64_t begin, std::int64_t end) {
+        CandidateSet candidates(explorer.capacity());
+        ListUpdate update(explorer.capacity());
+        std::vector<float> distances(explorer.capacity());
+        for (std::int64_t i = begin; i < end; ++i) {
+          const auto point = static_cast<std::int32_t>(args.first + i);
+          const NeighborList list = list_of(lists, i);
+          explorer.explore(point, candidates);
+          row_distances(args.points, point, candidates.points(), candidates.count(),
+                        distances.data());
+          collect_updates(list, candidates.points(), distances.data(), candidates.count(), update);
+          update.apply(list, round);
+        }
+      });
   copy.write_back(args.first);
   return std::count(copy.rounds.begin(), copy.rounds.end(), round);
 }

@@ -65,10 +65,10 @@ FPD_MULTIVERSION void query_distances(const Leaf& leaf, const float* queries, st
   }
 }
 
-FPD_MULTIVERSION void gather_newcomers(const NeighborList& list, const std::int32_t* ids,
-                                       const float* distances, std::int64_t count,
-                                       Newcomers& newcomers) {
-  newcomers.gather(list, ids, distances, count);
+FPD_MULTIVERSION void collect_updates(const NeighborList& list, const std::int32_t* ids,
+                                      const float* distances, std::int64_t count,
+                                      ListUpdate& update) {
+  update.collect(list, ids, distances, count);
 }
 
 }  // namespace
@@ -77,7 +77,7 @@ void join_leaves(const LeafJoinArgs& args, int threads) {
   const TreeShape shape = TreeShape::of(args.points.n, args.leaf);
   parallel_for(shape.leaves(), 8, threads, [&](std::int64_t first_leaf, std::int64_t last_leaf) {
     Leaf leaf;
-    Newcomers newcomers(args.leaf);
+    ListUpdate update(args.leaf);
     for (std::int64_t node = first_leaf; node < last_leaf; ++node) {
       const std::int64_t begin = shape.begin(node, shape.depth);
       const std::int64_t count = shape.begin(node + 1, shape.depth) - begin;
@@ -93,8 +93,8 @@ void join_leaves(const LeafJoinArgs& args, int threads) {
           const NeighborList list = list_of(args.lists, ids[i + q]);
           float* distances = leaf.distances.data() + q * leaf.padded_count;
           distances[i + q] = INFINITY;  // to itself
-          gather_newcomers(list, ids, distances, count, newcomers);
-          newcomers.join(list, 0);
+          collect_updates(list, ids, distances, count, update);
+          update.apply(list, 0);
         }
       }
     }

@@ -1,7 +1,7 @@
 #include <algorithm>
 #include <vector>
 
-#include "cpu/support/panels.h"
+#include "cpu/support/gemm.h"
 #include "cpu/support/parallel.h"
 #include "ops/neighbors/nn_descent.h"
 

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <cstdint>
 
-#include "cpu/support/panels.h"
+#include "cpu/support/gemm.h"
 #include "ops/neighbors/nearest_by_products.h"
 
 namespace fpd::cpu {

@@ -10,7 +10,7 @@
 namespace fpd::cpu {
 namespace {
 
-constexpr std::int64_t kMostRowsPerPiece = 64;
+constexpr std::int64_t kMaxRowsPerPiece = 64;
 constexpr std::int64_t kCoordinatesPerPiece = 1 << 18;  // compared
 
 template <typename DistanceType>
@@ -47,7 +47,7 @@ FPD_MULTIVERSION void row_distances(const RerankArgs& args, std::int64_t row, fl
 void rerank(const RerankArgs& args, int threads) {
   const std::int64_t each = std::max<std::int64_t>(1, args.count * args.dim);
   const std::int64_t grain =
-      std::clamp<std::int64_t>(kCoordinatesPerPiece / each, 1, kMostRowsPerPiece);
+      std::clamp<std::int64_t>(kCoordinatesPerPiece / each, 1, kMaxRowsPerPiece);
   parallel_for(args.rows, grain, threads, [&](std::int64_t begin, std::int64_t end) {
     std::vector<float> distances(args.count);
     std::vector<Candidate> found;

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "cpu/neighbors/candidates.h"
-#include "cpu/neighbors/smallest.h"
+#include "cpu/neighbors/top_k.h"
 #include "cpu/support/parallel.h"
 #include "cpu/support/simd.h"
 
@@ -17,13 +17,13 @@ constexpr std::int64_t kRowsPerPiece = 64;
 
 // Adds to each row's score what the columns that it shares with the query change.
 void add_overlaps(const SparseNearestArgs& args, std::int64_t point, float* scores) {
-  const SparseRows& asked = args.asked;
+  const SparseRows& query_rows = args.query_rows;
   const SparseRows& by_column = args.by_column;
   visit_metric(args.metric, 2.0f, args.dim, [&](const auto& distance) FPD_INLINE_LAMBDA {
     const float sign = distance.finish(1.0f, 0.0f) < distance.finish(0.0f, 0.0f) ? -1.0f : 1.0f;
-    for (std::int64_t i = asked.indptr[point]; i < asked.indptr[point + 1]; ++i) {
-      const std::int64_t column = asked.columns[i];
-      const float x = asked.values[i];
+    for (std::int64_t i = query_rows.indptr[point]; i < query_rows.indptr[point + 1]; ++i) {
+      const std::int64_t column = query_rows.columns[i];
+      const float x = query_rows.values[i];
       for (std::int64_t j = by_column.indptr[column]; j < by_column.indptr[column + 1]; ++j) {
         scores[by_column.columns[j]] += sign * overlap(distance, x, by_column.values[j]);
       }
@@ -35,26 +35,26 @@ void add_overlaps(const SparseNearestArgs& args, std::int64_t point, float* scor
 class DenseQuery {
  public:
   DenseQuery(const SparseRerankArgs& args)
-      : rows_(args.rows), asked_(args.asked), values_(args.dim), met_(args.dim) {}
+      : rows_(args.rows), query_rows_(args.query_rows), values_(args.dim), met_(args.dim) {}
 
   template <typename DistanceType>
   void set(const DistanceType& distance, std::int64_t point) {
     alone_ = 0.0;
     size_ = 0;
-    begin_ = asked_.indptr[point];
-    end_ = asked_.indptr[point + 1];
+    begin_ = query_rows_.indptr[point];
+    end_ = query_rows_.indptr[point + 1];
     for (std::int64_t i = begin_; i < end_; ++i) {
-      const float x = asked_.values[i];
+      const float x = query_rows_.values[i];
       float alone = 0.0f, norm = 0.0f;
       distance.add(alone, norm, x, 0.0f);
       alone_ += alone;
       size_ += x != 0.0f;
-      values_[asked_.columns[i]] = x;
+      values_[query_rows_.columns[i]] = x;
     }
   }
 
   void clear() {
-    for (std::int64_t i = begin_; i < end_; ++i) values_[asked_.columns[i]] = 0.0f;
+    for (std::int64_t i = begin_; i < end_; ++i) values_[query_rows_.columns[i]] = 0.0f;
   }
 
   template <typename DistanceType>
@@ -100,9 +100,9 @@ class DenseQuery {
       met_[column] = pair_;
     }
     for (std::int64_t i = begin_; i < end_; ++i) {
-      if (met_[asked_.columns[i]] == pair_) continue;
+      if (met_[query_rows_.columns[i]] == pair_) continue;
       const std::int64_t l = (i - begin_) % kLanes;
-      distance.add(sums[l], norms[l], asked_.values[i], 0.0f);
+      distance.add(sums[l], norms[l], query_rows_.values[i], 0.0f);
     }
     for (std::int64_t l = 1; l < kLanes; ++l) {
       distance.merge(sums[0], norms[0], sums[l], norms[l]);
@@ -111,7 +111,7 @@ class DenseQuery {
   }
 
   SparseRows rows_;
-  SparseRows asked_;
+  SparseRows query_rows_;
   std::vector<float> values_;
   std::vector<std::int64_t> met_;  // the last pair in which a row had the column
   std::int64_t pair_ = 0;
@@ -146,15 +146,15 @@ void list_candidates(const SparseRerankArgs& args, std::int64_t row, std::vector
 void sparse_nearest(const SparseNearestArgs& args, int threads) {
   parallel_for(args.queries, kQueriesPerPiece, threads, [&](std::int64_t begin, std::int64_t end) {
     std::vector<float> scores(args.n);
-    Smallest smallest(args.count);
+    TopK top_k(args.count);
     for (std::int64_t query = begin; query < end; ++query) {
       std::copy(args.alone, args.alone + args.n, scores.begin());
-      smallest.clear();
+      top_k.clear();
       add_overlaps(args, args.points[query], scores.data());
       for (std::int64_t i = 0; i < args.n; ++i) {
-        smallest.offer(scores[i], static_cast<std::int32_t>(i));
+        top_k.push(scores[i], static_cast<std::int32_t>(i));
       }
-      const std::vector<Candidate>& found = smallest.sorted();
+      const std::vector<Candidate>& found = top_k.sorted();
       for (std::int64_t j = 0; j < args.count; ++j) {
         args.indices[query * args.count + j] = found[j].second;
       }

@@ -7,7 +7,7 @@ namespace {
 
 constexpr std::int64_t kTilesPerPiece = 4;
 
-using Row = float[kMostHiddenWidth];
+using Row = float[kMaxHiddenWidth];
 
 // A layer's factors as its products take them.
 float factor_of(float x, bool is_last) { return is_last ? x : to_tf32(x); }
@@ -69,7 +69,7 @@ void backward_row(const HiddenBackwardArgs& args, std::int64_t row, float* slot,
 
 }  // namespace
 
-bool hidden_layers_fit(int widest) { return widest <= kMostHiddenWidth; }
+bool hidden_layers_fit(int widest) { return widest <= kMaxHiddenWidth; }
 
 void hidden_forward(const HiddenForwardArgs& args, int threads) {
   with_activation(args.network.activation, [&](auto activate) {

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "cpu/support/panels.h"
+#include "cpu/support/gemm.h"
 #include "cpu/support/parallel.h"
 #include "cpu/support/simd.h"
 

@@ -4,12 +4,12 @@
 namespace fpd::cuda {
 namespace {
 
-// The due edges of an epoch: each row's at the start of its place among the edges, by part.
-struct DueEdges {
+// The sampled edges of an epoch: each row's at the start of its place among the edges, by part.
+struct SampledEdges {
   std::int32_t* ends;   // (steps_per_epoch, n) where a part of a row ends, from the row's start
   std::int32_t* tails;  // (edges,)
 
-  explicit DueEdges(const SgdLayoutArgs& args)
+  explicit SampledEdges(const SgdLayoutArgs& args)
       : ends(static_cast<std::int32_t*>(args.scratch)),
         tails(ends + args.steps_per_epoch * args.n) {}
 
@@ -18,34 +18,34 @@ struct DueEdges {
   }
 };
 
-// Calls body(edge, part) for the due edges of a point.
+// Calls body(edge, part) for the sampled edges of a point.
 template <typename Body>
-__device__ void for_due(const SgdLayoutArgs& args, std::int64_t point, std::int64_t epoch,
-                        const Body& body) {
+__device__ void for_sampled(const SgdLayoutArgs& args, std::int64_t point, std::int64_t epoch,
+                            const Body& body) {
   const EpochParts parts = EpochParts::of(args);
   for (std::int64_t e = args.indptr[point]; e < args.indptr[point + 1]; ++e) {
-    if (!is_due(share_of(args.weights[e], args.largest_weight), epoch)) continue;
+    if (!is_sampled(samples_per_epoch(args.weights[e], args.largest_weight), epoch)) continue;
     const std::uint32_t tail = static_cast<std::uint32_t>(args.tails[e]);
     body(e, parts.part_of(static_cast<std::uint32_t>(point), tail));
   }
 }
 
-// A thread a point: counts its due edges by part, then sorts them.
-__global__ void find_due_kernel(SgdLayoutArgs args, DueEdges due, std::int64_t epoch) {
+// A thread a point: counts its sampled edges by part, then sorts them.
+__global__ void find_sampled_kernel(SgdLayoutArgs args, SampledEdges sampled, std::int64_t epoch) {
   for (std::int64_t i = thread_index(); i < args.n; i += thread_count()) {
-    std::int32_t* const places = due.ends + i;
+    std::int32_t* const places = sampled.ends + i;
     for (int part = 0; part < args.steps_per_epoch; ++part) places[part * args.n] = 0;
-    for_due(args, i, epoch, [&](std::int64_t, int part) { ++places[part * args.n]; });
+    for_sampled(args, i, epoch, [&](std::int64_t, int part) { ++places[part * args.n]; });
     std::int32_t start = 0;
     for (int part = 0; part < args.steps_per_epoch; ++part) {
       const std::int32_t count = places[part * args.n];
       places[part * args.n] = start;
       start += count;
     }
-    for_due(args, i, epoch, [&](std::int64_t e, int part) {
+    for_sampled(args, i, epoch, [&](std::int64_t e, int part) {
       const std::int64_t to = args.indptr[i] + places[part * args.n]++;
-      due.tails[to] = args.tails[e];
-      if (args.density.pulls != nullptr) args.density.due_weights[to] = args.weights[e];
+      sampled.tails[to] = args.tails[e];
+      if (args.density.pulls != nullptr) args.density.sampled_weights[to] = args.weights[e];
     });
   }
 }
@@ -72,17 +72,18 @@ __device__ void add_pair(const SgdLayoutArgs& args, const LayoutStep& step, std:
   }
 }
 
-// Adds the attraction of a due edge, and densMAP's term.
+// Adds the attraction of a sampled edge, and densMAP's term.
 template <int few>
-__device__ void add_edge(const SgdLayoutArgs& args, const LayoutStep& step, const DueEdges& due,
-                         std::int64_t head, std::int64_t edge, float* sum) {
-  const std::int32_t tail = due.tails[edge];
+__device__ void add_edge(const SgdLayoutArgs& args, const LayoutStep& step,
+                         const SampledEdges& sampled, std::int64_t head, std::int64_t edge,
+                         float* sum) {
+  const std::int32_t tail = sampled.tails[edge];
   add_pair<few>(args, step, head, tail, [&](float d2) { return args.force.attraction(d2); }, sum);
   const DensityPull* const pulls = args.density.pulls;
   if (pulls == nullptr) return;
   const DensityPull both{pulls[head].by_strength + pulls[tail].by_strength,
                          pulls[head].by_square + pulls[tail].by_square};
-  const float weight = args.density.due_weights[edge];
+  const float weight = args.density.sampled_weights[edge];
   add_pair<few>(
       args, step, head, tail, [&](float d2) { return density_factor(args, d2, weight, both); },
       sum);
@@ -114,20 +115,21 @@ __device__ void add_negatives(const SgdLayoutArgs& args, const LayoutStep& step,
 
 // A thread a point.
 template <int few>
-__global__ void layout_step_kernel(SgdLayoutArgs args, LayoutStep step, DueEdges due) {
+__global__ void layout_step_kernel(SgdLayoutArgs args, LayoutStep step, SampledEdges sampled) {
   const int other = EpochParts::of(args).mirrored(step.part);
   for (std::int64_t i = thread_index(); i < args.n; i += thread_count()) {
     const std::int64_t dim = columns_of<few>(args);
     float registers[few > 0 ? few : 1];
     float* sum = few > 0 ? registers : step.to + i * dim;
     for (std::int64_t c = 0; c < dim; ++c) sum[c] = 0.0f;
-    for (std::int64_t e = due.end(args, i, step.part - 1); e < due.end(args, i, step.part); ++e) {
-      add_edge<few>(args, step, due, i, e, sum);
-      add_negatives<few>(args, step, i, due.tails[e], sum);
+    for (std::int64_t e = sampled.end(args, i, step.part - 1); e < sampled.end(args, i, step.part);
+         ++e) {
+      add_edge<few>(args, step, sampled, i, e, sum);
+      add_negatives<few>(args, step, i, sampled.tails[e], sum);
     }
     if (args.anchors == nullptr) {
-      for (std::int64_t e = due.end(args, i, other - 1); e < due.end(args, i, other); ++e) {
-        add_edge<few>(args, step, due, i, e, sum);
+      for (std::int64_t e = sampled.end(args, i, other - 1); e < sampled.end(args, i, other); ++e) {
+        add_edge<few>(args, step, sampled, i, e, sum);
       }
     }
     for (std::int64_t c = 0; c < dim; ++c) {
@@ -156,16 +158,16 @@ std::size_t sgd_layout_scratch(std::int64_t n, std::int64_t edges, int steps_per
 void sgd_layout(const SgdLayoutArgs& args, void* stream) {
   if (args.n == 0) return;
   const unsigned blocks = blocks_for(args.n, kBlockSize);
-  const DueEdges due(args);
+  const SampledEdges sampled(args);
   const auto kernel = step_kernel(args.dim);
   const std::int64_t steps = steps_of(args);
   for (std::int64_t count = 0; count < steps; ++count) {
     const LayoutStep step = LayoutStep::of(args, count);
     if (step.part == 0) {
-      find_due_kernel<<<blocks, kBlockSize, 0, as_stream(stream)>>>(args, due, step.epoch);
+      find_sampled_kernel<<<blocks, kBlockSize, 0, as_stream(stream)>>>(args, sampled, step.epoch);
       FPD_CUDA_CHECK(cudaGetLastError());
     }
-    kernel<<<blocks, kBlockSize, 0, as_stream(stream)>>>(args, step, due);
+    kernel<<<blocks, kBlockSize, 0, as_stream(stream)>>>(args, step, sampled);
     FPD_CUDA_CHECK(cudaGetLastError());
   }
   if (steps % 2 == 1) {

@@ -124,7 +124,7 @@ void nearest_in_tile(const NearestInTileArgs& args, void* stream) {
   const auto address =
       reinterpret_cast<std::uintptr_t>(args.cosines) | reinterpret_cast<std::uintptr_t>(args.norms);
   const bool aligned = args.columns % kPerLane == 0 && address % sizeof(float4) == 0;
-  switch (args.lists.width / kListUnit) {
+  switch (args.lists.width / kMinListWidth) {
     case 1: return launch<1>(args, aligned, stream);
     case 2: return launch<2>(args, aligned, stream);
     case 4: return launch<4>(args, aligned, stream);

@@ -292,7 +292,7 @@ __global__ void join_slots_kernel(HiddenBackwardArgs args, std::int64_t slots) {
 }  // namespace
 
 bool hidden_layers_fit(int widest) {
-  return widest <= kMostHiddenWidth && shared_bytes(widest) <= shared_memory_limit();
+  return widest <= kMaxHiddenWidth && shared_bytes(widest) <= shared_memory_limit();
 }
 
 void hidden_forward(const HiddenForwardArgs& args, void* stream) {

@@ -38,11 +38,13 @@ struct LayoutForce {
 };
 
 // Samples of an edge an epoch, where one of the largest weight has one.
-FPD_HD float share_of(float weight, float largest) { return min_of(1.0f, weight / largest); }
+FPD_HD float samples_per_epoch(float weight, float largest) {
+  return min_of(1.0f, weight / largest);
+}
 
 // Whether an edge is sampled in an epoch: the number of samples until its end is the whole part of
 // (epoch + 1) share.
-FPD_HD bool is_due(float share, std::int64_t epoch) {
+FPD_HD bool is_sampled(float share, std::int64_t epoch) {
   // Products below 2^24 are truncated alike on every device; nothing is added that could be fused.
   const float before = share * static_cast<float>(epoch);
   const float after = share * static_cast<float>(epoch + 1);

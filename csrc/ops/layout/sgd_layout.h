@@ -1,5 +1,5 @@
 // UMAP's layout without a network: epochs of sampled edges, each with uniform negatives, on the
-// positions alone. An epoch is a few steps; a step takes a part of the edges that are due, sums
+// positions alone. An epoch is a few steps; a step takes a part of the epoch's edges, sums
 // their terms at the positions where the step began, and moves each point once. A point has one
 // writer, so nothing is locked and the result does not depend on the number of threads.
 #pragma once
@@ -19,7 +19,7 @@ constexpr int kDrawsPerBlock = 5;  // random words of 32 bits from a Philox bloc
 // densMAP's term of the edges that a call samples, with pulls of the positions at its start.
 struct LayoutDensity {
   const DensityPull* pulls;  // (n,), or null: no such term
-  float* due_weights;        // (edges,) scratch
+  float* sampled_weights;    // (edges,) scratch
   float gain;                // of an edge's slope, before its weight divides it
 };
 
@@ -41,7 +41,7 @@ struct SgdLayoutArgs {
   std::int64_t last_epoch;  // one past the last
   std::int64_t n_epochs;    // of the whole layout: the step size falls to zero over them
   float learning_rate;
-  float largest_weight;  // of an edge that is due in every epoch
+  float largest_weight;  // of an edge that is sampled in every epoch
   std::uint64_t seed;
   LayoutForce force;
   LayoutDensity density;

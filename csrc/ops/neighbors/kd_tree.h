@@ -56,9 +56,10 @@ struct KdNearestArgs {
   const float* queries;        // (count, dim), or null
   std::int64_t count;
   std::int64_t width;
-  std::int64_t most;  // rows compared for a leaf or a query, after which its search is given up
-  Metric metric;      // a sum or a maximum of what grows with the differences of coordinates
-  float p;            // exponent of minkowski
+  std::int64_t
+      max_compared;  // rows compared for a leaf or a query, after which its search is given up
+  Metric metric;     // a sum or a maximum of what grows with the differences of coordinates
+  float p;           // exponent of minkowski
 };
 
 namespace cpu {

@@ -8,8 +8,8 @@
 
 namespace fpd {
 
-constexpr std::int64_t kUnitColumns = 8;        // the columns of units are a multiple of,
-constexpr std::int64_t kUnitColumnsMost = 128;  // and no more than a device's registers hold
+constexpr std::int64_t kUnitColumns = 8;       // the columns of units are a multiple of,
+constexpr std::int64_t kMaxUnitColumns = 128;  // and no more than a device's registers hold
 
 struct NearestByCosinesArgs {
   CandidateLists lists;

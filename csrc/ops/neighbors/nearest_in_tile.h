@@ -9,8 +9,8 @@
 namespace fpd {
 
 // Entries of a list: this times a power of two, up to the largest.
-constexpr std::int64_t kListUnit = 32;
-constexpr std::int64_t kListMost = 512;
+constexpr std::int64_t kMinListWidth = 32;
+constexpr std::int64_t kMaxListWidth = 512;
 
 struct CandidateLists {
   float* bounds;           // (rows, width), infinite where empty

@@ -54,18 +54,19 @@ struct LeafJoinArgs {
 };
 
 struct ReverseArgs {
-  std::int32_t* reverse;  // (n, reach) out: who lists a point, those that rank it first; -1 spare
+  std::int32_t*
+      reverse;  // (n, max_candidates) out: who lists a point, those that rank it first; -1 spare
   NeighborLists lists;
   std::int64_t n;
-  std::int64_t reach;
+  std::int64_t max_candidates;
   int round;
 };
 
 struct DescentArgs {
   NeighborLists lists;  // in and out for points first ... last
   Points points;
-  const std::int32_t* reverse;  // (n, reach)
-  std::int64_t reach;           // how many of a list are looked at
+  const std::int32_t* reverse;  // (n, max_candidates)
+  std::int64_t max_candidates;  // how many of a list are looked at
   std::int64_t first;
   std::int64_t last;
   int round;  // from 1 to 255

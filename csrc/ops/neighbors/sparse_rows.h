@@ -16,10 +16,10 @@ struct SparseRows {
 
 struct SparseNearestArgs {
   std::int32_t* indices;       // (queries, count) out, nearest first
-  SparseRows asked;            // the table that the queries are rows of
+  SparseRows query_rows;       // the table that the queries are rows of
   SparseRows by_column;        // the rows that have a column, and their values
   const float* alone;          // (n,) each row's sum of `Distance::add` beside an empty row
-  const std::int32_t* points;  // (queries,) of `asked`
+  const std::int32_t* points;  // (queries,) of `query_rows`
   std::int64_t queries;
   std::int64_t n;
   std::int64_t dim;
@@ -31,9 +31,9 @@ struct SparseRerankArgs {
   std::int32_t* indices;  // (queries, k) out, -1 where candidates ran out
   float* distances;       // (queries, k) out, infinite where candidates ran out
   SparseRows rows;
-  SparseRows asked;                // the table that the queries are rows of
+  SparseRows query_rows;           // the table that the queries are rows of
   const std::int32_t* candidates;  // (queries, count) of `rows`, negative entries are empty
-  const std::int32_t* points;      // (queries,) of `asked`, whose candidates they are
+  const std::int32_t* points;      // (queries,) of `query_rows`, whose candidates they are
   const std::int32_t* itself;      // (queries,) the row that each is and drops, or null
   std::int64_t queries;
   std::int64_t dim;

@@ -11,11 +11,11 @@
 
 namespace fpd {
 
-constexpr int kMostHiddenLayers = 8;
-constexpr int kMostHiddenWidth = 128;
+constexpr int kMaxHiddenLayers = 8;
+constexpr int kMaxHiddenWidth = 128;
 constexpr std::int64_t kHiddenTile = 32;
 // Sums of the weights' gradients over every so many-th tile, added up at the end.
-constexpr std::int64_t kMostHiddenSlots = 128;
+constexpr std::int64_t kMaxHiddenSlots = 128;
 
 struct DenseLayer {
   const float* weight;  // (out, in)
@@ -25,7 +25,7 @@ struct DenseLayer {
 };
 
 struct HiddenLayers {
-  DenseLayer layers[kMostHiddenLayers];  // the activation is in front of each
+  DenseLayer layers[kMaxHiddenLayers];  // the activation is in front of each
   int count;
   int widest;
   Activation activation;
@@ -55,7 +55,7 @@ FPD_HD std::int64_t hidden_tiles(std::int64_t rows) {
 }
 
 inline std::int64_t hidden_slots(std::int64_t rows) {
-  return std::min(hidden_tiles(rows), kMostHiddenSlots);
+  return std::min(hidden_tiles(rows), kMaxHiddenSlots);
 }
 
 // Widths in memory that matrices of tensor cores are cut from.

@@ -27,7 +27,7 @@ from fastparadime.utils.validate import check_integer
 
 # Edges sampled by a point, on average, in one synchronous step: few where the points are, and more
 # where they no longer fit into a cache, which each step passes through.
-_FEW_DUE, _MORE_DUE = 0.2, 2 / 3
+_FEW_SAMPLED, _MORE_SAMPLED = 0.2, 2 / 3
 _MANY_POINTS = 100_000
 _MOST_STEPS = 32  # by default
 _FINER = 3  # times as many in an epoch with densMAP's term
@@ -139,7 +139,7 @@ def sgd_layout(
             n, len(graph.weights), steps if first_dense == n_epochs else finer, target
         )
         scratch = torch.empty(bytes_needed, dtype=torch.uint8, device=start.device)
-        due_weights = moved.new_empty(len(graph.weights) if first_dense < n_epochs else 0)
+        sampled_weights = moved.new_empty(len(graph.weights) if first_dense < n_epochs else 0)
         pulls, gain = moved.new_empty(0), 0.0
         for first, last in _calls(n_epochs, sampled, stops, first_dense):
             if density is not None and first >= first_dense:
@@ -150,7 +150,7 @@ def sgd_layout(
                 0 if anchors is None else others.data_ptr(), graph.indptr.data_ptr(),
                 graph.tails.data_ptr(), graph.weights.data_ptr(), lanes.data_ptr(), n, dim,
                 len(others), negatives, steps, first, last, n_epochs, size, largest, seed, *curve,
-                strength, pulls.data_ptr(), due_weights.data_ptr(), gain, target,
+                strength, pulls.data_ptr(), sampled_weights.data_ptr(), gain, target,
             )  # fmt: skip
             if at_stop is not None and last in stops:
                 at_stop(last, moved)
@@ -245,8 +245,8 @@ def _sampling(weights: torch.Tensor, largest: float | None) -> tuple[float, floa
 
 def _steps(wanted: int | None, n: int, sampled: float) -> int:
     if wanted is None:
-        due = _FEW_DUE if n <= _MANY_POINTS else _MORE_DUE
-        return max(1, min(_MOST_STEPS, round(sampled / (max(1, n) * due))))
+        each = _FEW_SAMPLED if n <= _MANY_POINTS else _MORE_SAMPLED
+        return max(1, min(_MOST_STEPS, round(sampled / (max(1, n) * each))))
     return check_integer(wanted, "steps_per_epoch", minimum=1, maximum=2**16)
 
 

@@ -63,7 +63,7 @@ class KdTree:
         metric: str = "euclidean",
         *,
         p: float = 2.0,
-        most: int = _ANY,
+        max_compared: int = _ANY,
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """The `width` nearest other rows of the rows of some leaves, nearest first.
 
@@ -76,7 +76,7 @@ class KdTree:
             One of `TREE_METRICS`.
         p : float
             Exponent of ``"minkowski"``.
-        most : int
+        max_compared : int
             A leaf's search is given up, and what it found is of no use, once it has compared more
             pairs of rows.
 
@@ -91,7 +91,7 @@ class KdTree:
         """
         leaves = as_indices(leaves, "leaves", 1, self.leaves)
         found = torch.empty((len(leaves), _core.kLeafRows, _width(width)), dtype=torch.int32)
-        return found, self._search(found, leaves, None, metric, p, most)
+        return found, self._search(found, leaves, None, metric, p, max_compared)
 
     def nearest_to(
         self, queries: TensorLike, width: int, metric: str = "euclidean", *, p: float = 2.0
@@ -128,7 +128,7 @@ class KdTree:
         queries: torch.Tensor | None,
         metric: str,
         p: float,
-        most: int,
+        max_compared: int,
     ) -> torch.Tensor:
         check_option(metric, TREE_METRICS, "metric")
         compared = torch.zeros(len(found), dtype=torch.int64)
@@ -143,7 +143,7 @@ class KdTree:
             0 if queries is None else queries.data_ptr(),
             len(found),
             found.shape[-1],
-            check_integer(most, "most", minimum=1),
+            check_integer(max_compared, "max_compared", minimum=1),
             METRICS.index(metric),
             as_positive(p, "p"),
             target_of(found),

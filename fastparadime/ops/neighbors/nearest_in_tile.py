@@ -17,9 +17,10 @@ from fastparadime.ops._checks import (
 )
 from fastparadime.types import TensorLike
 from fastparadime.utils.convert import share
+from fastparadime.utils.warning import warn
 
-MOST_CANDIDATES: int = _core.kListMost
-MOST_UNIT_COLUMNS: int = _core.kUnitColumnsMost
+MOST_CANDIDATES: int = _core.kMaxListWidth
+MOST_UNIT_COLUMNS: int = _core.kMaxUnitColumns
 
 
 def candidate_width(count: int) -> int:
@@ -32,7 +33,7 @@ def candidate_width(count: int) -> int:
     """
     if count > MOST_CANDIDATES:
         raise ValueError(f"count may be at most {MOST_CANDIDATES}, not {count}")
-    width: int = _core.kListUnit
+    width: int = _core.kMinListWidth
     while width < count:
         width *= 2
     return width
@@ -71,7 +72,7 @@ class Candidates:
         )
         return part
 
-    def take_in(
+    def update(
         self, cosines: torch.Tensor, norms: torch.Tensor, first_column: int, *, slack: float
     ) -> None:
         """Lets the columns of a tile join the lists.
@@ -111,7 +112,7 @@ class Candidates:
                 target_of(cosines),
             )
 
-    def take_in_units(
+    def update_from_units(
         self,
         units: TensorLike,
         column_units: TensorLike,
@@ -128,7 +129,7 @@ class Candidates:
             Unit rows; d is a multiple of 8 and at most `MOST_UNIT_COLUMNS`.
         column_units : float16 tensor (columns, d)
         norms, first_column, slack
-            As of `take_in`.
+            As of `update`.
 
         Raises
         ------
@@ -160,6 +161,26 @@ class Candidates:
                 first_column,
                 target_of(units),
             )
+
+    def take_in(
+        self, cosines: torch.Tensor, norms: torch.Tensor, first_column: int, *, slack: float
+    ) -> None:
+        """Deprecated name of `update`."""
+        warn("Candidates.take_in is now called update", DeprecationWarning)
+        self.update(cosines, norms, first_column, slack=slack)
+
+    def take_in_units(
+        self,
+        units: TensorLike,
+        column_units: TensorLike,
+        norms: TensorLike,
+        first_column: int,
+        *,
+        slack: float,
+    ) -> None:
+        """Deprecated name of `update_from_units`."""
+        warn("Candidates.take_in_units is now called update_from_units", DeprecationWarning)
+        self.update_from_units(units, column_units, norms, first_column, slack=slack)
 
     def _native(self) -> _core.CandidateLists:
         return _core.CandidateLists(

@@ -128,12 +128,12 @@ class NeighborDescent:
         )
         self.trees += 1
 
-    def refine(self, reach: int = 20) -> float:
+    def refine(self, max_candidates: int = 20) -> float:
         """One round of neighbour descent.
 
         Parameters
         ----------
-        reach : int
+        max_candidates : int
             How many neighbours, and how many of those that list a point, are looked through.
 
         Returns
@@ -147,19 +147,21 @@ class NeighborDescent:
             After 255 rounds.
         """
         # There are no more neighbours, nor points that list one.
-        reach = min(check_integer(reach, "reach", minimum=1), len(self._rows))
+        max_candidates = min(
+            check_integer(max_candidates, "max_candidates", minimum=1), len(self._rows)
+        )
         if self.rounds == _MAX_ROUNDS:
             raise RuntimeError(f"neighbour descent takes at most {_MAX_ROUNDS} rounds")
         self.rounds += 1
         n = len(self._rows)
-        reverse = torch.empty((n, reach), dtype=torch.int32)
+        reverse = torch.empty((n, max_candidates), dtype=torch.int32)
         lists, points, target = self._lists(), self._points(self._rows), target_of(reverse)
-        _core.reverse_lists(reverse.data_ptr(), lists, n, reach, self.rounds, target)
+        _core.reverse_lists(reverse.data_ptr(), lists, n, max_candidates, self.rounds, target)
         found = 0
         for first in range(0, n, _CHUNK):
             last = min(n, first + _CHUNK)
             found += _core.nn_descent(
-                lists, points, reverse.data_ptr(), reach, first, last, self.rounds, target
+                lists, points, reverse.data_ptr(), max_candidates, first, last, self.rounds, target
             )
         return found / n
 
@@ -204,7 +206,7 @@ def nn_descent(
     *,
     trees: int = 8,
     rounds: int = 2,
-    reach: int = 20,
+    max_candidates: int = 20,
     width: int | None = None,
     seed: int = 0,
 ) -> tuple[torch.Tensor, torch.Tensor]:
@@ -216,7 +218,7 @@ def nn_descent(
         Finite numbers, on the CPU.
     k : int
         In [1, n); 0 and 1 rows have no neighbours and give empty results.
-    trees, rounds, reach : int
+    trees, rounds, max_candidates : int
         Effort, as `NeighborDescent` takes it.
     width : int, optional
         Candidates kept for the final comparison, `list_width` if None.
@@ -245,7 +247,7 @@ def nn_descent(
     descent = NeighborDescent(table, width, seed=seed)
     descent.grow(trees)
     for _ in range(rounds):
-        descent.refine(reach)
+        descent.refine(max_candidates)
     return descent.nearest(k)
 
 

@@ -55,7 +55,7 @@ def hidden_layers(
     check_option(activation, MLP_ACTIVATIONS, "activation")
     parameters = [tensor for pair in zip(weights, biases, strict=True) for tensor in pair]
     widest = max(sums.shape[1], *(len(weight) for weight in weights))
-    if len(weights) > _core.kMostHiddenLayers or not _fit(widest, sums.device):
+    if len(weights) > _core.kMaxHiddenLayers or not _fit(widest, sums.device):
         return _by_products(sums, activation, parameters)
     keep = torch.is_grad_enabled() and any(t.requires_grad for t in (sums, *parameters))
     out: torch.Tensor = _HiddenLayers.apply(sums, activation, keep, *parameters)  # type: ignore[no-untyped-call]

@@ -126,7 +126,7 @@ def test_few_rows_are_compared() -> None:
 
 def test_a_search_is_given_up() -> None:
     tree = ops.KdTree(rows(5000, 30))
-    _, compared = tree.nearest(torch.tensor([7]), 15, most=1000)
+    _, compared = tree.nearest(torch.tensor([7]), 15, max_compared=1000)
     assert 1000 < int(compared) <= 1000 + 256
 
 

@@ -33,7 +33,7 @@ def fill(
     lists = ops.Candidates(rows[1].to(device), count)
     for start, stop in zip([0, *cuts], [*cuts, len(columns[1])], strict=True):
         part, norms = (whole[start:stop].to(device) for whole in columns)
-        lists.take_in_units(rows[0].to(device), part, norms, start, slack=SLACK)
+        lists.update_from_units(rows[0].to(device), part, norms, start, slack=SLACK)
     return lists
 
 
@@ -41,7 +41,7 @@ def by_tile(
     rows: tuple[torch.Tensor, torch.Tensor], columns: tuple[torch.Tensor, torch.Tensor], count: int
 ) -> ops.Candidates:
     lists = ops.Candidates(rows[1], count)
-    lists.take_in(rows[0].float() @ columns[0].float().T, columns[1], 0, slack=SLACK)
+    lists.update(rows[0].float() @ columns[0].float().T, columns[1], 0, slack=SLACK)
     return lists
 
 
@@ -86,7 +86,7 @@ def test_every_half_is_read(device: torch.device) -> None:
     columns[:, 3], row[0, 3] = values, 1
     ones = torch.ones(len(values))
     lists = ops.Candidates(torch.ones(1, device=device), 512)
-    lists.take_in_units(*(part.to(device) for part in (row, columns, ones)), 0, slack=0.0)
+    lists.update_from_units(*(part.to(device) for part in (row, columns, ones)), 0, slack=0.0)
     bounds = 1 - 2 * values.float()
     wanted = torch.sort(bounds, stable=True)
     assert torch.equal(lists.bounds[0].cpu(), wanted.values[:512])
@@ -102,7 +102,7 @@ def test_newcomers_in_any_order(device: torch.device) -> None:
     ones = torch.ones(700, device=device)
     for towards in (columns, columns.flip(0)):
         lists = ops.Candidates(ones[:1], 32)
-        lists.take_in_units(row.to(device), towards.to(device), ones, 0, slack=0.0)
+        lists.update_from_units(row.to(device), towards.to(device), ones, 0, slack=0.0)
         expected = list(range(699, 667, -1)) if towards is columns else list(range(32))
         assert lists.indices.tolist() == [expected]
 
@@ -131,7 +131,9 @@ def test_layouts_of_memory(device: torch.device) -> None:
     for start in (0, 50):
         part = whole.part(slice(start, start + 50))
         turned = rows[0].T.contiguous().to(device).T
-        part.take_in_units(turned, spread[1:].view(70, 16), columns[1].to(device), 0, slack=SLACK)
+        part.update_from_units(
+            turned, spread[1:].view(70, 16), columns[1].to(device), 0, slack=SLACK
+        )
     for start in (0, 50):
         assert torch.equal(whole.indices[start : start + 50], expected.indices)
         assert torch.equal(whole.bounds[start : start + 50], expected.bounds)
@@ -140,7 +142,7 @@ def test_layouts_of_memory(device: torch.device) -> None:
 def test_arrays_as_tensors() -> None:
     rows, columns = units(20, 16, 0), units(30, 16, 1)
     lists = ops.Candidates(rows[1].numpy(), 32)
-    lists.take_in_units(rows[0].numpy(), *(part.numpy() for part in columns), 0, slack=SLACK)
+    lists.update_from_units(rows[0].numpy(), *(part.numpy() for part in columns), 0, slack=SLACK)
     assert torch.equal(lists.indices, fill(rows, columns, 32, []).indices)
 
 
@@ -164,19 +166,19 @@ def test_bad_input() -> None:
     lists, ones = ops.Candidates(torch.ones(3), 5), torch.ones(2)
     good, columns = torch.ones((3, 8)).half(), torch.ones((2, 8)).half()
     with pytest.raises(TypeError, match=r"units must have dtype float16, not torch\.float32"):
-        lists.take_in_units(good.float(), columns, ones, 0, slack=0.0)
+        lists.update_from_units(good.float(), columns, ones, 0, slack=0.0)
     for d in (0, 12, 136):
         rows = torch.ones((3, d)).half()
         with pytest.raises(
             ValueError, match=rf"multiple of 8 .* at most 128, not shape \(3, {d}\)"
         ):
-            lists.take_in_units(rows, columns, ones, 0, slack=0.0)
+            lists.update_from_units(rows, columns, ones, 0, slack=0.0)
     with pytest.raises(ValueError, match=r"column_units must have shape \(2, 8\), not \(2, 16\)"):
-        lists.take_in_units(good, torch.ones((2, 16)).half(), ones, 0, slack=0.0)
+        lists.update_from_units(good, torch.ones((2, 16)).half(), ones, 0, slack=0.0)
     with pytest.raises(ValueError, match=r"^units must have shape \(3, 8\), not \(2, 8\)"):
-        lists.take_in_units(columns, columns, ones, 0, slack=0.0)
+        lists.update_from_units(columns, columns, ones, 0, slack=0.0)
     with pytest.raises(ValueError, match=r"columns must lie in \[0, 2147483647\), not"):
-        lists.take_in_units(good, columns, ones, 2**31 - 2, slack=0.0)
+        lists.update_from_units(good, columns, ones, 2**31 - 2, slack=0.0)
     with pytest.raises(ValueError, match="one device, not rows on cpu, units on meta"):
-        lists.take_in_units(good.to("meta"), columns, ones, 0, slack=0.0)
+        lists.update_from_units(good.to("meta"), columns, ones, 0, slack=0.0)
     assert lists.indices.tolist() == [[-1] * 32] * 3

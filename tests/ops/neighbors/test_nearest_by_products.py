@@ -135,7 +135,9 @@ def test_a_query_does_not_depend_on_the_others(monkeypatch: pytest.MonkeyPatch) 
     for taken in (slice(7, 8), slice(100, 290)):
         part = table.nearest_to(queries[taken], 11)
         assert all(torch.equal(a, b[taken]) for a, b in zip(part, whole, strict=True))
-    monkeypatch.setattr(ops.products, "_PRODUCTS", 1.0)  # a look for Ctrl-C after each round or row
+    monkeypatch.setattr(
+        ops.neighbors.nearest_by_products, "_PRODUCTS", 1.0
+    )  # a look for Ctrl-C after each round or row
     again = table.nearest_to(queries[:50], 11)
     assert all(torch.equal(a, b[:50]) for a, b in zip(again, whole, strict=True))
     check(table.nearest(3), rows(1500, 70), 3)

@@ -32,7 +32,7 @@ def fill(
     lists = ops.Candidates(torch.from_numpy(row_norms).to(device), count)
     for start, stop in zip([0, *cuts], [*cuts, len(norms)], strict=True):
         tile = torch.from_numpy(cosines[:, start:stop]).to(device)
-        lists.take_in(tile, torch.from_numpy(norms[start:stop]).to(device), start, slack=0.25)
+        lists.update(tile, torch.from_numpy(norms[start:stop]).to(device), start, slack=0.25)
     return lists
 
 
@@ -59,7 +59,7 @@ def test_layouts_of_memory(device: torch.device) -> None:
     expected = fill(cosines, row_norms, norms, 32, [], device)
     lists = ops.Candidates(torch.from_numpy(row_norms).to(device), 32)
     spread = torch.from_numpy(np.repeat(norms, 3)).to(device)[::3]
-    lists.take_in(torch.from_numpy(cosines.T.copy()).to(device).T, spread, 0, slack=0.25)
+    lists.update(torch.from_numpy(cosines.T.copy()).to(device).T, spread, 0, slack=0.25)
     assert torch.equal(lists.indices, expected.indices)
     assert torch.equal(lists.bounds, expected.bounds)
 
@@ -116,9 +116,23 @@ def test_bad_input() -> None:
         ops.Candidates(torch.ones(3), 513)
     lists = ops.Candidates(torch.ones(3), 5)
     with pytest.raises(ValueError, match=r"cosines must have shape \(3, 2\), not \(2, 2\)"):
-        lists.take_in(torch.ones((2, 2)), torch.ones(2), 0, slack=0.0)
+        lists.update(torch.ones((2, 2)), torch.ones(2), 0, slack=0.0)
     for first in (-1, 2**31 - 2):
         with pytest.raises(ValueError, match=r"columns must lie in \[0, 2147483647\), not"):
-            lists.take_in(torch.ones((3, 2)), torch.ones(2), first, slack=0.0)
+            lists.update(torch.ones((3, 2)), torch.ones(2), first, slack=0.0)
     with pytest.raises(ValueError, match="one device, not rows on cpu, cosines on meta"):
-        lists.take_in(torch.ones((3, 2), device="meta"), torch.ones(2), 0, slack=0.0)
+        lists.update(torch.ones((3, 2), device="meta"), torch.ones(2), 0, slack=0.0)
+
+
+def test_former_names_warn() -> None:
+    X = torch.nn.functional.normalize(torch.eye(8).repeat(4, 1) + 0.1).half()
+    norms = torch.ones(32)
+    new, former = (ops.Candidates(norms, 5) for _ in range(2))
+    new.update(X.float() @ X.float().T, norms, 0, slack=0.0)
+    new.update_from_units(X, X, norms, 32, slack=0.0)
+    with pytest.warns(DeprecationWarning, match="take_in is now called update"):
+        former.take_in(X.float() @ X.float().T, norms, 0, slack=0.0)
+    with pytest.warns(DeprecationWarning, match="take_in_units is now called update_from_units"):
+        former.take_in_units(X, X, norms, 32, slack=0.0)
+    torch.testing.assert_close(former.indices, new.indices, rtol=0, atol=0)
+    torch.testing.assert_close(former.bounds, new.bounds, rtol=0, atol=0)

@@ -226,7 +226,7 @@ NAN = np.array([[1.0, 2.0], [3.0, np.nan], [0.0, 0.0]])
         ({"width": 40}, ValueError, r"width must be an integer in \[5, 39\]"),
         ({"trees": 0}, ValueError, "trees must be an integer >= 1"),
         ({"rounds": -1}, ValueError, "rounds must be an integer in"),
-        ({"reach": 0}, ValueError, "reach must be an integer >= 1"),
+        ({"max_candidates": 0}, ValueError, "max_candidates must be an integer >= 1"),
         ({"seed": -1}, ValueError, "seed must be an integer in"),
     ],
 )

@@ -1,4 +1,4 @@
-// The loops of panels.h for vectors of some lanes. Included by panels.cpp once for each instruction
+// The loops of gemm.h for vectors of some lanes. Included by gemm.cpp once for each instruction
 // set, into a namespace of its own: what a vector is lowered to is settled where a function is
 // defined, so neither a target attribute on the caller nor inlining is enough. Hence no guard.
 

@@ -21,18 +21,18 @@ struct EdgeList {
   std::int64_t size;
 };
 
-class DueEdges {
+class SampledEdges {
  public:
-  explicit DueEdges(const SgdLayoutArgs& args);
+  explicit SampledEdges(const SgdLayoutArgs& args);
 
   static std::size_t bytes(std::int64_t n, std::int64_t edges, int steps_per_epoch);
 
-  // Finds the due edges of the points [begin, end), which are a piece.
+  // Finds the sampled edges of the points [begin, end), which are a piece.
   void find(std::int64_t begin, std::int64_t end, std::int64_t epoch) const;
 
   EdgeList list(std::int64_t piece, int part) const {
     const std::int64_t* starts = starts_ + piece * stride();
-    const float* weights = args_.density.due_weights;
+    const float* weights = args_.density.sampled_weights;
     return {heads_ + starts[part], tails_ + starts[part],
             weights == nullptr ? nullptr : weights + starts[part], starts[part + 1] - starts[part]};
   }

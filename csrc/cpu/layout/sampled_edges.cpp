@@ -1,4 +1,4 @@
-#include "cpu/layout/due_edges.h"
+#include "cpu/layout/sampled_edges.h"
 
 #include <algorithm>
 
@@ -9,9 +9,11 @@ namespace {
 
 std::int64_t piece_count(std::int64_t n) { return (n + kPointsPerPiece - 1) / kPointsPerPiece; }
 
-FPD_MULTIVERSION void mark_due(const float* weights, std::int64_t count, float largest,
-                               std::int64_t epoch, std::int32_t* due) {
-  for (std::int64_t e = 0; e < count; ++e) due[e] = is_due(share_of(weights[e], largest), epoch);
+FPD_MULTIVERSION void mark_sampled(const float* weights, std::int64_t count, float largest,
+                                   std::int64_t epoch, std::int32_t* sampled) {
+  for (std::int64_t e = 0; e < count; ++e) {
+    sampled[e] = is_sampled(samples_per_epoch(weights[e], largest), epoch);
+  }
 }
 
 FPD_MULTIVERSION void find_parts(const EpochParts& parts, std::int64_t first_point,
@@ -26,8 +28,8 @@ FPD_MULTIVERSION void find_parts(const EpochParts& parts, std::int64_t first_poi
 
 }  // namespace
 
-// Due edges of a piece in the order of the graph.
-struct DueEdges::Found {
+// Sampled edges of a piece in the order of the graph.
+struct SampledEdges::Found {
   std::vector<std::uint16_t> heads;
   std::vector<std::int32_t> tails;
   std::vector<std::int32_t> parts;
@@ -38,30 +40,30 @@ struct DueEdges::Found {
       : heads(capacity), tails(capacity), parts(capacity), weights(weighted) {}
 };
 
-DueEdges::DueEdges(const SgdLayoutArgs& args)
+SampledEdges::SampledEdges(const SgdLayoutArgs& args)
     : args_(args),
       starts_(static_cast<std::int64_t*>(args.scratch)),
       tails_(reinterpret_cast<std::int32_t*>(starts_ + piece_count(args.n) * stride())),
       heads_(reinterpret_cast<std::uint16_t*>(tails_ + args.indptr[args.n])) {}
 
-std::size_t DueEdges::bytes(std::int64_t n, std::int64_t edges, int steps_per_epoch) {
+std::size_t SampledEdges::bytes(std::int64_t n, std::int64_t edges, int steps_per_epoch) {
   return piece_count(n) * (steps_per_epoch + 1) * sizeof(std::int64_t) +
          edges * (sizeof(std::int32_t) + sizeof(std::uint16_t));
 }
 
-void DueEdges::find(std::int64_t begin, std::int64_t end, std::int64_t epoch) const {
+void SampledEdges::find(std::int64_t begin, std::int64_t end, std::int64_t epoch) const {
   const std::int64_t first = args_.indptr[begin], edges = args_.indptr[end] - first;
   const bool weighted = args_.density.pulls != nullptr;
   Found found(edges + 1, weighted ? edges + 1 : 0);
-  std::int32_t* const due = found.parts.data();  // a place for the marks, before the parts
-  mark_due(args_.weights + first, edges, args_.largest_weight, epoch, due);
+  std::int32_t* const sampled = found.parts.data();  // a place for the marks, before the parts
+  mark_sampled(args_.weights + first, edges, args_.largest_weight, epoch, sampled);
   std::int64_t size = 0;
   for (std::int64_t i = begin; i < end; ++i) {
     for (std::int64_t e = args_.indptr[i] - first; e < args_.indptr[i + 1] - first; ++e) {
       found.heads[size] = static_cast<std::uint16_t>(i - begin);
       found.tails[size] = args_.tails[first + e];
       if (weighted) found.weights[size] = args_.weights[first + e];
-      size += due[e];  // the next overwrites one that is not due
+      size += sampled[e];  // the next overwrites one that is not sampled
     }
   }
   found.size = size;
@@ -71,7 +73,7 @@ void DueEdges::find(std::int64_t begin, std::int64_t end, std::int64_t epoch) co
 }
 
 // By part, in the order of the graph within each.
-void DueEdges::sort(const Found& found, std::int64_t piece, std::int64_t first) const {
+void SampledEdges::sort(const Found& found, std::int64_t piece, std::int64_t first) const {
   std::int64_t* starts = starts_ + piece * stride();
   std::fill_n(starts, stride(), 0);
   for (std::int64_t e = 0; e < found.size; ++e) ++starts[found.parts[e] + 1];
@@ -82,7 +84,7 @@ void DueEdges::sort(const Found& found, std::int64_t piece, std::int64_t first) 
     const std::int64_t to = next[found.parts[e]]++;
     heads_[to] = found.heads[e];
     tails_[to] = found.tails[e];
-    if (!found.weights.empty()) args_.density.due_weights[to] = found.weights[e];
+    if (!found.weights.empty()) args_.density.sampled_weights[to] = found.weights[e];
   }
 }
 

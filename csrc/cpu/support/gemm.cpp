@@ -1,4 +1,4 @@
-#include "cpu/support/panels.h"
+#include "cpu/support/gemm.h"
 
 #include <cstring>
 #include <utility>
@@ -11,18 +11,18 @@ namespace fpd::cpu {
 #pragma GCC push_options
 #pragma GCC target("arch=x86-64-v4")
 namespace avx512 {
-#include "cpu/support/panel_kernels.h"
+#include "cpu/support/gemm_kernels.h"
 }
 #pragma GCC pop_options
 #pragma GCC push_options
 #pragma GCC target("arch=x86-64-v3")
 namespace avx2 {
-#include "cpu/support/panel_kernels.h"
+#include "cpu/support/gemm_kernels.h"
 }
 #pragma GCC pop_options
 #endif
 namespace baseline {
-#include "cpu/support/panel_kernels.h"
+#include "cpu/support/gemm_kernels.h"
 }
 
 void transpose(float* to, std::int64_t to_stride, const Rows& from, std::int64_t rows,

@@ -1,4 +1,4 @@
-// The smallest values of a stream.
+// The k smallest values of a stream: a reservoir of more is cut back when it is full.
 #pragma once
 
 #include <algorithm>
@@ -14,23 +14,23 @@
 namespace fpd::cpu {
 
 // By (value, index); values come in the order of their indices.
-class Smallest {
+class TopK {
  public:
-  explicit Smallest(std::int64_t count)
+  explicit TopK(std::int64_t count)
       : count_(static_cast<std::size_t>(count)), room_(std::max(kLeastRoom, 4 * count_)) {
     pool_.reserve(room_);
   }
 
-  FPD_INLINE void offer(float value, std::int32_t index) {
+  FPD_INLINE void push(float value, std::int32_t index) {
     value = min_of(value, INFINITY);  // what is not a number has no order
     if (value >= bound_) return;      // of equal ones, those that came before stay
     pool_.emplace_back(value, index);
-    if (pool_.size() == room_) cut();
+    if (pool_.size() == room_) shrink();
   }
 
   // Those kept, in order.
   const std::vector<Candidate>& sorted() {
-    cut();
+    shrink();
     std::sort(pool_.begin(), pool_.end());
     return pool_;
   }
@@ -44,7 +44,7 @@ class Smallest {
  private:
   static constexpr std::size_t kLeastRoom = 256;
 
-  void cut() {
+  void shrink() {
     if (pool_.size() <= count_) return;
     std::nth_element(pool_.begin(), pool_.begin() + (count_ - 1), pool_.end());
     pool_.resize(count_);
