@@ -85,6 +85,30 @@ def test_imports_go_one_way(path: Path) -> None:
         assert below or (part.startswith("cli") and name == "config"), f"{part} imports {name}"
 
 
+def imported_names(path: Path) -> set[str]:
+    """Full names of what a file imports from the package."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return {name for name in names if name.startswith("fastparadime")}
+
+
+def test_reference_stands_alone() -> None:
+    """The oracle of the tests: nothing builds on it, and it builds on no operation."""
+    oracle = "fastparadime.ops.reference"
+    for path in MODULES:
+        if path == PACKAGE / "reference.py":  # its other name
+            continue
+        found = {name.startswith(oracle) for name in imported_names(path)}
+        if PACKAGE / "ops" / "reference" in path.parents:
+            assert False not in found, f"{path.name} imports an operation"
+        else:
+            assert True not in found, f"{path.name} imports the oracle"
+
+
 def test_layers_are_real_modules() -> None:
     present = {part_of(path) for path in MODULES}
     assert present - SPECIAL <= set(LEVEL)
@@ -151,8 +175,22 @@ def test_native_includes(path: Path) -> None:
         "dispatch.h": {"ops"},
         "bindings": {"ops", "dispatch.h", "bindings"},
     }[folder]
-    local = {name.split("/")[0] for name in names if (CSRC / name).exists()}
+    own = re.findall(r'^#include "([^"]+)"', path.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    assert [name for name in own if not (CSRC / name).is_file()] == []
+    local = {name.split("/")[0] for name in own}
     assert local <= allowed, f"{path.name} includes from {sorted(local - allowed)}"
+
+
+STAGES = {"neighbors", "graph", "training", "layout"}
+
+
+def test_stages_meet_in_support_alone() -> None:
+    """An operation builds on its own stage and on what all share."""
+    for path in NATIVE:
+        stage = path.parent.name
+        if stage in STAGES:
+            found = {name.split("/")[1] for name in includes(path) if (CSRC / name).is_file()}
+            assert found <= {stage, "support"}, f"{path.name} includes from {sorted(found)}"
 
 
 def test_threads_are_started_in_one_place() -> None:
@@ -168,8 +206,11 @@ def test_cuda_is_switched_in_one_place() -> None:
     assert found <= {"dispatch.h"}
 
 
-OPERATIONS = [path.stem for path in sorted((CSRC / "ops").glob("*.h")) if path.stem != "target"]
-
+OPERATIONS = [
+    f"{path.parent.name}/{path.stem}"
+    for path in sorted((CSRC / "ops").rglob("*.h"))
+    if path.parent.name != "support"
+]
 
 # A GPU searches exactly, by tiles of matrix products, where the CPU descends, goes down trees or takes products
 # beside its lists; counts of bits take the CPU seconds; sparse rows are SciPy's; its steps are
@@ -180,11 +221,25 @@ CPU_ONLY = {
 }  # fmt: skip
 
 
+# Beside other engines in bench_tree, and as parts of the step in bench_step.
+TIMED_ELSEWHERE = {"kd_tree", "mlp", "adam"}
+# Both fill the lists of one class.
+MODULE_OF = {"nearest_by_cosines": "nearest_in_tile"}
+
+
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_every_operation_is_complete(name: str) -> None:
-    parts = [CSRC / "cpu" / f"{name}.cpp", ROOT / "tests" / "ops" / f"test_{name}.py"]
-    if name not in CPU_ONLY:
-        parts.append(CSRC / "cuda" / f"{name}.cu")
+    """Its files lie in the same stage of every folder, under the same name."""
+    stage, operation = name.split("/")
+    parts = [
+        CSRC / "cpu" / stage / f"{operation}.cpp",
+        PACKAGE / "ops" / stage / f"{MODULE_OF.get(operation, operation)}.py",
+        ROOT / "tests" / "ops" / stage / f"test_{operation}.py",
+    ]
+    if operation not in TIMED_ELSEWHERE:
+        parts.append(ROOT / "bench" / stage / f"bench_{operation}.py")
+    if operation not in CPU_ONLY:
+        parts.append(CSRC / "cuda" / stage / f"{operation}.cu")
     assert [str(path.relative_to(ROOT)) for path in parts if not path.is_file()] == []
 
 
