@@ -5,8 +5,8 @@
 #include <memory>
 #include <vector>
 
+#include "cpu/neighbors/block_search.h"
 #include "cpu/neighbors/distance_key.h"
-#include "cpu/neighbors/product_blocks.h"
 #include "cpu/support/parallel.h"
 
 namespace fpd::cpu {
@@ -46,9 +46,10 @@ void nearest_pairs(const NearestPairsArgs& args, int threads) {
     parallel_for(pairs.size(round), 1, threads, [&](std::int64_t i, std::int64_t) {
       const BlockPairs::Pair pair = pairs.at(round, i);
       if (!pairs.holds(pair)) return;
-      const Part rows = Part::block(table, pair.first), columns = Part::block(table, pair.second);
-      const Fills fills = round == 0 ? Fills::rows_but_themselves : Fills::both;
-      compare(args.lists, rows, columns, table.dim, fills);
+      const RowBlock rows = RowBlock::of(table, pair.first);
+      const RowBlock columns = RowBlock::of(table, pair.second);
+      const Updates updates = round == 0 ? Updates::rows_excluding_self : Updates::both;
+      search_block(args.lists, rows, columns, table.dim, updates);
     });
   }
 }
@@ -59,7 +60,7 @@ void nearest_to_queries(const NearestToQueriesArgs& args, int threads) {
   const auto take = [&](std::int64_t part, std::int64_t begin, std::int64_t end) {
     const std::unique_ptr<float[]> values(new float[together * kPanelRows * dim]);
     alignas(64) float norms[kPanelsTogether * kPanelRows];
-    Part panels[kPanelsTogether];
+    RowBlock panels[kPanelsTogether];
     for (std::int64_t first = args.first + begin; first < args.first + end;) {
       std::int64_t count = 0;
       for (; count < together && first < args.first + end; ++count, first += kPanelRows) {
@@ -69,10 +70,10 @@ void nearest_to_queries(const NearestToQueriesArgs& args, int threads) {
         pack_panel(args.rows, first, size, panel, kPanelRows, norms + count * kPanelRows);
       }
       for (std::int64_t block = 0; block < queries.blocks(); ++block) {
-        const Part asked = Part::block(queries, block);
+        const RowBlock asked = RowBlock::of(queries, block);
         const std::int64_t list = part * queries.blocks() * kProductBlock + asked.first;
         for (std::int64_t i = 0; i < count; ++i) {
-          compare(args.lists, list, panels[i], asked, dim);
+          search_block(args.lists, list, panels[i], asked, dim);
         }
       }
     }

@@ -7,8 +7,8 @@
 #include <thread>
 #include <vector>
 
+#include "cpu/neighbors/block_search.h"
 #include "cpu/neighbors/distance_key.h"
-#include "cpu/neighbors/product_blocks.h"
 #include "cpu/support/parallel.h"
 #include "cpu/support/simd.h"
 
@@ -98,12 +98,13 @@ class Cluster {
       const std::int64_t size = std::clamp<std::int64_t>(table_.n - first, 0, kPanelRows);
       float* const values = table_.block(first / kProductBlock) + first % kProductBlock;
       const Rows from{args_.X, dim, members_ + first};
-      for (std::int64_t i = first; i < std::min(table_.n, first + 2 * kPanelRows); ++i) ask_for(i);
+      const std::int64_t end = std::min(table_.n, first + 2 * kPanelRows);
+      for (std::int64_t i = first; i < end; ++i) prefetch_row(i);
       pack_panel(rows_, from, size, values, kProductBlock, table_.norms + first, values);
     }
   }
 
-  void ask_for(std::int64_t i) const {
+  void prefetch_row(std::int64_t i) const {
     const float* const row = args_.X + members_[i] * args_.dim;
     for (std::int64_t c = 0; c < args_.dim; c += kLanes) prefetch_far(row + c);
   }
@@ -124,19 +125,20 @@ class Cluster {
 
   void compare_all(std::int64_t met) const {
     for (std::int64_t i = 0; i < table_.blocks(); ++i) {
-      const Part rows = Part::block(table_, i);
-      if (i >= met) compare(lists_, rows, rows, args_.dim, Fills::rows_but_themselves);
+      const RowBlock rows = RowBlock::of(table_, i);
+      if (i >= met) search_block(lists_, rows, rows, args_.dim, Updates::rows_excluding_self);
       for (std::int64_t j = std::max(i + 1, met); j < table_.blocks(); ++j) {
-        compare(lists_, rows, Part::block(table_, j), args_.dim, Fills::both);
+        search_block(lists_, rows, RowBlock::of(table_, j), args_.dim, Updates::both);
       }
     }
   }
 
   void compare_some(const ClusterTask& task, std::int64_t met) const {
     for (std::int64_t i = task.first / kProductBlock; i < blocks_of(task.last); ++i) {
-      const Part rows = Part::block(table_, i);
+      const RowBlock rows = RowBlock::of(table_, i);
       for (std::int64_t j = i < met ? met : 0; j < table_.blocks(); ++j) {
-        compare(lists_, rows, Part::block(table_, j), args_.dim, Fills::rows_but_themselves);
+        search_block(lists_, rows, RowBlock::of(table_, j), args_.dim,
+                     Updates::rows_excluding_self);
       }
     }
   }

@@ -16,8 +16,8 @@ void project_rows(const ProjectArgs& args, int threads) {
     center(rows.data(), kPanelRows, norms, args.mean, args.scale, args.dim, rows.data());
     for (std::int64_t first = 0; first < args.dim; first += kPanelDepth) {
       const std::int64_t depth = std::min(kPanelDepth, args.dim - first);
-      add_product(sums.data(), rows.data() + first * kPanelRows, args.basis + first * args.stride,
-                  args.stride, depth, args.stride);
+      gemm(sums.data(), rows.data() + first * kPanelRows, args.basis + first * args.stride,
+           args.stride, depth, args.stride);
     }
     transpose(args.out + begin * args.stride, args.stride, {sums.data(), kPanelRows}, args.stride,
               end - begin);

@@ -51,17 +51,17 @@ void center(float* values, std::int64_t stride, float* norms, const float* mean,
   baseline::center<4>(values, stride, norms, mean, scale, columns, ahead);
 }
 
-void add_product(float* sums, const float* panel, const float* matrix, std::int64_t stride,
-                 std::int64_t depth, std::int64_t columns) {
+void gemm(float* sums, const float* panel, const float* matrix, std::int64_t stride,
+          std::int64_t depth, std::int64_t columns) {
 #if FPD_MULTIVERSIONED
   if (__builtin_cpu_supports("x86-64-v4")) {
-    return avx512::add_product<16, 10>(sums, panel, matrix, stride, depth, columns);
+    return avx512::gemm<16, 10>(sums, panel, matrix, stride, depth, columns);
   }
   if (__builtin_cpu_supports("x86-64-v3")) {
-    return avx2::add_product<8, 6>(sums, panel, matrix, stride, depth, columns);
+    return avx2::gemm<8, 6>(sums, panel, matrix, stride, depth, columns);
   }
 #endif
-  baseline::add_product<4, 6>(sums, panel, matrix, stride, depth, columns);
+  baseline::gemm<4, 6>(sums, panel, matrix, stride, depth, columns);
 }
 
 }  // namespace fpd::cpu

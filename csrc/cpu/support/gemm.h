@@ -38,7 +38,7 @@ void center(float* values, std::int64_t stride, float* norms, const float* mean,
 
 // sums[c][r] += sum over d < depth of panel[d][r] * matrix[d * stride + c], for the kPanelRows r of
 // `sums` and `panel` and c < columns.
-void add_product(float* sums, const float* panel, const float* matrix, std::int64_t stride,
-                 std::int64_t depth, std::int64_t columns);
+void gemm(float* sums, const float* panel, const float* matrix, std::int64_t stride,
+          std::int64_t depth, std::int64_t columns);
 
 }  // namespace fpd::cpu

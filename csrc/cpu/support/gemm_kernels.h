@@ -125,8 +125,8 @@ FPD_INLINE void add_last_tile(float* sums, const float* panel, const float* matr
 }
 
 template <int lanes, int tile_columns>
-void add_product(float* sums, const float* panel, const float* matrix, std::int64_t stride,
-                 std::int64_t depth, std::int64_t columns) {
+void gemm(float* sums, const float* panel, const float* matrix, std::int64_t stride,
+          std::int64_t depth, std::int64_t columns) {
   for (std::int64_t r = 0; r < kPanelRows; r += 2 * lanes) {
     std::int64_t c = 0;
     for (; c + tile_columns <= columns; c += tile_columns) {

@@ -108,8 +108,7 @@ void forward_block(const MlpArgs& args, std::int64_t begin, std::int64_t end) {
       for_parts(layer.in, kPanelDepth, [&](std::int64_t first, std::int64_t depth) {
         transpose(panel, kPanelRows, input.from(begin, first), end - begin, depth);
         if (l == 0) standardize_columns(panel, args.mlp.input, first, depth);
-        add_product(sums, panel, layer.transposed + first * layer.out + column, layer.out, depth,
-                    columns);
+        gemm(sums, panel, layer.transposed + first * layer.out + column, layer.out, depth, columns);
       });
       transpose(layer.values + begin * layer.out + column, layer.out, {sums, kPanelRows}, columns,
                 end - begin);
@@ -139,8 +138,7 @@ void backward_block(const MlpArgs& args, const float* out_grad, std::int64_t beg
       for_parts(layer.out, kPanelDepth, [&](std::int64_t first, std::int64_t depth) {
         const Rows gradient{layer.slopes, layer.out};
         transpose(panel, kPanelRows, gradient.from(begin, first), end - begin, depth);
-        add_product(sums, panel, layer.weight + first * layer.in + column, layer.in, depth,
-                    columns);
+        gemm(sums, panel, layer.weight + first * layer.in + column, layer.in, depth, columns);
       });
       transpose(rows, columns, {sums, kPanelRows}, columns, end - begin);
       for (std::int64_t row = begin; row < end; ++row) {
@@ -159,7 +157,7 @@ void weight_gradients(const MlpArgs& args, std::size_t l, std::int64_t input, st
     std::fill_n(sums, columns * kPanelRows, 0.0f);
     for_parts(args.batch.rows, kPanelDepth, [&](std::int64_t row, std::int64_t depth) {
       fill_panel(panel, args, l, row, depth, input, inputs);
-      add_product(sums, panel, layer.slopes + row * layer.out + column, layer.out, depth, columns);
+      gemm(sums, panel, layer.slopes + row * layer.out + column, layer.out, depth, columns);
     });
     for (std::int64_t c = 0; c < columns; ++c) {
       std::copy_n(sums + c * kPanelRows, inputs,

@@ -1,4 +1,4 @@
-#include "cpu/neighbors/product_blocks.h"
+#include "cpu/neighbors/block_search.h"
 
 #include <cstring>
 #include <limits>
@@ -42,8 +42,8 @@ FPD_INLINE void for_each_set(const std::uint8_t (&flags)[kPanelRows], const Body
 }
 
 // What the products (columns, kPanelRows) of a panel of rows bring to the lists of both.
-FPD_MULTIVERSION void take_in(const ProductLists& lists, const Part& rows, const Part& columns,
-                              Fills fills, float* products) {
+FPD_MULTIVERSION void update_lists(const ProductLists& lists, const RowBlock& rows,
+                                   const RowBlock& columns, Updates updates, float* products) {
   float norms[kPanelRows], bounds[kPanelRows];
   std::copy_n(rows.norms, kPanelRows, norms);
   std::fill_n(bounds, kPanelRows, -1.0f);
@@ -53,7 +53,7 @@ FPD_MULTIVERSION void take_in(const ProductLists& lists, const Part& rows, const
     float* const squares = products + c * kPanelRows;
     const std::int64_t column = columns.first + c;
     const float norm = columns.norms[c];
-    float bound = fills == Fills::both ? lists.bounds[column] : -1.0f;
+    float bound = updates == Updates::both ? lists.bounds[column] : -1.0f;
     for (std::int64_t l = 0; l < kPanelRows; ++l) {
       squares[l] = squared_distance(norms[l], norm, squares[l], lists.rounding);
       near[l] = (squares[l] <= bounds[l]) | (squares[l] <= bound);
@@ -61,15 +61,15 @@ FPD_MULTIVERSION void take_in(const ProductLists& lists, const Part& rows, const
     for_each_set(near, [&](std::int64_t l) FPD_INLINE_LAMBDA {
       if (squares[l] <= bound) bound = push(lists, column, squares[l], rows.first + l);
       if (!(squares[l] <= bounds[l])) return;
-      if (fills == Fills::rows_but_themselves && rows.first + l == column) return;
+      if (updates == Updates::rows_excluding_self && rows.first + l == column) return;
       bounds[l] = push(lists, rows.first + l, squares[l], column);
     });
   }
 }
 
 // What they bring to the lists of columns that are queries, from `list` on.
-FPD_MULTIVERSION void take_in(const ProductLists& lists, std::int64_t list, const Part& rows,
-                              const Part& queries, float* products) {
+FPD_MULTIVERSION void update_lists(const ProductLists& lists, std::int64_t list,
+                                   const RowBlock& rows, const RowBlock& queries, float* products) {
   float norms[kPanelRows];
   std::copy_n(rows.norms, kPanelRows, norms);
   std::uint8_t near[kPanelRows];
@@ -107,31 +107,31 @@ void pack_panel(const PlainRows& plain, const Rows& rows, std::int64_t size, flo
   std::fill(norms + size, norms + kPanelRows, std::numeric_limits<float>::quiet_NaN());
 }
 
-void compare(const ProductLists& lists, const Part& rows, const Part& columns, std::int64_t dim,
-             Fills fills) {
+void search_block(const ProductLists& lists, const RowBlock& rows, const RowBlock& columns,
+                  std::int64_t dim, Updates updates) {
   alignas(64) float panel[kPanelDepth * kPanelRows];
   alignas(64) float products[kProductBlock * kPanelRows];
   for (std::int64_t from = 0; from < rows.size; from += kPanelRows) {
-    const Part taken = rows.panel(from);
+    const RowBlock taken = rows.panel(from);
     std::fill_n(products, kProductBlock * kPanelRows, 0.0f);
     for (std::int64_t first = 0; first < dim; first += kPanelDepth) {
       const std::int64_t offset = first * kProductBlock, depth = std::min(kPanelDepth, dim - first);
       copy_panel(taken.values + offset, depth, panel);
-      add_product(products, panel, columns.values + offset, kProductBlock, depth, kProductBlock);
+      gemm(products, panel, columns.values + offset, kProductBlock, depth, kProductBlock);
     }
-    take_in(lists, taken, columns, fills, products);
+    update_lists(lists, taken, columns, updates, products);
   }
 }
 
-void compare(const ProductLists& lists, std::int64_t list, const Part& rows, const Part& queries,
-             std::int64_t dim) {
+void search_block(const ProductLists& lists, std::int64_t list, const RowBlock& rows,
+                  const RowBlock& queries, std::int64_t dim) {
   alignas(64) float products[kProductBlock * kPanelRows];
   std::fill_n(products, queries.size * kPanelRows, 0.0f);
   for (std::int64_t first = 0; first < dim; first += kPanelDepth) {
-    add_product(products, rows.values + first * kPanelRows, queries.values + first * kProductBlock,
-                kProductBlock, std::min(kPanelDepth, dim - first), queries.size);
+    gemm(products, rows.values + first * kPanelRows, queries.values + first * kProductBlock,
+         kProductBlock, std::min(kPanelDepth, dim - first), queries.size);
   }
-  take_in(lists, list, rows, queries, products);
+  update_lists(lists, list, rows, queries, products);
 }
 
 }  // namespace fpd::cpu
