@@ -8,8 +8,8 @@ import torch
 
 from fastparadime import _core
 from fastparadime.ops._checks import MAX_POINTS, as_floats, as_positive, target_of
-from fastparadime.ops.neighbors.subspace import stride_of
 from fastparadime.ops.neighbors.nn_descent import descent_round, padded_rows
+from fastparadime.ops.neighbors.subspace import stride_of
 from fastparadime.types import TensorLike
 from fastparadime.utils.validate import check_integer
 
