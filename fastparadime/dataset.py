@@ -10,7 +10,7 @@ import torch
 
 from fastparadime import spectral
 from fastparadime.relationdata import RelationData
-from fastparadime.sampling import DataEntries, edge_batch
+from fastparadime.training.sampling import DataEntries, edge_batch
 from fastparadime.types import Data, TensorLike, TypeKeyTuples
 from fastparadime.utils import ReprMixin, sources
 from fastparadime.utils.centring import far_columns

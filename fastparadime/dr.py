@@ -12,10 +12,8 @@ from fastparadime import exceptions, models, ops, saving
 from fastparadime.dataset import Dataset, DerivedData, NegSampledEdgeDataset, named_parts
 from fastparadime.inference import Inference
 from fastparadime.loss import CompoundLoss, Loss
-from fastparadime.phases import TrainingPhase, check_phase
 from fastparadime.preparation import Preparation
 from fastparadime.relations import Relations
-from fastparadime.sampling import DataEntries
 from fastparadime.spec import (
     read_parts,
     register_data_func,
@@ -26,6 +24,8 @@ from fastparadime.spec import (
     validate_spec,
 )
 from fastparadime.training import TrainingData, run_phase
+from fastparadime.training.phases import TrainingPhase, check_phase
+from fastparadime.training.sampling import DataEntries
 from fastparadime.types import Data, Device
 from fastparadime.utils.logging import log
 from fastparadime.utils.seed import derive, draw_seed

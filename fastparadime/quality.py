@@ -14,9 +14,9 @@ import torch
 
 from fastparadime import ops, spectral
 from fastparadime.loss import PositionLoss
-from fastparadime.phases import TrainingPhase
 from fastparadime.relationdata import RelationData
-from fastparadime.sampling import spread_of
+from fastparadime.training.phases import TrainingPhase
+from fastparadime.training.sampling import spread_of
 from fastparadime.utils.seed import derive
 
 _MANY_POINTS = 10_000  # beyond which UMAP too takes fewer epochs

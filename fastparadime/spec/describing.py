@@ -14,9 +14,9 @@ import torch
 from fastparadime.dataset import DerivedData
 from fastparadime.exceptions import SpecificationError
 from fastparadime.loss import CompoundLoss, Loss
-from fastparadime.phases import TrainingPhase
 from fastparadime.relations import Relations
 from fastparadime.spec import names
+from fastparadime.training.phases import TrainingPhase
 
 _MISSING = object()
 # Settings of a phase that specifications have no field for.

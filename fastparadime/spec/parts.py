@@ -9,10 +9,10 @@ from pydantic import ValidationError
 
 from fastparadime.dataset import DerivedData
 from fastparadime.loss import Loss
-from fastparadime.phases import TrainingPhase, check_phase
 from fastparadime.relations import Relations
 from fastparadime.spec.problems import failure, line
 from fastparadime.spec.schema import REJECTED, Context, Document, reason_of
+from fastparadime.training.phases import TrainingPhase, check_phase
 
 
 class Parts(NamedTuple):

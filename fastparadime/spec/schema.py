@@ -23,10 +23,10 @@ from pydantic_core import PydanticCustomError
 from fastparadime.dataset import DerivedData, pca_positions, spectral_positions
 from fastparadime.exceptions import UnsupportedConfigurationError
 from fastparadime.loss import Loss, RelationLoss
-from fastparadime.phases import TrainingPhase
 from fastparadime.relations import Relations
 from fastparadime.spec import names
 from fastparadime.spec.problems import listed, problem
+from fastparadime.training.phases import TrainingPhase
 from fastparadime.transforms import RelationTransform
 from fastparadime.utils.validate import check_integer
 from fastparadime.utils.warning import warn

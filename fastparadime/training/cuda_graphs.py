@@ -14,7 +14,7 @@ from contextlib import contextmanager
 
 import torch
 
-from fastparadime.optim import Optimizer
+from fastparadime.training.optim import Optimizer
 
 DEVICES = {"cuda"}  # where steps are recorded
 _WARM_UP = 3  # steps in which libraries load and choose what they run

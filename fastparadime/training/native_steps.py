@@ -7,6 +7,7 @@ or none of it. The weights are the model's own throughout.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, cast
 
@@ -15,10 +16,45 @@ import torch
 
 from fastparadime import loss as losses
 from fastparadime import models, ops
-from fastparadime.phases import TrainingPhase
-from fastparadime.sampling import Batch, NegativeEdgeBatches, Noise
+from fastparadime.training.batches import (
+    TrainingData,
+    edge_batches,
+    embedded_entry,
+    noise_of,
+    shuffled_batches,
+)
+from fastparadime.training.fused_steps import fused_curve
+from fastparadime.training.phases import TrainingPhase
+from fastparadime.training.sampling import Batch, NegativeEdgeBatches, Noise
 
 LearningRate = Callable[[int], float]  # of a step, counted from 0
+
+
+def native_steps(
+    model: torch.nn.Module, phase: TrainingPhase, data: TrainingData, total: int
+) -> Iterator[torch.Tensor] | None:
+    """Makes the steps of a phase without torch where that is possible, else None."""
+    loss = cast(losses.PositionLoss | losses.RelationLoss, phase.loss)
+    curve = fused_curve(loss, data.batch_relations, phase)
+    if type(loss) is losses.PositionLoss and phase.sampling == "standard":
+        data_key, rows = loss.data_key, phase.batch_size
+    elif curve is not None:
+        data_key = embedded_entry(loss, data.batch_relations)
+        rows = phase.batch_size * (2 + phase.neg_sampling_rate)
+    else:
+        return None
+    table = data.entries[data_key]
+    rows = min(rows, len(table))
+    network = network_of(model, phase, loss.embedding_method, table, rows)
+    if network is None:
+        return None
+    rate = functools.partial(phase.learning_rate_at, steps=total)
+    if curve is not None:
+        edges = edge_batches(phase, data, data.seed)
+        return edge_steps(network, loss, edges, curve, total, rate)  # type: ignore[arg-type]
+    noise, batches = noise_of(phase, data), shuffled_batches(phase, data)
+    table_noise = None if noise is None else noise[1]
+    return position_steps(network, loss, table, batches, rate, table_noise)  # type: ignore[arg-type]
 
 
 def network_of(

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from fastparadime import dr, loss, models, ops, relations, stopping, transforms
+from fastparadime import dr, loss, models, ops, relations, transforms
+from fastparadime.training import early_stopping
 
 
 def table(n: int = 300) -> np.ndarray:
@@ -64,15 +65,15 @@ def graph(n: int = 300) -> ops.Edges:
 
 def test_held_out_edges_are_few_and_go_both_ways() -> None:
     edges = graph()
-    chosen = stopping.held_out(edges, seed=1)
+    chosen = early_stopping.held_out(edges, seed=1)
     heads, tails = edges.heads.numpy(), edges.tails.numpy()
     pairs = set(zip(heads[chosen], tails[chosen], strict=True))
     kept = set(zip(heads[~chosen], tails[~chosen], strict=True))
     assert len(pairs) == 400  # 200 edges and their reverses
     assert pairs == {(tail, head) for head, tail in pairs}
     assert kept.isdisjoint(pairs)
-    assert torch.equal(chosen, stopping.held_out(edges, seed=1))
-    assert not torch.equal(chosen, stopping.held_out(edges, seed=2))
+    assert torch.equal(chosen, early_stopping.held_out(edges, seed=1))
+    assert not torch.equal(chosen, early_stopping.held_out(edges, seed=2))
 
 
 def test_held_out_edges_are_never_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -98,11 +99,11 @@ def test_few_edges_are_not_enough() -> None:
 
 
 def test_a_plateau_takes_patience() -> None:
-    plateau = stopping.Plateau(3)
+    plateau = early_stopping.Plateau(3)
     values = [5.0, 4.0, 4.1, 3.999, 3.0, 3.0, 2.999, 3.1, 1.0]
     reached = [plateau.reached(value) for value in values]
     assert reached == [False] * 7 + [True, False]
-    assert stopping.Plateau(1).reached(float("nan"))
+    assert early_stopping.Plateau(1).reached(float("nan"))
 
 
 def test_a_flat_phase_stops() -> None:
@@ -129,10 +130,10 @@ def test_evaluation_leaves_no_trace() -> None:
     routine.compute_global_relations()
     edges = routine.global_relation_data["rel"].to_sparse_array().edges
     entries = routine.dataset.data
-    batch = stopping.held_out_batch(edges, entries, phase_of(loss=chosen), "main", seed=0)
+    batch = early_stopping.held_out_batch(edges, entries, phase_of(loss=chosen), "main", seed=0)
     arguments = ({}, routine.batch_relations, batch, torch.device("cpu"))
-    first = stopping.evaluate(model, chosen, *arguments)
-    assert first == stopping.evaluate(model, chosen, *arguments) > 0
+    first = early_stopping.evaluate(model, chosen, *arguments)
+    assert first == early_stopping.evaluate(model, chosen, *arguments) > 0
     assert torch.equal(model.norm.running_mean, torch.zeros(6))
     assert model.norm.training
     assert not model.frozen.training

@@ -9,8 +9,8 @@ import torch
 
 from fastparadime import ops
 from fastparadime.loss import Loss
-from fastparadime.phases import TrainingPhase
-from fastparadime.sampling import Batch, Entries, NegativeEdgeBatches
+from fastparadime.training.phases import TrainingPhase
+from fastparadime.training.sampling import Batch, Entries, NegativeEdgeBatches
 from fastparadime.utils.seed import derive
 
 _SHARE, _FEWEST, _MOST = 50, 200, 1000  # one in so many edges, and limits of their number

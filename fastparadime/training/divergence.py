@@ -10,7 +10,7 @@ import torch
 from fastparadime import exceptions
 
 
-class _Look(NamedTuple):
+class _Finding(NamedTuple):
     """What was found in some steps, on its way to the host."""
 
     first: int  # step
@@ -19,7 +19,7 @@ class _Look(NamedTuple):
     arrived: torch.cuda.Event | None
 
 
-class Guard:
+class DivergenceMonitor:
     """Stops a phase whose loss or weights are no longer finite, and takes good weights back.
 
     Losses are looked at some steps at a time. On a device the look itself is work of the device,
@@ -42,7 +42,7 @@ class Guard:
         self._losses: list[torch.Tensor] = []
         self._steps = 0  # watched so far
         self._fine: torch.Tensor | None = None
-        self._looks: list[_Look] = []
+        self._looks: list[_Finding] = []
 
     def watch(self, losses: torch.Tensor) -> None:
         """Takes the losses of steps that were made: a tensor () or (steps,)."""
@@ -82,9 +82,9 @@ class Guard:
             host.copy_(self._fine, non_blocking=True)
             arrived = torch.cuda.Event()
             arrived.record()
-            self._looks.append(_Look(first, losses, host, arrived))
+            self._looks.append(_Finding(first, losses, host, arrived))
         else:
-            self._looks.append(_Look(first, losses, self._fine, None))
+            self._looks.append(_Finding(first, losses, self._fine, None))
 
     @torch.no_grad()
     def _read(self) -> None:

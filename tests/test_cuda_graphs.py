@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from fastparadime import dr, loss, models, optim, recording, relations, transforms
+from fastparadime import dr, loss, models, relations, transforms
 from fastparadime.exceptions import TrainingDivergedError
+from fastparadime.training import cuda_graphs, optim
 
 N, DIM = 150, 6
 
@@ -78,14 +79,14 @@ def trained(
 def on_cpu(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Steps are recorded on the CPU too, where a replay repeats them; how many steps at a time."""
     counts: list[int] = []
-    record = recording.record
+    record = cuda_graphs.record
 
     def counting(step: Callable[[], None], times: int, device: torch.device) -> Any:
         counts.append(times)
         return record(step, times, device)
 
-    monkeypatch.setattr(recording, "DEVICES", {"cpu", "cuda"})
-    monkeypatch.setattr(recording, "record", counting)
+    monkeypatch.setattr(cuda_graphs, "DEVICES", {"cpu", "cuda"})
+    monkeypatch.setattr(cuda_graphs, "record", counting)
     return counts
 
 
@@ -137,7 +138,7 @@ def test_noise_goes_by_the_number_of_the_step(on_cpu: list[int]) -> None:
 
 
 def test_several_steps_in_a_graph(on_cpu: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(recording, "_STEPS_PER_RECORDED", 4)
+    monkeypatch.setattr(cuda_graphs, "_STEPS_PER_RECORDED", 4)
     for make, count in ((edge_phase, 6), (item_phase, 4)):
         phase = make(cuda_graph=False)
         assert_same(trained(make()), trained(phase), bits=True)
@@ -150,7 +151,7 @@ def test_several_steps_in_a_graph(on_cpu: list[int], monkeypatch: pytest.MonkeyP
     [(600, 10, 1), (3000, 10, 2), (5000, 10, 5), (10**6, 10, 10), (10**6, 7, 7), (10**6, 13, 1)],
 )
 def test_steps_per_graph(steps: int, per_epoch: int, count: int) -> None:
-    assert recording.steps_per_graph(steps, per_epoch) == count
+    assert cuda_graphs.steps_per_graph(steps, per_epoch) == count
 
 
 @pytest.mark.parametrize(("epochs", "batches"), [(0, 1), (1, 1), (1, 2), (1, 3)])
@@ -206,7 +207,7 @@ def test_what_cannot_be_recorded_runs_step_by_step(monkeypatch: pytest.MonkeyPat
         raise RuntimeError("operation not permitted when stream is capturing\nmore")
 
     expected = trained(edge_phase(cuda_graph=False))
-    monkeypatch.setattr(recording, "record", refusing)
+    monkeypatch.setattr(cuda_graphs, "record", refusing)
     with pytest.warns(UserWarning, match="not permitted when stream is capturing. Train") as found:
         result = trained(edge_phase())
     assert len(found) == 1
@@ -271,10 +272,10 @@ def test_a_graph_gives_the_bits_of_its_steps(
 def test_no_step_waits_for_the_device(
     make: Any, settings: dict[str, Any], cuda: torch.device, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    advance = recording.RecordedStep.advance
+    advance = cuda_graphs.RecordedStep.advance
     counts: list[int] = []
 
-    def watched(self: recording.RecordedStep, most: int) -> int:
+    def watched(self: cuda_graphs.RecordedStep, most: int) -> int:
         # Where the host waits within a step, torch raises now.
         torch.cuda.set_sync_debug_mode("error")
         try:
@@ -283,7 +284,7 @@ def test_no_step_waits_for_the_device(
             torch.cuda.set_sync_debug_mode("default")
         return counts[-1]
 
-    monkeypatch.setattr(recording.RecordedStep, "advance", watched)
+    monkeypatch.setattr(cuda_graphs.RecordedStep, "advance", watched)
     history, _ = trained(make(schedule="cosine", **settings), cuda)
     assert len(history) == make().epochs
     assert sum(counts) == (24 if make is edge_phase else 30)

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from fastparadime import dr, loss, models, ops, relations, stepping, training, transforms
+from fastparadime import dr, loss, models, ops, relations, training, transforms
 from fastparadime.exceptions import TrainingDivergedError
+from fastparadime.training import native_steps
 
 N, DIM = 150, 6
 
@@ -115,7 +116,7 @@ def test_trains_as_torch_does(
     settings = {"schedule": "cosine", "learning_rate": 0.005}
     history, embedded = train(network(activation, scaled=scaled), phase_of(kind, **settings))
     assert count_native() == 12
-    monkeypatch.setattr(stepping, "network_of", lambda *_: None)
+    monkeypatch.setattr(native_steps, "network_of", lambda *_: None)
     expected, plain = train(network(activation, scaled=scaled), phase_of(kind, **settings))
     assert count_native() == 12
     np.testing.assert_allclose(history, expected, rtol=1e-3)
@@ -202,10 +203,10 @@ def test_other_phases_are_torchs(settings: dict[str, Any], count_native: Callabl
 def test_other_data_is_torchs(rows: torch.dtype) -> None:
     phase = phase_of("edges")
     data = torch.from_numpy(table())
-    assert stepping.network_of(network(), phase, "embed", data, 10) is not None
+    assert native_steps.network_of(network(), phase, "embed", data, 10) is not None
     for other in (data.to(rows), data.repeat(1, 2)[:, ::2], data[:, None]):
-        assert stepping.network_of(network(), phase, "embed", other, 10) is None
-    assert stepping.network_of(network(), phase, "encode", data, 10) is None
+        assert native_steps.network_of(network(), phase, "embed", other, 10) is None
+    assert native_steps.network_of(network(), phase, "encode", data, 10) is None
 
 
 @pytest.mark.parametrize("kind", ["edges", "positions", "noisy positions"])
