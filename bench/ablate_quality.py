@@ -94,7 +94,7 @@ def edges_alone(routine):
 
 def to_spectral(routine, phase):
     edges = routine.global_relation_data["rel"]
-    from fastparadime.dataset import spectral_positions
+    from fastparadime.dr.dataset import spectral_positions
 
     routine.dataset.data["layout"] = 5 * spectral_positions(edges)
     phase.epochs = 20

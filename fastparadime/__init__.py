@@ -23,7 +23,6 @@ _MODULES = (
     "dr",
     "estimators",
     "exceptions",
-    "exporting",
     "loss",
     "models",
     "neighbors",
@@ -34,8 +33,6 @@ _MODULES = (
     "relationdata",
     "relations",
     "routines",
-    "saving",
-    "spec",
     "spectral",
     "training",
     "transforms",
@@ -45,9 +42,15 @@ _MODULES = (
 _NAMES = {"UMAP": "estimators", "KNNTransformer": "estimators", "show_config": "config"}
 # Where modules were before, and where they are now.
 _MOVED = {
+    "dataset": "dr.dataset",
+    "exporting": "dr.exporting",
+    "inference": "dr.inference",
     "optim": "training.optim",
     "phases": "training.phases",
+    "preparation": "dr.preparation",
     "sampling": "training.sampling",
+    "saving": "dr.saving",
+    "spec": "dr.spec",
 }
 __all__ = ["UMAP", "KNNTransformer", "__version__", "show_config"]
 

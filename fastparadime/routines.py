@@ -8,8 +8,8 @@ from typing import Any
 
 import torch
 
-from fastparadime import dataset as datasets
 from fastparadime import dr, loss, models, neighbors, relations, transforms
+from fastparadime.dr import dataset as datasets
 from fastparadime.quality import QUALITIES, layout_positions, noise_share
 from fastparadime.relationdata import RelationData
 from fastparadime.types import BinaryTensorFun, Device

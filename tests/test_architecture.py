@@ -17,8 +17,6 @@ LAYERS = (
     {"cli", "cli_support", "estimators", "plot"},
     {"routines"},
     {"dr"},
-    {"preparation", "spec", "inference"},
-    {"dataset", "saving", "exporting"},
     {"quality"},
     {"training"},
     {"loss"},

@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
-from fastparadime.dataset import DerivedData
+from fastparadime.dr.dataset import DerivedData
+from fastparadime.dr.spec.errors import failure, line
+from fastparadime.dr.spec.schema import REJECTED, Context, Document, reason_of
 from fastparadime.loss import Loss
 from fastparadime.relations import Relations
-from fastparadime.spec.problems import failure, line
-from fastparadime.spec.schema import REJECTED, Context, Document, reason_of
 from fastparadime.training.phases import TrainingPhase, check_phase
 
 

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import torch
 
 from fastparadime import exceptions
-from fastparadime.dataset import Dataset, DerivedData, named_parts
+from fastparadime.dr.dataset import Dataset, DerivedData, named_parts
 from fastparadime.relationdata import RelationData
 from fastparadime.relations import Relations
 from fastparadime.types import Data, TensorLike

@@ -20,12 +20,12 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from fastparadime.dataset import DerivedData, pca_positions, spectral_positions
+from fastparadime.dr.dataset import DerivedData, pca_positions, spectral_positions
+from fastparadime.dr.spec import names
+from fastparadime.dr.spec.errors import listed, problem
 from fastparadime.exceptions import UnsupportedConfigurationError
 from fastparadime.loss import Loss, RelationLoss
 from fastparadime.relations import Relations
-from fastparadime.spec import names
-from fastparadime.spec.problems import listed, problem
 from fastparadime.training.phases import TrainingPhase
 from fastparadime.transforms import RelationTransform
 from fastparadime.utils.validate import check_integer

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from fastparadime import exceptions, exporting, models, saving
+from fastparadime import exceptions, models
+from fastparadime.dr import exporting, saving
 from fastparadime.types import TensorLike
 from fastparadime.utils import sources
 from fastparadime.utils.convert import to_torch
@@ -172,7 +173,7 @@ class Inference:
     ) -> None:
         """Writes the trained model's program for other runtimes: ``.onnx``, or ``.pt2`` for torch.
 
-        Parameters and errors are those of `fastparadime.exporting.export`; before training
+        Parameters and errors are those of `fastparadime.dr.exporting.export`; before training
         NotTrainedError is raised.
         """
         self._check_trained()

@@ -11,7 +11,7 @@ from fastparadime.exceptions import SpecificationError
 from fastparadime.utils.validate import check_integer
 
 if TYPE_CHECKING:
-    from fastparadime.spec.parts import Parts
+    from fastparadime.dr.spec.parts import Parts
 
 
 def validate_spec(file_or_spec: str | Path | Mapping[str, Any]) -> dict[str, Any]:
@@ -59,7 +59,7 @@ def read_parts(file_or_spec: str | Path | Mapping[str, Any], out_dim: int = 2) -
 
 
 def _parts(document: Mapping[str, Any], out_dim: int = 2) -> Parts:
-    from fastparadime.spec.parts import build  # it imports pydantic
+    from fastparadime.dr.spec.parts import build  # it imports pydantic
 
     return build(document, out_dim)
 
@@ -96,7 +96,7 @@ def _parse(text: str, suffix: str) -> Any:
         return json.loads(text, object_pairs_hook=_without_doubles) if text.strip() else None
     import yaml
 
-    from fastparadime.spec.yaml12 import Loader
+    from fastparadime.dr.spec.yaml12 import Loader
 
     try:
         return yaml.load(text, Loader)

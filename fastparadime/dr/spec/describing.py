@@ -11,11 +11,11 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 import torch
 
-from fastparadime.dataset import DerivedData
+from fastparadime.dr.dataset import DerivedData
+from fastparadime.dr.spec import names
 from fastparadime.exceptions import SpecificationError
 from fastparadime.loss import CompoundLoss, Loss
 from fastparadime.relations import Relations
-from fastparadime.spec import names
 from fastparadime.training.phases import TrainingPhase
 
 _MISSING = object()

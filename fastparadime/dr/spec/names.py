@@ -9,7 +9,7 @@ import torch
 
 from fastparadime import loss as losses
 from fastparadime import relations, transforms
-from fastparadime.dataset import pca_positions, spectral_positions
+from fastparadime.dr.dataset import pca_positions, spectral_positions
 from fastparadime.utils.validate import check_callable
 
 DATA_FUNCS: dict[str, Callable[..., Any]] = {
