@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import ModuleType
 
-    from fastparadime.config import show_config
+    from fastparadime.cli.config import show_config
     from fastparadime.estimators import UMAP, KNNTransformer
 
 __version__ = metadata.version("fastparadime")
@@ -39,9 +39,10 @@ _MODULES = (
     "types",
     "utils",
 )
-_NAMES = {"UMAP": "estimators", "KNNTransformer": "estimators", "show_config": "config"}
+_NAMES = {"UMAP": "estimators", "KNNTransformer": "estimators", "show_config": "cli.config"}
 # Where modules were before, and where they are now.
 _MOVED = {
+    "config": "cli.config",
     "dataset": "dr.dataset",
     "exporting": "dr.exporting",
     "inference": "dr.inference",

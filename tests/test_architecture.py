@@ -14,7 +14,7 @@ CSRC = ROOT / "csrc"
 
 # From the top: a module may import from the rows below its own, and from its own package.
 LAYERS = (
-    {"cli", "cli_support", "estimators", "plot"},
+    {"cli", "estimators", "plot"},
     {"routines"},
     {"dr"},
     {"quality"},
@@ -28,12 +28,10 @@ LAYERS = (
     {"types", "exceptions"},
 )
 LEVEL = {name: -depth for depth, row in enumerate(LAYERS) for name in row}
-# Outside the rows: what shows the configuration, the package's face, the oracle.
-SPECIAL = {"config", "__init__", "reference"}
+# Outside the rows: the package's face, the oracle.
+SPECIAL = {"__init__", "reference"}
 # Within a row, these may build on one another.
-SAME_ROW = {
-    ("cli", "cli_support"), ("estimators", "cli_support"), ("relationdata", "ops"),
-}  # fmt: skip
+SAME_ROW = {("relationdata", "ops")}
 
 
 def sources(folder: str, *patterns: str) -> list[Path]:
@@ -72,14 +70,14 @@ def test_imports_go_one_way(path: Path) -> None:
     assert "_core" not in imports, "only fastparadime.ops imports _core"
     assert "reference" not in imports, "reference is the oracle of the tests"
     if part in SPECIAL:
-        allowed = {"config": {"ops", "neighbors"}, "__init__": {"config", "estimators"}}
+        allowed = {"__init__": {"cli", "estimators"}}
         assert imports <= allowed.get(part, set(LEVEL)), f"{part} imports {sorted(imports)}"
         return
     assert part in LEVEL, f"{part} has no place among the layers"
     assert imports - {"__init__"} <= set(LEVEL) | SPECIAL, f"{part} imports what has no place"
     for name in sorted(imports - {"__init__"}):
         below = LEVEL.get(name, 1) < LEVEL[part] or (part, name) in SAME_ROW
-        assert below or (part.startswith("cli") and name == "config"), f"{part} imports {name}"
+        assert below, f"{part} imports {name}"
 
 
 def test_layers_are_real_modules() -> None:

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import fastparadime
-from fastparadime import config
+from fastparadime.cli import config
 
 ENTRIES = [
     "fastparadime", "python", "platform", "torch", "compiler", "SIMD", "threads",

@@ -174,7 +174,7 @@ def read(x: str, labels: str | None, *, min_rows: int) -> tuple[Array, Array | N
     ------
     ValueError, OSError, ModuleNotFoundError
     """
-    from fastparadime.utils.tables import read_labels, read_table
+    from fastparadime.cli.tables import read_labels, read_table
 
     try:
         data = read_table(x, min_rows=min_rows)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from fastparadime import cli_support as support
+from fastparadime.cli import common
 
 if TYPE_CHECKING:
     import torch
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from fastparadime.types import Array
 
 
-@click.group(cls=support.Commands, no_args_is_help=False, invoke_without_command=True)
+@click.group(cls=common.Commands, no_args_is_help=False, invoke_without_command=True)
 @click.version_option(package_name="fastparadime", message="%(prog)s %(version)s")
 @click.pass_context
 def main(ctx: click.Context) -> None:
@@ -53,9 +53,9 @@ _output_option = click.option(
 def demo(output_dir: str, seed: int | None, device: str) -> None:
     """Embed scikit-learn's handwritten digits and draw the map."""
     files = [Path(output_dir) / name for name in ("digits_embedding.npy", "digits_map.png")]
-    support.check_outputs(files, [])
-    support.check_device(device)
-    report = support.Report()
+    common.check_outputs(files, [])
+    common.check_device(device)
+    report = common.Report()
     with report.stage("read"):
         from sklearn.datasets import load_digits
 
@@ -71,7 +71,7 @@ def demo(output_dir: str, seed: int | None, device: str) -> None:
     )
     coords = _train(routine, images, report)
     title = f"Handwritten digits: {len(images):,} images, parametric UMAP"
-    support.write_results(report, coords, files[0], files[1], digits, title)
+    common.write_results(report, coords, files[0], files[1], digits, title)
     _summarise(report, images, routine, files)
 
 
@@ -115,16 +115,16 @@ def embed(
     X is a .npy, .npz (file.npz:NAME where it holds several arrays), .csv or .parquet file.
     """
     files = [Path(name) for name in (output, plot, save) if name]
-    support.check_outputs(files, [x, labels], output=output, plot=plot)
-    support.check_plot(plot, n_components)
+    common.check_outputs(files, [x, labels], output=output, plot=plot)
+    common.check_plot(plot, n_components)
     if recall is not None:
         options["recall"] = recall
-    support.check_options(options["min_dist"], options["metric"], recall)
-    support.check_device(options["device"])
-    report = support.Report()
+    common.check_options(options["min_dist"], options["metric"], recall)
+    common.check_device(options["device"])
+    report = common.Report()
     with report.stage("read"):
-        data, classes = support.read(x, labels, min_rows=2)
-    support.check_neighbors(n_neighbors, len(data))
+        data, classes = common.read(x, labels, min_rows=2)
+    common.check_neighbors(n_neighbors, len(data))
     routine = _build_routine(
         n_neighbors=n_neighbors,
         out_dim=n_components,
@@ -132,7 +132,7 @@ def embed(
         **options,
     )
     coords = _train(routine, data, report)
-    support.write_results(report, coords, Path(output), Path(plot) if plot else None, classes)
+    common.write_results(report, coords, Path(output), Path(plot) if plot else None, classes)
     if save:
         with report.stage("save"):
             routine.save(save)
@@ -151,21 +151,21 @@ def apply(
 ) -> None:
     """Embed the rows of X with a saved MODEL."""
     files = [Path(name) for name in (output, plot) if name]
-    support.check_outputs(files, [x, labels, model], output=output, plot=plot)
-    support.check_device(device)
+    common.check_outputs(files, [x, labels, model], output=output, plot=plot)
+    common.check_device(device)
     from fastparadime import dr, models
 
-    report = support.Report()
+    report = common.Report()
     with report.stage("read"):
         routine = dr.ParametricDR.load(model, device=device)
-        data, classes = support.read(x, labels, min_rows=1)
+        data, classes = common.read(x, labels, min_rows=1)
     width = models.input_width(routine.model)
     if width is not None and data.shape[1] != width:
         raise ValueError(f"{x} has {data.shape[1]} columns, but the model of {model} takes {width}")
-    support.check_plot(plot, routine.out_dim)
+    common.check_plot(plot, routine.out_dim)
     with report.stage("apply"):
         coords = routine.apply(data)
-    support.write_results(report, coords, Path(output), Path(plot) if plot else None, classes)
+    common.write_results(report, coords, Path(output), Path(plot) if plot else None, classes)
     size = f"{len(data):,} x {data.shape[1]:,} -> {routine.out_dim}"
     report.show({"data": size, "model": model, "device": device}, files)
 
@@ -178,10 +178,10 @@ def export(model: str, output: str) -> None:
 
     OUTPUT is a .onnx file, or a .pt2 file for torch.export.load.
     """
-    support.check_outputs([Path(output)], [model])
+    common.check_outputs([Path(output)], [model])
     from fastparadime import dr
 
-    report = support.Report()
+    report = common.Report()
     with report.stage("export"):
         dr.ParametricDR.load(model).export(output)
     report.show({"model": model}, [Path(output)])
@@ -190,9 +190,9 @@ def export(model: str, output: str) -> None:
 @main.command()
 def info() -> None:
     """Show versions, instruction set, threads, devices and faiss."""
-    import fastparadime
+    from fastparadime.cli.config import show_config
 
-    fastparadime.show_config()
+    show_config()
 
 
 def _build_routine(**options: Any) -> ParametricUMAP:
@@ -201,7 +201,7 @@ def _build_routine(**options: Any) -> ParametricUMAP:
     return routines.ParametricUMAP(**options)
 
 
-def _train(routine: ParametricUMAP, data: Array, report: support.Report) -> torch.Tensor:
+def _train(routine: ParametricUMAP, data: Array, report: common.Report) -> torch.Tensor:
     routine.train(data)
     report.stages.update(routine.stages)
     with report.stage("apply"):
@@ -209,7 +209,7 @@ def _train(routine: ParametricUMAP, data: Array, report: support.Report) -> torc
 
 
 def _summarise(
-    report: support.Report, data: Array, routine: ParametricUMAP, files: list[Path]
+    report: common.Report, data: Array, routine: ParametricUMAP, files: list[Path]
 ) -> None:
     facts = {
         "data": f"{len(data):,} x {data.shape[1]:,} -> {routine.out_dim}",
