@@ -20,7 +20,8 @@ from sklearn.datasets import load_digits
 from sklearn.manifold import trustworthiness
 from sklearn.neighbors import KNeighborsClassifier
 
-from fastparadime import dr, loss, models, neighbors, quality, routines
+from fastparadime import dr, loss, models, neighbors, routines
+from fastparadime.routines import quality
 
 
 def data_sets(path):

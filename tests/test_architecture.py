@@ -17,7 +17,6 @@ LAYERS = (
     {"cli", "estimators", "plot"},
     {"routines"},
     {"dr"},
-    {"quality"},
     {"training"},
     {"loss"},
     {"models"},

@@ -51,7 +51,7 @@ def test_names_are_found_lazily() -> None:
     assert len(shown) == len(set(shown))
     assert not {"Any", "annotations", "importlib"} & set(shown)
     assert fastparadime.reference.smooth_knn is not None
-    assert fastparadime.quality.QUALITIES
+    assert fastparadime.routines.quality.QUALITIES
     assert fastparadime.dr.ParametricDR is not None
     with pytest.raises(AttributeError, match="'nothing'"):
         _ = fastparadime.nothing

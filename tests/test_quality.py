@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from fastparadime import neighbors, ops, quality, routines
+from fastparadime import neighbors, ops, routines
 from fastparadime.relationdata import SparseRelationArray
+from fastparadime.routines import quality
 from fastparadime.training import sampling
 
 

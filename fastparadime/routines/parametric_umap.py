@@ -1,21 +1,19 @@
-"""Predefined routines: known techniques composed of the parts."""
+"""Parametric UMAP."""
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import torch
 
 from fastparadime import dr, loss, models, neighbors, relations, transforms
-from fastparadime.dr import dataset as datasets
-from fastparadime.quality import QUALITIES, layout_positions, noise_share
 from fastparadime.relationdata import RelationData
-from fastparadime.types import BinaryTensorFun, Device
+from fastparadime.routines.base import INITIALIZATIONS, InitializedRoutine, item_phase
+from fastparadime.routines.quality import QUALITIES, layout_positions, noise_share
+from fastparadime.types import Device
 from fastparadime.utils.validate import check_option
 
-_INITIALIZATIONS = ("spectral", "pca", None)
 # What a quality decides about.
 _SETTLED = (
     "initialization", "epochs", "init_epochs", "batch_size", "negative_sampling_rate",
@@ -23,53 +21,7 @@ _SETTLED = (
 )  # fmt: skip
 
 
-class _Initialized(dr.ParametricDR):
-    """Regresses the model onto given positions first; what the routines below have in common."""
-
-    def __init__(
-        self,
-        initialization: str | None,
-        first: dr.TrainingPhase,
-        main: dr.TrainingPhase,
-        comparison: BinaryTensorFun,
-        data_key: str,
-        out_dim: int,
-        **parts: Any,
-    ) -> None:
-        self.initialization = initialization
-        self.data_key = data_key
-        first.name = f"{initialization}_init"
-        main.name, main.loss_keys = "embedding", ["embedding"]
-        self.epochs, self.init_epochs = main.epochs, first.epochs
-        self.batch_size, self.init_batch_size = main.batch_size, first.batch_size
-        self.learning_rate, self.init_learning_rate = main.learning_rate, first.learning_rate
-        (first_key,) = first.loss_keys
-        super().__init__(
-            out_dim=out_dim,
-            derived_data=self._initial_positions(out_dim),
-            losses={
-                first_key: loss.PositionLoss(data_key=data_key, position_key=str(initialization)),
-                "embedding": loss.RelationLoss(loss_function=comparison),
-            },
-            training_phases=[main] if initialization is None else [first, main],
-            **parts,
-        )
-
-    def _initial_positions(self, out_dim: int) -> dict[str, dr.DerivedData]:
-        if self.initialization is None:
-            return {}
-        if self.initialization == "pca":
-            entry = dr.DerivedData(
-                datasets.pca_positions, [("data", self.data_key)], n_components=out_dim
-            )
-        else:
-            entry = dr.DerivedData(
-                datasets.spectral_positions, [("rels", "rel")], n_components=out_dim
-            )
-        return {self.initialization: entry}
-
-
-class ParametricUMAP(_Initialized):
+class ParametricUMAP(InitializedRoutine):
     """Parametric UMAP (Sainburg et al. 2021, arXiv 2009.12981) with paraDime's parameters.
 
     Global relations are rescaled distances to nearest neighbours, joined by the fuzzy union. A
@@ -103,7 +55,7 @@ class ParametricUMAP(_Initialized):
     quality : {None, "fast", "balanced", "best"}
         None trains as paraDime does. Else the points are laid out without a network first, as UMAP
         does, and a network is regressed onto their positions, which is closer to the data; see
-        `fastparadime.quality`. The arguments from `initialization` to `init_learning_rate` and
+        `fastparadime.routines.quality`. The arguments from `initialization` to `init_learning_rate` and
         `batches_per_epoch` are then settled, so they must not be given.
     metric : str or callable, optional
         Any metric of `fastparadime.neighbors.knn`, euclidean if None.
@@ -159,8 +111,8 @@ class ParametricUMAP(_Initialized):
         self.negative_sampling_rate = main.neg_sampling_rate
         curve = transforms.ModifiedCauchyTransform(min_dist, spread, a, b)
         super().__init__(
-            check_option(initialization, _INITIALIZATIONS, "initialization"),
-            _phase("spectral_init", init_epochs, init_batch_size, init_learning_rate),
+            check_option(initialization, INITIALIZATIONS, "initialization"),
+            item_phase("spectral_init", init_epochs, init_batch_size, init_learning_rate),
             main,
             loss.cross_entropy_loss,
             data_key,
@@ -218,106 +170,8 @@ class ParametricUMAP(_Initialized):
             self.model.fit_scales(self._entry_on_device(key), self._entry_on_device("layout"))
 
 
-class ParametricTSNE(_Initialized):
-    """Parametric t-SNE (van der Maaten 2009) with paraDime's parameters.
-
-    Global relations are rescaled distances to nearest neighbours, averaged with their transpose.
-    A first phase regresses the model onto principal components, the main phase minimises the
-    Kullback-Leibler divergence of the relations within a batch.
-
-    Parameters
-    ----------
-    perplexity : float
-        A smooth count of the neighbours of a point; three times as many are looked for.
-    alpha : float or tensor
-        Degrees of freedom of Student's t kernel; a parameter of the model is trained along.
-    model, in_dim, out_dim, hidden_dims
-        As for `fastparadime.dr.ParametricDR`.
-    initialization : {"pca", "spectral", None}
-        Positions that the first phase regresses onto; no first phase if None.
-    epochs, init_epochs : int
-    batch_size, init_batch_size : int
-        Points of a batch; that of the first phase is `batch_size` if None.
-    learning_rate, init_learning_rate : float
-        That of the first phase is `learning_rate` if None.
-    data_key : str
-        The dataset entry to embed.
-    dataset : array, tensor, mapping of them or Dataset, optional
-    use_cuda, verbose : bool
-    metric : str or callable, optional
-        Any metric of `fastparadime.neighbors.knn`, euclidean if None.
-    recall : float
-        In (0, 1]: the share of true neighbours that a search of much data must find; 1 is exact.
-    device, seed, progress
-        As for `fastparadime.dr.ParametricDR`.
-
-    Attributes
-    ----------
-    perplexity, initialization, epochs, init_epochs, batch_size, ...
-        Parameters as given, to be read: `training_phases` holds what training follows.
-    """
-
-    def __init__(
-        self,
-        perplexity: float = 30.0,
-        alpha: float | torch.Tensor = 1.0,
-        model: torch.nn.Module | None = None,
-        in_dim: int | None = None,
-        out_dim: int = 2,
-        hidden_dims: Sequence[int] | None = None,
-        initialization: str | None = "pca",
-        epochs: int = 30,
-        init_epochs: int = 10,
-        batch_size: int = 500,
-        init_batch_size: int | None = None,
-        learning_rate: float = 0.01,
-        init_learning_rate: float | None = None,
-        data_key: str = "main",
-        dataset: dr.Data | dr.Dataset | None = None,
-        use_cuda: bool = False,
-        verbose: bool = False,
-        *,
-        metric: Callable[..., float] | str | None = None,
-        recall: float = neighbors.DEFAULT_RECALL,
-        device: Device | None = None,
-        seed: int | None = None,
-        progress: bool | None = None,
-    ) -> None:
-        self.perplexity, self.alpha = perplexity, alpha
-        self.metric, self.recall = metric, recall
-        if init_batch_size is None:
-            init_batch_size = batch_size
-        if init_learning_rate is None:
-            init_learning_rate = learning_rate
-        super().__init__(
-            check_option(initialization, _INITIALIZATIONS, "initialization"),
-            _phase("init", init_epochs, init_batch_size, init_learning_rate),
-            _phase("embedding", epochs, batch_size, learning_rate),
-            loss.kullback_leibler_div,
-            data_key,
-            out_dim,
-            model=model,
-            in_dim=in_dim,
-            hidden_dims=hidden_dims,
-            global_relations=_probable_neighbors(perplexity, data_key, metric, recall),
-            batch_relations=_student_t_distances(alpha, data_key),
-            use_cuda=use_cuda,
-            verbose=verbose,
-            dataset=dataset,
-            device=device,
-            seed=seed,
-            progress=progress,
-        )
-
-
 def _widths(quality: str | None) -> Sequence[int] | None:
     return None if quality is None else QUALITIES[quality].hidden_dims
-
-
-def _phase(loss_key: str, epochs: int, batch_size: int, learning_rate: float) -> dr.TrainingPhase:
-    return dr.TrainingPhase(
-        loss_keys=[loss_key], epochs=epochs, batch_size=batch_size, learning_rate=learning_rate
-    )
 
 
 def _edge_phase(
@@ -343,33 +197,5 @@ def _fuzzy_neighbors(
         transform=[
             transforms.ConnectivityBasedRescale(n_neighbors=n_neighbors),
             transforms.Symmetrize(subtract_product=True),
-        ],
-    )
-
-
-def _probable_neighbors(
-    perplexity: float, data_key: str, metric: Callable[..., float] | str | None, recall: float
-) -> relations.NeighborBasedPDist:
-    return relations.NeighborBasedPDist(
-        metric=metric,
-        recall=recall,
-        data_key=data_key,
-        transform=[
-            transforms.PerplexityBasedRescale(perplexity=perplexity),
-            transforms.Symmetrize(),
-            transforms.Normalize(),
-        ],
-    )
-
-
-def _student_t_distances(
-    alpha: float | torch.Tensor, data_key: str
-) -> relations.DifferentiablePDist:
-    return relations.DifferentiablePDist(
-        data_key=data_key,
-        transform=[
-            transforms.StudentTTransform(alpha=alpha),
-            transforms.Normalize(),
-            transforms.ToSquareTensor(),
         ],
     )
