@@ -13,10 +13,10 @@ import torch
 from fastparadime import ops
 from fastparadime.estimators import _density, _graph
 from fastparadime.estimators._arranging import Layout, epochs_of
-from fastparadime.estimators._metrics import Space
 from fastparadime.estimators._parameters import Settings, neighbors_given
 from fastparadime.estimators._targets import Labels, with_target
 from fastparadime.neighbors import NeighborGraph
+from fastparadime.neighbors.metric_space import Space
 from fastparadime.types import Array
 from fastparadime.utils.logging import log
 from fastparadime.utils.warning import warn

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from fastparadime.estimators._rows import as_rows, is_sparse
+from fastparadime.estimators._rows import as_rows
 from fastparadime.neighbors import BINARY_METRICS, NATIVE_METRICS, Metric
 from fastparadime.neighbors.graph import PRECOMPUTED
 from fastparadime.neighbors.sparse_rows import warn_of_rounding as warn_of_sparse_rounding
@@ -29,6 +29,7 @@ from fastparadime.utils.centring import (
     some_rows,
     warn_of_rounding,
 )
+from fastparadime.utils.convert import is_sparse
 from fastparadime.utils.validate import check_finite
 
 _SHIFTED = (*SHIFTED_METRICS, "seuclidean", "mahalanobis")

@@ -10,12 +10,12 @@ import numpy as np
 import torch
 
 from fastparadime import neighbors, ops
-from fastparadime.estimators._metrics import Space
 from fastparadime.estimators._parameters import Settings
-from fastparadime.estimators._rows import is_sparse
 from fastparadime.neighbors import NeighborGraph
+from fastparadime.neighbors.metric_space import Space
 from fastparadime.neighbors.precomputed import from_graph, from_lists, from_square
 from fastparadime.types import Array
+from fastparadime.utils.convert import is_sparse
 from fastparadime.utils.masks import without_mask
 
 

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_array
 
-from fastparadime.estimators._metrics import Space
 from fastparadime.estimators._placing import Placed, weighted_means
-from fastparadime.estimators._queries import QueryIndex
-from fastparadime.estimators._rows import is_sparse
+from fastparadime.neighbors.metric_space import Space
+from fastparadime.neighbors.query_index import QueryIndex
 from fastparadime.types import Array
+from fastparadime.utils.convert import is_sparse
 from fastparadime.utils.masks import without_mask
 
 # Those whose distances change smoothly with the values of a row.

@@ -16,8 +16,8 @@ from fastparadime.estimators._label_metrics import (
     LabelMetric,
     check_label_metric,
 )
-from fastparadime.estimators._metrics import RowMetric, check_row_metric
 from fastparadime.neighbors import Metric, check_recall
+from fastparadime.neighbors.metric_space import RowMetric, check_row_metric
 from fastparadime.types import Array
 from fastparadime.utils.convert import to_numpy
 from fastparadime.utils.masks import without_mask

@@ -11,11 +11,12 @@ import torch
 
 from fastparadime import ops
 from fastparadime.estimators._form import Form
-from fastparadime.estimators._metrics import Space
 from fastparadime.estimators._parameters import Settings
-from fastparadime.estimators._queries import QueryIndex
-from fastparadime.estimators._rows import equal_rows, is_sparse, like, row_streams
+from fastparadime.estimators._rows import equal_rows, like, row_streams
+from fastparadime.neighbors.metric_space import Space
+from fastparadime.neighbors.query_index import QueryIndex
 from fastparadime.types import Array
+from fastparadime.utils.convert import is_sparse
 from fastparadime.utils.seed import derive
 
 _EPOCHS = 100

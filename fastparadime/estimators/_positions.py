@@ -8,8 +8,8 @@ import numpy as np
 
 from fastparadime import ops, spectral
 from fastparadime.estimators._parameters import Settings
-from fastparadime.estimators._rows import is_sparse
 from fastparadime.types import Array
+from fastparadime.utils.convert import is_sparse
 from fastparadime.utils.seed import derive
 
 _SPAN = 10.0  # of each coordinate at the start, as in umap-learn

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 import numpy as np
 import torch
 
-from fastparadime.estimators._metrics import SPARSE_METRICS
 from fastparadime.neighbors.graph import PRECOMPUTED
+from fastparadime.neighbors.metric_space import SPARSE_METRICS
 from fastparadime.neighbors.table import MISSING_METRICS
 from fastparadime.types import Array
 from fastparadime.utils import sources
-from fastparadime.utils.convert import to_numpy
+from fastparadime.utils.convert import is_sparse, to_numpy
 from fastparadime.utils.masks import without_mask
 from fastparadime.utils.validate import check_finite, check_no_times
 
@@ -73,11 +72,6 @@ def check_sparse_metric(rows: Any, metric: Any, *others: str) -> None:
             f"metric must be one of {known} for sparse data, not {metric!r}: make X dense with "
             "X.toarray() for others"
         )
-
-
-def is_sparse(X: Any) -> bool:
-    module = sys.modules.get("scipy.sparse")
-    return module is not None and bool(module.issparse(X))
 
 
 def as_rows(table: Any, metric: Any) -> Any:

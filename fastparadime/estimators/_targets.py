@@ -15,8 +15,8 @@ from fastparadime import neighbors, ops
 from fastparadime.estimators._graph import ends_of
 from fastparadime.estimators._joining import Joined, intersection, locally_connected
 from fastparadime.estimators._label_metrics import LabelMetric
-from fastparadime.estimators._metrics import RowMetric
 from fastparadime.estimators._parameters import Target
+from fastparadime.neighbors.metric_space import RowMetric
 from fastparadime.types import Array
 from fastparadime.utils.labels import known_labels
 

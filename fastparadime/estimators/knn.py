@@ -11,11 +11,13 @@ from sklearn.utils.validation import check_is_fitted
 from fastparadime import neighbors
 from fastparadime.estimators import _rows
 from fastparadime.estimators._form import Form
-from fastparadime.estimators._metrics import check_row_metric, set_input_tags
 from fastparadime.estimators._parameters import check_n_jobs, seed_of
-from fastparadime.estimators._queries import QueryIndex
+from fastparadime.estimators._tags import set_input_tags
 from fastparadime.neighbors import check_recall
+from fastparadime.neighbors.metric_space import check_row_metric
+from fastparadime.neighbors.query_index import QueryIndex
 from fastparadime.types import Array
+from fastparadime.utils.convert import is_sparse
 from fastparadime.utils.validate import check_integer, check_option
 
 if TYPE_CHECKING:
@@ -179,7 +181,7 @@ class KNNTransformer(
         seed = seed_of(self.random_state)
         form = Form.of(table, metric.name)
         rows = form.rows(table)
-        if not _rows.is_sparse(rows) and np.may_share_memory(rows, table):
+        if not is_sparse(rows) and np.may_share_memory(rows, table):
             rows = rows.copy()  # what the caller changes later must not change what was fitted
         self._index, self._form = QueryIndex(rows, metric.space(rows)), form
         self.seed_, self._mode, self._width = seed, mode, n_neighbors + itself

@@ -15,11 +15,12 @@ from fastparadime.estimators._constructor import UmapParameters
 from fastparadime.estimators._cuml import check_data_options
 from fastparadime.estimators._fitting import Fitted, Positions, Report, fit_graph, lay_out
 from fastparadime.estimators._form import Form
-from fastparadime.estimators._metrics import set_input_tags
 from fastparadime.estimators._parameters import Settings, check_parameters, neighbors_given
 from fastparadime.estimators._placing import Placed, later_epochs
+from fastparadime.estimators._tags import set_input_tags
 from fastparadime.estimators._targets import check_target
 from fastparadime.types import Array
+from fastparadime.utils.convert import is_sparse
 
 _SMALL_DATA = 4096  # points below which umap.plot makes a table of all distances
 
@@ -368,9 +369,8 @@ class UMAP(
         self._n_features_out = n if settings.graph_alone else settings.n_components
 
     def _keep_rows(self, placed: Placed, *, supervised: bool) -> None:
-        self._placed = placed
-        self._supervised = supervised
-        self._sparse_data = _rows.is_sparse(placed.rows)
+        self._placed, self._supervised = placed, supervised
+        self._sparse_data = is_sparse(placed.rows)
         self._metric_kwds = dict(self.metric_kwds or {})
 
     def _keep_positions(self, found: Positions, inverse: Array | None, dtype: Any) -> None:

@@ -57,7 +57,9 @@ class InitializedRoutine(dr.ParametricDR):
         return {self.initialization: entry}
 
 
-def item_phase(loss_key: str, epochs: int, batch_size: int, learning_rate: float) -> dr.TrainingPhase:
+def item_phase(
+    loss_key: str, epochs: int, batch_size: int, learning_rate: float
+) -> dr.TrainingPhase:
     return dr.TrainingPhase(
         loss_keys=[loss_key], epochs=epochs, batch_size=batch_size, learning_rate=learning_rate
     )

@@ -1,4 +1,4 @@
-"""Metrics of the estimators' rows: their options, and the space in which their neighbours are searched."""
+"""A metric with its options, and the space in which neighbours by it are searched."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 from scipy.sparse import issparse
 
-from fastparadime.neighbors import Metric, check_metric, sparse
-from fastparadime.neighbors.graph import PRECOMPUTED
+from fastparadime.neighbors import sparse
+from fastparadime.neighbors.graph import Metric, check_metric
 from fastparadime.neighbors.sparse_rows import variances
-from fastparadime.neighbors.table import MISSING_METRICS
 from fastparadime.types import Array
 from fastparadime.utils.masks import without_mask
 from fastparadime.utils.validate import check_positive
@@ -21,18 +20,6 @@ from fastparadime.utils.validate import check_positive
 SPARSE_METRICS = tuple(name for name in sparse.METRICS if name != "inner_product")
 _WEIGHTED = ("wminkowski", "weighted_minkowski")  # umap-learn's names of minkowski with weights
 _OPTIONS = {"minkowski": {"p", "w"}, "seuclidean": {"V"}, "mahalanobis": {"V", "VI"}}
-
-
-def set_input_tags(tags: Any, metric: Any) -> None:
-    """What scikit-learn's tags say of the data that a metric takes."""
-    try:
-        known = _named(metric, "metric") if isinstance(metric, str) else None
-    except ValueError:
-        known = None
-    tags.input_tags.pairwise = known == PRECOMPUTED
-    tags.input_tags.sparse = known in (*SPARSE_METRICS, PRECOMPUTED)
-    tags.input_tags.allow_nan = known in MISSING_METRICS
-    tags.input_tags.positive_only = known in ("hellinger", "jensenshannon")
 
 
 @dataclass(frozen=True)
@@ -102,7 +89,7 @@ def check_row_metric(
         if not callable(metric):
             raise TypeError(f"{name} must be a name or a function of two rows, not {metric!r}")
         return RowMetric(functools.partial(metric, **options) if options else metric)
-    known: Metric = "precomputed" if metric == "precomputed" else _named(metric, name)
+    known: Metric = "precomputed" if metric == "precomputed" else metric_named(metric, name)
     if known == "inner_product":  # 1 - <x, y> may be negative
         raise NotImplementedError(
             f"{name}='inner_product' is not supported by {owner}, which takes distances: use "
@@ -120,7 +107,7 @@ def check_row_metric(
     return RowMetric(known, p, arrays, argument)
 
 
-def _named(metric: str, name: str) -> Metric:
+def metric_named(metric: str, name: str) -> Metric:
     try:
         return check_metric("minkowski" if metric in _WEIGHTED else metric)
     except ValueError as error:

@@ -10,19 +10,17 @@ import numpy as np
 import torch
 
 from fastparadime import ops
-from fastparadime.estimators._metrics import Space
-from fastparadime.estimators._projection import Projection
-from fastparadime.estimators._rows import is_sparse
-from fastparadime.estimators._searches import (
+from fastparadime.neighbors.exact import CANCELLED, near_origin_centre, scale_of
+from fastparadime.neighbors.graph import INFINITE, NATIVE_METRICS, Metric
+from fastparadime.neighbors.metric_space import Space
+from fastparadime.neighbors.projection import Projection
+from fastparadime.neighbors.query_searches import (
     CorrelationSearch,
     Found,
     Unheld,
     nearest_given,
     special_search,
 )
-from fastparadime.neighbors import NATIVE_METRICS, Metric
-from fastparadime.neighbors.exact import CANCELLED, near_origin_centre, scale_of
-from fastparadime.neighbors.graph import INFINITE
 from fastparadime.neighbors.sparse_rows import prepared as prepared_sparse
 from fastparadime.neighbors.table import (
     SCALED_METRICS,
@@ -36,6 +34,7 @@ from fastparadime.neighbors.table import (
 from fastparadime.neighbors.tree import TreeQueries
 from fastparadime.types import Array
 from fastparadime.utils.centring import centred, medians_of, some_rows
+from fastparadime.utils.convert import is_sparse
 
 _BLOCK_BYTES = 64 * 2**20  # of distances held at a time
 _SPARE = 8  # candidates beyond k, so that rounding of products cannot drop a true neighbour

@@ -8,17 +8,16 @@ import numpy as np
 import torch
 
 from fastparadime import ops
-from fastparadime.estimators._rows import is_sparse
-from fastparadime.neighbors import Metric
 from fastparadime.neighbors.binary import listed_table
 from fastparadime.neighbors.correlations import Correlations
 from fastparadime.neighbors.exact import row_distances
-from fastparadime.neighbors.graph import BINARY_METRICS
+from fastparadime.neighbors.graph import BINARY_METRICS, Metric
 from fastparadime.neighbors.precomputed import cleaned
 from fastparadime.neighbors.sparse import compared, proposed
 from fastparadime.neighbors.sparse_rows import table_of
 from fastparadime.neighbors.sphere import Sphere, check_positions
 from fastparadime.types import Array
+from fastparadime.utils.convert import is_sparse
 
 Found = tuple[torch.Tensor, torch.Tensor]  # indices int32 and distances float32 (m, k)
 
