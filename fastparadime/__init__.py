@@ -23,6 +23,8 @@ _MODULES = (
     "dr",
     "estimators",
     "exceptions",
+    "graph",
+    "layout",
     "loss",
     "models",
     "neighbors",
@@ -32,7 +34,6 @@ _MODULES = (
     "relationdata",
     "relations",
     "routines",
-    "spectral",
     "training",
     "transforms",
     "types",
@@ -52,6 +53,7 @@ _MOVED = {
     "sampling": "training.sampling",
     "saving": "dr.saving",
     "spec": "dr.spec",
+    "spectral": "layout.spectral",
 }
 __all__ = ["UMAP", "KNNTransformer", "__version__", "show_config"]
 

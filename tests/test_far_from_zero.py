@@ -18,7 +18,7 @@ from sklearn.metrics.pairwise import haversine_distances, nan_euclidean_distance
 
 from fastparadime import UMAP, dr, loss, neighbors, relations
 from fastparadime.cli import tables
-from fastparadime.estimators.knn import KNNTransformer
+from fastparadime.estimators.knn_transformer import KNNTransformer
 from fastparadime.exceptions import PrecisionWarning
 from fastparadime.utils.centring import centre_of, centred, difference, may_round
 

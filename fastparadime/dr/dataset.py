@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from fastparadime import spectral
+from fastparadime import layout
+from fastparadime.layout import pca_positions
 from fastparadime.relationdata import RelationData
 from fastparadime.training.sampling import DataEntries, edge_batch
 from fastparadime.types import Data, TensorLike, TypeKeyTuples
 from fastparadime.utils import ReprMixin, sources
 from fastparadime.utils.centring import far_columns
-from fastparadime.utils.convert import to_float64, to_numpy, to_torch
+from fastparadime.utils.convert import to_float64, to_torch
 from fastparadime.utils.masks import without_mask
 from fastparadime.utils.validate import (
     check_callable,
@@ -256,32 +257,17 @@ def named_parts(value: Any, kind: type, key: str, name: str) -> dict[str, Any]:
     return parts
 
 
-def pca_positions(X: TensorLike, n_components: int = 2) -> torch.Tensor:
-    """The first principal components of the rows of `X`, float32 (n, n_components).
-
-    By scikit-learn on the CPU; of a tensor on a device by the eigenvectors of its covariance, there.
-    """
-    if isinstance(X, torch.Tensor) and X.is_cuda:
-        return _pca_by_covariance(X, n_components)
-    from sklearn.decomposition import PCA
-
-    # A fixed state: the randomised solver would draw from numpy's global generator.
-    pca = PCA(n_components=n_components, random_state=0)
-    with np.errstate(invalid="ignore"):  # shares of the variance, where there is none
-        return to_torch(pca.fit_transform(to_numpy(X)))
-
-
-def _pca_by_covariance(X: torch.Tensor, n_components: int) -> torch.Tensor:
-    centred = X.double() - X.mean(dim=0, dtype=torch.float64)
-    if n_components > min(centred.shape):
-        raise ValueError(f"n_components={n_components} must be at most {min(centred.shape)}")
-    axes = torch.linalg.eigh(centred.T @ centred).eigenvectors[:, -n_components:].flip(1)
-    # As scikit-learn does: the largest entry of each axis is positive.
-    largest = axes.gather(0, axes.abs().argmax(dim=0, keepdim=True))
-    positions: torch.Tensor = centred @ (axes * largest.sign())
-    return positions.float()
-
-
 def spectral_positions(reldata: RelationData, n_components: int = 2) -> torch.Tensor:
     """Standardised spectral positions of the relations, float32 (n, n_components)."""
-    return spectral.spectral_positions(reldata.to_sparse_array().edges, n_components)
+    return layout.spectral_positions(reldata.to_sparse_array().edges, n_components)
+
+
+__all__ = [
+    "Dataset",
+    "DerivedData",
+    "NegSampledEdgeDataset",
+    "check_table",
+    "named_parts",
+    "pca_positions",
+    "spectral_positions",
+]

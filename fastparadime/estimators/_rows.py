@@ -101,7 +101,7 @@ def as_rows(table: Any, metric: Any) -> Any:
 
 
 def like(rows: Any, table: Any) -> Any:
-    """Rows in the form of another table: dense or CSR."""
+    """Rows in the format of another table: dense or CSR."""
     if is_sparse(table) == is_sparse(rows):
         return rows
     if is_sparse(rows):
@@ -112,7 +112,7 @@ def like(rows: Any, table: Any) -> Any:
 
 
 def stacked(first: Any, second: Any) -> Any:
-    """The rows of one table above those of another of its form."""
+    """The rows of one table above those of another of its format."""
     if not is_sparse(first):
         return np.concatenate([first, second])
     import scipy.sparse

@@ -12,17 +12,12 @@ from dataclasses import dataclass
 
 import torch
 
-from fastparadime import ops, spectral
+from fastparadime import layout
 from fastparadime.loss import PositionLoss
 from fastparadime.relationdata import RelationData
 from fastparadime.training.phases import TrainingPhase
 from fastparadime.training.sampling import spread_of
-from fastparadime.utils.seed import derive
 
-_MANY_POINTS = 10_000  # beyond which UMAP too takes fewer epochs
-_LAYOUT_EPOCHS = (500, 200)
-_START_SPAN = 10.0  # of the largest coordinate where the layout starts
-_START_NOISE = 1e-4  # keeps coinciding points apart
 _EDGES_OF_NOISE = 1000  # that show how far neighbours are
 _QUADRATIC = 0.2  # errors up to which the loss is quadratic, in units of the curve's spread
 
@@ -115,11 +110,7 @@ def layout_positions(
     float32 tensor (n, n_components)
     """
     edges = reldata.to_sparse_array().edges
-    start = spectral.spectral_positions(edges, n_components)
-    start = start * (_START_SPAN / start.abs().max().clamp_min(1e-12))
-    generator = torch.Generator().manual_seed(derive(seed, "start"))
-    noise = _START_NOISE * torch.randn(start.shape, generator=generator)
-    epochs = _LAYOUT_EPOCHS[len(start) > _MANY_POINTS]
-    return ops.sgd_layout(
-        start + noise.to(start.device), edges, *curve, epochs, seed=derive(seed, "layout")
-    )
+    start = layout.noisy_spectral_positions(edges, n_components, seed)
+    parameters = layout.LayoutParameters(a=curve[0], b=curve[1], seed=seed)
+    epochs = layout.default_epochs(len(start))
+    return layout.optimize_layout(start, edges, parameters, epochs).final

@@ -13,7 +13,7 @@ import pytest
 import sklearn.exceptions
 
 from fastparadime import UMAP
-from fastparadime.estimators._joining import rescaled
+from fastparadime.graph.set_operations import rescaled
 
 Table = npt.NDArray[np.float32]
 OPERATIONS = [operator.mul, operator.add, operator.sub]

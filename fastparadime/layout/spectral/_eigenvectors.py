@@ -19,10 +19,10 @@ import numpy as np
 import torch
 
 from fastparadime import ops
+from fastparadime.layout.spectral import _dense
+from fastparadime.layout.spectral._coarsening import coarsened
+from fastparadime.layout.spectral._components import weighted_degrees
 from fastparadime.ops import Edges, Segments
-from fastparadime.spectral import _dense
-from fastparadime.spectral._coarsening import coarsened
-from fastparadime.spectral._components import weighted_degrees
 from fastparadime.types import Array
 
 _GUARDS = 5  # vectors beside the wanted and the trivial one: those nearby converge together

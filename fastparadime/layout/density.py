@@ -6,7 +6,8 @@ import numpy as np
 import torch
 
 from fastparadime import neighbors, ops
-from fastparadime.estimators._graph import ends_of, values_at
+from fastparadime.graph import fuzzy_simplicial_set
+from fastparadime.graph.edges import ends_of, values_at
 from fastparadime.types import Array
 
 _NOTHING = 1e-8  # added to a radius, so that its logarithm is finite
@@ -42,9 +43,9 @@ def embedded_radii(positions: Array, n_neighbors: int, recall: float) -> Array:
     n = int(there.sum())
     if n < 2:
         return radii
-    indices, distances = neighbors.knn(positions[there], min(n_neighbors, n) - 1, recall=recall)
-    edges = ops.symmetrize(indices, ops.smooth_knn(distances, "umap").weights)
-    radii[there] = _log_means(edges, _edge_distances(edges, indices, distances))
+    found = neighbors.knn(positions[there], min(n_neighbors, n) - 1, recall=recall)
+    edges = fuzzy_simplicial_set(found).edges
+    radii[there] = _log_means(edges, _edge_distances(edges, *found))
     return radii
 
 

@@ -36,7 +36,7 @@ _SHIFTED = (*SHIFTED_METRICS, "seuclidean", "mahalanobis")
 
 
 @dataclass(frozen=True)
-class Form:
+class RowFormat:
     """How rows are held: in float32, minus a centre where that saves digits; or in float64.
 
     Attributes
@@ -53,23 +53,23 @@ class Form:
     wide: bool = False
 
     @staticmethod
-    def of(table: Any, metric: Metric) -> Form:
-        """The form of a fit's rows: float32 as they are, unless that loses digits."""
+    def of(table: Any, metric: Metric) -> RowFormat:
+        """The format of a fit's rows: float32 as they are, unless that loses digits."""
         as_it_is = callable(metric) or metric == PRECOMPUTED  # by functions in the data's own dtype
         if as_it_is or is_sparse(table) or not may_round(table):
-            return Form(metric)
+            return RowFormat(metric)
         some = some_rows(table)
         if metric in UNIT_METRICS:
             tables = (some, some_units(some, str(metric)))
-            return Form(metric, wide=any(centre_of(rows) is not None for rows in tables))
+            return RowFormat(metric, wide=any(centre_of(rows) is not None for rows in tables))
         if metric in _SHIFTED:
-            return Form(metric, centre_of(some))
+            return RowFormat(metric, centre_of(some))
         if metric in NATIVE_METRICS:
-            return Form(metric, wide=centre_of(some) is not None)
-        return Form(metric, wide=rounds(some))  # others are compared in float64
+            return RowFormat(metric, wide=centre_of(some) is not None)
+        return RowFormat(metric, wide=rounds(some))  # others are compared in float64
 
     def rows(self, table: Any) -> Any:
-        """A checked table as rows of this form; see `as_rows`."""
+        """A checked table as rows of this format; see `as_rows`."""
         if self.centre is None and not self.wide:
             return as_rows(table, self.metric)
         dense = table.toarray() if is_sparse(table) else table
@@ -79,7 +79,7 @@ class Form:
         return np.ascontiguousarray(dense, dtype=np.float64)
 
     def data(self, rows: Array, dtype: Any) -> Array:
-        """Rows of this form, float64 (m, d), as those of the data, of a dtype if that has its digits."""
+        """Rows of this format, float64 (m, d), as those of the data, of a dtype if that has its digits."""
         if self.centre is not None:
             return rows + self.centre
         return rows if self.wide else rows.astype(np.float32).astype(dtype, copy=False)

@@ -11,21 +11,23 @@ import numpy as np
 import torch
 
 from fastparadime import ops
-from fastparadime.estimators import _density, _graph
-from fastparadime.estimators._arranging import Layout, epochs_of
-from fastparadime.estimators._parameters import Settings, neighbors_given
-from fastparadime.estimators._targets import Labels, with_target
+from fastparadime.estimators import _neighbors
+from fastparadime.estimators._parameters import Settings
+from fastparadime.graph import fuzzy_simplicial_set
+from fastparadime.graph.supervised import Labels, intersect_with_target
+from fastparadime.layout import default_epochs, density, optimize_layout
 from fastparadime.neighbors import NeighborGraph
 from fastparadime.neighbors.metric_space import Space
 from fastparadime.types import Array
 from fastparadime.utils.logging import log
 from fastparadime.utils.warning import warn
 
+_DENSITY_EPOCHS = 200  # more than by default, for densMAP
 _FEW_EPOCHS = 10  # up to which umap-learn keeps the edges of the default number
 
 
 @dataclass(frozen=True)
-class Fitted:
+class FittedGraph:
     """The graph of a fit's rows and what it was made from."""
 
     edges: ops.Edges
@@ -66,7 +68,7 @@ def fit_graph(
     space: Space,
     settings: Settings,
     report: Report,
-) -> Fitted:
+) -> FittedGraph:
     """The fuzzy simplicial set of rows, joined with labels; `knn` may hold given neighbours."""
     n, wanted = rows.shape[0], settings.n_neighbors
     if n < 2:
@@ -74,22 +76,34 @@ def fit_graph(
     if wanted > n:
         warn(f"n_neighbors is lowered from {wanted} to the {n} points there are", UserWarning)
         wanted = n
-    if neighbors_given(knn):
-        nearest = _graph.given_neighbors(knn, n, wanted)
+    if _neighbors.neighbors_given(knn):
+        nearest = _neighbors.given_neighbors(knn, n, wanted)
     else:
         report.say("UMAP: nearest neighbors")
-        nearest = _graph.find_neighbors(rows, wanted - 1, space, settings.recall)
+        nearest = _neighbors.find_neighbors(rows, wanted - 1, space, settings.recall)
     report.say("UMAP: fuzzy graph")
-    edges, rho, sigma, removed = _graph.fuzzy_graph(nearest, settings)
+    edges, rho, sigma, removed = fuzzy_simplicial_set(
+        nearest,
+        set_op_mix_ratio=settings.set_op_mix_ratio,
+        local_connectivity=settings.local_connectivity,
+        disconnection_distance=settings.disconnection_distance,
+    )
     if removed:
         report.say(f"{removed} neighbors are at the disconnection distance or beyond")
     if target is not None:
-        edges = with_target(edges, target, settings.target, wanted, settings.recall)
-    return Fitted(edges, nearest, rho, sigma, wanted)
+        edges = intersect_with_target(edges, target, settings.target, wanted, settings.recall)
+    return FittedGraph(edges, nearest, rho, sigma, wanted)
+
+
+def epochs_of(settings: Settings, n: int) -> int:
+    """Epochs of the layout of n points."""
+    if settings.n_epochs is not None:
+        return settings.n_epochs
+    return default_epochs(n) + (0 if settings.density is None else _DENSITY_EPOCHS)
 
 
 @dataclass(frozen=True)
-class Positions:
+class Embedding:
     """The positions of a fit, float32 (n, dim), NaN for points without an edge."""
 
     final: Array
@@ -97,42 +111,52 @@ class Positions:
     radii: tuple[Array, Array] | None  # log local radii in the data and in the embedding
 
 
-def lay_out(
+def embed_graph(
     start: Array,
-    fitted: Fitted,
+    fitted: FittedGraph,
     settings: Settings,
     report: Report,
     *,
     n_epochs: int | None = None,
     learning_rate: float | None = None,
-) -> Positions:
+) -> Embedding:
     """The layout of a graph from a start, by default with the epochs and rate of a whole fit."""
     edges = fitted.edges
     if n_epochs is None:
         n_epochs = epochs_of(settings, len(start))
-    radii = density = None
+    radii = local = None
     if settings.density is not None or settings.output_dens:
         usual = epochs_of(replace(settings, n_epochs=None), len(start))
-        sampled = _density.sampled_edges(edges, n_epochs if n_epochs > _FEW_EPOCHS else usual)
-        radii = _density.data_radii(sampled, *fitted.nearest)
-        density = (sampled, radii)
-    rate = settings.learning_rate if learning_rate is None else learning_rate
-    layout = Layout(settings, n_epochs, rate, density)
+        sampled = density.sampled_edges(edges, n_epochs if n_epochs > _FEW_EPOCHS else usual)
+        radii = density.data_radii(sampled, *fitted.nearest)
+        local = (sampled, radii)
     report.say("UMAP: layout")
     with report.bar(n_epochs) as progress:
-        positions = layout.run(start, edges, progress)
-    kept = [layout.kept[epoch] for epoch in sorted(layout.kept)] if layout.kept else None
+        found = optimize_layout(
+            start,
+            edges,
+            settings,
+            n_epochs,
+            learning_rate=learning_rate,
+            density=local,
+            progress=progress,
+        )
+    positions = found.final.numpy()
+    kept = [found.kept[epoch].numpy() for epoch in sorted(found.kept)] or None
     alone = (edges.indptr.diff() == 0).numpy()
     for table in (positions, *(kept or ())):
         table[alone] = np.nan
     if alone.any():
-        limit = settings.unrelated_distance
-        lacking = f"neighbour nearer than {limit}" if limit < np.inf else "edge in the graph"
-        warn(
-            f"{int(alone.sum())} of {len(start)} points have no {lacking} and get NaN as positions",
-            UserWarning,
-        )
+        _warn_of_lone_points(alone, settings.disconnection_distance)
     if radii is None or not settings.output_dens:
-        return Positions(positions, kept, None)
-    embedded = _density.embedded_radii(positions, fitted.n_neighbors, settings.recall)
-    return Positions(positions, kept, (radii, embedded))
+        return Embedding(positions, kept, None)
+    embedded = density.embedded_radii(positions, fitted.n_neighbors, settings.recall)
+    return Embedding(positions, kept, (radii, embedded))
+
+
+def _warn_of_lone_points(alone: Array, limit: float) -> None:
+    lacking = f"neighbour nearer than {limit}" if limit < np.inf else "edge in the graph"
+    warn(
+        f"{int(alone.sum())} of {len(alone)} points have no {lacking} and get NaN as positions",
+        UserWarning,
+    )

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from fastparadime.layout.spectral._components import weighted_degrees
 from fastparadime.ops import Edges
-from fastparadime.spectral._components import weighted_degrees
 from fastparadime.types import Array
 from fastparadime.utils.convert import to_numpy
 

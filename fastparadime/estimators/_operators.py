@@ -1,53 +1,56 @@
-"""Fits of the same points combined: their graphs joined, and laid out anew."""
+"""Fits of the same points as fuzzy sets: ``*``, ``+`` and ``-`` join their graphs."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import torch
 from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
-from fastparadime import ops
-from fastparadime.estimators._fitting import Fitted, Report, lay_out
-from fastparadime.estimators._joining import (
-    Joined,
+from fastparadime.estimators._fit import FittedGraph, Report, embed_graph
+from fastparadime.estimators._fitted import FittedUmap
+from fastparadime.estimators._parameters import Settings
+from fastparadime.graph.edges import edges_of_csr
+from fastparadime.graph.set_operations import (
+    AlignedGraphs,
     difference,
     intersection,
-    locally_connected,
+    reset_local_connectivity,
     union,
 )
-from fastparadime.estimators._parameters import Settings
-from fastparadime.estimators._positions import start_positions
+from fastparadime.layout import initial_positions
 from fastparadime.neighbors import NeighborGraph
 from fastparadime.types import Array
 
 if TYPE_CHECKING:
-    from fastparadime.estimators.umap import UMAP
+    from typing_extensions import Self
+
+_Fit = TypeVar("_Fit", bound=FittedUmap)
 
 
-class Combinable:
+class FuzzySetOperators(FittedUmap):
     """Fits of the same points as sets: ``*`` intersects, ``+`` unites, ``-`` takes away."""
 
-    def __mul__(self: UMAP, other: UMAP) -> UMAP:  # type: ignore[misc]
+    def __mul__(self, other: Self) -> Self:
         """The layout of what both graphs hold. `transform` is not available for it."""
-        return _combined(self, other, intersection, rescale=True)
+        return _combined(self, other, intersection, reset_metrics=True)
 
-    def __add__(self: UMAP, other: UMAP) -> UMAP:  # type: ignore[misc]
+    def __add__(self, other: Self) -> Self:
         """The layout of what either graph holds. `transform` is not available for it."""
-        return _combined(self, other, union, rescale=True)
+        return _combined(self, other, union, reset_metrics=True)
 
-    def __sub__(self: UMAP, other: UMAP) -> UMAP:  # type: ignore[misc]
+    def __sub__(self, other: Self) -> Self:
         """The layout of this graph without the other's. `transform` is not available for it."""
-        return _combined(self, other, difference, rescale=False)
+        return _combined(self, other, difference, reset_metrics=False)
 
 
 def _combined(
-    first: UMAP, second: Any, strengths: Callable[[Joined], Array], *, rescale: bool
-) -> UMAP:
+    first: _Fit, second: Any, strengths: Callable[[AlignedGraphs], Array], *, reset_metrics: bool
+) -> _Fit:
     if not isinstance(second, type(first)):
         raise TypeError(f"only fits of UMAP can be combined, not {type(second).__name__}")
     for fit in (first, second):
@@ -60,25 +63,22 @@ def _combined(
     settings = _common(first._settings, second._settings)
     if settings.density is not None or settings.output_dens:
         raise ValueError("densMAP needs the distances of one table: its fits cannot be combined")
-    joined = Joined.of(_edges_of(first.graph_), _edges_of(second.graph_))
-    edges = locally_connected(*joined[:3], strengths(joined), rescale=rescale)
+    graphs = AlignedGraphs.of(edges_of_csr(first.graph_), edges_of_csr(second.graph_))
+    edges = reset_local_connectivity(*graphs[:3], strengths(graphs), reset_metrics=reset_metrics)
     # No table has distances of these edges, so no neighbours are kept.
     none, nothing = torch.empty((counts[0], 0)), torch.zeros(counts[0])
     nearest = NeighborGraph(none.int(), none, "none: fits were combined")
     wanted = min(first._n_neighbors, second._n_neighbors)
-    fitted = Fitted(edges, nearest, nothing, nothing, wanted)
-    result: UMAP = clone(first)
+    fitted = FittedGraph(edges, nearest, nothing, nothing, wanted)
+    result: _Fit = clone(first)
     report = Report(result.verbose, result.tqdm_kwds)
-    found = lay_out(start_positions(first.graph_, edges, settings), fitted, settings, report)
+    start = initial_positions(
+        first.graph_, edges, settings.init, settings.n_components, settings.seed
+    )
+    found = embed_graph(start, fitted, settings, report)
     result._keep_graph(fitted, settings)
     result._keep_positions(found, None, np.float32)
     return result
-
-
-def _edges_of(graph: Any) -> ops.Edges:
-    heads = np.repeat(np.arange(graph.shape[0], dtype=np.int32), np.diff(graph.indptr))
-    parts = (graph.indptr.astype(np.int64), heads, graph.indices.astype(np.int32), graph.data)
-    return ops.Edges(*(torch.from_numpy(part) for part in parts))
 
 
 def _common(first: Settings, second: Settings) -> Settings:

@@ -1,4 +1,4 @@
-"""Graphs of the same points joined, edge by edge."""
+"""Set operations on fuzzy graphs of the same points, edge by edge."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ import numpy as np
 import torch
 
 from fastparadime import ops
-from fastparadime.estimators._graph import ends_of, values_at
+from fastparadime.graph.edges import ends_of, values_at
 from fastparadime.types import Array
 
 # Half of a graph's weakest edge stands for those that it lacks, within limits, as in umap-learn.
 _LEAST, _MOST_OF_SECOND = 1e-8, 1e-4
-_NEIGHBORS = 15  # whose log2 the strengths of a point's edges sum to, as in umap-learn
+_METRIC_NEIGHBORS = 15  # whose log2 the strengths of a point's edges sum to, as in umap-learn
 _TOLERANCE = 1e-5  # of that sum
 _FLAT = 1e-12  # of its slope, above which only strengths of 1 are left
 _MOST_STEPS = 64  # of Newton's method; some six are needed
 
 
-class Joined(NamedTuple):
+class AlignedGraphs(NamedTuple):
     """The edges of two graphs of n points, and the strengths each gives them, NaN where it has none."""
 
     indptr: torch.Tensor  # (n + 1,)
@@ -29,7 +29,7 @@ class Joined(NamedTuple):
     second: Array  # (edges,), float64
 
     @staticmethod
-    def of(first: ops.Edges, second: ops.Edges) -> Joined:
+    def of(first: ops.Edges, second: ops.Edges) -> AlignedGraphs:
         import scipy.sparse
 
         n = len(first.indptr) - 1
@@ -45,13 +45,13 @@ class Joined(NamedTuple):
             for part in (first, second)
         )
         indptr = torch.from_numpy(both.indptr.astype(np.int64))
-        return Joined(indptr, heads, both.indices, *strengths)
+        return AlignedGraphs(indptr, heads, both.indices, *strengths)
 
 
-def intersection(joined: Joined, weight: float = 0.5) -> Array:
+def intersection(graphs: AlignedGraphs, weight: float = 0.5) -> Array:
     """Strengths first^(1/r) second or first second^r, r being the second's weight over the rest."""
-    first = _filled(joined.first)
-    second = _filled(joined.second, _MOST_OF_SECOND)
+    first = _filled(graphs.first)
+    second = _filled(graphs.second, _MOST_OF_SECOND)
     if weight < 0.5:
         second = second ** (weight / (1 - weight))
     else:
@@ -60,25 +60,30 @@ def intersection(joined: Joined, weight: float = 0.5) -> Array:
     return strengths
 
 
-def union(joined: Joined) -> Array:
+def union(graphs: AlignedGraphs) -> Array:
     """Strengths first + second - first second."""
-    first, second = _filled(joined.first), _filled(joined.second)
+    first, second = _filled(graphs.first), _filled(graphs.second)
     strengths: Array = first + second - first * second
     return strengths
 
 
-def difference(joined: Joined) -> Array:
+def difference(graphs: AlignedGraphs) -> Array:
     """Strengths first (1 - second); an edge that the second graph lacks keeps its own."""
-    strengths: Array = np.nan_to_num(joined.first) * (1 - np.nan_to_num(joined.second))
+    strengths: Array = np.nan_to_num(graphs.first) * (1 - np.nan_to_num(graphs.second))
     return strengths
 
 
-def locally_connected(
-    indptr: torch.Tensor, heads: Array, tails: Array, strengths: Array, *, rescale: bool = False
+def reset_local_connectivity(
+    indptr: torch.Tensor,
+    heads: Array,
+    tails: Array,
+    strengths: Array,
+    *,
+    reset_metrics: bool = False,
 ) -> ops.Edges:
     """The union of a graph and its transpose after each point's strongest edge is made 1.
 
-    With `rescale`, strengths are first raised to the power, one for each point, with which its
+    With `reset_metrics`, strengths are first raised to the power, one for each point, with which its
     edges sum to log2(15).
     """
     n = len(indptr) - 1
@@ -86,8 +91,8 @@ def locally_connected(
     np.maximum.at(largest, heads, strengths)
     strongest = largest[heads]
     scaled = np.divide(strengths, strongest, out=np.zeros_like(strengths), where=strongest > 0)
-    if rescale:
-        scaled = rescaled(scaled, heads, n)
+    if reset_metrics:
+        scaled = reset_local_metrics(scaled, heads, n)
     columns = torch.from_numpy(tails.astype(np.int32, copy=False))
     return ops.symmetrize(columns, scaled.astype(np.float32), "union", indptr=indptr)
 
@@ -97,7 +102,7 @@ def _filled(strengths: Array, most: float = np.inf) -> Array:
     return np.where(np.isnan(strengths), least, strengths)
 
 
-def rescaled(strengths: Array, heads: Array, n: int) -> Array:
+def reset_local_metrics(strengths: Array, heads: Array, n: int) -> Array:
     """Strengths to the power, one for each point, with which its edges sum to log2(15)."""
     # The sum of powers falls and is convex in the exponent, so that Newton's steps from 0 never
     # pass the root; a point with too few edges stays at 0, where all of them count 1. Where too
@@ -106,7 +111,7 @@ def rescaled(strengths: Array, heads: Array, n: int) -> Array:
     exponents = np.zeros(n)
     for _ in range(_MOST_STEPS):
         powers = np.exp(exponents[heads] * logs)
-        excess = np.bincount(heads, powers, n) - np.log2(_NEIGHBORS)
+        excess = np.bincount(heads, powers, n) - np.log2(_METRIC_NEIGHBORS)
         slope = np.bincount(heads, powers * logs, n)
         moving = (excess > _TOLERANCE) & (slope < -_FLAT)
         if not moving.any():

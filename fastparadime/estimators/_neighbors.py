@@ -1,31 +1,18 @@
-"""UMAP's weighted graph of the data: neighbours and membership strengths."""
+"""Neighbours of a fit: searched among its rows, or given as `precomputed_knn`."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-import torch
 
-from fastparadime import neighbors, ops
-from fastparadime.estimators._parameters import Settings
+from fastparadime import neighbors
 from fastparadime.neighbors import NeighborGraph
 from fastparadime.neighbors.metric_space import Space
 from fastparadime.neighbors.precomputed import from_graph, from_lists, from_square
-from fastparadime.types import Array
 from fastparadime.utils.convert import is_sparse
 from fastparadime.utils.masks import without_mask
-
-
-class FuzzyGraph(NamedTuple):
-    """The fuzzy simplicial set of neighbours."""
-
-    edges: ops.Edges
-    rho: torch.Tensor  # (n,) offsets of the nearest
-    sigma: torch.Tensor  # (n,) widths
-    removed: int  # edges that were too long
 
 
 def find_neighbors(X: Any, k: int, space: Space, recall: float) -> NeighborGraph:
@@ -77,34 +64,8 @@ def _given_distances(D: Any, n: int, k: int) -> NeighborGraph:
     return (from_graph if is_sparse(D) else from_square)(matrix, k, "precomputed_knn")
 
 
-def fuzzy_graph(found: NeighborGraph, settings: Settings) -> FuzzyGraph:
-    """The fuzzy simplicial set of neighbours, without edges too long for it."""
-    indices, distances = found
-    too_long = (distances >= settings.unrelated_distance) & (indices >= 0)
-    removed = int(too_long.sum())
-    if removed:  # they keep a place in the rows, as neighbours that are lacking
-        distances = distances.masked_fill(too_long, math.inf)
-    weights, rho, sigma = ops.smooth_knn(
-        distances, "umap", local_connectivity=settings.local_connectivity
-    )
-    edges = ops.symmetrize(indices, weights, "mix", mix_ratio=settings.set_op_mix_ratio)
-    return FuzzyGraph(edges, rho, sigma, removed)
-
-
-Ends = tuple[Array, Array]  # heads and tails of edges
-
-
-def ends_of(edges: ops.Edges) -> Ends:
-    return edges.heads.numpy(), edges.tails.numpy()
-
-
-def values_at(n: int, wanted: Ends, known: Ends, values: Array) -> Array:
-    """The values (edges,) of a directed graph of n points at some edges, NaN where it has none."""
-    keys, sought = (heads.astype(np.int64) * n + tails for heads, tails in (known, wanted))
-    order = np.argsort(keys, kind="stable")
-    keys = keys[order]
-    if not len(keys):
-        return np.full(len(sought), np.nan)
-    places = np.minimum(np.searchsorted(keys, sought), len(keys) - 1)
-    found: Array = np.where(keys[places] == sought, values[order][places], np.nan)
-    return found
+def neighbors_given(knn: Any) -> bool:
+    """Whether `precomputed_knn` holds neighbours: arrays, or a matrix of distances."""
+    if isinstance(knn, (tuple, list)):
+        return any(part is not None for part in knn)
+    return knn is not None

@@ -10,8 +10,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from fastparadime import neighbors
 from fastparadime.estimators import _rows
-from fastparadime.estimators._form import Form
 from fastparadime.estimators._parameters import check_n_jobs, seed_of
+from fastparadime.estimators._row_format import RowFormat
 from fastparadime.estimators._tags import set_input_tags
 from fastparadime.neighbors import check_recall
 from fastparadime.neighbors.metric_space import check_row_metric
@@ -131,7 +131,7 @@ class KNNTransformer(
                 seed=self.seed_,
             )  # fmt: skip
             self.engine_, self.recall_estimate_ = found.engine, found.recall_estimate
-            self._form.warn_of_rounding(table, self._index.rows, found.indices)
+            self._row_format.warn_of_rounding(table, self._index.rows, found.indices)
             indices = np.hstack([indices, found.indices.numpy()])
             distances = np.hstack([distances, found.distances.numpy()])
         return self._graph(indices, distances, _rows.dtype_of_results(X))
@@ -156,10 +156,10 @@ class KNNTransformer(
             For data that is not as described.
         """
         check_is_fitted(self, "n_samples_fit_")  # a fit that failed leaves n_features_in_
-        table = _rows.validated(self, X, self._form.metric, reset=False)
-        queries = self._form.rows(table)
+        table = _rows.validated(self, X, self._row_format.metric, reset=False)
+        queries = self._row_format.rows(table)
         # What a sparse matrix does not store is no distance.
-        if not _rows.is_precomputed(self._form.metric):
+        if not _rows.is_precomputed(self._row_format.metric):
             queries = _rows.like(queries, self._index.rows)
         found = self._index.nearest(queries, self._width)
         indices, distances = (part.numpy() for part in found)
@@ -179,11 +179,11 @@ class KNNTransformer(
         check_recall(self.recall)
         check_n_jobs(self.n_jobs)
         seed = seed_of(self.random_state)
-        form = Form.of(table, metric.name)
-        rows = form.rows(table)
+        row_format = RowFormat.of(table, metric.name)
+        rows = row_format.rows(table)
         if not is_sparse(rows) and np.may_share_memory(rows, table):
             rows = rows.copy()  # what the caller changes later must not change what was fitted
-        self._index, self._form = QueryIndex(rows, metric.space(rows)), form
+        self._index, self._row_format = QueryIndex(rows, metric.space(rows)), row_format
         self.seed_, self._mode, self._width = seed, mode, n_neighbors + itself
         self.n_samples_fit_ = self._n_features_out = table.shape[0]
         return table

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from fastparadime.ops import Edges, Segments
-from fastparadime.spectral import _components, _dense
-from fastparadime.spectral._eigenvectors import (
+from fastparadime.layout.spectral import _components, _dense
+from fastparadime.layout.spectral._eigenvectors import (
     block_width,
     leading_vectors,
     most_solved_at_once,
 )
+from fastparadime.ops import Edges, Segments
 from fastparadime.types import Array
 from fastparadime.utils.stages import memory_for
 from fastparadime.utils.validate import check_integer

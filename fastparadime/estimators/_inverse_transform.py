@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_array
 
-from fastparadime.estimators._placing import Placed, weighted_means
+from fastparadime.estimators._transform import FittedRows, weighted_means
 from fastparadime.neighbors.metric_space import Space
 from fastparadime.neighbors.query_index import QueryIndex
 from fastparadime.types import Array
@@ -21,7 +21,7 @@ _SMOOTH = (
 )  # fmt: skip
 
 
-def inverse_rows(X: Any, placed: Placed) -> Array:
+def inverse_rows(X: Any, fitted: FittedRows) -> Array:
     """Rows of data (m, d) for positions (m, dim): means of the rows embedded nearest.
 
     The mean, by the membership strengths of the embedding, minimises the expected squared distance
@@ -32,8 +32,8 @@ def inverse_rows(X: Any, placed: Placed) -> Array:
     ValueError
         Where the fit has no such rows, and for positions that are not as described.
     """
-    settings = placed.settings
-    if is_sparse(placed.rows):
+    settings = fitted.settings
+    if is_sparse(fitted.rows):
         raise ValueError("inverse_transform is not available for sparse data")
     if settings.metric not in _SMOOTH:
         raise ValueError(
@@ -42,7 +42,7 @@ def inverse_rows(X: Any, placed: Placed) -> Array:
         )
     if settings.density is not None:
         raise ValueError("inverse_transform is not available for densmap=True")
-    if placed.positions is None:
+    if fitted.positions is None:
         raise ValueError("inverse_transform is not available for transform_mode='graph'")
     X = without_mask(X, "X")
     positions = check_array(X, dtype=(np.float64, np.float32), input_name="X")
@@ -50,11 +50,11 @@ def inverse_rows(X: Any, placed: Placed) -> Array:
         raise ValueError(
             f"X must have n_components = {settings.n_components} columns, not {positions.shape[1]}"
         )
-    there = np.isfinite(placed.positions[:, 0])
-    anchors, rows = placed.positions[there], placed.rows[there]
+    there = np.isfinite(fitted.positions[:, 0])
+    anchors, rows = fitted.positions[there], fitted.rows[there]
     k = min(settings.n_neighbors, len(rows))
     index = QueryIndex(anchors, Space("euclidean"))
     queries = np.ascontiguousarray(positions, dtype=np.float32)
     indices, distances = index.nearest(queries, k)
     strengths = 1 / (1 + settings.a * distances.double() ** (2 * settings.b))
-    return placed.form.data(weighted_means(strengths, indices, rows), positions.dtype)
+    return fitted.row_format.data(weighted_means(strengths, indices, rows), positions.dtype)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from fastparadime.layout.spectral._components import PART, edge_places
 from fastparadime.ops import Edges, Segments
-from fastparadime.spectral._components import PART, edge_places
 from fastparadime.types import Array
 from fastparadime.utils.convert import to_numpy
 
