@@ -29,7 +29,7 @@ LAYERS = (
     {"types", "exceptions"},
 )
 LEVEL = {name: -depth for depth, row in enumerate(LAYERS) for name in row}
-# Outside the rows: the package's face, the oracle.
+# Outside the rows: the package's face, and the oracle of the tests.
 SPECIAL = {"__init__", "reference"}
 
 
@@ -202,3 +202,56 @@ def test_python_without_wildcards_or_mutable_defaults() -> None:
                 if any(isinstance(value, (ast.List, ast.Dict, ast.Set)) for value in defaults):
                     found.append(f"{path.name}:{node.lineno} has a mutable default")
     assert found == []
+
+
+def test_few_names_at_the_top() -> None:
+    """Sixteen rooms, each a stage of the flow or a face, and paraDime's types and exceptions."""
+    names = {part_of(path) for path in MODULES} - SPECIAL
+    assert {"types", "exceptions"} < names
+    assert len(names) <= 18
+
+
+def module_of(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+FILES = {module_of(path): path for path in sources("fastparadime", "*.py", "*.pyi")}
+
+
+def imported_files(path: Path) -> set[str]:
+    """The files of the package that a file imports: at the top, in functions and for types alone.
+
+    A name from a package's face is an import of that face, and so of all that it offers. That
+    Python runs the face of a package before any of its modules is not counted.
+    """
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= {name if name in FILES else str(node.module) for name in names}
+    return found & set(FILES)
+
+
+def reached(graph: dict[str, set[str]], start: str) -> set[str]:
+    """What a file imports, directly or through others."""
+    seen: set[str] = set()
+    left = [start]
+    while left:
+        new = graph[left.pop()] - seen
+        seen |= new
+        left += new
+    return seen
+
+
+def test_no_circle_of_files() -> None:
+    graph = {name: imported_files(path) for name, path in FILES.items()}
+    assert sum(map(len, graph.values())) > 300
+    assert sorted(name for name in graph if name in reached(graph, name)) == []
+
+
+def test_a_circle_of_files_is_found() -> None:
+    graph = {"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": {"a"}}
+    assert [name for name in graph if name in reached(graph, name)] == ["b", "c"]
