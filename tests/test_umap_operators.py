@@ -13,7 +13,7 @@ import pytest
 import sklearn.exceptions
 
 from fastparadime import UMAP
-from fastparadime.graph.set_operations import rescaled
+from fastparadime.graph.set_operations import reset_local_metrics
 
 Table = npt.NDArray[np.float32]
 OPERATIONS = [operator.mul, operator.add, operator.sub]
@@ -46,7 +46,7 @@ def test_strengths_of_a_union_sum_to_the_logarithm_of_fifteen() -> None:
     heads = np.repeat(np.arange(50), 12)
     strengths = rng.uniform(0.01, 0.9, 600)
     strengths[::12] = 1.0
-    powers = rescaled(strengths, heads, 50)
+    powers = reset_local_metrics(strengths, heads, 50)
     np.testing.assert_allclose(np.bincount(heads, powers), np.log2(15), atol=1e-4)
     exponents = np.log(powers) / np.log(np.minimum(strengths, 0.999999))
     for point in range(50):
@@ -119,5 +119,5 @@ def test_combined_fits_have_no_rows(method: str) -> None:
 
 def test_points_with_many_edges_of_full_strength() -> None:
     strengths = np.array([1.0, 1.0, 1.0, 1.0, 1.0, 0.5, 0.999, 1.0, 0.3])
-    raised = rescaled(strengths, np.array([0] * 7 + [1] * 2), 2)
+    raised = reset_local_metrics(strengths, np.array([0] * 7 + [1] * 2), 2)
     np.testing.assert_allclose(raised, [1, 1, 1, 1, 1, 0, 0, 1, 1], atol=1e-6)
