@@ -18,7 +18,7 @@ import torch
 from timing import keep
 
 from fastparadime import dr, loss, models, ops, relations, transforms
-from fastparadime.dataset import spectral_positions
+from fastparadime.dr.dataset import spectral_positions
 
 N, DIM, EDGES, NEGATIVES, EPOCHS, BATCHES = 5000, 784, 500, 3, 60, 10
 RUNS = 5

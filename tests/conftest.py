@@ -126,7 +126,7 @@ def assert_same_bits(
 def registries() -> Iterator[None]:
     """What a test registers is forgotten after it."""
     from fastparadime import models
-    from fastparadime.spec import names
+    from fastparadime.dr.spec import names
 
     known = [
         names.DATA_FUNCS, names.RELATIONS, names.TRANSFORMS, names.LOSSES, names.LOSS_FUNCS,
