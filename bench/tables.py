@@ -16,7 +16,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "bench" / "results"
-PAGES = ("README.md", "bench/README.md", "docs/quality.md")
+PAGES = ("README.md", "bench/README.md", "docs/quality.md", "docs/coming-from-umap-learn.md")
 KINDS = ("images", "words", "sentences", "cells", "table")
 SHARED = ("machine", "command", "unit")
 BLOCK = re.compile(r"(<!-- figures: (\S+) -->\n).*?(<!-- end of figures -->)", re.DOTALL)
@@ -53,12 +53,17 @@ def figure(value):
     if "deviation" in value:
         return f"{shown(value['mean'])} ± {shown(value['deviation'])}"
     span = f"{shown(value['low'])} to {shown(value['high'])}"
-    return f"{shown(value['mean'])} ({span})" if "mean" in value else span
+    middle = value.get("mean") or value.get("median")
+    return f"{shown(middle)} ({span})" if middle else span
 
 
 def called(name, value, entry):
-    """A figure with its name and unit in a sentence."""
+    """A figure with its name and unit in a sentence, of seeds the least and the most."""
     unit = entry["unit"].get(name)
+    if isinstance(value, list) and len(set(value)) > 1:
+        value = {"low": min(value, key=float), "high": max(value, key=float)}
+    elif isinstance(value, list):
+        value = value[0]
     return " ".join(filter(None, (name, figure(value), unit)))
 
 
