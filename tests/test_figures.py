@@ -36,7 +36,7 @@ def check_figures(figures: dict[str, Any]) -> None:
         for number in [value] if isinstance(value, (int, float)) else numbers:
             assert isinstance(number, (int, float))
         if isinstance(value, dict) and "low" in value:
-            assert value["low"] <= list(value.values())[0] <= value["high"]
+            assert value["low"] <= next(iter(value.values())) <= value["high"]
 
 
 @pytest.mark.parametrize("path", RESULTS, ids=lambda path: path.stem)
