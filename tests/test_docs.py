@@ -119,6 +119,17 @@ def test_decisions_say_why(page: Path) -> None:
         assert reasons == ["Evidence", "Would change it"], decision.splitlines()[0]
 
 
+def test_version_is_cited_and_dated() -> None:
+    project, citation, changes = (
+        (ROOT / name).read_text(encoding="utf-8")
+        for name in ("pyproject.toml", "CITATION.cff", "CHANGELOG.md")
+    )
+    (version,) = re.findall(r'^version = "(.+)"$', project, re.MULTILINE)
+    assert re.findall(r"^version: (.+)$", citation, re.MULTILINE) == [version]
+    (date,) = re.findall(r"^date-released: (.+)$", citation, re.MULTILINE)
+    assert f"\n## [{version}] - {date}\n" in changes
+
+
 def public_names(module: str) -> set[str]:
     """The public classes that a module defines; of the operations, the functions as well."""
     loaded = importlib.import_module(f"fastparadime.{module}")
