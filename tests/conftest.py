@@ -18,6 +18,18 @@ _REPOSITORY = Path(__file__).resolve().parent.parent
 _SHARED = _REPOSITORY.parent / "shared"
 
 
+# Who asks for one of these reads files that the repository does not hold.
+_DATA = {"mnist", "words", "sentences", "reference_folder"}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks `data`, so that `-m` can leave those tests out."""
+    for item in items:
+        if _DATA & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.data)
+
+
 def _missing_cuda() -> str | None:
     if not torch.cuda.is_available():
         return "torch sees no CUDA device"
