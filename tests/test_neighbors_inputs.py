@@ -309,6 +309,7 @@ print(graph.engine, taken, limit or neighbors.estimate_memory(n, d, 15, ready=re
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "n", "d", "engine"),
     [

@@ -46,6 +46,7 @@ def true_recall(graph: neighbors.NeighborGraph, X: np.ndarray, metric: str) -> f
     return float((found <= radius * (1 + 1e-5)).mean())
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("approximates")
 @pytest.mark.parametrize("metric", ["euclidean", "sqeuclidean", "cosine", "correlation"])
 @pytest.mark.parametrize("dim", [32, 96])
@@ -276,6 +277,7 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("n", "d"), [(150_000, 20), (60_000, 200)])
 def test_the_estimate_covers_the_peak(n: int, d: int) -> None:
     found = subprocess.run(

@@ -239,6 +239,7 @@ print(graph.engine, taken, neighbors.estimate_memory(*X.shape, 15, nnz=X.nnz, re
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("n", "recall", "engine"), [(15_000, 0.01, "projection"), (8_000, 1.0, "exact")]
 )

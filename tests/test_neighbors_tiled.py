@@ -221,6 +221,7 @@ def true_recall(graph: neighbors.NeighborGraph, X: torch.Tensor) -> float:
     return float((graph.distances.cpu() <= exact * (1 + 1e-5)).double().mean())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recall", [0.5, 0.9, 0.99])
 def test_the_promise_of_clusters(
     recall: float, device: torch.device, monkeypatch: pytest.MonkeyPatch
@@ -237,6 +238,7 @@ def test_the_promise_of_clusters(
     torch.testing.assert_close(squared.distances.cpu(), found**2, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_points_join_more_clusters_for_more_recall(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clustered, "_CLUSTER_ROWS", 100)
     X = torch.randn((3000, 20), generator=torch.Generator().manual_seed(0))

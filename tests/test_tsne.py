@@ -21,6 +21,7 @@ def cloud(n: int, dim: int = 5, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).standard_normal((n, dim)).astype(np.float32)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("initialization", ["pca", "spectral", None])
 @pytest.mark.parametrize("out_dim", [1, 2, 3, 20])
 def test_digits(

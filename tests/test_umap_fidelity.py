@@ -15,6 +15,7 @@ from fastparadime import UMAP, neighbors, ops
 A, B = 1.577, 0.8951  # min_dist 0.1, spread 1
 
 
+@pytest.mark.slow
 def test_same_bits_for_any_number_of_threads(
     assert_same_bits: Callable[[Callable[[], Any]], None],
 ) -> None:

@@ -285,6 +285,7 @@ def test_large_tables_are_searched_exactly() -> None:
     np.testing.assert_array_equal(alone[1], distances[50:52])
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # of the packages that draw
 def test_pictures_of_umap_learn() -> None:
     import matplotlib as mpl

@@ -30,6 +30,7 @@ def fits(*tables: Table, **options: Any) -> list[UMAP]:
 
 # With three edges of full strength, next to nothing tells a point's exponent, and umap-learn's
 # float32 sums end elsewhere: one edge of a hundred may differ.
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning")
 def test_intersection_is_that_of_umap_learn() -> None:
     umap = pytest.importorskip("umap", reason="umap-learn is not installed")

@@ -59,6 +59,7 @@ def test_equals_reference(n: int, d: int, width: int) -> None:
     check(nearest(X, width), X)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("metric", "p"),
     [

@@ -157,6 +157,7 @@ def test_seeds_differ() -> None:
     assert not torch.equal(first, other)
 
 
+@pytest.mark.slow
 def test_every_step_improves() -> None:
     X = blobs(4000)
     descent = ops.NeighborDescent(X, 15)
