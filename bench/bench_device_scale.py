@@ -1,6 +1,6 @@
 """Training and applying a network at sizes that want a GPU.
 
-    python bench/bench_device_scale.py [--device cuda] [--json figures.jsonl]
+    python bench/run.py device_scale [--device cuda] [--json figures.jsonl]
 
 10,000 steps of 2,000 positive edges with 5 negative ones each on 1 million rows of 128, and the
 coordinates of 10 million rows of 128 that are on the device, beside the time that reading them or

@@ -1,6 +1,6 @@
 """A parametric UMAP on one device, stage by stage, and the ways of making its training steps.
 
-    python bench/bench_device_training.py [--mnist mnist.npz] [--device cuda] [--json figures.jsonl]
+    python bench/run.py device_training [--mnist mnist.npz] [--device cuda] [--json figures.jsonl]
 
 The sizes of paraDime's example: 5,000 rows of 784, 784-100-100-100-2, 600 steps of 500 edges with 3
 negative ones each; without MNIST a mixture of Gaussians. Stages end when the device has ended them.

@@ -1,6 +1,6 @@
 """paraDime's example, a parametric UMAP of 5,000 MNIST images from its parts, on each module.
 
-    python bench/bench_end_to_end.py --mnist mnist.npz [--peer /path/to/python paradime] [--runs 3]
+    python bench/run.py end_to_end --mnist mnist.npz [--peer /path/to/python paradime] [--runs 3]
 
 Every run is a fresh process; a peer runs in turn with fastparadime, so that both see the same
 machine. The example is that of paraDime 0.3, whose API both modules have. `--routine` times

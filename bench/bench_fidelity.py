@@ -1,10 +1,10 @@
 """How near the layout is to umap-learn's: for each seed both from one graph and one start.
 
-    python bench/bench_fidelity.py --mnist mnist.npz [--data digits garments mnist5000 mnist70000]
-    python bench/bench_fidelity.py --words words.npz --sentences sentences.npz --seeds 10
+    python bench/run.py fidelity --mnist mnist.npz [--data digits garments mnist5000 mnist70000]
+    python bench/run.py fidelity --words words.npz --sentences sentences.npz --seeds 10
         --data words6000 sentences6000 [--inputs umap-learn]
-    python bench/bench_fidelity.py --mnist mnist.npz --densmap [--data digits clouds mnist5000]
-    python bench/bench_fidelity.py --mnist mnist.npz --held-out
+    python bench/run.py fidelity --mnist mnist.npz --densmap [--data digits clouds mnist5000]
+    python bench/run.py fidelity --mnist mnist.npz --held-out
 
 cross-entropy   what UMAP minimises, by point, without the terms that no position changes: the
                 attraction of all edges, and the repulsion of all pairs that hold one of at most

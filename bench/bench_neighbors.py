@@ -1,8 +1,8 @@
 """Neighbours of all rows beside exact search and pynndescent, where it is installed.
 
-    python bench/bench_neighbors.py --words words.npz [--rows 34000] [--recall 0.95]
-    python bench/bench_neighbors.py --sentences sentences.npz [--rows 1e5 --columns 768]
-    python bench/bench_neighbors.py --mnist mnist.npz; ... --mixture 1e6; ... --clouds 1e6
+    python bench/run.py neighbors --words words.npz [--rows 34000] [--recall 0.95]
+    python bench/run.py neighbors --sentences sentences.npz [--rows 1e5 --columns 768]
+    python bench/run.py neighbors --mnist mnist.npz; ... --mixture 1e6; ... --clouds 1e6
 
 Calls in turn, one process, compiled before. The recall of each is measured on rows that are solved
 exactly; pynndescent has its defaults, and with more than one seed the median is told of all.

@@ -1,7 +1,7 @@
 """Neighbours and positions of few new rows on a large fit, scikit-learn's exact search beside.
 
-    python bench/bench_queries.py --mnist mnist.npz [--rows 5000] [--place]
-    python bench/bench_queries.py --mixture 1e6; ... --words words.npy --place
+    python bench/run.py queries --mnist mnist.npz [--rows 5000] [--place]
+    python bench/run.py queries --mixture 1e6; ... --words words.npy --place
 
 `search` is `KNNTransformer.transform`, `place` is `UMAP.transform`, both after a first call with 1,000
 rows, which makes the rows of the fit ready. Medians, milliseconds.

@@ -1,6 +1,6 @@
 """Perplexity- and connectivity-based rescaling of kNN distances, on fastparadime or paraDime.
 
-    python bench/bench_rescaling.py --mnist mnist.npz [--module paradime] [--points 5000]
+    python bench/run.py rescaling --mnist mnist.npz [--module paradime] [--points 5000]
 
 Run it in each environment; both see the same distances, scikit-learn's of the first images.
 """

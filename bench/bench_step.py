@@ -1,6 +1,6 @@
 """A training step by its parts, natively and in plain torch, beside its matrix products alone.
 
-    python bench/bench_step.py [--steps 60] [--rounds 3]
+    python bench/run.py step [--steps 60] [--rounds 3]
 
 Two networks on random rows and a random graph: 784-100-100-100-2 at 500 edges with 3 negatives,
 2,500 rows, and 50-256-256-2 at 4,000 edges with 3 negatives, 20,000 rows. Both embed a point once

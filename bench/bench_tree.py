@@ -1,6 +1,6 @@
 """Exact neighbours in data of few dimensions, the other engines and scikit-learn's tree beside.
 
-    python bench/bench_tree.py [--rows 1e4 1e5] [--columns 2 3 5 8 10 12 16] [--kinds uniform normal]
+    python bench/run.py tree [--rows 1e4 1e5] [--columns 2 3 5 8 10 12 16] [--kinds uniform normal]
 
 Seconds of the processor, all threads together over their number: on a shared machine they move less
 than those of the clock. `pairs` is how many rows the tree compares with a row, `engine` what `knn`

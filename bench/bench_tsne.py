@@ -1,6 +1,6 @@
 """ParametricTSNE of 5,000 MNIST images beside paraDime's, end to end and by stage.
 
-    python bench/bench_tsne.py --mnist mnist.npz [--peer /path/to/python paradime] [--runs 3]
+    python bench/run.py tsne --mnist mnist.npz [--peer /path/to/python paradime] [--runs 3]
 
 Perplexity 100, 40 epochs, else the defaults. Every run is a fresh process; a peer runs in turn with
 fastparadime, so that both see the same machine.

@@ -1,8 +1,8 @@
 """UMAP from the table to the embedding, umap-learn beside it where it is installed.
 
-    python bench/bench_umap.py --mnist mnist.npz [--rows 5000 --n-neighbors 30] [--seeds 3]
-    python bench/bench_umap.py --sentences sentences.npz --rows 40000; ... --words words.npy
-    python bench/bench_umap.py --mixture 1e6 --no-peer --cold
+    python bench/run.py umap --mnist mnist.npz [--rows 5000 --n-neighbors 30] [--seeds 3]
+    python bench/run.py umap --sentences sentences.npz --rows 40000; ... --words words.npy
+    python bench/run.py umap --mixture 1e6 --no-peer --cold
 
 Each fit has a process of its own. Before it, a fit of a thousand rows compiles umap-learn and
 starts the threads, unless `--cold`. Seconds of a fit with a seed and of its stages, of placing
