@@ -123,7 +123,7 @@ def test_warnings_name_the_line_that_called(X: Any) -> None:
 @pytest.mark.parametrize("exponent", [-90, 66])
 def test_new_rows_of_any_scale_are_measured_by_angles(X: Any, exponent: int) -> None:
     fitted = quick(metric="cosine").fit(X)
-    placed, distances = fitted._placed.query(X * np.float32(2.0) ** exponent, 1)
+    placed, distances = fitted._rows.query(X * np.float32(2.0) ** exponent, 1)
     assert (placed[:, 0] == np.arange(60)).all()
     assert distances.max() < 1e-6
 

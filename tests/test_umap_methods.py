@@ -156,7 +156,7 @@ def test_options_of_metrics(metric: str, given: dict[str, Any]) -> None:
     np.testing.assert_allclose(
         estimator.graph_.toarray(), known.graph_.toarray(), rtol=0, atol=1e-4
     )
-    distances, indices = estimator._placed.query(X[120:], 3)[::-1]
+    distances, indices = estimator._rows.query(X[120:], 3)[::-1]
     expected = cdist(X[120:], X[:120], metric, **full)
     np.testing.assert_array_equal(indices, np.argsort(expected, axis=1)[:, :3])
     np.testing.assert_allclose(distances, np.sort(expected, axis=1)[:, :3], rtol=1e-4)
@@ -270,7 +270,7 @@ def test_large_tables_are_searched_exactly() -> None:
     X = (rng.normal(size=(12_000, 600)) * 0.99 ** np.arange(600)).astype(np.float32)
     queries = np.concatenate([X[:3], (X[3:100] + X[100:197]) / 2, 50 * X[:5]])
     estimator = UMAP(n_epochs=0, init="random", random_state=0, transform_mode="graph").fit(X)
-    index = estimator._placed.index
+    index = estimator._rows.index
     assert index._ready[0].projection is not None
     indices, distances = (part.numpy() for part in index.nearest(queries, 15))
     squares = (queries.astype(float) ** 2).sum(axis=1)[:, None] + (X.astype(float) ** 2).sum(axis=1)
