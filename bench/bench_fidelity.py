@@ -20,6 +20,7 @@ Words and sentences are embeddings for the cosine, as many as the name says, dra
 
 `--inputs` says whose graph and start both layouts take: those of this package, those of umap-learn,
 or of `each` its own, which compares whole fits (without the cross-entropy, which is a graph's).
+`--exact` gives umap-learn exact neighbours too, where it would look for them by pynndescent.
 `--shuffle` adds umap-learn's layout of the edges in random order: it takes them row by row, so that
 a point makes all of an epoch's moves in succession.
 
@@ -35,7 +36,7 @@ from functools import partial
 import numpy as np
 import torch
 
-from fastparadime import UMAP, ops
+from fastparadime import UMAP, neighbors, ops
 from fastparadime.layout import density
 from fastparadime.transforms import find_ab
 
@@ -99,9 +100,14 @@ def load(name, files, seed):
     return X / np.linalg.norm(X, axis=1, keepdims=True), None, "cosine"
 
 
-def fitted(X, metric, seed, densmap, package):
+def fitted(X, metric, seed, densmap, package, exact):
     """A fit without epochs: its graph, its start and, of densMAP, its radii."""
     options = {"densmap": densmap, "output_dens": densmap}
+    if exact:
+        indices, distances = (part.numpy() for part in neighbors.knn(X, 14, metric, recall=1.0))
+        own = np.arange(len(X), dtype=indices.dtype)[:, None]  # umap-learn's first neighbour
+        lists = np.hstack((own, indices)), np.hstack((np.zeros_like(distances[:, :1]), distances))
+        options["precomputed_knn"] = (*lists, None)
     estimator = UMAP
     if package == "umap-learn":
         import umap
@@ -218,7 +224,7 @@ def compare(name, files, arguments):
     for seed in range(arguments.seeds):
         X, labels, metric = load(name, files, seed)
         fits = {
-            package: fitted(X, metric, seed, densmap, package)
+            package: fitted(X, metric, seed, densmap, package, arguments.exact)
             for package in (PACKAGES if inputs == "each" else [inputs])
         }
         first = next(iter(fits.values()))
@@ -285,6 +291,7 @@ def main():
     usual = ["digits", "garments", "mnist5000", "mnist70000"]
     parser.add_argument("--data", nargs="+", default=usual)
     parser.add_argument("--inputs", default="fastparadime", choices=[*PACKAGES, "each"])
+    parser.add_argument("--exact", action="store_true")
     parser.add_argument("--shuffle", action="store_true")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--held-out", action="store_true")

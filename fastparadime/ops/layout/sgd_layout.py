@@ -28,7 +28,7 @@ from fastparadime.utils.validate import check_integer
 # Edges sampled by a point, on average, in one synchronous step: few where the points are, and more
 # where they no longer fit into a cache, which each step passes through.
 _FEW_SAMPLED, _MORE_SAMPLED = 0.2, 2 / 3
-_MANY_POINTS = 100_000
+_MANY_POINTS = 500_000
 _MOST_STEPS = 32  # by default
 _FINER = 3  # times as many in an epoch with densMAP's term
 _MOST_EPOCHS = 2**24  # the schedule counts samples in float32
@@ -91,7 +91,7 @@ def sgd_layout(
         The weight of an edge that is sampled in every epoch; the largest one by default.
     steps_per_epoch : int, optional
         Parts of an epoch between which all points see each other's moves; by default so many that
-        a point samples a fifth of an edge in each on average, beyond 100,000 points two thirds;
+        a point samples a fifth of an edge in each on average, beyond 500,000 points two thirds;
         three times as many where `density` takes part; at most 32.
     progress : callable, optional
         Called with the number of epochs done, now and then.
