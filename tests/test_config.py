@@ -47,10 +47,10 @@ def test_config_without_faiss(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_names_are_found_lazily() -> None:
     shown = dir(fastparadime)
-    assert {"dr", "reference", "relations", "routines", "show_config"} <= set(shown)
+    assert {"dr", "layout", "relations", "routines", "show_config"} <= set(shown)
     assert len(shown) == len(set(shown))
     assert not {"Any", "annotations", "importlib"} & set(shown)
-    assert fastparadime.reference.smooth_knn is not None
+    assert fastparadime.layout.spectral.spectral_positions is not None
     assert fastparadime.routines.quality.QUALITIES
     assert fastparadime.dr.ParametricDR is not None
     with pytest.raises(AttributeError, match="'nothing'"):

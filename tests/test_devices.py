@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from fastparadime import dr, ops, routines
-from fastparadime.dr import dataset
+from fastparadime.layout import initialization
 from fastparadime.exceptions import CUDANotAvailableError, DeviceMemoryError
 from fastparadime.ops import _checks
 from fastparadime.utils.stages import memory_for
@@ -147,15 +147,15 @@ def test_after_running_out_of_memory_the_device_works(cuda: torch.device) -> Non
 @pytest.mark.parametrize("n_components", [1, 2, 4])
 def test_principal_components_by_covariance(n_components: int, device: torch.device) -> None:
     X = table(200, 6) * np.array([5, 4, 3, 2, 1, 0.5], dtype=np.float32) + 10
-    expected = dataset.pca_positions(X, n_components)
-    found = dataset._pca_by_covariance(torch.from_numpy(X).to(device), n_components)
+    expected = initialization.pca_positions(X, n_components)
+    found = initialization._pca_by_covariance(torch.from_numpy(X).to(device), n_components)
     assert found.device.type == device.type
     torch.testing.assert_close(found.cpu(), expected, rtol=1e-4, atol=1e-4)
 
 
 def test_too_many_principal_components() -> None:
     with pytest.raises(ValueError, match="n_components=7 must be at most 6"):
-        dataset._pca_by_covariance(torch.from_numpy(table(200, 6)), 7)
+        initialization._pca_by_covariance(torch.from_numpy(table(200, 6)), 7)
 
 
 def routine_on(device: torch.device, **options: Any) -> routines.ParametricUMAP:
