@@ -20,7 +20,8 @@ from sklearn.datasets import load_digits
 from sklearn.manifold import trustworthiness
 from sklearn.neighbors import KNeighborsClassifier
 
-from fastparadime import dr, loss, models, neighbors, quality, routines
+from fastparadime import dr, loss, models, neighbors, routines
+from fastparadime.routines import quality
 
 
 def data_sets(path):
@@ -94,7 +95,7 @@ def edges_alone(routine):
 
 def to_spectral(routine, phase):
     edges = routine.global_relation_data["rel"]
-    from fastparadime.dataset import spectral_positions
+    from fastparadime.dr.dataset import spectral_positions
 
     routine.dataset.data["layout"] = 5 * spectral_positions(edges)
     phase.epochs = 20

@@ -2,7 +2,7 @@
 
     python bench/bench_device_training.py [--mnist mnist.npz] [--device cuda] [--json figures.jsonl]
 
-The seed example's sizes: 5,000 rows of 784, 784-100-100-100-2, 600 steps of 500 edges with 3
+The sizes of paraDime's example: 5,000 rows of 784, 784-100-100-100-2, 600 steps of 500 edges with 3
 negative ones each; without MNIST a mixture of Gaussians. Stages end when the device has ended them.
 Steps are made from Python, from a CUDA graph, and from graphs with other settings of tf32; in plain
 torch they are the loop that a user would write. Where there are labels, the map's quality stands beside.
@@ -18,7 +18,7 @@ import torch
 from timing import keep
 
 from fastparadime import dr, loss, models, ops, relations, transforms
-from fastparadime.dataset import spectral_positions
+from fastparadime.dr.dataset import spectral_positions
 
 N, DIM, EDGES, NEGATIVES, EPOCHS, BATCHES = 5000, 784, 500, 3, 60, 10
 RUNS = 5

@@ -1,4 +1,4 @@
-"""The seed example, a parametric UMAP of 5,000 MNIST images from its parts, on each module.
+"""paraDime's example, a parametric UMAP of 5,000 MNIST images from its parts, on each module.
 
     python bench/bench_end_to_end.py --mnist mnist.npz [--peer /path/to/python paradime] [--runs 3]
 

@@ -36,7 +36,7 @@ import numpy as np
 import torch
 
 from fastparadime import UMAP, ops
-from fastparadime.estimators import _density
+from fastparadime.layout import density
 from fastparadime.transforms import find_ab
 
 PACKAGES = ("umap-learn", "fastparadime")
@@ -118,7 +118,7 @@ def own_layout(start, graph, epochs, seed, radii):
     edges = ops.Edges(*(torch.from_numpy(part) for part in (indptr, heads, tails, graph.data)))
     term = {}
     if radii is not None:
-        sampled = _density.sampled_edges(edges, epochs)
+        sampled = density.sampled_edges(edges, epochs)
         term["density"] = ops.DensityTerm(sampled, radii, A, B)
         term["density_epochs"] = epochs - int(epochs * (1 - DENSE))
     return ops.sgd_layout(start, edges, A, B, epochs, seed=seed, **term).numpy()
@@ -204,7 +204,7 @@ class Judge:
             scores = cross_val_score(KNeighborsClassifier(5), Y[rows], self.labels[rows], cv=10)
             found["acc5"] = scores.mean()
         if self.radii is not None:
-            found["radii"] = np.corrcoef(_density.embedded_radii(Y, 15), self.radii)[0, 1]
+            found["radii"] = np.corrcoef(density.embedded_radii(Y, 15), self.radii)[0, 1]
         low, middle, high = np.percentile(Y, (25, 50, 75), axis=0)
         return found | {"far": float((np.abs(Y - middle) / (high - low)).max())}
 

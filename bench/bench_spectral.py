@@ -11,7 +11,8 @@ import torch
 from data import data_parser, load
 from timing import keep, seconds_of
 
-from fastparadime import neighbors, ops, spectral
+from fastparadime import neighbors, ops
+from fastparadime.layout import spectral
 
 K = 15
 

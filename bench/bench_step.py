@@ -16,7 +16,8 @@ import time
 
 import torch
 
-from fastparadime import models, ops, optim
+from fastparadime import models, ops
+from fastparadime.training import optim
 
 NETWORKS = {
     "784-100-100-100-2": ((784, 100, 100, 100, 2), 5_000, 500, 3),

@@ -84,7 +84,7 @@ stage tests 180 "$python" -m pytest -q -m cuda -p no:cacheprovider --rootdir "$r
 bench() {
   local name=$1 program=$2
   shift 2
-  stage "$name" 60 "$python" "$repository/bench/bench_$program.py" "$@" \
+  stage "$name" 60 "$python" "$repository/bench/run.py" "$program" "$@" \
     --json "$work/figures.jsonl"
 }
 # What has a target comes first: the time may run out.

@@ -38,7 +38,7 @@ def tile_operations(n, device):
     for count in (1, 100, ops.MOST_CANDIDATES):
         lists = ops.Candidates(torch.rand(n, device=device), count)
         for columns in (128, n):  # whole vectors, and what may be none
-            lists.take_in(
+            lists.update(
                 torch.rand(n, columns, device=device),
                 torch.rand(columns, device=device),
                 0,
@@ -46,7 +46,7 @@ def tile_operations(n, device):
             )
         for width in (8, 40, 128):
             units = torch.rand(n, width, device=device).half()
-            lists.take_in_units(units, units, torch.rand(n, device=device), n, slack=0.0)
+            lists.update_from_units(units, units, torch.rand(n, device=device), n, slack=0.0)
 
 
 def training_operations(n, edges, device):

@@ -10,8 +10,8 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-SOURCES = Path(__file__).resolve().parent.parent / "csrc" / "cuda"
-OPTIONS = ["-std=c++17", "-O3", "--expt-extended-lambda", "-Werror", "all-warnings"]
+CSRC = Path(__file__).resolve().parent.parent / "csrc"
+OPTIONS = ["-std=c++17", "-O3", "--expt-extended-lambda", "-Werror", "all-warnings", f"-I{CSRC}"]
 ENTRY = re.compile(r"Compiling entry function '(\w+)' for 'sm_(\d+)'")
 SPILLS = re.compile(r"(\d+) bytes spill stores, (\d+) bytes spill loads")
 USED = re.compile(r"Used (\d+) registers(?:.*?, (\d+) bytes smem)?")
@@ -62,7 +62,7 @@ def main():
     architectures = parser.parse_args().architectures
     print("| kernel | " + " | ".join(f"sm_{a}" for a in architectures) + " |")
     print("|---" * (1 + len(architectures)) + "|")
-    for source in sorted(SOURCES.glob("*.cu")):
+    for source in sorted((CSRC / "cuda").rglob("*.cu")):
         usage = usage_of(report_of(source, architectures))
         kernels = {name for name, _ in usage if "cub" not in name}
         for name, shown in sorted(readable(sorted(kernels)).items(), key=lambda item: item[1]):

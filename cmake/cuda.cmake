@@ -20,21 +20,24 @@ string(REGEX REPLACE "^native$" "${CMAKE_CUDA_ARCHITECTURES_NATIVE}" FASTPARADIM
 string(REPLACE ";" " " FASTPARADIME_CUDA_ARCHITECTURES "${FASTPARADIME_CUDA_ARCHITECTURES}")
 
 target_sources(_core PRIVATE
-  csrc/cuda/density.cu
-  csrc/cuda/edge_loss.cu
-  csrc/cuda/edge_sampler.cu
-  csrc/cuda/gather_rows.cu
-  csrc/cuda/graph_matmul.cu
-  csrc/cuda/hidden_layers.cu
-  csrc/cuda/nearest_by_cosines.cu
-  csrc/cuda/nearest_in_tile.cu
-  csrc/cuda/perplexity.cu
-  csrc/cuda/rerank.cu
-  csrc/cuda/segments.cu
-  csrc/cuda/sgd_layout.cu
-  csrc/cuda/smooth_knn.cu
-  csrc/cuda/subgraph.cu
-  csrc/cuda/symmetrize.cu)
+  csrc/cuda/neighbors/nearest_by_cosines.cu
+  csrc/cuda/neighbors/nearest_in_tile.cu
+  csrc/cuda/neighbors/rerank.cu)
+target_sources(_core PRIVATE
+  csrc/cuda/graph/graph_matmul.cu
+  csrc/cuda/graph/perplexity.cu
+  csrc/cuda/graph/segments.cu
+  csrc/cuda/graph/smooth_knn.cu
+  csrc/cuda/graph/subgraph.cu
+  csrc/cuda/graph/symmetrize.cu)
+target_sources(_core PRIVATE
+  csrc/cuda/training/edge_loss.cu
+  csrc/cuda/training/edge_sampler.cu
+  csrc/cuda/training/gather_rows.cu
+  csrc/cuda/training/hidden_layers.cu)
+target_sources(_core PRIVATE
+  csrc/cuda/layout/density.cu
+  csrc/cuda/layout/sgd_layout.cu)
 # The target is older than the list of architectures, so it has not taken it over by itself.
 set_target_properties(_core PROPERTIES
   CUDA_STANDARD 17

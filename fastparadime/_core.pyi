@@ -4,12 +4,12 @@ simd_level: str
 cuda_version: str
 cuda_architectures: str
 kHeadsPerPartial: int  # noqa: N816
-kListUnit: int  # noqa: N816
-kListMost: int  # noqa: N816
+kMinListWidth: int  # noqa: N816
+kMaxListWidth: int  # noqa: N816
 kUnitColumns: int  # noqa: N816
-kUnitColumnsMost: int  # noqa: N816
+kMaxUnitColumns: int  # noqa: N816
 kMlpBlock: int  # noqa: N816
-kMostHiddenLayers: int  # noqa: N816
+kMaxHiddenLayers: int  # noqa: N816
 kNoNeighbor: int  # noqa: N816
 kProductBlock: int  # noqa: N816
 kWorkerRows: int  # noqa: N816
@@ -162,18 +162,18 @@ def build_kd_tree(
 ) -> bool: ...
 def kd_nearest(
     indices: int, compared: int, tree: KdTree, leaves: int, queries: int, count: int, width: int,
-    most: int, metric: int, p: float, target: Target, /,
+    max_compared: int, metric: int, p: float, target: Target, /,
 ) -> None: ...  # fmt: skip
 
 class SparseRows:
     def __init__(self, indptr: int, columns: int, values: int) -> None: ...
 
 def sparse_nearest(
-    indices: int, asked: SparseRows, by_column: SparseRows, alone: int, points: int, queries: int,
+    indices: int, query_rows: SparseRows, by_column: SparseRows, alone: int, points: int, queries: int,
     n: int, dim: int, count: int, metric: int, target: Target, /,
 ) -> None: ...  # fmt: skip
 def sparse_rerank(
-    indices: int, distances: int, rows: SparseRows, asked: SparseRows, candidates: int, points: int,
+    indices: int, distances: int, rows: SparseRows, query_rows: SparseRows, candidates: int, points: int,
     itself: int, queries: int, dim: int, count: int, k: int, metric: int, p: float,
     target: Target, /,
 ) -> None: ...  # fmt: skip
@@ -218,13 +218,13 @@ def join_leaves(
     lists: NeighborLists, points: Points, order: int, leaf: int, target: Target, /
 ) -> None: ...
 def reverse_lists(
-    reverse: int, lists: NeighborLists, n: int, reach: int, round: int, target: Target, /
+    reverse: int, lists: NeighborLists, n: int, max_candidates: int, round: int, target: Target, /
 ) -> None: ...
 def nn_descent(
     lists: NeighborLists,
     points: Points,
     reverse: int,
-    reach: int,
+    max_candidates: int,
     first: int,
     last: int,
     round: int,
@@ -287,7 +287,7 @@ def sgd_layout(
     positions: int, next: int, scratch: int, anchors: int, indptr: int, tails: int, weights: int,
     streams: int, n: int, dim: int, tail_count: int, negatives: int, steps_per_epoch: int,
     first_epoch: int, last_epoch: int, n_epochs: int, learning_rate: float, largest_weight: float,
-    seed: int, a: float, b: float, repulsion_strength: float, pulls: int, due_weights: int,
+    seed: int, a: float, b: float, repulsion_strength: float, pulls: int, sampled_weights: int,
     density_gain: float, target: Target, /,
 ) -> None: ...  # fmt: skip
 

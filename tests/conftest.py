@@ -18,6 +18,18 @@ _REPOSITORY = Path(__file__).resolve().parent.parent
 _SHARED = _REPOSITORY.parent / "shared"
 
 
+# Who asks for one of these reads files that the repository does not hold.
+_DATA = {"mnist", "words", "sentences", "reference_folder"}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks `data`, so that `-m` can leave those tests out."""
+    for item in items:
+        if _DATA & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.data)
+
+
 def _missing_cuda() -> str | None:
     if not torch.cuda.is_available():
         return "torch sees no CUDA device"
@@ -126,7 +138,7 @@ def assert_same_bits(
 def registries() -> Iterator[None]:
     """What a test registers is forgotten after it."""
     from fastparadime import models
-    from fastparadime.spec import names
+    from fastparadime.dr.spec import names
 
     known = [
         names.DATA_FUNCS, names.RELATIONS, names.TRANSFORMS, names.LOSSES, names.LOSS_FUNCS,

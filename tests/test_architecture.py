@@ -14,29 +14,22 @@ CSRC = ROOT / "csrc"
 
 # From the top: a module may import from the rows below its own, and from its own package.
 LAYERS = (
-    {"cli", "cli_support", "estimators", "plot"},
+    {"cli", "estimators", "plot"},
     {"routines"},
     {"dr"},
-    {"preparation", "spec", "training", "inference"},
-    {"dataset", "saving", "exporting"},
-    {"quality", "stepping", "stopping"},
-    {"phases"},
-    {"loss", "sampling"},
-    {"recording"},
-    {"models", "optim", "guard"},
-    {"relations"},
-    {"transforms", "neighbors", "spectral"},
-    {"relationdata", "ops"},
+    {"training"},
+    {"loss"},
+    {"relations", "models"},
+    {"transforms"},
+    {"layout"},
+    {"graph"},
+    {"neighbors", "relationdata"},
+    {"ops"},
     {"utils"},
     {"types", "exceptions"},
 )
 LEVEL = {name: -depth for depth, row in enumerate(LAYERS) for name in row}
-# Outside the rows: what shows the configuration, the package's face, the oracle.
-SPECIAL = {"config", "__init__", "reference"}
-# Within a row, these may build on one another.
-SAME_ROW = {
-    ("cli", "cli_support"), ("estimators", "cli_support"), ("relationdata", "ops"),
-}  # fmt: skip
+SPECIAL = {"__init__"}  # outside the rows: the package's face
 
 
 def sources(folder: str, *patterns: str) -> list[Path]:
@@ -73,16 +66,36 @@ def test_imports_go_one_way(path: Path) -> None:
     if part == "ops":
         imports -= {"_core"}
     assert "_core" not in imports, "only fastparadime.ops imports _core"
-    assert "reference" not in imports, "reference is the oracle of the tests"
     if part in SPECIAL:
-        allowed = {"config": {"ops", "neighbors"}, "__init__": {"config", "estimators"}}
+        allowed = {"__init__": {"cli", "estimators"}}
         assert imports <= allowed.get(part, set(LEVEL)), f"{part} imports {sorted(imports)}"
         return
     assert part in LEVEL, f"{part} has no place among the layers"
     assert imports - {"__init__"} <= set(LEVEL) | SPECIAL, f"{part} imports what has no place"
     for name in sorted(imports - {"__init__"}):
-        below = LEVEL.get(name, 1) < LEVEL[part] or (part, name) in SAME_ROW
-        assert below or (part.startswith("cli") and name == "config"), f"{part} imports {name}"
+        assert LEVEL.get(name, 1) < LEVEL[part], f"{part} imports {name}"
+
+
+def imported_names(path: Path) -> set[str]:
+    """Full names of what a file imports from the package."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return {name for name in names if name.startswith("fastparadime")}
+
+
+def test_reference_stands_alone() -> None:
+    """The oracle of the tests: nothing builds on it, and it builds on no operation."""
+    oracle = "fastparadime.ops.reference"
+    for path in MODULES:
+        found = {name.startswith(oracle) for name in imported_names(path)}
+        if PACKAGE / "ops" / "reference" in path.parents:
+            assert False not in found, f"{path.name} imports an operation"
+        else:
+            assert True not in found, f"{path.name} imports the oracle"
 
 
 def test_layers_are_real_modules() -> None:
@@ -151,8 +164,22 @@ def test_native_includes(path: Path) -> None:
         "dispatch.h": {"ops"},
         "bindings": {"ops", "dispatch.h", "bindings"},
     }[folder]
-    local = {name.split("/")[0] for name in names if (CSRC / name).exists()}
+    own = re.findall(r'^#include "([^"]+)"', path.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    assert [name for name in own if not (CSRC / name).is_file()] == []
+    local = {name.split("/")[0] for name in own}
     assert local <= allowed, f"{path.name} includes from {sorted(local - allowed)}"
+
+
+STAGES = {"neighbors", "graph", "training", "layout"}
+
+
+def test_stages_meet_in_support_alone() -> None:
+    """An operation builds on its own stage and on what all share."""
+    for path in NATIVE:
+        stage = path.parent.name
+        if stage in STAGES:
+            found = {name.split("/")[1] for name in includes(path) if (CSRC / name).is_file()}
+            assert found <= {stage, "support"}, f"{path.name} includes from {sorted(found)}"
 
 
 def test_threads_are_started_in_one_place() -> None:
@@ -168,8 +195,11 @@ def test_cuda_is_switched_in_one_place() -> None:
     assert found <= {"dispatch.h"}
 
 
-OPERATIONS = [path.stem for path in sorted((CSRC / "ops").glob("*.h")) if path.stem != "target"]
-
+OPERATIONS = [
+    f"{path.parent.name}/{path.stem}"
+    for path in sorted((CSRC / "ops").rglob("*.h"))
+    if path.parent.name != "support"
+]
 
 # A GPU searches exactly, by tiles of matrix products, where the CPU descends, goes down trees or takes products
 # beside its lists; counts of bits take the CPU seconds; sparse rows are SciPy's; its steps are
@@ -180,11 +210,25 @@ CPU_ONLY = {
 }  # fmt: skip
 
 
+# Beside other engines in bench_tree, and as parts of the step in bench_step.
+TIMED_ELSEWHERE = {"kd_tree", "mlp", "adam"}
+# Both fill the lists of one class.
+MODULE_OF = {"nearest_by_cosines": "nearest_in_tile"}
+
+
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_every_operation_is_complete(name: str) -> None:
-    parts = [CSRC / "cpu" / f"{name}.cpp", ROOT / "tests" / "ops" / f"test_{name}.py"]
-    if name not in CPU_ONLY:
-        parts.append(CSRC / "cuda" / f"{name}.cu")
+    """Its files lie in the same stage of every folder, under the same name."""
+    stage, operation = name.split("/")
+    parts = [
+        CSRC / "cpu" / stage / f"{operation}.cpp",
+        PACKAGE / "ops" / stage / f"{MODULE_OF.get(operation, operation)}.py",
+        ROOT / "tests" / "ops" / stage / f"test_{operation}.py",
+    ]
+    if operation not in TIMED_ELSEWHERE:
+        parts.append(ROOT / "bench" / stage / f"bench_{operation}.py")
+    if operation not in CPU_ONLY:
+        parts.append(CSRC / "cuda" / stage / f"{operation}.cu")
     assert [str(path.relative_to(ROOT)) for path in parts if not path.is_file()] == []
 
 
@@ -209,3 +253,56 @@ def test_python_without_wildcards_or_mutable_defaults() -> None:
                 if any(isinstance(value, (ast.List, ast.Dict, ast.Set)) for value in defaults):
                     found.append(f"{path.name}:{node.lineno} has a mutable default")
     assert found == []
+
+
+def test_few_names_at_the_top() -> None:
+    """Sixteen rooms, each a stage of the flow or a face, and paraDime's types and exceptions."""
+    names = {part_of(path) for path in MODULES} - SPECIAL
+    assert {"types", "exceptions"} < names
+    assert len(names) <= 18
+
+
+def module_of(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+FILES = {module_of(path): path for path in sources("fastparadime", "*.py", "*.pyi")}
+
+
+def imported_files(path: Path) -> set[str]:
+    """The files of the package that a file imports: at the top, in functions and for types alone.
+
+    A name from a package's face is an import of that face, and so of all that it offers. That
+    Python runs the face of a package before any of its modules is not counted.
+    """
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= {name if name in FILES else str(node.module) for name in names}
+    return found & set(FILES)
+
+
+def reached(graph: dict[str, set[str]], start: str) -> set[str]:
+    """What a file imports, directly or through others."""
+    seen: set[str] = set()
+    left = [start]
+    while left:
+        new = graph[left.pop()] - seen
+        seen |= new
+        left += new
+    return seen
+
+
+def test_no_circle_of_files() -> None:
+    graph = {name: imported_files(path) for name, path in FILES.items()}
+    assert sum(map(len, graph.values())) > 300
+    assert sorted(name for name in graph if name in reached(graph, name)) == []
+
+
+def test_a_circle_of_files_is_found() -> None:
+    graph = {"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": {"a"}}
+    assert [name for name in graph if name in reached(graph, name)] == ["b", "c"]

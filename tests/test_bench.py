@@ -14,13 +14,15 @@ import torch
 BENCH = Path(__file__).resolve().parent.parent / "bench"
 PROGRAMS = {
     path.stem: re.findall(r"^    main\((\w+),", path.read_text(encoding="utf-8"), re.MULTILINE)
-    for path in sorted(BENCH.glob("bench_*.py"))
+    for path in sorted(BENCH.rglob("bench_*.py"))
 }
 CASES = [(stem, maker) for stem, makers in PROGRAMS.items() for maker in makers]
 
 
 def load(stem: str, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    monkeypatch.syspath_prepend(str(BENCH))
+    (program,) = BENCH.rglob(f"{stem}.py")
+    for folder in (BENCH, program.parent):
+        monkeypatch.syspath_prepend(str(folder))
     return importlib.import_module(stem)
 
 
@@ -45,6 +47,6 @@ def test_every_operation_once(
 def test_every_operation_has_a_case() -> None:
     timed = {stem.removeprefix("bench_") for stem, _ in CASES}
     script = (BENCH / "gpu.sh").read_text(encoding="utf-8")
-    kernels = {path.stem for path in (BENCH.parent / "csrc" / "cuda").glob("*.cu")}
+    kernels = {path.stem for path in (BENCH.parent / "csrc" / "cuda").rglob("*.cu")}
     assert kernels <= timed
     assert {name for name in kernels if not re.search(rf"\b{name}\b", script)} == set()

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import fastparadime
-from fastparadime import config
+from fastparadime.cli import config
 
 ENTRIES = [
     "fastparadime", "python", "platform", "torch", "compiler", "SIMD", "threads",
@@ -51,10 +51,42 @@ def test_names_are_found_lazily() -> None:
     assert len(shown) == len(set(shown))
     assert not {"Any", "annotations", "importlib"} & set(shown)
     assert fastparadime.reference.smooth_knn is not None
-    assert fastparadime.quality.QUALITIES
+    assert fastparadime.routines.quality.QUALITIES
     assert fastparadime.dr.ParametricDR is not None
     with pytest.raises(AttributeError, match="'nothing'"):
         _ = fastparadime.nothing
+
+
+MOVED = """
+import importlib, json, sys, warnings
+import fastparadime
+
+warnings.simplefilter("always")
+former, now = sys.argv[1:]
+with warnings.catch_warnings(record=True) as seen:
+    module = importlib.import_module(f"fastparadime.{former}")
+    assert module is importlib.import_module(f"fastparadime.{now}")
+    first = former.partition(".")[0]
+    del sys.modules[f"fastparadime.{first}"], vars(fastparadime)[first]
+    assert getattr(fastparadime, first).__name__ in module.__name__
+print(json.dumps([(str(one.message), one.category.__name__) for one in seen]))
+"""
+
+
+@pytest.mark.parametrize(
+    ("former", "now"),
+    [
+        ("config", "cli.config"), ("exporting", "dr.exporting"), ("phases", "training.phases"),
+        ("quality", "routines.quality"), ("saving", "dr.saving"), ("spec", "dr.spec"),
+        ("spec.names", "dr.spec.names"), ("spectral", "layout.spectral"),
+    ],
+)  # fmt: skip
+def test_moved_modules_are_found_by_their_former_names(former: str, now: str) -> None:
+    command = [sys.executable, "-c", MOVED, former, now]
+    run = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
+    seen = json.loads(run.stdout)
+    assert [f"fastparadime.{former} is now fastparadime.{now}", "DeprecationWarning"] in seen
+    assert {category for _, category in seen} == {"DeprecationWarning"}
 
 
 IMPORT = """

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from fastparadime import dataset, dr, ops, routines
+from fastparadime import dr, ops, routines
+from fastparadime.dr import dataset
 from fastparadime.exceptions import CUDANotAvailableError, DeviceMemoryError
 from fastparadime.ops import _checks
 from fastparadime.utils.stages import memory_for

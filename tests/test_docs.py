@@ -20,6 +20,8 @@ from fastparadime import cli
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md"))]
+DECISIONS = sorted((DOCS / "decisions").glob("*.md"))
+LINKED = [*PAGES, *DECISIONS, ROOT / "CONTRIBUTING.md", ROOT / "bench" / "README.md"]
 ROWS = 500
 _NOT_RUN = r"(?:<!-- not run: (?P<reason>.+?) -->\n+)?"
 
@@ -96,7 +98,7 @@ def test_commands_run(tmp_path: Path, data: dict[str, Any]) -> None:
 _LINK = re.compile(r"\]\((?!https?://)([^)#]*)(?:#[^)]*)?\)")
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", LINKED, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_lead_somewhere(page: Path) -> None:
     links = set(_LINK.findall(page.read_text(encoding="utf-8")))
     assert {link for link in links if not (page.parent / link).exists()} == set()
@@ -106,6 +108,26 @@ def test_index_lists_every_page_and_example() -> None:
     listed = set(_LINK.findall((DOCS / "README.md").read_text(encoding="utf-8")))
     there = {path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.[mp][dy]")}
     assert there - listed == {"README.md", "examples/example_data.py"}
+
+
+@pytest.mark.parametrize("page", DECISIONS, ids=lambda page: page.stem)
+def test_decisions_say_why(page: Path) -> None:
+    _, *decisions = re.split(r"^## ", page.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    assert bool(decisions) == (page.stem != "README")
+    for decision in decisions:
+        reasons = re.findall(r"^- (\w[\w ]*):", decision, re.MULTILINE)
+        assert reasons == ["Evidence", "Would change it"], decision.splitlines()[0]
+
+
+def test_version_is_cited_and_dated() -> None:
+    project, citation, changes = (
+        (ROOT / name).read_text(encoding="utf-8")
+        for name in ("pyproject.toml", "CITATION.cff", "CHANGELOG.md")
+    )
+    (version,) = re.findall(r'^version = "(.+)"$', project, re.MULTILINE)
+    assert re.findall(r"^version: (.+)$", citation, re.MULTILINE) == [version]
+    (date,) = re.findall(r"^date-released: (.+)$", citation, re.MULTILINE)
+    assert f"\n## [{version}] - {date}\n" in changes
 
 
 def public_names(module: str) -> set[str]:
@@ -129,9 +151,9 @@ def public_names(module: str) -> set[str]:
         ("relationdata", "relation-data"),
         ("loss", "losses"),
         ("models", "models"),
-        ("dataset", "routines"),
+        ("dr.dataset", "routines"),
         ("dr", "routines"),
-        ("phases", "training"),
+        ("training.phases", "training"),
         ("routines", "routines"),
         ("neighbors", "neighbors-and-operations"),
         ("ops", "neighbors-and-operations"),

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 import torch
 
-from fastparadime import dr, exporting, models
+from fastparadime import dr, models
+from fastparadime.dr import exporting
 from fastparadime.exceptions import NotTrainedError
 
 DIM = 6

@@ -224,7 +224,7 @@ def test_the_transformer_drops_what_is_none() -> None:
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_perplexity_of_rows_that_lack_neighbours(device: torch.device) -> None:
-    from fastparadime import reference
+    from fastparadime.ops import reference
 
     distances = torch.from_numpy(lists(table())[1][:, 1:]).float()
     weights, beta = ops.perplexity(distances.to(device), 3.0)

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from fastparadime import UMAP, dr, loss, neighbors, ops, plot, relationdata, relations, routines
-from fastparadime.estimators.knn import KNNTransformer
+from fastparadime.estimators.knn_transformer import KNNTransformer
 from fastparadime.utils import plotting
 from fastparadime.utils.convert import to_numpy, to_torch
 from fastparadime.utils.masks import without_mask

@@ -11,9 +11,10 @@ import scipy.sparse
 import torch
 from sklearn.metrics.pairwise import haversine_distances, nan_euclidean_distances
 
-from fastparadime import UMAP, KNNTransformer, neighbors, reference
-from fastparadime.estimators._metrics import SPARSE_METRICS, check_row_metric
-from fastparadime.estimators._queries import QueryIndex
+from fastparadime import UMAP, KNNTransformer, neighbors
+from fastparadime.neighbors.metric_space import SPARSE_METRICS, check_row_metric
+from fastparadime.neighbors.query_index import QueryIndex
+from fastparadime.ops import reference
 
 umap_distances = pytest.importorskip("umap.distances")
 

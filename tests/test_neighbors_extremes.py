@@ -11,9 +11,9 @@ from scipy import sparse
 from scipy.spatial.distance import cdist
 
 from fastparadime import neighbors
-from fastparadime.estimators._metrics import check_row_metric
-from fastparadime.estimators._queries import QueryIndex
 from fastparadime.neighbors import exact
+from fastparadime.neighbors.metric_space import check_row_metric
+from fastparadime.neighbors.query_index import QueryIndex
 
 K = 5
 Table = np.ndarray[Any, np.dtype[np.float32]]

@@ -16,7 +16,8 @@ from scipy import stats
 from scipy.spatial.distance import cdist
 from sklearn.base import clone
 
-from fastparadime import UMAP, KNNTransformer, dr, neighbors, ops, relations, routines, spec
+from fastparadime import UMAP, KNNTransformer, dr, neighbors, ops, relations, routines
+from fastparadime.dr import spec
 from fastparadime.neighbors import approximate, plans, sample, tiled, tree
 
 K = 10

@@ -12,9 +12,9 @@ from scipy.spatial.distance import cdist
 from sklearn.datasets import make_moons, make_swiss_roll
 
 from fastparadime import KNNTransformer, neighbors
-from fastparadime.estimators._metrics import check_row_metric
-from fastparadime.estimators._queries import QueryIndex
 from fastparadime.neighbors import exact, memory, tree
+from fastparadime.neighbors.metric_space import check_row_metric
+from fastparadime.neighbors.query_index import QueryIndex
 
 K = 10
 Table = np.ndarray[Any, np.dtype[np.float32]]

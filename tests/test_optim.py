@@ -5,7 +5,7 @@ import copy
 import pytest
 import torch
 
-from fastparadime import optim
+from fastparadime.training import optim
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])

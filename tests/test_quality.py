@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 import torch
 
-from fastparadime import neighbors, ops, quality, routines, sampling
+from fastparadime import neighbors, ops, routines
 from fastparadime.relationdata import SparseRelationArray
+from fastparadime.routines import quality
+from fastparadime.training import sampling
 
 
 def digits(n: int = 600) -> tuple[np.ndarray, np.ndarray]:

@@ -8,9 +8,9 @@ import torch
 from scipy.spatial.distance import cdist
 
 from fastparadime import ops
-from fastparadime.estimators import _projection, _queries
-from fastparadime.estimators._metrics import Space
-from fastparadime.estimators._queries import QueryIndex, _ProductSearch
+from fastparadime.neighbors import projection, query_index
+from fastparadime.neighbors.metric_space import Space
+from fastparadime.neighbors.query_index import QueryIndex, _ProductSearch
 
 K = 7
 
@@ -34,12 +34,12 @@ def check(found: tuple[torch.Tensor, torch.Tensor], D: np.ndarray, k: int = K) -
 @pytest.fixture
 def projected(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Searches of few rows go by bounds; the numbers of queries that each attempt looked at."""
-    monkeypatch.setattr(_queries, "_FROM_QUERIES", 1)
-    monkeypatch.setattr(_projection, "_FROM_POINTS", 500)
-    monkeypatch.setattr(_projection, "_FROM_COLUMNS", 200)
-    monkeypatch.setattr(_projection, "_CANDIDATES", 1)
-    monkeypatch.setattr(_projection, "_MORE", 3)
-    monkeypatch.setattr(_projection, "_ROWS", 170)
+    monkeypatch.setattr(query_index, "_FROM_QUERIES", 1)
+    monkeypatch.setattr(projection, "_FROM_POINTS", 500)
+    monkeypatch.setattr(projection, "_FROM_COLUMNS", 200)
+    monkeypatch.setattr(projection, "_CANDIDATES", 1)
+    monkeypatch.setattr(projection, "_MORE", 3)
+    monkeypatch.setattr(projection, "_ROWS", 170)
     looked: list[int] = []
     search = _ProductSearch._by_bounds
 
@@ -92,7 +92,7 @@ def test_data_of_any_size() -> None:
 def test_rows_are_projected_for_many_queries_alone(
     monkeypatch: pytest.MonkeyPatch, projected: list[int]
 ) -> None:
-    monkeypatch.setattr(_queries, "_FROM_QUERIES", 25)
+    monkeypatch.setattr(query_index, "_FROM_QUERIES", 25)
     index, queries = QueryIndex(images(900, 0), Space("euclidean")), images(20, 1)
     first = index.nearest(queries, K)
     assert projected == []
@@ -107,7 +107,7 @@ def test_close_rows_far_from_the_mean(
     spread: float, many: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Products have lost the digits that tell which row of a cluster is nearest."""
-    monkeypatch.setattr(_queries, "_MANY", many)
+    monkeypatch.setattr(query_index, "_MANY", many)
     rng = np.random.default_rng(1)
     centres = 100 * rng.normal(size=(5, 20))
     X, queries = (
@@ -124,7 +124,7 @@ def test_close_rows_far_from_the_mean(
 @pytest.mark.usefixtures("projected")
 @pytest.mark.parametrize("first", [1, 1000])  # without and with bounds
 def test_ties_go_to_the_smaller_index(first: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_queries, "_FROM_QUERIES", first)
+    monkeypatch.setattr(query_index, "_FROM_QUERIES", first)
     X = np.repeat(images(150, 0), 6, axis=0)
     queries = np.concatenate([X[::90], images(5, 1)])
     indices, distances = QueryIndex(X, Space("euclidean")).nearest(queries, K)
@@ -136,6 +136,6 @@ def test_ties_go_to_the_smaller_index(first: int, monkeypatch: pytest.MonkeyPatc
 
 def test_queries_in_several_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     X, queries = images(400, 0), images(30, 1)
-    monkeypatch.setattr(_queries, "_QUERIES", 8)
+    monkeypatch.setattr(query_index, "_QUERIES", 8)
     check(QueryIndex(X, Space("euclidean")).nearest(queries, 95), cdist(queries, X), 95)
     assert QueryIndex(X, Space("euclidean")).nearest(queries[:0], 5)[0].shape == (0, 5)

@@ -7,7 +7,8 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from fastparadime import dr, ops, sampling
+from fastparadime import dr, ops
+from fastparadime.training import sampling
 
 N, DIM = 60, 4
 

@@ -15,7 +15,8 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 import fastparadime
-from fastparadime import dr, loss, models, relations, routines, saving, transforms
+from fastparadime import dr, loss, models, relations, routines, transforms
+from fastparadime.dr import saving
 from fastparadime.exceptions import NotTrainedError, SpecificationError
 
 DIM = 6

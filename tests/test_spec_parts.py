@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 import torch
 
-from fastparadime import dr, loss, relations, routines, spec, transforms
-from fastparadime.dataset import pca_positions, spectral_positions
+from fastparadime import dr, loss, relations, routines, transforms
+from fastparadime.dr import spec
+from fastparadime.dr.dataset import pca_positions, spectral_positions
 from fastparadime.exceptions import SpecificationError
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "docs" / "specifications"

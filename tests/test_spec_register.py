@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from fastparadime import dr, loss, models, relations, spec, transforms
+from fastparadime import dr, loss, models, relations, transforms
+from fastparadime.dr import spec
+from fastparadime.dr.spec import names
 from fastparadime.exceptions import SpecificationError
-from fastparadime.spec import names
 
 pytestmark = pytest.mark.usefixtures("registries")
 

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from fastparadime import neighbors, ops, spectral
-from fastparadime.spectral import _components, _eigenvectors
+from fastparadime import neighbors, ops
+from fastparadime.layout import spectral
+from fastparadime.layout.spectral import _components, _eigenvectors
 
 
 def graph_of(X: np.ndarray, k: int = 10) -> ops.Edges:

@@ -10,8 +10,9 @@ import scipy.sparse
 import scipy.sparse.linalg
 import torch
 
-from fastparadime import neighbors, ops, spectral
-from fastparadime.spectral import _coarsening
+from fastparadime import neighbors, ops
+from fastparadime.layout import spectral
+from fastparadime.layout.spectral import _coarsening
 
 
 def curve(n: int, *, closed: bool, order: np.ndarray | None = None) -> ops.Edges:

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pytest
 
 from fastparadime import UMAP
-from fastparadime.estimators._label_metrics import LabelMetric
+from fastparadime.graph.label_metrics import LabelMetric
 
 N = 150
 FAMILIES = {"cat": "pet", "dog": "pet", "cow": "stock", "hen": "stock"}

@@ -19,18 +19,9 @@ T* at(Address address) {
   return reinterpret_cast<T*>(address);
 }
 
+void bind_neighbors(py::module_& m);
 void bind_graph(py::module_& m);
-void bind_algebra(py::module_& m);
-void bind_candidates(py::module_& m);
-void bind_products(py::module_& m);
-void bind_trees(py::module_& m);
-void bind_sparse(py::module_& m);
-void bind_binary(py::module_& m);
-void bind_descent(py::module_& m);
 void bind_training(py::module_& m);
-void bind_network(py::module_& m);
-void bind_hidden_layers(py::module_& m);
 void bind_layout(py::module_& m);
-void bind_density(py::module_& m);
 
 }  // namespace fpd

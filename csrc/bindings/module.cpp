@@ -3,8 +3,8 @@
 
 #include <string>
 
-#include "../dispatch.h"
-#include "common.h"
+#include "bindings/common.h"
+#include "dispatch.h"
 
 using namespace fpd;
 
@@ -22,27 +22,18 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
   m.attr("cuda_version") = FPD_CUDA_VERSION;
   m.attr("cuda_architectures") = FPD_CUDA_ARCHITECTURES;
   m.attr("kLeafRows") = kLeafRows;
-  m.attr("kListUnit") = kListUnit;
-  m.attr("kListMost") = kListMost;
+  m.attr("kMinListWidth") = kMinListWidth;
+  m.attr("kMaxListWidth") = kMaxListWidth;
   m.attr("kUnitColumns") = kUnitColumns;
-  m.attr("kUnitColumnsMost") = kUnitColumnsMost;
+  m.attr("kMaxUnitColumns") = kMaxUnitColumns;
   m.attr("kHeadsPerPartial") = kHeadsPerPartial;
   m.attr("kMlpBlock") = kMlpBlock;
-  m.attr("kMostHiddenLayers") = kMostHiddenLayers;
+  m.attr("kMaxHiddenLayers") = kMaxHiddenLayers;
   m.attr("kNoNeighbor") = kNoNeighbor;
   m.attr("kProductBlock") = kProductBlock;
   m.attr("kWorkerRows") = kWorkerRows;
+  bind_neighbors(m);
   bind_graph(m);
-  bind_algebra(m);
-  bind_candidates(m);
-  bind_products(m);
-  bind_trees(m);
-  bind_sparse(m);
-  bind_binary(m);
-  bind_descent(m);
   bind_training(m);
-  bind_network(m);
-  bind_hidden_layers(m);
   bind_layout(m);
-  bind_density(m);
 }

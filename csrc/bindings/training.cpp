@@ -1,4 +1,4 @@
-// Draws, losses, networks and layouts, one def an operation.
+// Draws, losses and networks, one def an operation.
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
@@ -9,12 +9,13 @@
 #include <utility>
 #include <vector>
 
-#include "../dispatch.h"
-#include "common.h"
+#include "bindings/common.h"
+#include "dispatch.h"
 
 namespace fpd {
+namespace {
 
-void bind_training(py::module_& m) {
+void bind_batches(py::module_& m) {
   m.def("edge_table_scratch", &edge_table_scratch, "Bytes of scratch that edge_table takes.");
   m.def(
       "edge_table",
@@ -143,7 +144,7 @@ void bind_hidden_layers(py::module_& m) {
       .def(py::init([](const std::vector<std::tuple<Address, Address, int, int>>& layers,
                        int activation) {
              HiddenLayers network{{}, 0, 0, static_cast<Activation>(activation)};
-             if (layers.size() > kMostHiddenLayers) throw std::length_error("too many layers");
+             if (layers.size() > kMaxHiddenLayers) throw std::length_error("too many layers");
              for (const auto& [weight, bias, in, out] : layers) {
                network.layers[network.count++] = {at<float>(weight), at<float>(bias), in, out};
                network.widest = std::max({network.widest, in, out});
@@ -171,57 +172,12 @@ void bind_hidden_layers(py::module_& m) {
       NoGil(), "Gradients of those layers in their input, weights and biases.");
 }
 
-void bind_layout(py::module_& m) {
-  m.def("sgd_layout_scratch", &sgd_layout_scratch, "Bytes of scratch that sgd_layout takes.");
-  m.def(
-      "sgd_layout",
-      [](Address positions, Address next, Address scratch, Address anchors, Address indptr,
-         Address tails, Address weights, Address streams, Index n, Index dim, Index tail_count,
-         int negatives, int steps_per_epoch, Index first_epoch, Index last_epoch, Index n_epochs,
-         float learning_rate, float largest_weight, std::uint64_t seed, float a, float b,
-         float repulsion_strength, Address pulls, Address due_weights, float density_gain,
-         const Target& target) {
-        sgd_layout({at<float>(positions),
-                    at<float>(next),
-                    at<void>(scratch),
-                    at<float>(anchors),
-                    at<Index>(indptr),
-                    at<std::int32_t>(tails),
-                    at<float>(weights),
-                    at<std::uint32_t>(streams),
-                    n,
-                    dim,
-                    tail_count,
-                    negatives,
-                    steps_per_epoch,
-                    first_epoch,
-                    last_epoch,
-                    n_epochs,
-                    learning_rate,
-                    largest_weight,
-                    seed,
-                    {{a, b}, repulsion_strength},
-                    {at<DensityPull>(pulls), at<float>(due_weights), density_gain}},
-                   target);
-      },
-      NoGil(), "Epochs of UMAP's stochastic layout, on positions in place.");
-}
+}  // namespace
 
-void bind_density(py::module_& m) {
-  py::class_<DensityGraph>(m, "DensityGraph")
-      .def(
-          py::init([](Address positions, Address indptr, Address tails, Index n, Index dim, float a,
-                      float b) {
-            return DensityGraph{
-                at<float>(positions), at<Index>(indptr), at<std::int32_t>(tails), n, dim, {{a, b}}};
-          }),
-          "positions"_a, "indptr"_a, "tails"_a, "n"_a, "dim"_a, "a"_a, "b"_a);
-  m.def(
-      "density_radii",
-      [](Address squares, Address strengths, const DensityGraph& graph, const Target& target) {
-        density_radii({at<float>(squares), at<float>(strengths), graph}, target);
-      },
-      NoGil(), "Squared local radii of positions and the sums of their strengths.");
+void bind_training(py::module_& m) {
+  bind_batches(m);
+  bind_network(m);
+  bind_hidden_layers(m);
 }
 
 }  // namespace fpd

@@ -6,7 +6,8 @@ python docs/examples/convolutional.py [--small] [--mnist FILE.npz] [--plot MAP.p
 import example_data
 import torch
 
-from fastparadime import dr, loss, models, relations, spectral, transforms
+from fastparadime import dr, loss, models, relations, transforms
+from fastparadime.layout import spectral
 
 # %% The data: the model sees images, neighbours are found among flat rows
 data = example_data.load(__doc__)

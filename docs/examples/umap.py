@@ -8,7 +8,8 @@
 import example_data
 import torch
 
-from fastparadime import dr, loss, relations, spectral, transforms
+from fastparadime import dr, loss, relations, transforms
+from fastparadime.layout import spectral
 
 # %% The data
 data = example_data.load(__doc__)

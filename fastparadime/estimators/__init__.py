@@ -1,6 +1,6 @@
 """scikit-learn's face of the methods: estimators with fit, transform and learned attributes."""
 
-from fastparadime.estimators.knn import KNNTransformer
+from fastparadime.estimators.knn_transformer import KNNTransformer
 from fastparadime.estimators.umap import UMAP
 
 __all__ = ["UMAP", "KNNTransformer"]

@@ -5,77 +5,51 @@ from __future__ import annotations
 import math
 import numbers
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
 
-from fastparadime import transforms
-from fastparadime.estimators._label_metrics import (
+from fastparadime.estimators._constructor import UmapParameters
+from fastparadime.graph.label_metrics import (
     LABEL_METRICS,
     LabelMetric,
     check_label_metric,
 )
-from fastparadime.estimators._metrics import RowMetric, check_row_metric
+from fastparadime.graph.supervised import Target
+from fastparadime.layout import LayoutParameters, find_ab
+from fastparadime.layout.optimize import DensityParameters
 from fastparadime.neighbors import Metric, check_recall
+from fastparadime.neighbors.metric_space import RowMetric, check_row_metric
 from fastparadime.types import Array
 from fastparadime.utils.convert import to_numpy
 from fastparadime.utils.masks import without_mask
 from fastparadime.utils.seed import draw_seed
 from fastparadime.utils.validate import check_integer, check_option, check_positive
 
-if TYPE_CHECKING:
-    from fastparadime.estimators.umap import UMAP
-
 _INITS = ("spectral", "tswspectral", "pca", "random")
 _MODES = ("embedding", "graph")
 # Distances at which points have nothing in common, by metric, as umap-learn sets them.
-_UNRELATED = {"correlation": 2.0, "cosine": 2.0, "jaccard": 1.0, "dice": 1.0}
+_DISCONNECTION_DISTANCES = {"correlation": 2.0, "cosine": 2.0, "jaccard": 1.0, "dice": 1.0}
 
 
-@dataclass(frozen=True)
-class Target:
-    """How labels join the graph; without `metric` they are categories."""
-
-    metric: RowMetric | LabelMetric | None
-    weight: float
-    n_neighbors: int | None  # as many as of the rows by default
-
-
-@dataclass(frozen=True)
-class Density:
-    """densMAP's term."""
-
-    strength: float
-    share: float  # of the epochs, the last ones
-    variance_shift: float
-
-
-@dataclass(frozen=True)
-class Settings:
+@dataclass(frozen=True, kw_only=True)
+class Settings(LayoutParameters):
     """Checked parameters, under their own names where they are not derived."""
 
     n_neighbors: int
     n_components: int
     row_metric: RowMetric
     n_epochs: int | None
-    kept_epochs: tuple[int, ...] | None
-    learning_rate: float
     init: str | Array
-    a: float
-    b: float
     set_op_mix_ratio: float
     local_connectivity: float
-    repulsion_strength: float
-    negative_sample_rate: int
     target: Target
-    density: Density | None
     output_dens: bool
     graph_alone: bool
     unique: bool
-    unrelated_distance: float
+    disconnection_distance: float
     recall: float
-    seed: int
     transform_seed: int
 
     @property
@@ -83,7 +57,7 @@ class Settings:
         return self.row_metric.name
 
 
-def check_parameters(estimator: UMAP) -> Settings:
+def check_parameters(estimator: UmapParameters) -> Settings:
     """The parameters of an estimator, checked.
 
     Raises
@@ -124,7 +98,9 @@ def check_parameters(estimator: UMAP) -> Settings:
         output_dens=check_option(estimator.output_dens, (True, False), "output_dens"),
         graph_alone=check_option(estimator.transform_mode, _MODES, "transform_mode") == "graph",
         unique=unique,
-        unrelated_distance=_unrelated_distance(estimator.disconnection_distance, row_metric.name),
+        disconnection_distance=_disconnection_distance(
+            estimator.disconnection_distance, row_metric.name
+        ),
         recall=check_recall(estimator.recall),
         seed=seed_of(estimator.random_state),
         transform_seed=check_integer(
@@ -133,7 +109,7 @@ def check_parameters(estimator: UMAP) -> Settings:
     )
 
 
-def _refuse_unsupported(estimator: UMAP) -> None:
+def _refuse_unsupported(estimator: UmapParameters) -> None:
     unsupported = {
         "output_metric": estimator.output_metric not in ("euclidean", "l2"),
         "output_metric_kwds": bool(estimator.output_metric_kwds),
@@ -147,7 +123,7 @@ def _refuse_unsupported(estimator: UMAP) -> None:
             )
 
 
-def _check_without_effect(estimator: UMAP) -> None:
+def _check_without_effect(estimator: UmapParameters) -> None:
     """Parameters that change nothing here are still held to umap-learn's ranges."""
     check_n_jobs(estimator.n_jobs)
     check_positive(estimator.transform_queue_size, "transform_queue_size")
@@ -173,7 +149,7 @@ def _checked_epochs(n_epochs: Any) -> tuple[int | None, tuple[int, ...] | None]:
     return max(kept), tuple(sorted(kept))
 
 
-def _checked_target(estimator: UMAP) -> Target:
+def _checked_target(estimator: UmapParameters) -> Target:
     metric, kwds, wanted = (
         estimator.target_metric, estimator.target_metric_kwds, estimator.target_n_neighbors
     )  # fmt: skip
@@ -195,8 +171,8 @@ def _checked_target(estimator: UMAP) -> Target:
     return Target(checked, weight, None if wanted == -1 else int(wanted))
 
 
-def _checked_density(estimator: UMAP) -> Density | None:
-    density = Density(
+def _checked_density(estimator: UmapParameters) -> DensityParameters | None:
+    density = DensityParameters(
         check_positive(estimator.dens_lambda, "dens_lambda", zero_ok=True),
         _share(estimator.dens_frac, "dens_frac"),
         check_positive(estimator.dens_var_shift, "dens_var_shift", zero_ok=True),
@@ -211,13 +187,13 @@ def _share(value: Any, name: str) -> float:
     return number
 
 
-def _curve(estimator: UMAP) -> tuple[float, float]:
+def _curve(estimator: UmapParameters) -> tuple[float, float]:
     min_dist = check_positive(estimator.min_dist, "min_dist", zero_ok=True)
     spread = check_positive(estimator.spread, "spread")
     if min_dist > spread:
         raise ValueError(f"min_dist must be at most spread, {spread}, not {min_dist}")
     if estimator.a is None or estimator.b is None:
-        return transforms.find_ab(min_dist, spread)
+        return find_ab(min_dist, spread)
     return check_positive(estimator.a, "a"), check_positive(estimator.b, "b")
 
 
@@ -238,9 +214,11 @@ def _checked_init(init: Any) -> str | Array:
     return positions
 
 
-def _unrelated_distance(value: Any, metric: Metric) -> float:
+def _disconnection_distance(value: Any, metric: Metric) -> float:
     if value is None:
-        return _UNRELATED.get(metric, math.inf) if isinstance(metric, str) else math.inf
+        return (
+            _DISCONNECTION_DISTANCES.get(metric, math.inf) if isinstance(metric, str) else math.inf
+        )
     if isinstance(value, bool) or not isinstance(value, numbers.Real) or math.isnan(float(value)):
         raise ValueError(f"disconnection_distance must be a number or None, not {value!r}")
     return float(value)
@@ -255,10 +233,3 @@ def seed_of(random_state: Any) -> int:
     if isinstance(random_state, np.random.Generator):
         return int(random_state.integers(2**63 - 1))
     return check_integer(random_state, "random_state", minimum=0, maximum=2**63 - 1)
-
-
-def neighbors_given(knn: Any) -> bool:
-    """Whether `precomputed_knn` holds neighbours: arrays, or a matrix of distances."""
-    if isinstance(knn, (tuple, list)):
-        return any(part is not None for part in knn)
-    return knn is not None

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 import numpy as np
 import torch
 
-from fastparadime.estimators._metrics import SPARSE_METRICS
 from fastparadime.neighbors.graph import PRECOMPUTED
+from fastparadime.neighbors.metric_space import SPARSE_METRICS
 from fastparadime.neighbors.table import MISSING_METRICS
 from fastparadime.types import Array
 from fastparadime.utils import sources
-from fastparadime.utils.convert import to_numpy
+from fastparadime.utils.convert import is_sparse, to_numpy
 from fastparadime.utils.masks import without_mask
 from fastparadime.utils.validate import check_finite, check_no_times
 
@@ -75,11 +74,6 @@ def check_sparse_metric(rows: Any, metric: Any, *others: str) -> None:
         )
 
 
-def is_sparse(X: Any) -> bool:
-    module = sys.modules.get("scipy.sparse")
-    return module is not None and bool(module.issparse(X))
-
-
 def as_rows(table: Any, metric: Any) -> Any:
     """A checked table as the rows of a metric: contiguous float32, or CSR with sorted entries.
 
@@ -107,7 +101,7 @@ def as_rows(table: Any, metric: Any) -> Any:
 
 
 def like(rows: Any, table: Any) -> Any:
-    """Rows in the form of another table: dense or CSR."""
+    """Rows in the format of another table: dense or CSR."""
     if is_sparse(table) == is_sparse(rows):
         return rows
     if is_sparse(rows):
@@ -118,7 +112,7 @@ def like(rows: Any, table: Any) -> Any:
 
 
 def stacked(first: Any, second: Any) -> Any:
-    """The rows of one table above those of another of its form."""
+    """The rows of one table above those of another of its format."""
     if not is_sparse(first):
         return np.concatenate([first, second])
     import scipy.sparse

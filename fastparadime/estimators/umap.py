@@ -7,28 +7,27 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils.validation import check_is_fitted
 
-from fastparadime.estimators import _inverse, _positions, _rows
-from fastparadime.estimators._combining import Combinable
-from fastparadime.estimators._constructor import UmapParameters
+from fastparadime.estimators import _rows
 from fastparadime.estimators._cuml import check_data_options
-from fastparadime.estimators._fitting import Fitted, Positions, Report, fit_graph, lay_out
-from fastparadime.estimators._form import Form
-from fastparadime.estimators._metrics import set_input_tags
-from fastparadime.estimators._parameters import Settings, check_parameters, neighbors_given
-from fastparadime.estimators._placing import Placed, later_epochs
-from fastparadime.estimators._targets import check_target
+from fastparadime.estimators._fit import Report, embed_graph, fit_graph
+from fastparadime.estimators._inverse_transform import inverse_rows
+from fastparadime.estimators._labels import check_labels
+from fastparadime.estimators._neighbors import neighbors_given
+from fastparadime.estimators._operators import FuzzySetOperators
+from fastparadime.estimators._parameters import check_parameters
+from fastparadime.estimators._row_format import RowFormat
+from fastparadime.estimators._tags import set_input_tags
+from fastparadime.estimators._transform import FittedRows, transform_epochs
+from fastparadime.layout import initial_positions
+from fastparadime.layout.initialization import check_init
 from fastparadime.types import Array
-
-_SMALL_DATA = 4096  # points below which umap.plot makes a table of all distances
 
 
 class UMAP(
-    Combinable,
     ClassNamePrefixFeaturesOutMixin,  # type: ignore[misc]
     TransformerMixin,  # type: ignore[misc]
-    UmapParameters,
+    FuzzySetOperators,
 ):
     """Uniform manifold approximation and projection (McInnes et al., arXiv 1802.03426).
 
@@ -180,11 +179,11 @@ class UMAP(
         check_data_options(ensure_all_finite=ensure_all_finite, convert_dtype=convert_dtype)
         table = _rows.validated(self, X, self.metric, ensure_min_samples=2)
         settings = check_parameters(self)
-        form = Form.of(table, settings.metric)
-        rows = form.rows(table)
+        row_format = RowFormat.of(table, settings.metric)
+        rows = row_format.rows(table)
         _rows.check_sparse_metric(rows, settings.metric, "precomputed")
-        target = None if y is None else check_target(y, rows.shape[0], settings.target)
-        _positions.check_init(settings.init, rows, settings.n_components)
+        target = None if y is None else check_labels(y, rows.shape[0], settings.target)
+        check_init(settings.init, rows, settings.n_components)
         knn = self.precomputed_knn if knn_graph is None else knn_graph
         inverse = None
         if settings.unique:
@@ -195,21 +194,23 @@ class UMAP(
             target = None if target is None else target[first]
             if not isinstance(settings.init, str):
                 settings = replace(settings, init=settings.init[first])
-        placed = Placed(rows, None, settings, settings.row_metric.space(rows), form)
+        fitted_rows = FittedRows(rows, None, settings, settings.row_metric.space(rows), row_format)
         report = Report(self.verbose, self.tqdm_kwds)
-        fitted = fit_graph(rows, target, knn, placed.space, settings, report)
+        fitted = fit_graph(rows, target, knn, fitted_rows.space, settings, report)
         if not neighbors_given(knn):
-            form.warn_of_rounding(table, rows, fitted.nearest.indices)
+            row_format.warn_of_rounding(table, rows, fitted.nearest.indices)
         supervised = target is not None
         if settings.graph_alone:
             self._keep_graph(fitted, settings)
-            self._keep_rows(placed, supervised=supervised)
+            self._keep_rows(fitted_rows, supervised=supervised)
             return self
         report.say("UMAP: initial positions")
-        start = _positions.start_positions(rows, fitted.edges, settings)
-        found = lay_out(start, fitted, settings, report)
+        start = initial_positions(
+            rows, fitted.edges, settings.init, settings.n_components, settings.seed
+        )
+        found = embed_graph(start, fitted, settings, report)
         self._keep_graph(fitted, settings)
-        self._keep_rows(replace(placed, positions=found.final), supervised=supervised)
+        self._keep_rows(replace(fitted_rows, positions=found.final), supervised=supervised)
         self._keep_positions(found, inverse, _rows.dtype_of_results(X))
         return self
 
@@ -257,13 +258,13 @@ class UMAP(
         TypeError, ValueError
             For data that is not as described.
         """
-        placed = self._of_rows("transform")
+        fitted_rows = self._of_rows("transform")
         check_data_options(ensure_all_finite=ensure_all_finite, convert_dtype=convert_dtype)
-        table = _rows.validated(self, X, placed.form.metric, reset=False)
-        rows = placed.form.rows(table)
+        table = _rows.validated(self, X, fitted_rows.row_format.metric, reset=False)
+        rows = fitted_rows.row_format.rows(table)
         if self._settings.graph_alone:
-            return placed.memberships(rows)
-        return placed.place(rows).astype(_rows.dtype_of_results(X), copy=False)
+            return fitted_rows.memberships(rows)
+        return fitted_rows.embed(rows).astype(_rows.dtype_of_results(X), copy=False)
 
     def inverse_transform(self, X: Any) -> Array:
         """Rows of data for positions in the embedding.
@@ -286,7 +287,7 @@ class UMAP(
             For fits of sparse rows, distances, or metrics that have no gradient, of densMAP or of
             the graph alone, and for positions that are not as described.
         """
-        return _inverse.inverse_rows(X, self._of_rows("inverse_transform"))
+        return inverse_rows(X, self._of_rows("inverse_transform"))
 
     def update(self, X: Any) -> UMAP:
         """Adds rows to the fit: the graph is made anew, and all positions move a little.
@@ -305,7 +306,7 @@ class UMAP(
             For data that is not as described, and for fits with labels, of distances, of unique
             rows or of the graph alone.
         """
-        placed, settings = self._of_rows("update"), self._settings
+        fitted_rows, settings = self._of_rows("update"), self._settings
         refused = {
             "metric='precomputed'": settings.metric == "precomputed",
             "labels": self._supervised,
@@ -315,83 +316,26 @@ class UMAP(
         for name, is_so in refused.items():
             if is_so:
                 raise ValueError(f"update is not available for a fit with {name}: fit all rows")
-        table = _rows.validated(self, X, placed.form.metric, reset=False)
-        added = _rows.like(placed.form.rows(table), placed.rows)
-        start = np.concatenate([placed.positions, placed.place(added)])
+        table = _rows.validated(self, X, fitted_rows.row_format.metric, reset=False)
+        added = _rows.like(fitted_rows.row_format.rows(table), fitted_rows.rows)
+        start = np.concatenate([fitted_rows.positions, fitted_rows.embed(added)])
         start[~np.isfinite(start)] = 0.0  # points without neighbours until now
-        rows = _rows.stacked(placed.rows, added)
+        rows = _rows.stacked(fitted_rows.rows, added)
         report = Report(self.verbose, self.tqdm_kwds)
-        fitted = fit_graph(rows, None, None, placed.space, settings, report)
-        found = lay_out(
+        fitted = fit_graph(rows, None, None, fitted_rows.space, settings, report)
+        found = embed_graph(
             start,
             fitted,
             replace(settings, kept_epochs=None),
             report,
-            n_epochs=later_epochs(settings),
+            n_epochs=transform_epochs(settings),
             learning_rate=settings.learning_rate / 4,
         )
         dtype = self.embedding_.dtype
         self._keep_graph(fitted, settings)
-        self._keep_rows(replace(placed, rows=rows, positions=found.final), supervised=False)
+        self._keep_rows(replace(fitted_rows, rows=rows, positions=found.final), supervised=False)
         self._keep_positions(found, None, dtype)
         return self
-
-    def _of_rows(self, method: str) -> Placed:
-        check_is_fitted(self, "graph_")
-        if self._placed is None:
-            raise ValueError(f"{method} is not available for combined fits: they have no rows")
-        return self._placed
-
-    def _keep_graph(self, fitted: Fitted, settings: Settings) -> None:
-        """Keeps the graph, and under umap-learn's names what others read."""
-        import scipy.sparse
-
-        for name in ("embedding_", "embedding_list_", "rad_orig_", "rad_emb_"):  # of a fit before
-            self.__dict__.pop(name, None)
-        indptr, _, tails, weights = (part.numpy() for part in fitted.edges)
-        n = len(indptr) - 1
-        self.graph_ = scipy.sparse.csr_matrix((weights, tails, indptr), shape=(n, n))
-        self.seed_ = settings.seed
-        self._settings = settings
-        self._placed: Placed | None = None
-        self._a, self._b = settings.a, settings.b
-        self._small_data = n < _SMALL_DATA
-        self._n_neighbors = fitted.n_neighbors
-        self._disconnection_distance = settings.unrelated_distance
-        self._initial_alpha = settings.learning_rate
-        own = np.arange(n, dtype=np.int32)[:, None]
-        indices, distances = (part.numpy() for part in fitted.nearest)
-        self._knn_indices = np.concatenate([own, indices], axis=1)
-        self._knn_dists = np.pad(distances, ((0, 0), (1, 0)))
-        self.engine_, self.recall_estimate_ = fitted.nearest.engine, fitted.nearest.recall_estimate
-        self._rhos, self._sigmas = fitted.rho.numpy(), fitted.sigma.numpy()
-        self._n_features_out = n if settings.graph_alone else settings.n_components
-
-    def _keep_rows(self, placed: Placed, *, supervised: bool) -> None:
-        self._placed = placed
-        self._supervised = supervised
-        self._sparse_data = _rows.is_sparse(placed.rows)
-        self._metric_kwds = dict(self.metric_kwds or {})
-
-    def _keep_positions(self, found: Positions, inverse: Array | None, dtype: Any) -> None:
-        places = slice(None) if inverse is None else inverse
-        self.embedding_ = found.final[places].astype(dtype, copy=False)
-        if found.kept is not None:
-            self.embedding_list_ = [kept[places].astype(dtype, copy=False) for kept in found.kept]
-        if found.radii is not None:
-            radii = (part[places].astype(np.float32) for part in found.radii)
-            self.rad_orig_, self.rad_emb_ = radii
-
-    @property
-    def _raw_data(self) -> Any:
-        """The rows of the fit, which umap.plot reads."""
-        assert self._placed is not None
-        return self._placed.data
-
-    @property
-    def _knn_search_index(self) -> Placed | None:
-        """Has `query`, which umap.plot calls."""
-        return self._placed
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -239,14 +239,14 @@ def _search(table: _Table, panel: _Panel, plan: Plan, k: int) -> ops.Candidates:
         # The product of two errors beside their sum; sums of as many terms as there are columns.
         slack = (1 + panel.error) * (1 + other.error) - 1 + panel.units.shape[1] * _SUM_ERROR
         if _in_one_pass(panel.units):
-            lists.take_in_units(panel.units, other.units, other.norms, first, slack=slack)
+            lists.update_from_units(panel.units, other.units, other.norms, first, slack=slack)
             continue
         for start in range(0, len(panel.units), plan.rows):
             rows = slice(start, start + plan.rows)
             part = lists.part(rows)
             for column in range(0, len(other.units), plan.columns):
                 columns = slice(column, column + plan.columns)
-                part.take_in(
+                part.update(
                     _cosines(panel.units[rows], other.units[columns]),
                     other.norms[columns],
                     first + column,

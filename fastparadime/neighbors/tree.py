@@ -74,9 +74,9 @@ class TreeSearch:
         step = -(-self._tree.leaves // _SAMPLE)
         leaves = torch.arange(0, self._tree.leaves, step, dtype=torch.int32)
         given_up = 1 + int(64 * most)
-        compared = self._tree.nearest(leaves, self._width, self._metric, p=self._p, most=given_up)[
-            1
-        ]
+        compared = self._tree.nearest(
+            leaves, self._width, self._metric, p=self._p, max_compared=given_up
+        )[1]
         return float(compared.sum()) / int((self._tree.rows[leaves.long()] >= 0).sum())
 
     def of_leaves(

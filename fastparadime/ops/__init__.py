@@ -2,33 +2,38 @@
 
 The only package that imports ``_core``. Each operation checks dtype, shape, device and range by
 argument name, allocates the outputs, and hands addresses and the current stream to the core.
-`fastparadime.reference` defines every operation in plain float64.
+`fastparadime.ops.reference` defines every operation in plain float64.
 """
 
 from fastparadime.ops._checks import build_info, resolve_device
-from fastparadime.ops._subspace import Subspace
-from fastparadime.ops.adam import Adam
-from fastparadime.ops.algebra import Segments, graph_matmul
-from fastparadime.ops.binary import BINARY_METRICS, BinaryTable
-from fastparadime.ops.clusters import ClusterSearch
-from fastparadime.ops.density import DensityTerm
-from fastparadime.ops.descent import NeighborDescent, leaf_size, list_width, nn_descent
-from fastparadime.ops.edge_loss import negative_edge_cross_entropy, negative_edge_gradients
-from fastparadime.ops.edges import EdgeBatch, EdgeSampler, gather_rows, scatter_add, unique_nodes
-from fastparadime.ops.graph import METRICS, Edges, rerank, subgraph, symmetrize
-from fastparadime.ops.hidden_layers import hidden_layers
-from fastparadime.ops.layout import sgd_layout
-from fastparadime.ops.mlp import MLP_ACTIVATIONS, Mlp
-from fastparadime.ops.products import ProductTable, product_bytes
-from fastparadime.ops.sparse import SHARED_METRICS, SPARSE_METRICS, SparseTable
-from fastparadime.ops.strengths import SmoothKnn, perplexity, smooth_knn
-from fastparadime.ops.tiles import (
+from fastparadime.ops.graph.graph_matmul import graph_matmul
+from fastparadime.ops.graph.perplexity import perplexity
+from fastparadime.ops.graph.segments import Segments
+from fastparadime.ops.graph.smooth_knn import SmoothKnn, smooth_knn
+from fastparadime.ops.graph.subgraph import subgraph
+from fastparadime.ops.graph.symmetrize import Edges, symmetrize
+from fastparadime.ops.layout.density import DensityTerm
+from fastparadime.ops.layout.sgd_layout import sgd_layout
+from fastparadime.ops.neighbors.kd_tree import TREE_METRICS, KdTree, tree_bytes
+from fastparadime.ops.neighbors.nearest_binary import BINARY_METRICS, BinaryTable
+from fastparadime.ops.neighbors.nearest_by_products import ProductTable, product_bytes
+from fastparadime.ops.neighbors.nearest_in_clusters import ClusterSearch
+from fastparadime.ops.neighbors.nearest_in_tile import (
     MOST_CANDIDATES,
     MOST_UNIT_COLUMNS,
     Candidates,
     candidate_width,
 )
-from fastparadime.ops.trees import TREE_METRICS, KdTree, tree_bytes
+from fastparadime.ops.neighbors.nn_descent import NeighborDescent, leaf_size, list_width, nn_descent
+from fastparadime.ops.neighbors.rerank import METRICS, rerank
+from fastparadime.ops.neighbors.sparse_rows import SHARED_METRICS, SPARSE_METRICS, SparseTable
+from fastparadime.ops.neighbors.subspace import Subspace
+from fastparadime.ops.training.adam import Adam
+from fastparadime.ops.training.edge_loss import negative_edge_cross_entropy, negative_edge_gradients
+from fastparadime.ops.training.edge_sampler import EdgeBatch, EdgeSampler, unique_nodes
+from fastparadime.ops.training.gather_rows import gather_rows, scatter_add
+from fastparadime.ops.training.hidden_layers import hidden_layers
+from fastparadime.ops.training.mlp import MLP_ACTIVATIONS, Mlp
 
 __all__ = [
     "BINARY_METRICS",

@@ -1,5 +1,6 @@
 """Transforms of relations: each takes a container and returns a new one, its input untouched."""
 
+from fastparadime.layout.curve import find_ab
 from fastparadime.transforms.base import (
     Functional,
     Identity,
@@ -13,7 +14,7 @@ from fastparadime.transforms.base import (
     ToTriangularArray,
     ToTriangularTensor,
 )
-from fastparadime.transforms.kernels import ModifiedCauchyTransform, StudentTTransform, find_ab
+from fastparadime.transforms.kernels import ModifiedCauchyTransform, StudentTTransform
 from fastparadime.transforms.matrix import Normalize, NormalizeRows, Symmetrize, ZeroDiagonal
 from fastparadime.transforms.rescale import (
     AdaptiveNeighborhoodRescale,

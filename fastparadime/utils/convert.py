@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -217,3 +218,9 @@ def triu_to_square_dim(len_triu: int) -> int:
             f"{dim * (dim - 1) // 2} and {dim + 1} rows have {dim * (dim + 1) // 2}"
         )
     return dim
+
+
+def is_sparse(X: Any) -> bool:
+    """Whether `X` is a sparse array or matrix of SciPy, which is not imported for it."""
+    module = sys.modules.get("scipy.sparse")
+    return module is not None and bool(module.issparse(X))

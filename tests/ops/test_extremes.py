@@ -160,7 +160,7 @@ def test_no_point_is_in_its_own_list(rounds: int) -> None:
     indices, distances = ops.nn_descent(random_table(6000, 8), 10, trees=2, rounds=rounds, width=10)
     assert bool(((indices >= 0) & (indices != torch.arange(6000)[:, None])).all())
     assert bool(torch.isfinite(distances).all())
-    assert ops.nn_descent(random_table(300, 3), 5, reach=2**50)[0].shape == (300, 5)
+    assert ops.nn_descent(random_table(300, 3), 5, max_candidates=2**50)[0].shape == (300, 5)
 
 
 def test_one_long_row_leaves_others_their_digits() -> None:

@@ -1,0 +1,72 @@
+// Layouts, one def an operation.
+#include <pybind11/pybind11.h>
+
+#include <cstdint>
+
+#include "bindings/common.h"
+#include "dispatch.h"
+
+namespace fpd {
+namespace {
+
+void bind_sgd_layout(py::module_& m) {
+  m.def("sgd_layout_scratch", &sgd_layout_scratch, "Bytes of scratch that sgd_layout takes.");
+  m.def(
+      "sgd_layout",
+      [](Address positions, Address next, Address scratch, Address anchors, Address indptr,
+         Address tails, Address weights, Address streams, Index n, Index dim, Index tail_count,
+         int negatives, int steps_per_epoch, Index first_epoch, Index last_epoch, Index n_epochs,
+         float learning_rate, float largest_weight, std::uint64_t seed, float a, float b,
+         float repulsion_strength, Address pulls, Address sampled_weights, float density_gain,
+         const Target& target) {
+        sgd_layout({at<float>(positions),
+                    at<float>(next),
+                    at<void>(scratch),
+                    at<float>(anchors),
+                    at<Index>(indptr),
+                    at<std::int32_t>(tails),
+                    at<float>(weights),
+                    at<std::uint32_t>(streams),
+                    n,
+                    dim,
+                    tail_count,
+                    negatives,
+                    steps_per_epoch,
+                    first_epoch,
+                    last_epoch,
+                    n_epochs,
+                    learning_rate,
+                    largest_weight,
+                    seed,
+                    {{a, b}, repulsion_strength},
+                    {at<DensityPull>(pulls), at<float>(sampled_weights), density_gain}},
+                   target);
+      },
+      NoGil(), "Epochs of UMAP's stochastic layout, on positions in place.");
+}
+
+void bind_density(py::module_& m) {
+  py::class_<DensityGraph>(m, "DensityGraph")
+      .def(
+          py::init([](Address positions, Address indptr, Address tails, Index n, Index dim, float a,
+                      float b) {
+            return DensityGraph{
+                at<float>(positions), at<Index>(indptr), at<std::int32_t>(tails), n, dim, {{a, b}}};
+          }),
+          "positions"_a, "indptr"_a, "tails"_a, "n"_a, "dim"_a, "a"_a, "b"_a);
+  m.def(
+      "density_radii",
+      [](Address squares, Address strengths, const DensityGraph& graph, const Target& target) {
+        density_radii({at<float>(squares), at<float>(strengths), graph}, target);
+      },
+      NoGil(), "Squared local radii of positions and the sums of their strengths.");
+}
+
+}  // namespace
+
+void bind_layout(py::module_& m) {
+  bind_sgd_layout(m);
+  bind_density(m);
+}
+
+}  // namespace fpd

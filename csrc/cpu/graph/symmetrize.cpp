@@ -1,0 +1,182 @@
+#include "ops/graph/symmetrize.h"
+
+#include <algorithm>
+#include <cstring>
+#include <numeric>
+#include <vector>
+
+#include "cpu/support/parallel.h"
+
+namespace fpd::cpu {
+namespace {
+
+constexpr std::int64_t kChunks = 64;        // of rows, each scattering on its own
+constexpr int kMinBucketBits = 11;          // a bucket's rows and edges stay in the second cache
+constexpr std::int64_t kMaxBuckets = 1024;  // open write streams of a scatter
+
+struct Entry {
+  std::int32_t row;
+  std::int32_t column;
+  float weight;
+};
+
+// Points split into buckets of consecutive ones, and where each chunk of rows writes its entries
+// of each bucket of columns.
+struct Buckets {
+  std::int64_t n;
+  int bits = kMinBucketBits;
+  std::int64_t count;
+  std::int64_t chunk_rows;
+  std::vector<std::int64_t> starts;  // (count, kChunks) and the end, bucket after bucket
+
+  explicit Buckets(std::int64_t points) : n(points) {
+    while ((n >> bits) >= kMaxBuckets) ++bits;
+    count = (n >> bits) + 1;
+    chunk_rows = (n + kChunks - 1) / kChunks;
+  }
+
+  std::int64_t first(std::int64_t bucket) const { return std::min(n, bucket << bits); }
+  std::int64_t first_row(std::int64_t chunk) const { return std::min(n, chunk * chunk_rows); }
+};
+
+struct Scratch {
+  std::int64_t* joined_starts;  // (buckets + 1,) where a bucket's joined edges begin
+  Entry* entries;               // (nnz,) by bucket of columns, rows ascending
+  std::int32_t* tails;          // (2 nnz,) joined edges
+  float* weights;               // (2 nnz,)
+
+  Scratch(void* memory, std::int64_t buckets, std::int64_t nnz)
+      : joined_starts(static_cast<std::int64_t*>(memory)),
+        entries(reinterpret_cast<Entry*>(joined_starts + buckets + 1)),
+        tails(reinterpret_cast<std::int32_t*>(entries + nnz)),
+        weights(reinterpret_cast<float*>(tails + 2 * nnz)) {}
+};
+
+void group_entries(const Csr& graph, Buckets& buckets, Entry* entries, int threads) {
+  buckets.starts.assign(buckets.count * kChunks + 1, 0);
+  parallel_for(kChunks, 1, threads, [&](std::int64_t chunk, std::int64_t) {
+    std::vector<std::int64_t> counts(buckets.count, 0);
+    const std::int64_t first = graph.indptr[buckets.first_row(chunk)];
+    const std::int64_t last = graph.indptr[buckets.first_row(chunk + 1)];
+    for (std::int64_t e = first; e < last; ++e) ++counts[graph.indices[e] >> buckets.bits];
+    for (std::int64_t b = 0; b < buckets.count; ++b) {
+      buckets.starts[b * kChunks + chunk] = counts[b];
+    }
+  });
+  std::exclusive_scan(buckets.starts.begin(), buckets.starts.end(), buckets.starts.begin(),
+                      std::int64_t{0});
+  parallel_for(kChunks, 1, threads, [&](std::int64_t chunk, std::int64_t) {
+    std::vector<std::int64_t> next(buckets.count);
+    for (std::int64_t b = 0; b < buckets.count; ++b) next[b] = buckets.starts[b * kChunks + chunk];
+    for (std::int64_t row = buckets.first_row(chunk); row < buckets.first_row(chunk + 1); ++row) {
+      for (std::int64_t e = graph.indptr[row]; e < graph.indptr[row + 1]; ++e) {
+        const std::int32_t column = graph.indices[e];
+        entries[next[column >> buckets.bits]++] = {static_cast<std::int32_t>(row), column,
+                                                   graph.weights[e]};
+      }
+    }
+  });
+}
+
+// Rows of one bucket, sorted by tail.
+struct SortedRows {
+  std::vector<std::int64_t> indptr;
+  std::vector<std::int32_t> indices;
+  std::vector<float> weights;
+
+  SortedRows(std::int64_t rows, std::int64_t edges)
+      : indptr(rows + 1, 0), indices(edges), weights(edges) {}
+  Csr view() const { return {indptr.data(), indices.data(), weights.data()}; }
+};
+
+// Entries come with rows ascending, so scattering them by column sorts each transposed row.
+SortedRows transposed_rows(const Entry* entries, std::int64_t count, std::int64_t first,
+                           std::int64_t rows) {
+  SortedRows sorted(rows, count);
+  for (std::int64_t e = 0; e < count; ++e) ++sorted.indptr[entries[e].column - first + 1];
+  std::partial_sum(sorted.indptr.begin(), sorted.indptr.end(), sorted.indptr.begin());
+  std::vector<std::int64_t> next(sorted.indptr.begin(), sorted.indptr.end() - 1);
+  for (std::int64_t e = 0; e < count; ++e) {
+    const std::int64_t to = next[entries[e].column - first]++;
+    sorted.indices[to] = entries[e].row;
+    sorted.weights[to] = entries[e].weight;
+  }
+  return sorted;
+}
+
+SortedRows forward_rows(const Csr& graph, std::int64_t first, std::int64_t rows) {
+  const std::int64_t start = graph.indptr[first];
+  SortedRows sorted(rows, graph.indptr[first + rows] - start);
+  std::vector<std::uint64_t> keys;  // tail above, bits of the weight below
+  for (std::int64_t row = 0; row < rows; ++row) {
+    keys.clear();
+    for (std::int64_t e = graph.indptr[first + row]; e < graph.indptr[first + row + 1]; ++e) {
+      std::uint32_t bits;
+      std::memcpy(&bits, &graph.weights[e], sizeof bits);
+      keys.push_back((static_cast<std::uint64_t>(graph.indices[e]) << 32) | bits);
+    }
+    std::sort(keys.begin(), keys.end());
+    std::int64_t to = graph.indptr[first + row] - start;
+    for (const std::uint64_t key : keys) {
+      const std::uint32_t bits = static_cast<std::uint32_t>(key);
+      sorted.indices[to] = static_cast<std::int32_t>(key >> 32);
+      std::memcpy(&sorted.weights[to++], &bits, sizeof bits);
+    }
+    sorted.indptr[row + 1] = to;
+  }
+  return sorted;
+}
+
+}  // namespace
+
+std::size_t symmetrize_scratch(std::int64_t n, std::int64_t nnz) {
+  return (Buckets(n).count + 1) * sizeof(std::int64_t) +
+         nnz * (sizeof(Entry) + 2 * sizeof(std::int32_t) + 2 * sizeof(float));
+}
+
+void symmetrize_plan(const SymmetrizeArgs& args, int threads) {
+  Buckets buckets(args.n);
+  const Scratch scratch(args.scratch, buckets.count, args.nnz);
+  group_entries(args.graph, buckets, scratch.entries, threads);
+  args.indptr[0] = 0;
+  parallel_for(buckets.count, 1, threads, [&](std::int64_t bucket, std::int64_t) {
+    const std::int64_t first = buckets.first(bucket);
+    const std::int64_t rows = buckets.first(bucket + 1) - first;
+    const std::int64_t start = buckets.starts[bucket * kChunks];
+    const std::int64_t count = buckets.starts[(bucket + 1) * kChunks] - start;
+    const SortedRows transposed = transposed_rows(scratch.entries + start, count, first, rows);
+    const SortedRows forward = forward_rows(args.graph, first, rows);
+    // A bucket has at most as many joined edges as both directions have before it and in it.
+    std::int64_t to = args.graph.indptr[first] + start;
+    scratch.joined_starts[bucket] = to;
+    for (std::int64_t row = 0; row < rows; ++row) {
+      const std::int64_t row_start = to;
+      join_row(forward.view(), transposed.view(), row, args.symmetrizer,
+               [&](std::int32_t tail, float weight) {
+                 scratch.tails[to] = tail;
+                 scratch.weights[to++] = weight;
+               });
+      args.indptr[first + row + 1] = to - row_start;
+    }
+  });
+  std::partial_sum(args.indptr, args.indptr + args.n + 1, args.indptr);
+}
+
+void symmetrize_fill(const SymmetrizeArgs& args, int threads) {
+  const Buckets buckets(args.n);
+  const Scratch scratch(args.scratch, buckets.count, args.nnz);
+  parallel_for(buckets.count, 1, threads, [&](std::int64_t bucket, std::int64_t) {
+    const std::int64_t first = buckets.first(bucket), last = buckets.first(bucket + 1);
+    const std::int64_t from = scratch.joined_starts[bucket];
+    const std::int64_t to = args.indptr[first];
+    const std::int64_t edges = args.indptr[last] - to;
+    std::copy_n(scratch.tails + from, edges, args.tails + to);
+    std::copy_n(scratch.weights + from, edges, args.weights + to);
+    for (std::int64_t row = first; row < last; ++row) {
+      std::fill(args.heads + args.indptr[row], args.heads + args.indptr[row + 1],
+                static_cast<std::int32_t>(row));
+    }
+  });
+}
+
+}  // namespace fpd::cpu

@@ -1,0 +1,89 @@
+// Loops compiled for several instruction sets, chosen when the module is loaded. A loop over
+// kLanes independent lanes vectorises without reordering any sum, so its result is the same on
+// every instruction set up to fused multiply-adds.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+
+#include "math/support/host_device.h"
+
+#if defined(__x86_64__) && defined(__gnu_linux__) && defined(__GNUC__) && !defined(__clang__) && \
+    __GNUC__ >= 12
+#define FPD_MULTIVERSIONED 1
+#define FPD_MULTIVERSION \
+  __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#else
+#define FPD_MULTIVERSIONED 0
+#define FPD_MULTIVERSION
+#endif
+
+// A lambda inside a multiversioned loop is compiled for the loop's instruction set only if inlined.
+#if defined(__GNUC__)
+#define FPD_INLINE_LAMBDA __attribute__((always_inline))
+#else
+#define FPD_INLINE_LAMBDA
+#endif
+
+namespace fpd::cpu {
+
+constexpr std::int64_t kLanes = 16;
+
+constexpr std::int64_t padded(std::int64_t size) { return (size + kLanes - 1) / kLanes * kLanes; }
+
+#if defined(__GNUC__)
+// kLanes floats as one value; arithmetic goes lane by lane. Passed by reference: how such values
+// are returned depends on the instruction set.
+typedef float FloatLanes __attribute__((vector_size(kLanes * sizeof(float))));
+
+FPD_INLINE void load(FloatLanes& lanes, const float* from) {
+  std::memcpy(&lanes, from, sizeof lanes);
+}
+FPD_INLINE void store(float* to, const FloatLanes& lanes) { std::memcpy(to, &lanes, sizeof lanes); }
+#endif
+
+FPD_INLINE std::int64_t count_bits(std::uint64_t word) {
+#if defined(__GNUC__)
+  return __builtin_popcountll(word);
+#else
+  std::int64_t count = 0;
+  for (; word != 0; word &= word - 1) ++count;
+  return count;
+#endif
+}
+
+// Asks for the cache line that is read a little later.
+inline void prefetch(const void* address) {
+#if defined(__GNUC__)
+  __builtin_prefetch(address);
+#else
+  static_cast<void>(address);
+#endif
+}
+
+// Asks for a line that is read much later: more of them may be under way to the second cache.
+inline void prefetch_far(const void* address) {
+#if defined(__GNUC__)
+  __builtin_prefetch(address, 0, 2);
+#else
+  static_cast<void>(address);
+#endif
+}
+
+// Adds the upper half of 2 width values to the lower, and so on down to one. Unrolled by its types:
+// loops of changing width go through memory.
+template <std::int64_t width>
+FPD_INLINE void fold_sum(float* sums) {
+  for (std::int64_t l = 0; l < width; ++l) sums[l] += sums[l + width];
+  if constexpr (width > 1) fold_sum<width / 2>(sums);
+}
+
+// Sum of kLanes partial sums in a fixed order.
+FPD_INLINE float lane_sum(const float* lanes) {
+  float sums[kLanes];
+  for (std::int64_t l = 0; l < kLanes; ++l) sums[l] = lanes[l];
+  fold_sum<kLanes / 2>(sums);
+  return sums[0];
+}
+
+}  // namespace fpd::cpu

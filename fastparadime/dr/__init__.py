@@ -1,0 +1,31 @@
+"""Routines: `ParametricDR` holds the parts and calls the stages in order."""
+
+from fastparadime.dr.dataset import Dataset, DerivedData, NegSampledEdgeDataset
+from fastparadime.dr.routine import LossOrLossDict, ParametricDR, RelOrRelDict
+from fastparadime.dr.spec import (
+    register_data_func,
+    register_loss,
+    register_loss_func,
+    register_relations,
+    register_transform,
+    validate_spec,
+)
+from fastparadime.training import TrainingPhase
+from fastparadime.types import Data
+
+__all__ = [
+    "Data",
+    "Dataset",
+    "DerivedData",
+    "LossOrLossDict",
+    "NegSampledEdgeDataset",
+    "ParametricDR",
+    "RelOrRelDict",
+    "TrainingPhase",
+    "register_data_func",
+    "register_loss",
+    "register_loss_func",
+    "register_relations",
+    "register_transform",
+    "validate_spec",
+]

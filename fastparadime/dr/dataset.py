@@ -1,0 +1,273 @@
+"""The data that a routine works on: named tensors of one length, and entries derived from them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+
+from fastparadime import layout
+from fastparadime.layout import pca_positions
+from fastparadime.relationdata import RelationData
+from fastparadime.training.sampling import DataEntries, edge_batch
+from fastparadime.types import Data, TensorLike, TypeKeyTuples
+from fastparadime.utils import ReprMixin, sources
+from fastparadime.utils.centring import far_columns
+from fastparadime.utils.convert import to_float64, to_torch
+from fastparadime.utils.masks import without_mask
+from fastparadime.utils.validate import (
+    check_callable,
+    check_data,
+    check_integer,
+    check_list,
+    check_option,
+    check_type,
+)
+
+
+class DerivedData(ReprMixin):
+    """A dataset entry computed from other entries or global relations before training.
+
+    Parameters
+    ----------
+    func : callable
+        Takes the entries and relations named by `type_key_tuples` and `kwargs`.
+    type_key_tuples : sequence of (type, key)
+        Types are 'data' and 'rels'; [('data', 'main')] if None.
+    **kwargs
+        Passed on to `func`.
+    """
+
+    def __init__(
+        self,
+        func: Callable[..., TensorLike],
+        type_key_tuples: TypeKeyTuples | None = None,
+        **kwargs: Any,
+    ) -> None:
+        self.func = check_callable(func, "func")
+        self.type_key_tuples = [("data", "main")] if type_key_tuples is None else type_key_tuples
+        self.kwargs = kwargs
+        for pair in check_list(self.type_key_tuples, "type_key_tuples"):
+            if not isinstance(pair, (tuple, list)) or len(pair) != 2:
+                raise ValueError(f"type_key_tuples must hold pairs (type, key), not {pair!r}")
+            kind, _ = pair
+            check_option(kind, ("data", "rels"), "the type of a derived entry's argument")
+        self.requires_relations = any(kind == "rels" for kind, _ in self.type_key_tuples)
+
+
+def check_table(data: Any, name: str) -> TensorLike:
+    """The data to embed, checked: a finite table, or items of more dimensions."""
+    if sources.is_source(data) and data.ndim > 2:
+        data = sources.load(data, name)
+    if isinstance(data, (np.ndarray, torch.Tensor)) and data.ndim > 2:
+        check_data(data.reshape((len(data), -1)), name)
+        return data
+    return check_data(data, name)
+
+
+def _loaded(data: Mapping[str, Any]) -> dict[str, Any]:
+    """The entries, with sources of rows, lists and data frames as arrays."""
+    return {key: _as_array(value, f"entry {key!r}") for key, value in data.items()}
+
+
+def _as_array(value: Any, name: str) -> Any:
+    value = without_mask(value, name)
+    if sources.is_source(value):
+        return sources.load(value, name)
+    if hasattr(value, "to_numpy"):  # data frames and their columns
+        return np.asarray(without_mask(value.to_numpy(), name))
+    if isinstance(value, (list, tuple)):
+        try:
+            return np.asarray(value)
+        except ValueError:
+            raise ValueError(f"{name} must be a table, but its rows differ in length") from None
+    return value
+
+
+def _length(key: str, value: Any) -> int:
+    if not isinstance(value, (np.ndarray, torch.Tensor)):
+        raise TypeError(
+            f"Value for key {key!r} must be a numpy array or PyTorch tensor, not "
+            f"{type(value).__name__}."
+        )
+    if value.ndim == 0:
+        raise ValueError(f"Value for key {key!r} must have rows, but is a single number.")
+    return len(value)
+
+
+class Dataset(torch.utils.data.Dataset[dict[str, torch.Tensor]], ReprMixin):
+    """Named tensors of one length.
+
+    Parameters
+    ----------
+    data : (n, ...) array, tensor, list, data frame or source of rows, or mapping of them
+        A single one becomes the entry 'main', which also answers to 'data'. An entry 'indices'
+        is added where there is none. Float32 arrays in C order, memory-mapped ones included, are
+        used where they are; sources, such as datasets of HDF5 or Zarr, are read into memory.
+
+    Attributes
+    ----------
+    data : mapping of tensors
+        Floats of arrays are float32 and integers int64; see `relation_data` for relations.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For an entry that is not an array or tensor, masked values, or lengths that differ.
+    OSError, ValueError
+        For a source that cannot be read, or ends before its shape says.
+
+    Warns
+    -----
+    PrecisionWarning
+        Where a column lies so far from zero that the network's float32 loses three of its digits.
+    """
+
+    def __init__(self, data: Data) -> None:
+        if isinstance(data, Mapping):
+            entries = _loaded(data)
+        else:
+            entries = {"main": check_table(_as_array(data, "data"), "data")}
+        if not entries:
+            raise ValueError("data must hold at least one entry")
+        key, first = next(iter(entries.items()))
+        self.data = DataEntries()
+        # Arrays that entries were rounded from, each with the entry.
+        self._wide: dict[str, tuple[torch.Tensor, torch.Tensor]] = {}
+        self.num_items = (
+            len(check_table(first, "entry 'main'")) if key == "main" else _length(key, first)
+        )
+        self.add(entries)
+        if "indices" not in self.data:
+            self.data["indices"] = torch.arange(self.num_items)
+
+    def add(self, data: Mapping[str, TensorLike]) -> None:
+        """Adds or replaces entries, after all of them have been checked."""
+        added: dict[str, torch.Tensor] = {}
+        wide: dict[str, tuple[torch.Tensor, torch.Tensor]] = {}
+        for key, value in _loaded(data).items():
+            if key in ("main", "data"):
+                check_table(value, f"entry {key!r}")
+            if _length(key, value) != self.num_items:
+                raise ValueError(
+                    f"Value for key {key!r} has shape {tuple(value.shape)}, but all entries must "
+                    f"have {self.num_items} rows."
+                )
+            table = to_torch(value)
+            if table.layout == torch.strided:
+                # Rows in one piece each: batches gather them, natively where they are contiguous.
+                table = table.contiguous()
+            name = self.data.stored_name(key)
+            added[name] = table
+            if far_columns(value, f"entry {key!r}") and table.dtype == torch.float32:
+                wide[name] = (table, to_float64(value))
+        self.data.update(added)
+        self._wide.update(wide)
+
+    def relation_data(self, key: str) -> torch.Tensor:
+        """An entry for relations: what it was rounded from, where float32 has dropped digits."""
+        entry = self.data[key]
+        rounded, original = self._wide.get(self.data.stored_name(key), (None, entry))
+        return original if rounded is entry else entry
+
+    def __len__(self) -> int:
+        return self.num_items
+
+    def __getitem__(self, index: Any) -> dict[str, torch.Tensor]:
+        return {key: value[index] for key, value in self.data.items()}
+
+
+class NegSampledEdgeDataset(torch.utils.data.Dataset[dict[str, torch.Tensor]]):
+    """The edges of a graph, each with negative ones, for a loader of the user's own.
+
+    Phases draw their batches from an `fastparadime.ops.EdgeSampler` instead, which is faster.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        Of n points.
+    relations : RelationData
+        Between the n points.
+    neg_sampling_rate : int
+        Negative edges to each edge.
+    data_key : str
+        The entry that 'from_to_data' is taken from.
+    generator : torch.Generator, optional
+        Of the negative ends; the global one if None.
+
+    Attributes
+    ----------
+    p_ij : SciPy COO matrix (n, n)
+    weights : array (edges,)
+        The relation values, e.g. for a `torch.utils.data.WeightedRandomSampler`.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        relations: RelationData,
+        neg_sampling_rate: int = 5,
+        data_key: str = "main",
+        *,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        check_type(dataset, Dataset, "dataset")
+        check_type(relations, RelationData, "relations")
+        self.p_ij = relations.to_sparse_array().data.tocoo()
+        if self.p_ij.shape[0] != len(dataset):
+            raise ValueError(
+                f"relations must be between the {len(dataset)} points of dataset, not "
+                f"{self.p_ij.shape[0]}"
+            )
+        if data_key not in dataset.data:
+            raise KeyError(
+                f"dataset has no entry {data_key!r} (data_key), but {sorted(dataset.data)}"
+            )
+        self.dataset = dataset
+        self.data_key = data_key
+        self.weights = self.p_ij.data
+        self.neg_sampling_rate = check_integer(neg_sampling_rate, "neg_sampling_rate", minimum=0)
+        self.generator = generator
+
+    def __len__(self) -> int:
+        return len(self.weights)
+
+    def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
+        """An edge with its negative ones, entries as in a batch of negative-edge sampling."""
+        ends = 1 + self.neg_sampling_rate
+        row = torch.full((ends,), int(self.p_ij.row[index]))
+        col = torch.randint(len(self.dataset), (ends,), generator=self.generator)
+        col[0] = int(self.p_ij.col[index])
+        return dict(edge_batch(self.dataset.data, row, col, ends, self.data_key))
+
+
+def named_parts(value: Any, kind: type, key: str, name: str) -> dict[str, Any]:
+    """A mapping of parts, from one part or a mapping of them."""
+    if value is None:
+        return {}
+    parts = dict(value) if isinstance(value, Mapping) else {key: value}
+    for label, part in parts.items():
+        if not isinstance(part, kind):
+            raise TypeError(
+                f"{name} must be {kind.__name__} or a mapping of them, but {label!r} is "
+                f"{type(part).__name__}"
+            )
+    return parts
+
+
+def spectral_positions(reldata: RelationData, n_components: int = 2) -> torch.Tensor:
+    """Standardised spectral positions of the relations, float32 (n, n_components)."""
+    return layout.spectral_positions(reldata.to_sparse_array().edges, n_components)
+
+
+__all__ = [
+    "Dataset",
+    "DerivedData",
+    "NegSampledEdgeDataset",
+    "check_table",
+    "named_parts",
+    "pca_positions",
+    "spectral_positions",
+]

@@ -1,0 +1,162 @@
+"""From rows to the graph and the positions of a fit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from fastparadime import ops
+from fastparadime.estimators import _neighbors
+from fastparadime.estimators._parameters import Settings
+from fastparadime.graph import fuzzy_simplicial_set
+from fastparadime.graph.supervised import Labels, intersect_with_target
+from fastparadime.layout import default_epochs, density, optimize_layout
+from fastparadime.neighbors import NeighborGraph
+from fastparadime.neighbors.metric_space import Space
+from fastparadime.types import Array
+from fastparadime.utils.logging import log
+from fastparadime.utils.warning import warn
+
+_DENSITY_EPOCHS = 200  # more than by default, for densMAP
+_FEW_EPOCHS = 10  # up to which umap-learn keeps the edges of the default number
+
+
+@dataclass(frozen=True)
+class FittedGraph:
+    """The graph of a fit's rows and what it was made from."""
+
+    edges: ops.Edges
+    nearest: NeighborGraph
+    rho: torch.Tensor  # (n,)
+    sigma: torch.Tensor  # (n,)
+    n_neighbors: int  # itself counted
+
+
+class Report:
+    """What a fit says while it runs; nothing unless verbose."""
+
+    def __init__(self, verbose: Any, tqdm_kwds: dict[str, Any] | None) -> None:
+        self.verbose, self.tqdm_kwds = bool(verbose), tqdm_kwds or {}
+
+    def say(self, text: str) -> None:
+        if self.verbose:
+            log(text)
+
+    def bar(self, n_epochs: int) -> AbstractContextManager[Callable[[int], object] | None]:
+        if not self.verbose:
+            return nullcontext()
+        from tqdm import tqdm
+
+        @contextmanager
+        def shown() -> Any:
+            options = {"desc": "layout", "unit": "epoch", **self.tqdm_kwds}
+            with tqdm(total=n_epochs, **options) as bar:
+                yield lambda done: bar.update(done - bar.n)
+
+        return shown()
+
+
+def fit_graph(
+    rows: Any,
+    target: Labels | None,
+    knn: Any,
+    space: Space,
+    settings: Settings,
+    report: Report,
+) -> FittedGraph:
+    """The fuzzy simplicial set of rows, joined with labels; `knn` may hold given neighbours."""
+    n, wanted = rows.shape[0], settings.n_neighbors
+    if n < 2:
+        raise ValueError("X must have at least 2 distinct rows for unique=True")
+    if wanted > n:
+        warn(f"n_neighbors is lowered from {wanted} to the {n} points there are", UserWarning)
+        wanted = n
+    if _neighbors.neighbors_given(knn):
+        nearest = _neighbors.given_neighbors(knn, n, wanted)
+    else:
+        report.say("UMAP: nearest neighbors")
+        nearest = _neighbors.find_neighbors(rows, wanted - 1, space, settings.recall)
+    report.say("UMAP: fuzzy graph")
+    edges, rho, sigma, removed = fuzzy_simplicial_set(
+        nearest,
+        set_op_mix_ratio=settings.set_op_mix_ratio,
+        local_connectivity=settings.local_connectivity,
+        disconnection_distance=settings.disconnection_distance,
+    )
+    if removed:
+        report.say(f"{removed} neighbors are at the disconnection distance or beyond")
+    if target is not None:
+        edges = intersect_with_target(edges, target, settings.target, wanted, settings.recall)
+    return FittedGraph(edges, nearest, rho, sigma, wanted)
+
+
+def epochs_of(settings: Settings, n: int) -> int:
+    """Epochs of the layout of n points."""
+    if settings.n_epochs is not None:
+        return settings.n_epochs
+    return default_epochs(n) + (0 if settings.density is None else _DENSITY_EPOCHS)
+
+
+@dataclass(frozen=True)
+class Embedding:
+    """The positions of a fit, float32 (n, dim), NaN for points without an edge."""
+
+    final: Array
+    kept: list[Array] | None  # of `n_epochs` lists
+    radii: tuple[Array, Array] | None  # log local radii in the data and in the embedding
+
+
+def embed_graph(
+    start: Array,
+    fitted: FittedGraph,
+    settings: Settings,
+    report: Report,
+    *,
+    n_epochs: int | None = None,
+    learning_rate: float | None = None,
+) -> Embedding:
+    """The layout of a graph from a start, by default with the epochs and rate of a whole fit."""
+    edges = fitted.edges
+    if n_epochs is None:
+        n_epochs = epochs_of(settings, len(start))
+    radii = local = None
+    if settings.density is not None or settings.output_dens:
+        usual = epochs_of(replace(settings, n_epochs=None), len(start))
+        sampled = density.sampled_edges(edges, n_epochs if n_epochs > _FEW_EPOCHS else usual)
+        radii = density.data_radii(sampled, *fitted.nearest)
+        local = (sampled, radii)
+    report.say("UMAP: layout")
+    with report.bar(n_epochs) as progress:
+        found = optimize_layout(
+            start,
+            edges,
+            settings,
+            n_epochs,
+            learning_rate=learning_rate,
+            density=local,
+            progress=progress,
+        )
+    positions = found.final.numpy()
+    kept = [found.kept[epoch].numpy() for epoch in sorted(found.kept)] or None
+    alone = (edges.indptr.diff() == 0).numpy()
+    for table in (positions, *(kept or ())):
+        table[alone] = np.nan
+    if alone.any():
+        _warn_of_lone_points(alone, settings.disconnection_distance)
+    if radii is None or not settings.output_dens:
+        return Embedding(positions, kept, None)
+    embedded = density.embedded_radii(positions, fitted.n_neighbors, settings.recall)
+    return Embedding(positions, kept, (radii, embedded))
+
+
+def _warn_of_lone_points(alone: Array, limit: float) -> None:
+    lacking = f"neighbour nearer than {limit}" if limit < np.inf else "edge in the graph"
+    warn(
+        f"{int(alone.sum())} of {len(alone)} points have no {lacking} and get NaN as positions",
+        UserWarning,
+    )

@@ -1,0 +1,60 @@
+"""From positions in the embedding back to rows of data."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.utils.validation import check_array
+
+from fastparadime.estimators._transform import FittedRows, weighted_means
+from fastparadime.neighbors.metric_space import Space
+from fastparadime.neighbors.query_index import QueryIndex
+from fastparadime.types import Array
+from fastparadime.utils.convert import is_sparse
+from fastparadime.utils.masks import without_mask
+
+# Those whose distances change smoothly with the values of a row.
+_SMOOTH = (
+    "euclidean", "sqeuclidean", "manhattan", "chebyshev", "minkowski", "seuclidean", "mahalanobis",
+    "canberra", "braycurtis", "cosine", "correlation", "hellinger",
+)  # fmt: skip
+
+
+def inverse_rows(X: Any, fitted: FittedRows) -> Array:
+    """Rows of data (m, d) for positions (m, dim): means of the rows embedded nearest.
+
+    The mean, by the membership strengths of the embedding, minimises the expected squared distance
+    to the rows that the position belongs to.
+
+    Raises
+    ------
+    ValueError
+        Where the fit has no such rows, and for positions that are not as described.
+    """
+    settings = fitted.settings
+    if is_sparse(fitted.rows):
+        raise ValueError("inverse_transform is not available for sparse data")
+    if settings.metric not in _SMOOTH:
+        raise ValueError(
+            f"inverse_transform is not available for metric {settings.metric!r}: it takes one of "
+            + ", ".join(_SMOOTH)
+        )
+    if settings.density is not None:
+        raise ValueError("inverse_transform is not available for densmap=True")
+    if fitted.positions is None:
+        raise ValueError("inverse_transform is not available for transform_mode='graph'")
+    X = without_mask(X, "X")
+    positions = check_array(X, dtype=(np.float64, np.float32), input_name="X")
+    if positions.shape[1] != settings.n_components:
+        raise ValueError(
+            f"X must have n_components = {settings.n_components} columns, not {positions.shape[1]}"
+        )
+    there = np.isfinite(fitted.positions[:, 0])
+    anchors, rows = fitted.positions[there], fitted.rows[there]
+    k = min(settings.n_neighbors, len(rows))
+    index = QueryIndex(anchors, Space("euclidean"))
+    queries = np.ascontiguousarray(positions, dtype=np.float32)
+    indices, distances = index.nearest(queries, k)
+    strengths = 1 / (1 + settings.a * distances.double() ** (2 * settings.b))
+    return fitted.row_format.data(weighted_means(strengths, indices, rows), positions.dtype)

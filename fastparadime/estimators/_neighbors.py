@@ -1,0 +1,71 @@
+"""Neighbours of a fit: searched among its rows, or given as `precomputed_knn`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from fastparadime import neighbors
+from fastparadime.neighbors import NeighborGraph
+from fastparadime.neighbors.metric_space import Space
+from fastparadime.neighbors.precomputed import from_graph, from_lists, from_square
+from fastparadime.utils.convert import is_sparse
+from fastparadime.utils.masks import without_mask
+
+
+def find_neighbors(X: Any, k: int, space: Space, recall: float) -> NeighborGraph:
+    """The nearest other points of each row, or by each row of distances."""
+    if space.metric == "precomputed":
+        return neighbors.knn(X, k, "precomputed")
+    return neighbors.knn(space.rows(X), k, space.metric, p=space.p, recall=recall)
+
+
+def given_neighbors(knn: Any, n: int, n_neighbors: int) -> NeighborGraph:
+    """Neighbours of `precomputed_knn`, the point itself dropped, the nearest n_neighbors - 1 of them.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If they are neither two arrays of indices and distances, of n_neighbors - 1 columns or more,
+        nor a dense or sparse matrix of distances (n, n).
+    """
+    found = knn if isinstance(knn, NeighborGraph) else None
+    knn = without_mask(knn if found is None else tuple(found), "precomputed_knn")
+    if not isinstance(knn, (tuple, list)):
+        return _given_distances(knn, n, n_neighbors - 1)
+    if len(knn) < 2 or knn[0] is None or knn[1] is None:
+        raise TypeError("precomputed_knn must hold indices and distances: (indices, distances)")
+    indices, distances = (np.asarray(part) for part in knn[:2])
+    if indices.shape != distances.shape or indices.ndim != 2 or len(indices) != n:
+        raise ValueError(
+            "precomputed_knn must hold two arrays of one shape with a row for each of "
+            f"{n} points, not {indices.shape} and {distances.shape}"
+        )
+    if indices.shape[1] < n_neighbors - 1:
+        raise ValueError(
+            f"precomputed_knn must have n_neighbors = {n_neighbors} columns or more, or one less "
+            f"without the point itself, not {indices.shape[1]}"
+        )
+    graph = from_lists((indices, distances), n_neighbors - 1, "precomputed_knn")
+    return (
+        graph if found is None else replace(found, indices=graph.indices, distances=graph.distances)
+    )
+
+
+def _given_distances(D: Any, n: int, k: int) -> NeighborGraph:
+    matrix = D.tocsr() if is_sparse(D) else np.asarray(D)
+    if matrix.shape != (n, n):
+        raise ValueError(
+            "precomputed_knn must be (indices, distances) or a matrix of distances of shape "
+            f"{(n, n)}, not of shape {matrix.shape}"
+        )
+    return (from_graph if is_sparse(D) else from_square)(matrix, k, "precomputed_knn")
+
+
+def neighbors_given(knn: Any) -> bool:
+    """Whether `precomputed_knn` holds neighbours: arrays, or a matrix of distances."""
+    if isinstance(knn, (tuple, list)):
+        return any(part is not None for part in knn)
+    return knn is not None

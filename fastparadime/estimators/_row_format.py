@@ -1,0 +1,102 @@
+"""How the rows of a fit are held, so that far from zero no digits are lost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from fastparadime.estimators._rows import as_rows
+from fastparadime.neighbors import BINARY_METRICS, NATIVE_METRICS, Metric
+from fastparadime.neighbors.graph import PRECOMPUTED
+from fastparadime.neighbors.sparse_rows import warn_of_rounding as warn_of_sparse_rounding
+from fastparadime.neighbors.table import (
+    MISSING_METRICS,
+    SHIFTED_METRICS,
+    UNIT_METRICS,
+    some_units,
+)
+from fastparadime.types import Array
+from fastparadime.utils.centring import (
+    centre_of,
+    centred,
+    compared_rows,
+    difference,
+    may_round,
+    rounds,
+    some_rows,
+    warn_of_rounding,
+)
+from fastparadime.utils.convert import is_sparse
+from fastparadime.utils.validate import check_finite
+
+_SHIFTED = (*SHIFTED_METRICS, "seuclidean", "mahalanobis")
+
+
+@dataclass(frozen=True)
+class RowFormat:
+    """How rows are held: in float32, minus a centre where that saves digits; or in float64.
+
+    Attributes
+    ----------
+    metric : str or callable
+    centre : float64 array (d,) or None
+        Subtracted from rows in float64, of metrics that do not change with a shift.
+    wide : bool
+        Whether rows are float64, for other metrics, where float32 would drop digits.
+    """
+
+    metric: Metric
+    centre: Array | None = None
+    wide: bool = False
+
+    @staticmethod
+    def of(table: Any, metric: Metric) -> RowFormat:
+        """The format of a fit's rows: float32 as they are, unless that loses digits."""
+        as_it_is = callable(metric) or metric == PRECOMPUTED  # by functions in the data's own dtype
+        if as_it_is or is_sparse(table) or not may_round(table):
+            return RowFormat(metric)
+        some = some_rows(table)
+        if metric in UNIT_METRICS:
+            tables = (some, some_units(some, str(metric)))
+            return RowFormat(metric, wide=any(centre_of(rows) is not None for rows in tables))
+        if metric in _SHIFTED:
+            return RowFormat(metric, centre_of(some))
+        if metric in NATIVE_METRICS:
+            return RowFormat(metric, wide=centre_of(some) is not None)
+        return RowFormat(metric, wide=rounds(some))  # others are compared in float64
+
+    def rows(self, table: Any) -> Any:
+        """A checked table as rows of this format; see `as_rows`."""
+        if self.centre is None and not self.wide:
+            return as_rows(table, self.metric)
+        dense = table.toarray() if is_sparse(table) else table
+        check_finite(dense, "X", missing_ok=self.metric in MISSING_METRICS)
+        if self.centre is not None:
+            return centred(dense, self.centre).numpy()
+        return np.ascontiguousarray(dense, dtype=np.float64)
+
+    def data(self, rows: Array, dtype: Any) -> Array:
+        """Rows of this format, float64 (m, d), as those of the data, of a dtype if that has its digits."""
+        if self.centre is not None:
+            return rows + self.centre
+        return rows if self.wide else rows.astype(np.float32).astype(dtype, copy=False)
+
+    def warn_of_rounding(self, table: Any, rows: Any, indices: torch.Tensor) -> None:
+        """Warns if even centred rows are too wide for float32; the search warns of others."""
+        unrounded = callable(self.metric) or self.metric in (PRECOMPUTED, *BINARY_METRICS)
+        if self.wide or unrounded or not may_round(table):
+            return
+        last = indices[:, -1]
+        if is_sparse(table):
+            warn_of_sparse_rounding(table, last, str(self.metric))
+            return
+        centre = np.zeros(table.shape[1]) if self.centre is None else self.centre
+        numbers = compared_rows(len(last))
+        compared, ends = (
+            (np.asarray(difference(table[part], centre)), rows[part])
+            for part in (numbers, last.numpy()[numbers])
+        )
+        warn_of_rounding(compared, ends, self.metric)

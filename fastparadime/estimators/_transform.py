@@ -1,0 +1,171 @@
+"""New rows among the positions of a fit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+
+from fastparadime import ops
+from fastparadime.estimators._parameters import Settings
+from fastparadime.estimators._row_format import RowFormat
+from fastparadime.estimators._rows import equal_rows, like, row_streams
+from fastparadime.graph import query_strengths
+from fastparadime.neighbors.metric_space import Space
+from fastparadime.neighbors.query_index import QueryIndex
+from fastparadime.types import Array
+from fastparadime.utils.convert import is_sparse
+from fastparadime.utils.seed import derive
+
+_DEFAULT_EPOCHS = 100
+_STEPS = 2  # of an epoch: fixed, so that it does not depend on the other new rows
+
+
+def transform_epochs(settings: Settings) -> int:
+    """Epochs of a layout that starts close to its end, as umap-learn counts them."""
+    return _DEFAULT_EPOCHS if settings.n_epochs is None else settings.n_epochs // 3
+
+
+@dataclass(frozen=True)
+class FittedRows:
+    """The rows of a fit with their positions.
+
+    `rows` is float32 (n, d) or CSR, `positions` float32 (n, dim), NaN for a row that has none, or
+    None where the fit made the graph alone. `space` is where distances between rows are taken,
+    and `row_format` how the data became rows.
+    """
+
+    rows: Any
+    positions: Array | None
+    settings: Settings
+    space: Space
+    row_format: RowFormat
+
+    @property
+    def data(self) -> Any:
+        """The rows where the data lies."""
+        return self.rows if self.row_format.centre is None else self.rows + self.row_format.centre
+
+    @cached_property
+    def index(self) -> QueryIndex:
+        """Of all rows."""
+        return QueryIndex(self.rows, self.space)
+
+    @cached_property
+    def _reached(self) -> FittedRows:
+        """The rows that have positions."""
+        assert self.positions is not None
+        there = np.isfinite(self.positions[:, 0])
+        if there.all():
+            return self
+        return replace(self, rows=self.rows[there], positions=self.positions[there])
+
+    def __getstate__(self) -> dict[str, Any]:
+        cached = ("index", "_reached")
+        return {name: value for name, value in self.__dict__.items() if name not in cached}
+
+    def query(self, rows: Any, k: int) -> tuple[Array, Array]:
+        """Indices and distances (m, k) of the nearest rows of the fit, as umap.plot asks."""
+        rows = rows if is_sparse(rows) else self.row_format.rows(np.asarray(rows))
+        indices, distances = self.index.nearest(self._queries(rows), k)
+        return indices.numpy(), distances.numpy()
+
+    def _queries(self, rows: Any) -> Any:
+        # Distances that a sparse matrix does not store are not zero.
+        return rows if self.settings.metric == "precomputed" else like(rows, self.rows)
+
+    def _strengths(self, distances: torch.Tensor) -> torch.Tensor:
+        return query_strengths(
+            distances,
+            local_connectivity=self.settings.local_connectivity,
+            disconnection_distance=self.settings.disconnection_distance,
+        )
+
+    def memberships(self, rows: Any) -> Any:
+        """The strengths that tie new rows to those of the fit: CSR float32 (m, n)."""
+        import scipy.sparse
+
+        k = min(self.settings.n_neighbors, self.rows.shape[0])
+        indices, distances = self.index.nearest(self._queries(rows), k)
+        weights = self._strengths(distances)
+        starts = np.arange(len(indices) + 1) * k
+        entries = (weights.numpy().ravel(), indices.numpy().ravel(), starts)
+        graph = scipy.sparse.csr_matrix(entries, shape=(len(indices), self.rows.shape[0]))
+        graph.eliminate_zeros()
+        graph.sort_indices()
+        return graph
+
+    def embed(self, rows: Any) -> Array:
+        """Positions of new rows, float32 (m, dim); NaN for rows without any neighbour."""
+        assert self.positions is not None
+        queries = self._queries(rows)
+        reached = self._reached
+        if reached is not self and self.settings.metric == "precomputed":
+            queries = queries[:, np.isfinite(self.positions[:, 0])]
+        if reached.rows.shape[0] == 0:
+            return np.full((rows.shape[0], self.positions.shape[1]), np.nan, np.float32)
+        return reached._embed(queries)
+
+    def _embed(self, rows: Any) -> Array:
+        anchors = self.positions
+        assert anchors is not None
+        k = min(self.settings.n_neighbors, len(anchors))
+        indices, distances = self.index.nearest(rows, k)
+        weights = self._strengths(distances)
+        positions = weighted_means(weights, indices, anchors).astype(np.float32)
+        related = np.flatnonzero(weights.numpy().any(axis=1))
+        if len(related):
+            graph = _edges_to(indices[related], weights[related])
+            streams = row_streams(rows[related])
+            positions[related] = self._layout(positions[related], graph, anchors, streams)
+        same = distances.numpy() == 0
+        for slot in range(k - 1, -1, -1):  # the nearest of several equal rows is written last
+            at = np.flatnonzero(same[:, slot])
+            found = indices[at, slot].numpy()
+            if self.settings.metric != "precomputed":
+                equal = equal_rows(rows[at], self.rows[found])
+                at, found = at[equal], found[equal]
+            positions[at] = anchors[found]
+        return positions
+
+    def _layout(self, start: Array, edges: ops.Edges, anchors: Array, streams: Array) -> Array:
+        settings = self.settings
+        positions = ops.sgd_layout(
+            start,
+            edges,
+            settings.a,
+            settings.b,
+            transform_epochs(settings),
+            learning_rate=settings.learning_rate / 4,  # as in umap-learn: the start is close
+            repulsion_strength=settings.repulsion_strength,
+            negative_sample_rate=settings.negative_sample_rate,
+            seed=derive(settings.transform_seed, "transform"),
+            anchors=anchors,
+            streams=streams,
+            largest_weight=1.0,
+            steps_per_epoch=_STEPS,
+        )
+        moved: Array = positions.numpy()
+        return moved
+
+
+def weighted_means(weights: torch.Tensor, indices: torch.Tensor, anchors: Array) -> Array:
+    """Means of the anchors (m, dim) by their weights, float64; NaN where all weights are 0."""
+    shares = weights.double().numpy()[:, :, None]
+    places = anchors[indices.numpy()].astype(np.float64)
+    with np.errstate(invalid="ignore"):
+        means: Array = (shares * places).sum(axis=1) / shares.sum(axis=1)
+    return means
+
+
+def _edges_to(indices: torch.Tensor, weights: torch.Tensor) -> ops.Edges:
+    m, k = weights.shape
+    return ops.Edges(
+        torch.arange(m + 1) * k,
+        torch.arange(m, dtype=torch.int32).repeat_interleave(k),
+        indices.flatten(),
+        weights.flatten(),
+    )

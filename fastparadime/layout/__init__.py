@@ -1,0 +1,25 @@
+"""Layouts of graphs: where they start, and gradient descent from there."""
+
+from fastparadime.layout.curve import find_ab
+from fastparadime.layout.initialization import (
+    initial_positions,
+    noisy_spectral_positions,
+    pca_positions,
+)
+from fastparadime.layout.optimize import (
+    LayoutParameters,
+    default_epochs,
+    optimize_layout,
+)
+from fastparadime.layout.spectral import spectral_positions
+
+__all__ = [
+    "LayoutParameters",
+    "default_epochs",
+    "find_ab",
+    "initial_positions",
+    "noisy_spectral_positions",
+    "optimize_layout",
+    "pca_positions",
+    "spectral_positions",
+]

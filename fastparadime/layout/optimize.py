@@ -1,0 +1,126 @@
+"""The layout of a graph by gradient descent: its epochs, positions on the way, densMAP's term."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from fastparadime import ops
+from fastparadime.types import Array, TensorLike
+from fastparadime.utils.convert import to_torch
+from fastparadime.utils.seed import derive
+
+_MANY_POINTS = 10_000  # beyond which fewer epochs are the default
+_EPOCHS = (500, 200)
+
+
+@dataclass(frozen=True)
+class DensityParameters:
+    """densMAP's term."""
+
+    strength: float
+    share: float  # of the epochs, the last ones
+    variance_shift: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayoutParameters:
+    """What a layout is made with, under UMAP's names where it has them."""
+
+    a: float
+    b: float
+    learning_rate: float = 1.0
+    repulsion_strength: float = 1.0
+    negative_sample_rate: int = 5
+    kept_epochs: tuple[int, ...] | None = None  # after which positions are kept
+    density: DensityParameters | None = None
+    seed: int
+
+
+class Layout(NamedTuple):
+    """Positions float32 (n, dim) at the end of a layout, and after each of its kept epochs."""
+
+    final: torch.Tensor
+    kept: dict[int, torch.Tensor]
+
+
+def default_epochs(n: int) -> int:
+    """Epochs of the layout of n points, as umap-learn counts them."""
+    return _EPOCHS[n > _MANY_POINTS]
+
+
+def optimize_layout(
+    start: TensorLike,
+    edges: ops.Edges,
+    parameters: LayoutParameters,
+    n_epochs: int,
+    *,
+    learning_rate: float | None = None,
+    density: tuple[ops.Edges, Array] | None = None,
+    progress: Callable[[int], object] | None = None,
+) -> Layout:
+    """The layout of a symmetric graph of n points.
+
+    Parameters
+    ----------
+    start : (n, dim) array or tensor
+    edges : Edges
+    parameters : LayoutParameters
+    n_epochs : int
+    learning_rate : float, optional
+        Step size at the start; that of the parameters if None.
+    density : (edges, log radii (n,)), optional
+        densMAP's graph and radii; needed where `parameters.density` is there.
+    progress : callable, optional
+        Called with the number of epochs done, now and then.
+    """
+    wanted = set(parameters.kept_epochs or ())
+    kept = {0: to_torch(start).clone()} if 0 in wanted else {}
+
+    def keep(done: int, positions: torch.Tensor) -> None:
+        kept[done] = positions.clone()
+
+    term, density_epochs = None, 0
+    if parameters.density is not None and density is not None:
+        term = density_term(parameters, parameters.density, *density)
+        if term is not None:
+            density_epochs = n_epochs - int(np.floor(n_epochs * (1 - parameters.density.share)))
+    final = ops.sgd_layout(
+        start,
+        edges,
+        parameters.a,
+        parameters.b,
+        n_epochs,
+        learning_rate=parameters.learning_rate if learning_rate is None else learning_rate,
+        repulsion_strength=parameters.repulsion_strength,
+        negative_sample_rate=parameters.negative_sample_rate,
+        seed=derive(parameters.seed, "layout"),
+        progress=progress,
+        stops=wanted - {0},
+        at_stop=keep,
+        density=term,
+        density_epochs=density_epochs,
+    )
+    return Layout(final, kept)
+
+
+def density_term(
+    parameters: LayoutParameters, density: DensityParameters, edges: ops.Edges, radii: Array
+) -> ops.DensityTerm | None:
+    # A point without edges is not moved; its radius is to leave the others' mean as it is.
+    known = np.isfinite(radii)
+    filled = np.where(known, radii, radii[known].mean() if known.any() else 0.0)
+    if density.strength == 0 or np.ptp(filled) == 0:
+        return None
+    return ops.DensityTerm(
+        edges,
+        filled,
+        parameters.a,
+        parameters.b,
+        strength=density.strength,
+        variance_shift=density.variance_shift,
+    )

@@ -1,0 +1,193 @@
+"""The lowest eigenvectors of all components of a graph at once, where its edges live.
+
+Chebyshev-filtered subspace iteration (Zhou, Saad, Tiago and Chelikowsky, "Self-consistent-field
+calculations using Chebyshev-filtered subspace iteration", J. Comput. Phys. 219, 2006): a
+polynomial damps what lies above the block's largest Ritz value and lets the rest grow, then a
+Rayleigh-Ritz step within the block's span sorts it. A graph of several components is a block
+diagonal: each has its own interval and small matrices, all share the products.
+
+Where the wanted eigenvalues lie close to all others, as those of a long shape do, no filter of a
+bearable degree separates them. The block therefore starts from the eigenvectors of a coarser graph:
+a smooth vector is nearly constant on a point and its neighbours.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from fastparadime import ops
+from fastparadime.layout.spectral import _dense
+from fastparadime.layout.spectral._coarsening import coarsened
+from fastparadime.layout.spectral._components import weighted_degrees
+from fastparadime.ops import Edges, Segments
+from fastparadime.types import Array
+
+_GUARDS = 5  # vectors beside the wanted and the trivial one: those nearby converge together
+_FIRST_DEGREE = 12  # of the filter, until residuals tell what is needed
+_LEAST_DEGREE = 6
+# Of the trivial vector in a filter, over what is damped. With more, too few digits of the others
+# are left; where a cut is too near for the least, the filter damps what is rough instead.
+_MOST_GROWTH, _LEAST_GROWTH = 1e5, 20.0
+_MOST_PRODUCTS = 200  # with the graph, twice as many with each coarser one, up to the next
+_MOST_COARSE = 800
+_ANGLE = 0.01  # to the wanted subspace, in radians, when iteration ends
+_LEAST_SHARE = 1e-14  # of the largest squared length below which a direction counts as absent
+_LEAST_RESIDUAL = 1e-12  # what rounding allows to ask for
+_ROWS = 2**16  # of a block at a time, where a result of its own size would only be added
+
+
+def block_width(out_dim: int) -> int:
+    """Vectors that are iterated for `out_dim` wanted ones, a multiple of 4."""
+    return -(-(1 + out_dim + _GUARDS) // 4) * 4
+
+
+def most_solved_at_once(out_dim: int) -> int:
+    """Points of a component up to which a dense solver takes less time."""
+    return max(_dense.MOST_POINTS, 4 * block_width(out_dim))
+
+
+@dataclass(frozen=True)
+class _Ritz:
+    """The block's Ritz vectors and, of each component, what is known of them."""
+
+    vectors: torch.Tensor  # (n, p)
+    values: Array  # of S G S (segments, p), descending
+    residuals: Array  # (segments, p)
+
+
+def leading_vectors(
+    edges: Edges, sizes: Array, out_dim: int, seed: int, *, products: int = _MOST_PRODUCTS
+) -> torch.Tensor:
+    """Leading eigenvectors of S G S within components, S the inverse roots of the degrees.
+
+    Parameters
+    ----------
+    edges : Edges
+        A symmetric graph whose components are consecutive points, each larger than `block_width`.
+    sizes : int array (components,)
+    out_dim : int
+        Eigenvectors wanted beside the trivial one.
+    seed : int
+        Of the start.
+    products : int
+        With the graph, after which iteration ends.
+
+    Returns
+    -------
+    float64 tensor (n, block_width(out_dim))
+        The trivial eigenvector, those wanted and guards, on the edges' device.
+    """
+    segments = Segments(sizes, edges.weights.device)
+    degrees = weighted_degrees(edges)
+    width = block_width(out_dim)
+    if sizes.max() <= most_solved_at_once(out_dim):
+        others = _dense.leading_vectors(edges, sizes, width - 1).to(degrees.device)
+        return torch.cat([degrees.sqrt()[:, None], others], dim=1)
+    block = _started(edges, segments, degrees, out_dim, seed, products)
+    return _Solver(edges, segments, degrees, out_dim).solve(block, products)
+
+
+def _started(
+    edges: Edges, segments: Segments, degrees: torch.Tensor, out_dim: int, seed: int, products: int
+) -> torch.Tensor:
+    """Where iteration begins: from a coarser graph, or from random vectors and the trivial one."""
+    coarse = coarsened(edges, segments, most_solved_at_once(out_dim), seed)
+    if coarse is None:
+        start = np.random.default_rng(seed).standard_normal((len(degrees), block_width(out_dim)))
+        block = torch.from_numpy(start).to(degrees.device)
+        block[:, 0] = degrees.sqrt()
+        return block
+    found = leading_vectors(
+        coarse.edges, coarse.sizes, out_dim, seed, products=min(2 * products, _MOST_COARSE)
+    )
+    found /= weighted_degrees(coarse.edges).sqrt()[:, None]
+    return found[coarse.owners].mul_(degrees.sqrt()[:, None])
+
+
+class _Solver:
+    """Filtered subspace iteration on the graph of one level."""
+
+    def __init__(
+        self, edges: Edges, segments: Segments, degrees: torch.Tensor, out_dim: int
+    ) -> None:
+        self._edges, self._segments, self._out_dim = edges, segments, out_dim
+        self._scale = degrees.rsqrt()
+
+    def solve(self, block: torch.Tensor, products: int) -> torch.Tensor:
+        """The Ritz vectors that filters make of a start by so many products."""
+        ritz = self._ritz(block)
+        degree, left = _FIRST_DEGREE, products - 1
+        while degree and left > _LEAST_DEGREE:
+            degree = min(degree, left - 1)
+            block, cuts = ritz.vectors, ritz.values[:, -1]
+            del ritz  # blocks are large beside the graph
+            block = self._filtered(block, cuts, degree)
+            ritz = self._ritz(block)
+            left -= degree + 1
+            degree = self._missing_degree(ritz)
+        return ritz.vectors
+
+    def _filtered(self, block: torch.Tensor, cuts: Array, degree: int) -> torch.Tensor:
+        """T((S G S - c) / h) block, [c - h, c + h] from -1 to the cut of each component."""
+        cuts = np.clip(cuts, _cut_of(_MOST_GROWTH, degree), _cut_of(_LEAST_GROWTH, degree))
+        centres, halves = (cuts - 1) / 2, (cuts + 1) / 2
+        gains, shifts = (
+            torch.from_numpy(values).to(block.device)[self._segments.of]
+            for values in (1 / halves, -centres / halves)
+        )
+        before, now = block, self._step(block, gains, shifts, torch.zeros_like(block))
+        gains, shifts = 2 * gains, 2 * shifts
+        for _ in range(degree - 1):
+            before, now = now, self._step(now, gains, shifts, before)
+        return now
+
+    def _step(
+        self, x: torch.Tensor, gains: torch.Tensor, shifts: torch.Tensor, previous: torch.Tensor
+    ) -> torch.Tensor:
+        return ops.graph_matmul(
+            self._edges, self._scale, x, step=(gains, shifts, previous), out=previous
+        )
+
+    def _ritz(self, block: torch.Tensor) -> _Ritz:
+        image = ops.graph_matmul(self._edges, self._scale, block)
+        gram, mixed = (self._segments.gram(block, x).cpu().numpy() for x in (block, image))
+        # Columns of length 1 first: their growth differs by orders of magnitude.
+        lengths = np.sqrt(np.einsum("sii->si", gram))[:, None]
+        share, directions = np.linalg.eigh(gram / lengths / lengths.swapaxes(1, 2))
+        share = np.maximum(share, _LEAST_SHARE * share[:, -1:])
+        whitened = directions / lengths.swapaxes(1, 2) / np.sqrt(share)[:, None]
+        projected = whitened.swapaxes(1, 2) @ mixed @ whitened
+        values, rotation = np.linalg.eigh((projected + projected.swapaxes(1, 2)) / 2)
+        values, coefficients = values[:, ::-1].copy(), (whitened @ rotation)[:, :, ::-1].copy()
+        # As vectors: differences of squares would lose half of the digits.
+        lost = self._segments.matmul(image, torch.from_numpy(coefficients))
+        del image
+        vectors = self._segments.matmul(block, torch.from_numpy(coefficients))
+        values_of = torch.from_numpy(values).to(block.device)
+        for first in range(0, len(lost), _ROWS):
+            rows = slice(first, first + _ROWS)
+            lost[rows] -= vectors[rows] * values_of[self._segments.of[rows]]
+        ones = lost.new_ones((len(lost), 1))
+        residuals = self._segments.gram(ones, lost.square_()).sqrt()[:, 0]
+        return _Ritz(vectors, values, residuals.cpu().numpy())
+
+    def _missing_degree(self, ritz: _Ritz) -> int:
+        """The degree that should settle all components, 0 if they are."""
+        wanted, last = ritz.values[:, 1 : self._out_dim + 1], ritz.values[:, -1:]
+        # A residual over the gap to what is outside of the block bounds the angle to its span.
+        gaps = np.maximum(wanted - last, _LEAST_RESIDUAL / _ANGLE)
+        excess = ritz.residuals[:, 1 : self._out_dim + 1] / (_ANGLE * gaps)
+        if (excess <= 1).all():
+            return 0
+        # At x beyond the damped interval the polynomial is cosh(degree acosh(x)), 1 at its end.
+        degree = np.arccosh(np.maximum(2 * excess, 1)) / np.arccosh(1 + gaps * 2 / (last + 1))
+        return max(_LEAST_DEGREE, int(np.ceil(degree.max())))
+
+
+def _cut_of(growth: float, degree: int) -> float:
+    """The end of the damped interval from which the eigenvector of 1 grows so much."""
+    beyond = float(np.cosh(np.arccosh(growth) / degree))
+    return (3 - beyond) / (1 + beyond)

@@ -1,0 +1,1 @@
+"""From distances to the symmetrized graph, and what is solved on it."""

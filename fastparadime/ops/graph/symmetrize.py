@@ -1,0 +1,124 @@
+"""The symmetrized graph."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+
+from fastparadime import _core
+from fastparadime.ops._checks import (
+    MAX_POINTS,
+    as_indices,
+    as_non_negative,
+    as_row_starts,
+    check_same_device,
+    on_device,
+    target_of,
+)
+from fastparadime.types import TensorLike
+from fastparadime.utils.convert import value_range
+from fastparadime.utils.stages import memory_for
+from fastparadime.utils.validate import check_option
+
+_OPERATIONS = ("union", "intersection", "mix", "mean")
+
+
+class Edges(NamedTuple):
+    """A sparse graph sorted by head, then tail, as `symmetrize` gives it.
+
+    ``indptr`` int64 (n + 1,), ``heads`` and ``tails`` int32 (edges,), ``weights`` float32 (edges,).
+    """
+
+    indptr: torch.Tensor
+    heads: torch.Tensor
+    tails: torch.Tensor
+    weights: torch.Tensor
+
+
+def symmetrize(
+    indices: TensorLike,
+    weights: TensorLike,
+    operation: str = "union",
+    *,
+    mix_ratio: float = 1.0,
+    indptr: TensorLike | None = None,
+) -> Edges:
+    """A directed graph joined with its transpose, in time linear in its edges.
+
+    Parameters
+    ----------
+    indices, weights : (n, k) arrays, or (edges,) arrays with `indptr`
+        Neighbours of each point, distinct within a row and in any order, and their weights. A
+        negative index in (n, k) is no neighbour.
+    operation : {"union", "intersection", "mix", "mean"}
+        union w + w' - w w', intersection w w', their blend by `mix_ratio`, or (w + w') / 2.
+    mix_ratio : float
+        ``"mix"`` only: 1 is the union, 0 the intersection.
+    indptr : (n + 1,) array, optional
+        Row starts, if rows differ in length.
+
+    Returns
+    -------
+    Edges
+        Every edge in both directions; edges of weight zero are left out.
+
+    Raises
+    ------
+    ValueError
+        For shapes that disagree, indices that are no points, negative or NaN weights, n >= 2^31.
+    """
+    check_option(operation, _OPERATIONS, "operation")
+    if operation == "mix" and not 0 <= mix_ratio <= 1:
+        raise ValueError(f"mix_ratio must lie in [0, 1], not {mix_ratio}")
+    ratio = {"union": 1.0, "intersection": 0.0}.get(operation, float(mix_ratio))
+    ndim = 2 if indptr is None else 1
+    weights = as_non_negative(weights, "weights", ndim)
+    starts = _row_starts(weights, indptr)
+    n = len(starts) - 1
+    if n >= MAX_POINTS:
+        raise ValueError(f"a graph may have fewer than 2^31 - 1 points, not {n}")
+    indices = as_indices(indices, "indices", ndim, n, negative_ok=indptr is None)
+    if indices.shape != weights.shape:
+        raise ValueError(
+            f"indices and weights must have one shape, not {tuple(indices.shape)} and "
+            f"{tuple(weights.shape)}"
+        )
+    check_same_device(indices=indices, weights=weights, indptr=starts)
+    if indptr is None and indices.numel() and value_range(indices)[0] < 0:
+        there = indices >= 0
+        starts[1:] = there.sum(dim=1).cumsum(0)
+        indices, weights = indices[there], weights[there]
+    nnz = indices.numel()
+    code = 1 if operation == "mean" else 0
+    advice = "fewer neighbors take less, and the graph of a CPU tensor is built on the CPU"
+    with on_device(weights), memory_for("symmetrize", advice, total=68 * nnz + 24 * n):
+        target = target_of(weights)
+        size = _core.symmetrize_scratch(n, nnz, target)
+        scratch = torch.empty(size, dtype=torch.uint8, device=weights.device)
+        out = torch.zeros(n + 1, dtype=torch.int64, device=weights.device)
+        graph = (starts.data_ptr(), indices.data_ptr(), weights.data_ptr(), n, nnz)
+        _core.symmetrize_plan(out.data_ptr(), scratch.data_ptr(), *graph, code, ratio, target)
+        edges = int(out[-1])
+        heads = indices.new_empty(edges)
+        tails, joined = torch.empty_like(heads), weights.new_empty(edges)
+        _core.symmetrize_fill(
+            out.data_ptr(),
+            heads.data_ptr(),
+            tails.data_ptr(),
+            joined.data_ptr(),
+            scratch.data_ptr(),
+            n,
+            nnz,
+            code,
+            ratio,
+            target,
+        )
+    return Edges(out, heads, tails, joined)
+
+
+def _row_starts(weights: torch.Tensor, indptr: TensorLike | None) -> torch.Tensor:
+    if indptr is None:
+        n, k = weights.shape
+        return torch.arange(n + 1, dtype=torch.int64, device=weights.device) * k
+    return as_row_starts(indptr, "indptr", len(weights))

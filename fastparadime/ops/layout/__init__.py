@@ -1,0 +1,1 @@
+"""Layouts without a network, and densMAP's term."""

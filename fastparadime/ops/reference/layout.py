@@ -1,0 +1,143 @@
+"""The layout's epochs and densMAP's term."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fastparadime.ops.reference.kinds import Floats, Ints
+from fastparadime.ops.reference.philox import philox
+
+
+def _layout_factor(difference: Floats, a: float, b: float, strength: float | None) -> float:
+    """Of the difference in a head's move: an attraction, or a repulsion of this strength."""
+    d2 = float(difference @ difference)
+    power = float(a * (d2 + 1e-12) ** b)
+    if strength is None:
+        return -2 * b * power / ((d2 + 1e-12) * (1 + power))
+    return 2 * strength * b / ((0.001 + d2) * (1 + power))
+
+
+def _mixed_bits(x: int) -> int:
+    for shift, factor in ((16, 0x85EBCA6B), (13, 0xC2B2AE35)):
+        x = (x ^ x >> shift) * factor & 0xFFFFFFFF
+    return x ^ x >> 16
+
+
+def _part_of(head: int, tail: int, parts: int, fixed_tails: bool) -> int:
+    """The part of an epoch that an edge is sampled in."""
+    lower, upper = (0, tail) if fixed_tails else (min(head, tail), max(head, tail))
+    part = _mixed_bits(_mixed_bits(lower) ^ upper) * parts >> 32
+    return part if fixed_tails or head < tail else parts - 1 - part
+
+
+def _negatives(seed: int, epoch: int, head: int, tail: int, count: int, n: int) -> list[int]:
+    words: list[int] = []
+    for block in range(-(-count // 5)):
+        low, high = philox(seed, epoch | block << 32, head, tail)
+        four = [half >> shift & 0xFFFFFFFF for half in (low, high) for shift in (0, 32)]
+        words += [*four, four[0] ^ four[1] ^ four[2] ^ four[3]]
+    return [word * n >> 32 for word in words[:count]]
+
+
+def sgd_layout(
+    positions: Floats,
+    indptr: Ints,
+    tails: Ints,
+    weights: Floats,
+    a: float,
+    b: float,
+    n_epochs: int,
+    steps_per_epoch: int,
+    *,
+    learning_rate: float = 1.0,
+    repulsion_strength: float = 1.0,
+    negatives: int = 5,
+    seed: int = 0,
+    anchors: Floats | None = None,
+    density: tuple[Floats, float] | None = None,
+    density_epochs: int = 0,
+) -> Floats:
+    """Positions after the epochs: in each, one synchronous step for each part of the edges.
+
+    `density` are densMAP's log radii (n,) of the data and its strength, for the last epochs.
+    """
+    now = np.asarray(positions, dtype=np.float64)
+    fixed = anchors is not None
+    singles = np.asarray(weights, dtype=np.float32)
+    shares = singles / singles.max()  # the schedule is one of float32
+    heads = np.repeat(np.arange(len(now)), np.diff(indptr))
+    ends = [(int(i), int(j)) for i, j in zip(heads, tails, strict=True)]
+    parts = np.array([_part_of(i, j, steps_per_epoch, fixed) for i, j in ends])
+    for step in range(n_epochs * steps_per_epoch):
+        epoch, part = divmod(step, steps_per_epoch)
+        due = np.floor(shares * np.float32(epoch + 1)) > np.floor(shares * np.float32(epoch))
+        others = now if anchors is None else np.asarray(anchors, dtype=np.float64)
+        sums = np.zeros_like(now)
+        dense = density is not None and epoch >= n_epochs - density_epochs
+        if density is not None and dense and part == 0:
+            pulls, deviation = density_pulls(now, heads, tails, density[0], a, b)
+            gain = 2 * density[1] * weights.sum() / (deviation * len(now))
+        for e in np.flatnonzero(due & (parts == part)):
+            i, j = ends[e]
+            drawn = _negatives(seed, epoch, i, j, negatives, len(others))
+            pairs = [(i, others[j], None)] + [(i, others[k], repulsion_strength) for k in drawn]
+            if not fixed:
+                pairs.append((j, others[i], None))
+            for point, other, strength in pairs:
+                difference = now[point] - other
+                term = _layout_factor(difference, a, b, strength) * difference
+                sums[point] += np.clip(term, -4, 4)
+            if dense:
+                difference = now[i] - now[j]
+                slope = _density_factor(difference, pulls[i] + pulls[j], a, b)
+                term = np.clip(gain / weights[e] * slope * difference, -4, 4)
+                sums[i] += term
+                sums[j] -= term
+        size = learning_rate * (1 - epoch / n_epochs)
+        most = 5 if dense else 8
+        now = now + size * np.clip(sums, -most, most)
+    return now
+
+
+def density_radii(
+    positions: Floats, heads: Ints, tails: Ints, a: float, b: float
+) -> tuple[Floats, Floats]:
+    """Squared local radii (n,) of positions by a graph's edges, and sums of their strengths."""
+    n = len(positions)
+    d2 = ((positions[heads] - positions[tails]) ** 2).sum(axis=1)
+    q = 1 / (1 + a * d2**b)
+    strengths, squares = np.zeros(n), np.zeros(n)
+    np.add.at(strengths, heads, q)
+    np.add.at(squares, heads, q * d2)
+    return np.divide(squares, strengths, out=np.zeros(n), where=strengths > 0), strengths
+
+
+def density_pulls(
+    positions: Floats,
+    heads: Ints,
+    tails: Ints,
+    radii: Floats,
+    a: float,
+    b: float,
+    variance_shift: float = 0.1,
+) -> tuple[Floats, float]:
+    """What points put into the slopes of their edges (n, 2), and the deviation of the log radii.
+
+    `radii` are the log radii (n,) of the data. umap-learn sums strengths from both ends of both
+    directions of a pair: twice those of a row.
+    """
+    squares, strengths = density_radii(positions, heads, tails, a, b)
+    own = np.log(1e-8 + squares)
+    wanted = (radii - radii.mean()) / radii.std()
+    variance = own.var() + variance_shift
+    covariance = own @ wanted / (len(own) - 1)
+    pulls = wanted - covariance * (own - own.mean()) / variance
+    by_strength = np.divide(pulls, 2 * strengths, out=np.zeros(len(own)), where=strengths > 0)
+    return np.stack([by_strength, by_strength / np.exp(own)], axis=1), float(np.sqrt(variance))
+
+
+def _density_factor(difference: Floats, pulls: Floats, a: float, b: float) -> float:
+    """The slope of the correlation of radii in the squared distance, by the pulls of both ends."""
+    d2 = float(difference @ difference) + 1e-12
+    q = 1 / (1 + a * d2**b)
+    return float(pulls[1] * q * (1 - b * (1 - q)) + pulls[0] * q * b * (1 - q) / d2)

@@ -1,0 +1,1 @@
+"""A training step: batches of edges, their loss, networks and their optimizer."""

@@ -1,0 +1,201 @@
+"""Parametric UMAP."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+
+import torch
+
+from fastparadime import dr, loss, models, neighbors, relations, transforms
+from fastparadime.relationdata import RelationData
+from fastparadime.routines.base import INITIALIZATIONS, InitializedRoutine, item_phase
+from fastparadime.routines.quality import QUALITIES, layout_positions, noise_share
+from fastparadime.types import Device
+from fastparadime.utils.validate import check_option
+
+# What a quality decides about.
+_SETTLED = (
+    "initialization", "epochs", "init_epochs", "batch_size", "negative_sampling_rate",
+    "init_batch_size", "learning_rate", "init_learning_rate", "batches_per_epoch",
+)  # fmt: skip
+
+
+class ParametricUMAP(InitializedRoutine):
+    """Parametric UMAP (Sainburg et al. 2021, arXiv 2009.12981) with paraDime's parameters.
+
+    Global relations are rescaled distances to nearest neighbours, joined by the fuzzy union. A
+    first phase regresses the model onto spectral positions of them, the main phase minimises the
+    cross-entropy of negative-sampled edges.
+
+    Parameters
+    ----------
+    n_neighbors : int
+        Neighbours of a point, itself not counted.
+    min_dist, spread : float
+        Scales of the embedding; `a` and `b` are fitted to them where not given.
+    a, b : float, optional
+    model, in_dim, out_dim, hidden_dims
+        As for `fastparadime.dr.ParametricDR`.
+    initialization : {"spectral", "pca", None}
+        Positions that the first phase regresses onto; no first phase if None.
+    epochs, init_epochs : int
+    batch_size : int
+        Positive edges of a batch of the main phase.
+    negative_sampling_rate : int
+        Negative edges to each positive one.
+    init_batch_size : int
+    learning_rate, init_learning_rate : float
+    data_key : str
+        The dataset entry to embed.
+    dataset : array, tensor, mapping of them or Dataset, optional
+    use_cuda, verbose : bool
+    batches_per_epoch : int
+        -1 for about as many items an epoch as the dataset has.
+    quality : {None, "fast", "balanced", "best"}
+        None trains as paraDime does. Else the points are laid out without a network first, as UMAP
+        does, and a network is regressed onto their positions, which is closer to the data; see
+        `fastparadime.routines.quality`. The arguments from `initialization` to `init_learning_rate` and
+        `batches_per_epoch` are then settled, so they must not be given.
+    metric : str or callable, optional
+        Any metric of `fastparadime.neighbors.knn`, euclidean if None.
+    recall : float
+        In (0, 1]: the share of true neighbours that a search of much data must find; 1 is exact.
+    device, seed, progress
+        As for `fastparadime.dr.ParametricDR`.
+
+    Attributes
+    ----------
+    n_neighbors, min_dist, initialization, epochs, batch_size, negative_sampling_rate, ...
+        Parameters as given, to be read: `training_phases` holds what training follows.
+    """
+
+    def __init__(
+        self,
+        n_neighbors: int = 30,
+        min_dist: float = 0.01,
+        spread: float = 1.0,
+        a: float | None = None,
+        b: float | None = None,
+        model: torch.nn.Module | None = None,
+        in_dim: int | None = None,
+        out_dim: int = 2,
+        hidden_dims: Sequence[int] | None = None,
+        initialization: str | None = "spectral",
+        epochs: int = 30,
+        init_epochs: int = 5,
+        batch_size: int = 10,
+        negative_sampling_rate: int = 5,
+        init_batch_size: int = 100,
+        learning_rate: float = 0.005,
+        init_learning_rate: float = 0.05,
+        data_key: str = "main",
+        dataset: dr.Data | dr.Dataset | None = None,
+        use_cuda: bool = False,
+        verbose: bool = False,
+        *,
+        batches_per_epoch: int = -1,
+        quality: str | None = None,
+        metric: Callable[..., float] | str | None = None,
+        recall: float = neighbors.DEFAULT_RECALL,
+        device: Device | None = None,
+        seed: int | None = None,
+        progress: bool | None = None,
+    ) -> None:
+        self.quality = check_option(quality, (None, *QUALITIES), "quality")
+        self.n_neighbors, self.min_dist, self.spread = n_neighbors, min_dist, spread
+        self.metric, self.recall = metric, recall
+        rate = negative_sampling_rate
+        main = _edge_phase(epochs, batch_size, batches_per_epoch, rate, learning_rate)
+        self.batches_per_epoch = main.batches_per_epoch
+        self.negative_sampling_rate = main.neg_sampling_rate
+        curve = transforms.ModifiedCauchyTransform(min_dist, spread, a, b)
+        super().__init__(
+            check_option(initialization, INITIALIZATIONS, "initialization"),
+            item_phase("spectral_init", init_epochs, init_batch_size, init_learning_rate),
+            main,
+            loss.cross_entropy_loss,
+            data_key,
+            out_dim,
+            model=model,
+            in_dim=in_dim,
+            hidden_dims=_widths(quality) if hidden_dims is None else hidden_dims,
+            global_relations=_fuzzy_neighbors(n_neighbors, data_key, metric, recall),
+            batch_relations=relations.DistsFromTo(transform=curve, data_key=data_key),
+            use_cuda=use_cuda,
+            verbose=verbose,
+            dataset=dataset,
+            device=device,
+            seed=seed,
+            progress=progress,
+        )
+        self._settle(curve)
+
+    def _settle(self, curve: transforms.ModifiedCauchyTransform) -> None:
+        """With a quality, replaces paraDime's positions and phases by the layout and a regression."""
+        if self.quality is None:
+            return
+        for name in _SETTLED:
+            default = inspect.signature(ParametricUMAP).parameters[name].default
+            if getattr(self, name) != default:
+                raise ValueError(
+                    f"quality settles {name}, so it must not be given, but is "
+                    f"{getattr(self, name)!r}"
+                )
+        self.initialization = "layout"
+        self.derived_data = {"layout": dr.DerivedData(self._layout, [("rels", "rel")])}
+        self._curve = (float(curve.a), float(curve.b))
+        self._regression = QUALITIES[self.quality].phase("layout", self.data_key, self.spread)
+        self.training_phases = [self._regression]
+
+    def _layout(self, reldata: RelationData) -> torch.Tensor:
+        X = self.dataset.data[self.dataset.data.stored_name(self.data_key)]
+        length = QUALITIES[self.quality].noise if self.quality else 0.0
+        self._regression.noise = noise_share(X, reldata, length)
+        return layout_positions(reldata, self.out_dim, self._curve, self.seed)
+
+    @property
+    def _model_class(self) -> type[models.FullyConnectedEmbeddingModel]:
+        return super()._model_class if self.quality is None else models.ScaledEmbeddingModel
+
+    def _prepare_training(self) -> None:
+        if self.quality is not None:
+            self._regression.epochs = QUALITIES[self.quality].epochs(len(self.dataset))
+
+    def _prepare_model(self) -> None:
+        if self.quality is None or self.trained:  # new scales would undo what was learned
+            return
+        if isinstance(self.model, models.ScaledEmbeddingModel):
+            key = self.dataset.data.stored_name(self.data_key)
+            self.model.fit_scales(self._entry_on_device(key), self._entry_on_device("layout"))
+
+
+def _widths(quality: str | None) -> Sequence[int] | None:
+    return None if quality is None else QUALITIES[quality].hidden_dims
+
+
+def _edge_phase(
+    epochs: int, batch_size: int, batches_per_epoch: int, negatives: int, learning_rate: float
+) -> dr.TrainingPhase:
+    return dr.TrainingPhase(
+        sampling="negative_edge",
+        epochs=epochs,
+        batch_size=batch_size,
+        batches_per_epoch=batches_per_epoch,
+        neg_sampling_rate=negatives,
+        learning_rate=learning_rate,
+    )
+
+
+def _fuzzy_neighbors(
+    n_neighbors: int, data_key: str, metric: Callable[..., float] | str | None, recall: float
+) -> relations.NeighborBasedPDist:
+    return relations.NeighborBasedPDist(
+        metric=metric,
+        recall=recall,
+        data_key=data_key,
+        transform=[
+            transforms.ConnectivityBasedRescale(n_neighbors=n_neighbors),
+            transforms.Symmetrize(subtract_product=True),
+        ],
+    )

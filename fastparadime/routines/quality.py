@@ -1,0 +1,116 @@
+"""Parametric UMAP as good as free coordinates: budgets, the layout, and regression onto it.
+
+A network that learns from edges alone stops short of what its own graph allows. Here the points
+are first laid out without a network, and the network is then regressed onto their positions;
+docs/quality.md shows what each choice is worth.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+
+import torch
+
+from fastparadime import layout
+from fastparadime.loss import PositionLoss
+from fastparadime.relationdata import RelationData
+from fastparadime.training.phases import TrainingPhase
+from fastparadime.training.sampling import spread_of
+
+_EDGES_OF_NOISE = 1000  # that show how far neighbours are
+_QUADRATIC = 0.2  # errors up to which the loss is quadratic, in units of the curve's spread
+
+
+@dataclass(frozen=True)
+class Quality:
+    """A budget of regression, and the network that it is spent on.
+
+    Attributes
+    ----------
+    hidden_dims : tuple of int
+    passes : int
+        Times that each row is seen, at least.
+    steps : int
+        Steps in all, at least.
+    batch_size : int
+    learning_rate : float
+        Of the first step; it falls to zero on a cosine.
+    noise : float
+        The length of the noise on rows over the distance between neighbours.
+    """
+
+    hidden_dims: tuple[int, ...]
+    passes: int
+    steps: int
+    batch_size: int = 500
+    learning_rate: float = 0.01
+    noise: float = 0.5
+
+    def epochs(self, n: int) -> int:
+        """Epochs of the regression of n points."""
+        return max(self.passes, -(-self.steps // -(-n // self.batch_size)))
+
+    def phase(self, position_key: str, data_key: str, spread: float) -> TrainingPhase:
+        """The regression, whose epochs wait for the number of points."""
+        distance = functools.partial(torch.nn.functional.smooth_l1_loss, beta=_QUADRATIC * spread)
+        return TrainingPhase(
+            name=f"{position_key}_regression",
+            epochs=0,
+            batch_size=self.batch_size,
+            loss=PositionLoss(distance, data_key=data_key, position_key=position_key),
+            learning_rate=self.learning_rate,
+            schedule="cosine",
+        )
+
+
+def noise_share(X: torch.Tensor, reldata: RelationData, length: float) -> float:
+    """The `noise` of a phase so that it is so long beside the distance between neighbours.
+
+    Noise as long as the data is wide would blur groups that lie far apart.
+
+    Parameters
+    ----------
+    X : tensor (n, ...)
+    reldata : RelationData
+        The graph of its rows.
+    length : float
+    """
+    edges = reldata.to_sparse_array().edges
+    some = slice(None, None, -(-len(edges.heads) // _EDGES_OF_NOISE) or 1)
+    heads, tails = (X[ends[some].long().to(X.device)].flatten(1) for ends in edges[1:3])
+    distance = (heads.float() - tails.float()).norm(dim=1).median()
+    spread = float(spread_of(X)) * heads.shape[1] ** 0.5
+    return length * float(distance) / spread if spread > 0 and len(heads) else 0.0
+
+
+QUALITIES = {
+    "fast": Quality((100, 100, 100), passes=20, steps=500),
+    "balanced": Quality((256, 256, 256), passes=40, steps=1000),
+    "best": Quality((256, 256, 256), passes=100, steps=4000),
+}
+
+
+def layout_positions(
+    reldata: RelationData, n_components: int, curve: tuple[float, float], seed: int
+) -> torch.Tensor:
+    """Positions of the points laid out by UMAP's gradient descent from spectral ones.
+
+    Parameters
+    ----------
+    reldata : RelationData
+        A symmetric graph of n points.
+    n_components : int
+    curve : (float, float)
+        Its parameters a and b; see `fastparadime.transforms.find_ab`.
+    seed : int
+
+    Returns
+    -------
+    float32 tensor (n, n_components)
+    """
+    edges = reldata.to_sparse_array().edges
+    start = layout.noisy_spectral_positions(edges, n_components, seed)
+    parameters = layout.LayoutParameters(a=curve[0], b=curve[1], seed=seed)
+    epochs = layout.default_epochs(len(start))
+    return layout.optimize_layout(start, edges, parameters, epochs).final

@@ -1,0 +1,167 @@
+"""Training steps without torch, for the package's own networks on the CPU.
+
+torch's threads spin for milliseconds after each of its parallel calls and take the cores from
+whatever follows, so a native operation within a torch step gains nothing: the whole step is native,
+or none of it. The weights are the model's own throughout.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, cast
+
+import numpy as np
+import torch
+
+from fastparadime import loss as losses
+from fastparadime import models, ops
+from fastparadime.training.batches import (
+    TrainingData,
+    edge_batches,
+    embedded_entry,
+    noise_of,
+    shuffled_batches,
+)
+from fastparadime.training.fused_steps import fused_curve
+from fastparadime.training.phases import TrainingPhase
+from fastparadime.training.sampling import Batch, NegativeEdgeBatches, Noise
+
+LearningRate = Callable[[int], float]  # of a step, counted from 0
+
+
+def native_steps(
+    model: torch.nn.Module, phase: TrainingPhase, data: TrainingData, total: int
+) -> Iterator[torch.Tensor] | None:
+    """Makes the steps of a phase without torch where that is possible, else None."""
+    loss = cast(losses.PositionLoss | losses.RelationLoss, phase.loss)
+    curve = fused_curve(loss, data.batch_relations, phase)
+    if type(loss) is losses.PositionLoss and phase.sampling == "standard":
+        data_key, rows = loss.data_key, phase.batch_size
+    elif curve is not None:
+        data_key = embedded_entry(loss, data.batch_relations)
+        rows = phase.batch_size * (2 + phase.neg_sampling_rate)
+    else:
+        return None
+    table = data.entries[data_key]
+    rows = min(rows, len(table))
+    network = network_of(model, phase, loss.embedding_method, table, rows)
+    if network is None:
+        return None
+    rate = functools.partial(phase.learning_rate_at, steps=total)
+    if curve is not None:
+        edges = edge_batches(phase, data, data.seed)
+        return edge_steps(network, loss, edges, curve, total, rate)  # type: ignore[arg-type]
+    noise, batches = noise_of(phase, data), shuffled_batches(phase, data)
+    table_noise = None if noise is None else noise[1]
+    return position_steps(network, loss, table, batches, rate, table_noise)  # type: ignore[arg-type]
+
+
+def network_of(
+    model: torch.nn.Module, phase: TrainingPhase, method: str, table: torch.Tensor, rows: int
+) -> ops.Mlp | None:
+    """The model as a native network, None where only torch can take its steps.
+
+    Native steps need a model of exactly one of the package's classes, with float32 weights on the
+    CPU that are all trained and without hooks, called by `embed` or `forward`; torch's Adam with
+    its defaults; and a contiguous float32 table on the CPU.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+    phase : TrainingPhase
+    method : str
+        The method of the model that the loss calls.
+    table : tensor (n, ...)
+        Rows that are embedded.
+    rows : int
+        Most rows of a step.
+    """
+    if type(model) not in (models.FullyConnectedEmbeddingModel, models.ScaledEmbeddingModel):
+        return None
+    own = cast(models.FullyConnectedEmbeddingModel, model)
+    if (
+        phase.optimizer is not torch.optim.Adam
+        or phase.kwargs
+        or method not in ("embed", "forward")
+        or method in vars(model)
+        or table.shape[1:] != (own.in_dim,)
+        or not all(_is_trained_linear(layer) for layer in own.layers)
+        or not all(_is_plain(tensor) for tensor in (table, *_tensors_of(own)))
+        or any(models.has_hooks(part) for part in own.modules())
+    ):
+        return None
+    linear = cast(Iterable[torch.nn.Linear], own.layers)
+    scales: dict[str, Any] = {}
+    if isinstance(own, models.ScaledEmbeddingModel):
+        scales = {
+            "input_mean": own.input_mean,
+            "input_scale": float(own.input_scale),
+            "output_mean": own.output_mean,
+            "output_scale": float(own.output_scale),
+        }
+    weights, biases = zip(*((layer.weight, layer.bias) for layer in linear), strict=True)
+    return ops.Mlp(weights, biases, own.activation, rows, **scales)
+
+
+def _is_trained_linear(layer: torch.nn.Module) -> bool:
+    return models.is_plain_linear(layer) and all(p.requires_grad for p in layer.parameters())
+
+
+def _tensors_of(model: torch.nn.Module) -> list[torch.Tensor]:
+    return [*model.parameters(), *model.buffers()]
+
+
+def _is_plain(tensor: torch.Tensor) -> bool:
+    return tensor.device.type == "cpu" and tensor.dtype == torch.float32 and tensor.is_contiguous()
+
+
+def edge_steps(
+    network: ops.Mlp,
+    loss: losses.RelationLoss,
+    batches: NegativeEdgeBatches,
+    curve: tuple[float, float],
+    steps: int,
+    learning_rate: LearningRate,
+) -> Iterator[torch.Tensor]:
+    """Takes steps of the fused edge loss and gives the loss of each."""
+    table = batches.entries[batches.data_key]
+    adam = ops.Adam(network.parameters, network.gradients)
+    for step in range(steps):
+        nodes, places = ops.unique_nodes(batches.draw(step))
+        ends = ops.gather_rows(network.forward(table, nodes), places)
+        value, gradient = ops.negative_edge_gradients(ends, batches.batch_size, *curve)
+        network.backward(ops.scatter_add(gradient, places, len(nodes)))
+        adam.step(learning_rate(step))
+        loss.accumulate(value)
+        yield value
+
+
+def position_steps(
+    network: ops.Mlp,
+    loss: losses.PositionLoss,
+    table: torch.Tensor,
+    batches: Iterable[Batch],
+    learning_rate: LearningRate,
+    noise: Noise | None = None,
+) -> Iterator[torch.Tensor]:
+    """Takes steps of a regression onto positions and gives the loss of each.
+
+    The loss function is torch's or the user's; it sees two columns a row, so it costs little.
+    """
+    adam = ops.Adam(network.parameters, network.gradients)
+    for step, batch in enumerate(batches):
+        source, ids = table, batch["indices"]
+        if noise is not None:
+            source = ops.gather_rows(table, ids)
+            # By numpy, on one thread: torch's would spin on.
+            rows = source.numpy()
+            np.add(rows, noise.piece(step, len(rows)).numpy(), out=rows)
+            ids = torch.arange(len(rows))
+        embedded = network.forward(source, ids).requires_grad_()
+        value = loss.loss_function(embedded, batch[loss.position_key])
+        (gradient,) = torch.autograd.grad(value, embedded)
+        network.backward(gradient.contiguous())
+        adam.step(learning_rate(step))
+        loss.accumulate(value)
+        yield value.detach()
