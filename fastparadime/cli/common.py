@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
@@ -197,7 +198,8 @@ def write_results(
     from fastparadime.utils.files import replacing
 
     with report.stage("write"), replacing(output) as part, part.open("wb") as file:
-        np.save(file, coords.numpy())
+        # numpy's own way of writing files does not say why it failed.
+        np.save(SimpleNamespace(write=file.write), coords.numpy())
     if plot is not None:
         from fastparadime.utils.plotting import save_map
 

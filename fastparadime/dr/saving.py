@@ -167,7 +167,7 @@ def write(path: str | Path, model: torch.nn.Module, **settings: Any) -> None:
     TypeError
         If the model's state dict holds anything but tensors.
     """
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     state = model.state_dict()
     other = [name for name, value in state.items() if not isinstance(value, torch.Tensor)]
@@ -184,7 +184,7 @@ def write(path: str | Path, model: torch.nn.Module, **settings: Any) -> None:
         for name, value in state.items()
     }
     with replacing(path) as part:
-        save_file(weights, str(part), metadata={_KEY: json.dumps(content)})
+        part.write_bytes(save(weights, metadata={_KEY: json.dumps(content)}))
 
 
 def read(path: str | Path) -> SavedRoutine:

@@ -11,7 +11,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from fastparadime import cli, dr, routines, spec
+from fastparadime import cli, dr, routines
 
 _HERE = Path(__file__).resolve().parent
 _MAKER = runpy.run_path(str(_HERE / "make_files.py"))
@@ -80,7 +80,7 @@ def test_the_command_line_applies_a_model(folder: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("path", _SPECIFICATIONS, ids=_name)
 def test_specifications_build_routines(path: Path) -> None:
-    document = spec.validate_spec(path)
+    document = dr.validate_spec(path)
     routine = dr.ParametricDR.from_spec(path)
     phases = [phase["name"] for phase in document["training phases"]]
     assert [phase.name for phase in routine.training_phases] == phases

@@ -46,7 +46,7 @@ print(json.dumps(late))
 """
 TRANSFORM = """
 estimator = UMAP(n_epochs=30, random_state=0).fit(many[:3000])
-placed = estimator.transform(few)
+placed, many = estimator.transform(few), np.tile(many, (8, 1))
 for delay in json.loads(sys.argv[1]):
     interrupted(lambda: estimator.transform(many), delay)
     assert np.array_equal(estimator.transform(few), placed)
@@ -57,11 +57,11 @@ routine = routines.ParametricUMAP(n_neighbors=5, seed=0, epochs=1, init_epochs=1
 routine.train(few)
 for delay in json.loads(sys.argv[1]):
     other = routines.ParametricUMAP(n_neighbors=10, seed=0, epochs=500)
-    interrupted(lambda: other.train(many), delay)
+    interrupted(lambda: other.train(many[:4000]), delay)
     if other.trained:
         assert np.isfinite(other.apply(few).numpy()).all()
     other.training_phases = routine.training_phases
-    other.train(few)
+    other.train()
     assert np.isfinite(other.apply(few).numpy()).all()
 print(json.dumps(late))
 """
@@ -70,7 +70,7 @@ print(json.dumps(late))
 @pytest.mark.parametrize(
     ("program", "delays"),
     [
-        (FIT, [0.03, 0.2, 0.5, 1.0, 1.6, 2.3]), (TRANSFORM, [0.03, 0.3, 0.7]),
+        (FIT, [0.03, 0.2, 0.5, 0.9, 1.2]), (TRANSFORM, [0.03, 0.2, 0.5]),
         (TRAIN, [0.05, 0.4, 1.0, 2.5]),
     ],
     ids=["fit", "transform", "train"],

@@ -21,16 +21,16 @@ from pathlib import Path
 import numpy as np, torch
 from fastparadime import UMAP, routines
 warnings.simplefilter("ignore")
-torch.set_num_threads(2)
+torch.set_num_threads(1)  # torch's OpenMP ends a process that can have no further thread
 rng = np.random.default_rng(0)
-few, many = rng.normal(size=(60, 10)), rng.normal(size=(6000, 200))
+few, many = rng.normal(size=(60, 10)), rng.normal(size=(4000, 200))
 few, many = few.astype(np.float32), many.astype(np.float32)
 
 def fit(X):
     return UMAP(n_epochs=20, random_state=0).fit(X).embedding_
 
 def train(X):
-    routine = routines.ParametricUMAP(n_neighbors=10, seed=0, epochs=1, init_epochs=1)
+    routine = routines.ParametricUMAP(n_neighbors=5, seed=0, epochs=1, init_epochs=1)
     routine.train(X)
     return routine.apply(X).numpy()
 

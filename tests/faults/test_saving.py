@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -135,17 +136,22 @@ def test_a_new_file_has_the_mode_of_new_files(tmp_path: Path) -> None:
     assert modes[0] == modes[1]
 
 
-@pytest.mark.parametrize("kind", ["pipe", "folder", "device"])
+@pytest.mark.parametrize("kind", ["pipe", "folder", "socket", "link to a pipe"])
 def test_what_is_no_file_is_not_replaced(tmp_path: Path, kind: str) -> None:
+    """Of the test's own folder alone: a device of the machine would be lost if this failed."""
     path = tmp_path / "model"
-    if kind == "pipe":
-        os.mkfifo(path)
-    elif kind == "folder":
+    bound = socket.socket(socket.AF_UNIX)
+    if kind == "folder":
         path.mkdir()
+    elif kind == "socket":
+        bound.bind(str(path))
+    elif kind == "pipe":
+        os.mkfifo(path)
     else:
-        path.symlink_to("/dev/null")
-    before = path.lstat().st_mode
+        os.mkfifo(tmp_path / "pipe")
+        path.symlink_to(tmp_path / "pipe")
+    before = {entry.name: entry.lstat().st_mode for entry in tmp_path.iterdir()}
     with pytest.raises(OSError, match="model"):
         routine().save(path)
-    assert path.lstat().st_mode == before
-    assert [entry.name for entry in tmp_path.iterdir()] == ["model"]
+    assert {entry.name: entry.lstat().st_mode for entry in tmp_path.iterdir()} == before
+    bound.close()

@@ -37,14 +37,14 @@ def _specification(path: str) -> bytes:
 
 
 def _table(path: str) -> bytes:
-    from fastparadime.utils.tables import read_table
+    from fastparadime.cli.tables import read_table
 
     table = read_table(path)
     return f"{table.shape} {table.dtype.kind}".encode()
 
 
 def _labels(path: str) -> bytes:
-    from fastparadime.utils.tables import read_labels
+    from fastparadime.cli.tables import read_labels
 
     return f"{read_labels(path, 12).dtype.kind}".encode()
 
@@ -73,15 +73,15 @@ def main() -> None:
     import pyarrow.parquet  # what readers import is loaded before memory is limited
     import torch
 
-    from fastparadime import dr, spec  # noqa: F401
-    from fastparadime.utils import tables  # noqa: F401
+    from fastparadime import dr  # noqa: F401
+    from fastparadime.cli import tables  # noqa: F401
 
     del pyarrow
     torch.set_num_threads(1)
     signal.signal(signal.SIGALRM, _too_slow)
     _limit_memory(int(mebibytes))
     for place, path in enumerate(files):
-        signal.setitimer(signal.ITIMER_PROF if False else signal.ITIMER_REAL, float(seconds))
+        signal.setitimer(signal.ITIMER_REAL, float(seconds))
         error, digest, start = None, None, time.process_time()
         try:
             digest = hashlib.sha256(READERS[kind](path)).hexdigest()

@@ -107,7 +107,7 @@ def assert_nearest(indices: Any, distances: Any, true: Array, k: int, **toleranc
 
 def distances_of(X: Array, metric: str, p: float = 2.0, queries: Array | None = None) -> Array:
     """By the float64 reference; infinite from a row to itself."""
-    from fastparadime import reference
+    from fastparadime.ops import reference
 
     asked = X if queries is None else queries
     true = np.array([[reference.distance(x, y, metric, p) for y in X] for x in asked])

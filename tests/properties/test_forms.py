@@ -52,13 +52,13 @@ def _clusters(X: Any, centers: Any) -> Any:
 
 def _candidates(own: Any, cosines: Any, norms: Any) -> Any:
     lists = ops.Candidates(own, 32)
-    lists.take_in(cosines, norms, 0, slack=0.01)
+    lists.update(cosines, norms, 0, slack=0.01)
     return lists.indices, lists.bounds
 
 
 def _units(own: Any, units: Any, others: Any, norms: Any) -> Any:
     lists = ops.Candidates(own, 32)
-    lists.take_in_units(units, others, norms, 0, slack=0.01)
+    lists.update_from_units(units, others, norms, 0, slack=0.01)
     return lists.indices, lists.bounds
 
 

@@ -7,7 +7,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastparadime import ops, reference
+from fastparadime import ops
+from fastparadime.ops import reference
 
 from .arrays import FEW, KINDS, SCALES, SEEDS, SIZES, SOME, content, table
 

@@ -11,7 +11,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy.spatial.distance import cdist
 
-from fastparadime import neighbors, ops, reference
+from fastparadime import neighbors, ops
+from fastparadime.ops import reference
 
 from .arrays import ARRAY_FORMS, FORMS, KINDS, SEEDS, SOME, assert_nearest, content, table
 

@@ -8,7 +8,8 @@ import torch
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from fastparadime import ops, reference
+from fastparadime import ops
+from fastparadime.ops import reference
 
 from .arrays import FEW, KINDS, SCALES, SEEDS, SIZES, SOME, assert_nearest, distances_of, table
 
@@ -113,7 +114,7 @@ def test_candidates(seed: int, rows: int, columns: int, count: int, cut: int) ->
     lists, cut = ops.Candidates(torch.from_numpy(own), count), min(cut, columns)
     for first, last in ((0, cut), (cut, columns)):
         tile = torch.from_numpy(cosines[:, first:last])
-        lists.take_in(tile, torch.from_numpy(norms[first:last]), first, slack=0.01)
+        lists.update(tile, torch.from_numpy(norms[first:last]), first, slack=0.01)
     width = ops.candidate_width(count)
     bounds = norms.astype(float) ** 2 - 2 * own[:, None].astype(float) * norms * (cosines + 0.01)
     assert_nearest(lists.indices, lists.bounds, bounds, width, rtol=1e-5, atol=2e-6)
