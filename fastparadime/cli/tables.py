@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import itertools
+import tokenize
 import zipfile
 import zlib
 from pathlib import Path
@@ -15,6 +16,12 @@ from fastparadime.types import Array
 from fastparadime.utils.centring import centre_of, some_rows
 from fastparadime.utils.validate import check_data
 
+# Of damaged files; memory runs out where a header tells of more than the file has.
+_NUMPY_ERRORS = (
+    ValueError, TypeError, KeyError, EOFError, SyntaxError, RecursionError, OverflowError,
+    NotImplementedError, RuntimeError, MemoryError, tokenize.TokenError, zipfile.BadZipFile,
+    zlib.error,
+)  # fmt: skip
 EXTENSIONS = (".npy", ".npz", ".csv", ".parquet")
 
 
@@ -111,11 +118,17 @@ def _read_numpy(path: Path, key: str | None) -> Array:
             np.lib.format.read_magic(file)
         array: Array = np.load(path, mmap_mode="r", allow_pickle=False)
         return array
-    except OSError:
+    except FileNotFoundError:
         raise
-    except (ValueError, EOFError, SyntaxError, zipfile.BadZipFile, zlib.error) as error:
+    except OSError as error:
+        if error.filename is not None:
+            raise
+        raise ValueError(f"cannot read {path}: it is not a valid {path.suffix} file") from error
+    except _NUMPY_ERRORS as error:
         if "object" in str(error).lower():
             reason = "it holds Python objects, which are never loaded: save an array of numbers"
+        elif isinstance(error, MemoryError):
+            reason = "it tells of more than there is memory for"
         elif "mmap" in str(error) or "greater than" in str(error):
             reason = "it is cut short, or has no elements"
         else:
@@ -217,7 +230,9 @@ def _open_parquet(path: Path) -> Any:
         ) from error
     try:
         return parquet.read_table(path)
-    except pyarrow.ArrowInvalid as error:
+    except (pyarrow.ArrowException, OSError) as error:
+        if isinstance(error, OSError) and error.filename is not None:
+            raise
         raise ValueError(f"cannot read {path}: it is not a valid Parquet file") from error
 
 
