@@ -49,6 +49,10 @@ class Commands(click.Group):
         except OSError as error:
             reason = error.strerror or str(error)
             _fail(f"{error.filename}: {reason}" if error.filename else reason)
+        except RuntimeError as error:
+            if "can't allocate memory" not in str(error):  # as torch says of the host's memory
+                raise
+            _fail(f"not enough memory: {error}")
         except MemoryError as error:
             _fail(f"not enough memory: {error}")
         except (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import itertools
+import re
 import tokenize
 import zipfile
 import zlib
@@ -22,6 +23,8 @@ _NUMPY_ERRORS = (
     NotImplementedError, RuntimeError, MemoryError, tokenize.TokenError, zipfile.BadZipFile,
     zlib.error,
 )  # fmt: skip
+# Fields such as #1 or 0x10, which are numbers of another form rather than names of columns.
+_MEANT_AS_NUMBER = re.compile(r"\W*(0x[0-9a-f]+|\d[\d.,e+-]*)\W*", re.IGNORECASE).fullmatch
 EXTENSIONS = (".npy", ".npz", ".csv", ".parquet")
 
 
@@ -174,7 +177,9 @@ def _read_csv(path: Path) -> Array:
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             rows = _first_rows(file, 2)
-            header = bool(rows) and not all(_is_number(field) for field in rows[0])
+            header = bool(rows) and not all(map(_is_number, rows[0]))
+            if header and all(map(_MEANT_AS_NUMBER, rows[0])):
+                raise ValueError(f"its first row is neither numbers nor a header: {rows[0]}")
             if len(rows) <= header:
                 raise ValueError("it has no rows of data")
             file.seek(0)

@@ -21,7 +21,7 @@ import torch
 from fastparadime import models
 from fastparadime.exceptions import SpecificationError
 from fastparadime.utils.files import replacing
-from fastparadime.utils.validate import check_integer
+from fastparadime.utils.validate import check_integer, check_type
 
 FORMAT = 2
 _MOST_LISTED, _LONGEST = 20, 1000  # problems of a message, and characters
@@ -76,7 +76,7 @@ class Description:
             check_integer(content["out_dim"], "out_dim", minimum=1),
             [check_integer(width, "hidden_dims", minimum=1) for width in content["hidden_dims"]],
             [
-                {"name": run["name"], "losses": [float(value) for value in run["losses"]]}
+                {"name": check_type(run["name"], str, "name"), "losses": [float(value) for value in run["losses"]]}
                 for run in content["history"]
             ],
         )
