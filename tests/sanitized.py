@@ -1,9 +1,10 @@
 """Builds the core with a sanitizer and runs the operations' tests with it.
 
-    python tests/sanitized.py address|undefined|thread [--files N] [tests ...]
+    python tests/sanitized.py address|undefined|thread|by-commit [--files N] [tests ...]
 
-A run of all files takes a quarter of an hour to an hour. `--files` takes so many of them, by the
-hash of the commit: each change runs others. Needs gcc's libasan, libubsan and libtsan, and Linux.
+A run of all files takes a quarter of an hour to an hour. `--files` takes so many of them, and
+``by-commit`` one sanitizer, by the hash of the commit: each change runs others. Needs gcc's libasan,
+libubsan and libtsan, and Linux.
 """
 
 from __future__ import annotations
@@ -24,8 +25,7 @@ OPTIONS = {
     # Code that was not built with the sanitizer (torch's OpenMP, numpy, Python) synchronises in
     # ways that it does not see: only accesses of the core are compared.
     "thread": {
-        "TSAN_OPTIONS": "halt_on_error=1:ignore_noninstrumented_modules=1:report_signal_unsafe=0:"
-        f"suppressions={ROOT / 'tests' / 'sanitized.supp'}"
+        "TSAN_OPTIONS": "halt_on_error=1:ignore_noninstrumented_modules=1:report_signal_unsafe=0"
     },
 }
 # An installation for development would be found before the folder that the core was built into.
@@ -57,12 +57,12 @@ def build(sanitizer: str) -> Path:
     return folder
 
 
-def slice_of(files: list[str], count: int) -> list[str]:
-    """So many of them, drawn by the hash of the commit."""
+def draws() -> random.Random:
+    """Those of the hash of the commit."""
     commit = subprocess.run(
         ["git", "rev-parse", "HEAD"], cwd=ROOT, check=True, capture_output=True, text=True
-    ).stdout.strip()
-    return sorted(random.Random(commit).sample(files, min(count, len(files))))
+    )
+    return random.Random(commit.stdout.strip())
 
 
 def environment(sanitizer: str) -> dict[str, str]:
@@ -78,17 +78,23 @@ def environment(sanitizer: str) -> dict[str, str]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("sanitizer", choices=LIBRARIES)
+    parser.add_argument("sanitizer", choices=[*LIBRARIES, "by-commit"])
     parser.add_argument("--files", type=int, help="so many files of tests/ops, by the commit")
     parser.add_argument("tests", nargs="*", help="arguments of pytest; tests/ops if none")
     chosen = parser.parse_args()
     files = [str(path) for path in sorted((ROOT / "tests" / "ops").rglob("test_*.py"))]
-    tests = chosen.tests or (files if chosen.files is None else slice_of(files, chosen.files))
-    run = [sys.executable, "-c", RUN, str(build(chosen.sanitizer))]
+    draw, sanitizer = draws(), chosen.sanitizer
+    if sanitizer == "by-commit":
+        sanitizer = draw.choice(list(LIBRARIES))
+    some = files if chosen.files is None else draw.sample(files, min(chosen.files, len(files)))
+    tests = chosen.tests or sorted(some)
+    run = [sys.executable, "-c", RUN, str(build(sanitizer))]
     pytest = ["-q", "-x", "-p", "no:cacheprovider", "-m", "not cuda", "--rootdir", str(ROOT)]
-    if chosen.sanitizer == "thread":  # its shadow memory has fixed places
+    if sanitizer == "thread":  # its shadow memory has fixed places
         run = ["setarch", "--addr-no-randomize", *run]
-    return subprocess.run([*run, *pytest, *tests], env=environment(chosen.sanitizer)).returncode
+    return subprocess.run(
+        [*run, *pytest, *tests], check=False, env=environment(sanitizer)
+    ).returncode
 
 
 if __name__ == "__main__":

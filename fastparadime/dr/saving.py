@@ -76,7 +76,10 @@ class Description:
             check_integer(content["out_dim"], "out_dim", minimum=1),
             [check_integer(width, "hidden_dims", minimum=1) for width in content["hidden_dims"]],
             [
-                {"name": check_type(run["name"], str, "name"), "losses": [float(value) for value in run["losses"]]}
+                {
+                    "name": check_type(run["name"], str, "name"),
+                    "losses": [float(value) for value in run["losses"]],
+                }
                 for run in content["history"]
             ],
         )
@@ -167,7 +170,7 @@ def _digest(content: Mapping[str, Any], weights: Mapping[str, torch.Tensor]) -> 
     for name in sorted(weights):
         value = weights[name].contiguous()
         total.update(f"{name} {value.dtype} {tuple(value.shape)} ".encode())
-        total.update(value.reshape(-1).view(torch.uint8).numpy())
+        total.update(value.reshape(-1).view(torch.uint8).numpy().data)
     return total.hexdigest()
 
 

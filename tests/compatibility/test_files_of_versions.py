@@ -89,6 +89,6 @@ def test_specifications_build_routines(path: Path) -> None:
 
 def test_every_kind_of_file_is_there() -> None:
     kinds = {"umap", "tsne", "plain", "linear", "double", "registered", "own"}
-    assert [folder.name for folder in _FOLDERS][0] == "0.1.0"
+    assert _FOLDERS[0].name == "0.1.0"
     for folder in _FOLDERS:
         assert {path.stem for path in folder.glob("*.safetensors")} >= kinds

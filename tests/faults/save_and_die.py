@@ -85,7 +85,7 @@ def main() -> None:
         for entry in folder.iterdir():
             if entry != path:
                 entry.unlink()
-    print(json.dumps(seen))
+    sys.stdout.write(json.dumps(seen))
 
 
 if __name__ == "__main__":

@@ -50,6 +50,7 @@ held({"sparse": sparse, "binary": binary, "products": products}[sys.argv[1]])
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("table", ["sparse", "binary", "products"])
 def test_first_use_from_four_threads(table: str) -> None:
     done = subprocess.run(

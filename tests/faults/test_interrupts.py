@@ -8,9 +8,12 @@ import sys
 
 import pytest
 
-pytestmark = pytest.mark.skipif(
-    not sys.platform.startswith("linux"), reason="interrupts by a timer of processor time"
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        not sys.platform.startswith("linux"), reason="interrupts by a timer of processor time"
+    ),
+]
 
 PRELUDE = """
 import json, signal, sys, time, warnings

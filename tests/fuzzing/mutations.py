@@ -7,7 +7,22 @@ import re
 from collections.abc import Callable, Iterator
 
 _NUMBERS = [b"-1", b"0", b"1e999", b"nan", b"99999999999999999999", b"0x10", b"2.5", b"null"]
-_MARKS = [b"[", b"]", b"{", b"}", b'"', b",", b":", b"\n", b"\x00", b"\xff", b"#", b"&a ", b"*a ", b"- "]
+_MARKS = [
+    b"[",
+    b"]",
+    b"{",
+    b"}",
+    b'"',
+    b",",
+    b":",
+    b"\n",
+    b"\x00",
+    b"\xff",
+    b"#",
+    b"&a ",
+    b"*a ",
+    b"- ",
+]
 
 
 def _flip(data: bytearray, draw: random.Random) -> None:

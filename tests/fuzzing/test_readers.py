@@ -39,6 +39,7 @@ def _check(outcome: Any, path: Path, errors: set[str]) -> None:
     assert outcome.message.count("\n") <= 25, path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", KINDS)
 def test_damaged_files(
     name: str, whole_files: dict[str, Path], read: Callable[..., list[Any]], tmp_path: Path

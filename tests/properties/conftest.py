@@ -16,5 +16,10 @@ _COMMON = {
     "suppress_health_check": [HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 }
 settings.register_profile("ci", max_examples=25, derandomize=True, **_COMMON)
-settings.register_profile("nightly", max_examples=int(os.environ.get("FASTPARADIME_EXAMPLES") or 20_000), print_blob=True, **_COMMON)
+settings.register_profile(
+    "nightly",
+    max_examples=int(os.environ.get("FASTPARADIME_EXAMPLES") or 20_000),
+    print_blob=True,
+    **_COMMON,
+)
 settings.load_profile(os.environ.get("FASTPARADIME_PROPERTIES") or "ci")

@@ -189,7 +189,7 @@ OPERATIONS = {
         lambda X: ops.BinaryTable.packed([X], N, D).nearest(K, "jaccard"),
     ),
     "listed BinaryTable": Operation(
-        lambda r: LISTED,
+        lambda _: LISTED,
         lambda indptr, columns: ops.BinaryTable.listed(indptr, columns, D).nearest(K, "dice"),
     ),
     "nn_descent": Operation(lambda r: {"X": rows(r)}, lambda X: ops.nn_descent(X, K)),

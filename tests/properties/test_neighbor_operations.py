@@ -59,9 +59,7 @@ def test_rerank_of_missing_values(seed: int, n: int, d: int, k: int, share: floa
 
 
 @given(SEEDS, SIZES, SOME, FEW, st.sampled_from(BY_DIFFERENCES), KINDS, SCALES)
-def test_kd_tree(
-    seed: int, n: int, d: int, k: int, metric: str, kind: str, scale: float
-) -> None:
+def test_kd_tree(seed: int, n: int, d: int, k: int, metric: str, kind: str, scale: float) -> None:
     X, queries = table(seed, n, d, kind, scale), table(seed + 1, 5, d, kind, scale)
     tree = ops.KdTree(X)
     found, compared = tree.nearest(torch.arange(tree.leaves), k, metric, p=3.0)
@@ -121,9 +119,7 @@ def test_candidates(seed: int, rows: int, columns: int, count: int, cut: int) ->
 
 
 @given(SEEDS, SOME, SOME, FEW, st.floats(0, 1), st.sampled_from(ops.SHARED_METRICS))
-def test_sparse_table(
-    seed: int, n: int, d: int, k: int, density: float, metric: str
-) -> None:
+def test_sparse_table(seed: int, n: int, d: int, k: int, density: float, metric: str) -> None:
     X = sparse(seed, n, d, density)
     rows, everyone = sparse_table(X), torch.arange(n)
     found = rows.rerank(everyone.repeat(n, 1), k, metric)
@@ -164,6 +160,8 @@ def test_neighbor_descent(seed: int, n: int, d: int, kind: str) -> None:
 @given(SEEDS, SOME, SOME, SOME)
 def test_subspace(seed: int, n: int, d: int, columns: int) -> None:
     assume(columns <= min(n, d))
-    rows = ops.Subspace(torch.from_numpy(table(seed, n, d)), columns, seed=seed % 2**31).rows(0, n)
+    rows = ops.Subspace(torch.from_numpy(table(seed, n, d)), columns, seed=seed % 2**31).rows(
+        0, columns
+    )
     assert rows.shape == (n, columns)
     assert bool(torch.isfinite(rows).all())

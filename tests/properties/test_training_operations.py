@@ -104,18 +104,14 @@ def test_adam(seed: int, n: int, d: int, rates: list[float]) -> None:
 
 
 @given(SEEDS, st.sampled_from([3, 15, 17, 33]), FEW, st.sampled_from([1, 2, 3, 17]), CURVES)
-def test_density_term(
-    seed: int, n: int, k: int, dim: int, curve: tuple[float, float]
-) -> None:
+def test_density_term(seed: int, n: int, k: int, dim: int, curve: tuple[float, float]) -> None:
     edges, positions, wanted = graph(seed, n, k), table(seed, n, dim), table(seed, n, 1)[:, 0]
     term = ops.DensityTerm(edges, wanted, *curve)
     ends = (content(edges.heads), content(edges.tails))
     radii = reference.density_radii(positions.astype(float), *ends, *curve)
     for found, expected in zip(term.radii(positions), radii, strict=True):
         np.testing.assert_allclose(found, expected, rtol=2e-5)
-    pulls, _ = reference.density_pulls(
-        positions.astype(float), *ends, wanted.astype(float), *curve
-    )
+    pulls, _ = reference.density_pulls(positions.astype(float), *ends, wanted.astype(float), *curve)
     bound = 2e-5 * np.abs(pulls).max(axis=0)
     assert (np.abs(content(term.pulls(positions)[0]) - pulls) <= bound).all()
 
@@ -140,6 +136,14 @@ def test_layout(
     )
     indptr, _, tails, weights = (content(part) for part in edges)
     expected = reference.sgd_layout(
-        start, indptr, tails, weights.astype(float), *curve, 2, steps, negatives=negatives, **options
+        start,
+        indptr,
+        tails,
+        weights.astype(float),
+        *curve,
+        2,
+        steps,
+        negatives=negatives,
+        **options,
     )
     np.testing.assert_allclose(found, expected, rtol=0, atol=5e-5)
