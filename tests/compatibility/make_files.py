@@ -2,7 +2,8 @@
 
     python tests/compatibility/make_files.py
 
-makes the folder of the version beside this file; run it once for each release, from its wheel.
+makes the folder of the version beside this file; run it once for each release, from its wheel. The
+specifications are those of docs/specifications at that time.
 """
 
 from __future__ import annotations
@@ -100,6 +101,9 @@ def main() -> None:
             expected[f"{name}.phase{number}"] = np.array(run["name"])
     np.savez_compressed(folder / "expected.npz", **expected)
     np.save(folder / "embedding.npy", expected["umap"])
+    for path in (FOLDER.parents[1] / "docs" / "specifications").iterdir():
+        kept = folder / f"specification{path.suffix}"
+        kept.write_bytes(path.read_bytes())
 
 
 if __name__ == "__main__":
