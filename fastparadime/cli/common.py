@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
@@ -48,6 +49,10 @@ class Commands(click.Group):
         except OSError as error:
             reason = error.strerror or str(error)
             _fail(f"{error.filename}: {reason}" if error.filename else reason)
+        except RuntimeError as error:
+            if "can't allocate memory" not in str(error):  # as torch says of the host's memory
+                raise
+            _fail(f"not enough memory: {error}")
         except MemoryError as error:
             _fail(f"not enough memory: {error}")
         except (
@@ -197,7 +202,8 @@ def write_results(
     from fastparadime.utils.files import replacing
 
     with report.stage("write"), replacing(output) as part, part.open("wb") as file:
-        np.save(file, coords.numpy())
+        # numpy's own way of writing files does not say why it failed.
+        np.save(SimpleNamespace(write=file.write), coords.numpy())
     if plot is not None:
         from fastparadime.utils.plotting import save_map
 

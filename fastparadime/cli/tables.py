@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import itertools
+import re
+import tokenize
 import zipfile
 import zlib
 from pathlib import Path
@@ -15,6 +17,14 @@ from fastparadime.types import Array
 from fastparadime.utils.centring import centre_of, some_rows
 from fastparadime.utils.validate import check_data
 
+# Of damaged files; memory runs out where a header tells of more than the file has.
+_NUMPY_ERRORS = (
+    ValueError, TypeError, KeyError, EOFError, SyntaxError, RecursionError, OverflowError,
+    NotImplementedError, RuntimeError, MemoryError, tokenize.TokenError, zipfile.BadZipFile,
+    zlib.error,
+)  # fmt: skip
+# Fields such as #1 or 0x10, which are numbers of another form rather than names of columns.
+_MEANT_AS_NUMBER = re.compile(r"\W*(0x[0-9a-f]+|\d[\d.,e+-]*)\W*", re.IGNORECASE).fullmatch
 EXTENSIONS = (".npy", ".npz", ".csv", ".parquet")
 
 
@@ -111,11 +121,17 @@ def _read_numpy(path: Path, key: str | None) -> Array:
             np.lib.format.read_magic(file)
         array: Array = np.load(path, mmap_mode="r", allow_pickle=False)
         return array
-    except OSError:
+    except FileNotFoundError:
         raise
-    except (ValueError, EOFError, SyntaxError, zipfile.BadZipFile, zlib.error) as error:
+    except OSError as error:
+        if error.filename is not None:
+            raise
+        raise ValueError(f"cannot read {path}: it is not a valid {path.suffix} file") from error
+    except _NUMPY_ERRORS as error:
         if "object" in str(error).lower():
             reason = "it holds Python objects, which are never loaded: save an array of numbers"
+        elif isinstance(error, MemoryError):
+            reason = "it tells of more than there is memory for"
         elif "mmap" in str(error) or "greater than" in str(error):
             reason = "it is cut short, or has no elements"
         else:
@@ -161,7 +177,9 @@ def _read_csv(path: Path) -> Array:
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             rows = _first_rows(file, 2)
-            header = bool(rows) and not all(_is_number(field) for field in rows[0])
+            header = bool(rows) and not all(map(_is_number, rows[0]))
+            if header and all(map(_MEANT_AS_NUMBER, rows[0])):
+                raise ValueError(f"its first row is neither numbers nor a header: {rows[0]}")
             if len(rows) <= header:
                 raise ValueError("it has no rows of data")
             file.seek(0)
@@ -217,7 +235,9 @@ def _open_parquet(path: Path) -> Any:
         ) from error
     try:
         return parquet.read_table(path)
-    except pyarrow.ArrowInvalid as error:
+    except (pyarrow.ArrowException, OSError) as error:
+        if isinstance(error, OSError) and error.filename is not None:
+            raise
         raise ValueError(f"cannot read {path}: it is not a valid Parquet file") from error
 
 

@@ -17,6 +17,7 @@ from fastparadime.utils.convert import to_torch
 from fastparadime.utils.masks import without_mask
 from fastparadime.utils.seed import derive
 from fastparadime.utils.sources import Source
+from fastparadime.utils.stages import memory_for
 from fastparadime.utils.validate import check_data, check_integer, check_type
 
 
@@ -102,6 +103,7 @@ class Inference:
                 "calling the model."
             )
 
+    @memory_for("apply")
     def apply(
         self, X: TensorLike | Sequence[Any] | Source, method: str | None = None
     ) -> torch.Tensor:

@@ -6,7 +6,9 @@ instance is given by the caller.
 
 from __future__ import annotations
 
+import hashlib
 import json
+import reprlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import reduce
@@ -19,9 +21,10 @@ import torch
 from fastparadime import models
 from fastparadime.exceptions import SpecificationError
 from fastparadime.utils.files import replacing
-from fastparadime.utils.validate import check_integer
+from fastparadime.utils.validate import check_integer, check_type
 
 FORMAT = 2
+_MOST_LISTED, _LONGEST = 20, 1000  # problems of a message, and characters
 _KEY = "fastparadime"  # of the description in the header
 
 
@@ -73,7 +76,10 @@ class Description:
             check_integer(content["out_dim"], "out_dim", minimum=1),
             [check_integer(width, "hidden_dims", minimum=1) for width in content["hidden_dims"]],
             [
-                {"name": run["name"], "losses": [float(value) for value in run["losses"]]}
+                {
+                    "name": check_type(run["name"], str, "name"),
+                    "losses": [float(value) for value in run["losses"]],
+                }
                 for run in content["history"]
             ],
         )
@@ -119,6 +125,12 @@ class SavedRoutine:
                 f"{self.path} holds the weights of the model class {name}, which the file cannot "
                 f"build: load it with model= an instance of {name}"
             )
+        widths = arguments.get("hidden_dims")
+        if isinstance(widths, list) and len(widths) > len(self.weights):
+            raise SpecificationError(
+                f"{self.path} is not a fastparadime model file: it has {len(widths)} hidden_dims "
+                f"and {len(self.weights)} weights"
+            )
         try:
             with torch.device("meta"):  # shapes only: a wrong file allocates nothing
                 self._check_weights(model_class(**arguments))
@@ -127,7 +139,7 @@ class SavedRoutine:
         except (TypeError, ValueError, RuntimeError, OverflowError) as error:
             raise SpecificationError(
                 f"{self.path} is not a fastparadime model file: {name} cannot be built from "
-                f"{arguments}: {error}"
+                f"{reprlib.repr(arguments)}: {str(error)[:_LONGEST]}"
             ) from error
         dtypes = [value.dtype for value in self.weights.values() if value.is_floating_point()]
         return model.to(reduce(torch.promote_types, dtypes)) if dtypes else model
@@ -143,11 +155,23 @@ class SavedRoutine:
             for name, shape in wanted.items()
             if stored.get(name, shape) != shape
         ]
+        problems[_MOST_LISTED:] = ["and more"] if len(problems) > _MOST_LISTED else []
         if problems:
             raise SpecificationError(
                 f"the weights of {self.path} do not fit the model "
                 f"{self.description.model_class}: {'; '.join(problems)}"
             )
+
+
+def _digest(content: Mapping[str, Any], weights: Mapping[str, torch.Tensor]) -> str:
+    """SHA-256 of a description, but for its digest, and of the weights beside it."""
+    about = {name: value for name, value in content.items() if name != "digest"}
+    total = hashlib.sha256(json.dumps(about, sort_keys=True).encode())
+    for name in sorted(weights):
+        value = weights[name].contiguous()
+        total.update(f"{name} {value.dtype} {tuple(value.shape)} ".encode())
+        total.update(value.reshape(-1).view(torch.uint8).numpy().data)
+    return total.hexdigest()
 
 
 def write(path: str | Path, model: torch.nn.Module, **settings: Any) -> None:
@@ -167,13 +191,13 @@ def write(path: str | Path, model: torch.nn.Module, **settings: Any) -> None:
     TypeError
         If the model's state dict holds anything but tensors.
     """
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     state = model.state_dict()
     other = [name for name, value in state.items() if not isinstance(value, torch.Tensor)]
     if other:
         raise TypeError(f"only tensors can be saved, but the model's state has {other}")
-    content = {
+    content: dict[str, Any] = {
         "format": FORMAT,
         "version": metadata.version("fastparadime"),
         **asdict(Description.of(model, **settings)),
@@ -183,8 +207,9 @@ def write(path: str | Path, model: torch.nn.Module, **settings: Any) -> None:
         name: value.to("cpu", copy=True, memory_format=torch.contiguous_format)
         for name, value in state.items()
     }
+    content["digest"] = _digest(content, weights)
     with replacing(path) as part:
-        save_file(weights, str(part), metadata={_KEY: json.dumps(content)})
+        part.write_bytes(save(weights, metadata={_KEY: json.dumps(content)}))
 
 
 def read(path: str | Path) -> SavedRoutine:
@@ -206,6 +231,8 @@ def read(path: str | Path) -> SavedRoutine:
             content = json.loads((file.metadata() or {})[_KEY])
             if content["format"] == FORMAT:
                 weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+                if content.get("digest") not in (None, _digest(content, weights)):
+                    raise ValueError("it is damaged: its content does not have its digest")
                 return SavedRoutine(str(path), Description.from_json(content), weights)
     except (
         SafetensorError,

@@ -16,7 +16,7 @@ from fastparadime.training import TrainingData, TrainingPhase, check_phase, run_
 from fastparadime.training.sampling import DataEntries
 from fastparadime.types import Data
 from fastparadime.utils.seed import derive
-from fastparadime.utils.stages import shows_bars, timed
+from fastparadime.utils.stages import memory_for, shows_bars, timed
 from fastparadime.utils.validate import check_type
 
 
@@ -112,6 +112,7 @@ class Training(Preparation, Inference):
         self.history.append({"name": phase.name, "losses": losses})
         self.trained = True
 
+    @memory_for("train")
     def train(self, data: Data | None = None) -> None:
         """Computes relations and derived data, then runs all phases in order.
 

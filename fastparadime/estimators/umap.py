@@ -22,6 +22,7 @@ from fastparadime.estimators._transform import FittedRows, transform_epochs
 from fastparadime.layout import initial_positions
 from fastparadime.layout.initialization import check_init
 from fastparadime.types import Array
+from fastparadime.utils.stages import memory_for
 
 
 class UMAP(
@@ -140,6 +141,7 @@ class UMAP(
         Where the data has column names that are all strings.
     """
 
+    @memory_for("UMAP.fit")
     def fit(
         self,
         X: Any,
@@ -229,6 +231,7 @@ class UMAP(
             return self.embedding_, self.rad_orig_, self.rad_emb_
         return self.embedding_
 
+    @memory_for("UMAP.transform")
     def transform(
         self, X: Any, *, ensure_all_finite: bool = True, convert_dtype: bool = True
     ) -> Any:

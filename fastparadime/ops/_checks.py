@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+from torch.utils.weak import WeakTensorKeyDictionary
 
 from fastparadime import _core
 from fastparadime.exceptions import CUDANotAvailableError
@@ -19,6 +20,7 @@ from fastparadime.utils.masks import without_mask
 from fastparadime.utils.validate import check_positive
 
 MAX_POINTS = 2**31 - 1  # node ids are int32; edges are counted in int64
+_seen: Any = WeakTensorKeyDictionary()  # tails of graphs that were checked
 _FLOAT32 = torch.finfo(torch.float32)
 
 
@@ -209,7 +211,7 @@ def as_row_starts(value: TensorLike, name: str, edges: int) -> torch.Tensor:
 
 
 def check_form(edges: Any) -> None:
-    """Raises unless a graph's arrays are as `symmetrize` gives them; their values are not read."""
+    """Raises unless a graph's arrays are as `symmetrize` gives them; weights are not read."""
     dtypes = {"indptr": torch.int64, "tails": torch.int32, "weights": torch.float32}
     for name, dtype in dtypes.items():
         part = getattr(edges, name)
@@ -226,6 +228,18 @@ def check_form(edges: Any) -> None:
             f"{len(edges.indptr)}, {len(edges.tails)} and {len(edges.weights)}"
         )
     check_same_device(indptr=edges.indptr, tails=edges.tails, weights=edges.weights)
+    _check_addresses(edges.indptr, edges.tails)
+
+
+def _check_addresses(indptr: torch.Tensor, tails: torch.Tensor) -> None:
+    """Raises unless rows and tails lie within the graph; read once, and again after a change."""
+    versions = [0 if part.is_inference() else part._version for part in (indptr, tails)]
+    form = (indptr.data_ptr(), len(indptr), *versions)
+    if _seen.get(tails) == form:
+        return
+    as_row_starts(indptr, "edges.indptr", len(tails))
+    as_indices(tails, "edges.tails", 1, len(indptr) - 1)
+    _seen[tails] = form
 
 
 def check_same_device(**tensors: torch.Tensor) -> None:

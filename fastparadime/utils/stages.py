@@ -33,7 +33,7 @@ def timed(stages: dict[str, float], name: str) -> Iterator[None]:
 
 @contextmanager
 def memory_for(stage: str, advice: str = _ADVICE, *, total: float | None = None) -> Iterator[None]:
-    """Names a stage, and what to do, where torch finds too little memory on the device.
+    """Names a stage, and what to do, where torch finds too little memory. Also a decorator.
 
     Parameters
     ----------
@@ -48,12 +48,20 @@ def memory_for(stage: str, advice: str = _ADVICE, *, total: float | None = None)
     ------
     DeviceMemoryError
         If the device's memory did not suffice; what the stage had taken is freed.
+    MemoryError
+        If the host's did not.
     """
     try:
         yield
     except torch.cuda.OutOfMemoryError as error:
         traceback.clear_frames(error.__traceback__)  # they keep the stage's tensors alive
         raise exceptions.DeviceMemoryError(_explained(stage, str(error), advice, total)) from None
+    except RuntimeError as error:
+        if "can't allocate memory" not in str(error):  # as torch says of the host's
+            raise
+        traceback.clear_frames(error.__traceback__)
+        report = str(error).partition("can't allocate memory: ")[2]
+        raise MemoryError(f"{stage} ran out of memory: {report}") from None
 
 
 def _explained(stage: str, report: str, advice: str, total: float | None) -> str:

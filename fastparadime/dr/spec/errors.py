@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 from typing import Any, get_args
 
@@ -10,6 +11,7 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 
 from fastparadime.exceptions import SpecificationError
 
+_MOST_LINES, _LONGEST = 20, 1000  # of a message, and characters of a line
 _SHOULD = "Input should be"
 _FORMS = {
     "dict_type": f"{_SHOULD} a mapping",
@@ -31,9 +33,12 @@ def problem(reason: str, *at: str | int) -> PydanticCustomError:
 
 
 def failure(lines: Iterable[str]) -> SpecificationError:
-    """The error of a document, with a line for each thing that is wrong."""
-    flat = (" ".join(line.split()) for line in lines)
-    return SpecificationError("\n".join(["the specification cannot be used:", *flat]))
+    """The error of a document, with a line for each thing that is wrong, up to 20."""
+    flat = [" ".join(line.split()) for line in itertools.islice(lines, _MOST_LINES + 1)]
+    shown = [line if len(line) <= _LONGEST else f"{line[:_LONGEST]} ..." for line in flat]
+    if len(shown) > _MOST_LINES:
+        shown[_MOST_LINES:] = ["and more"]
+    return SpecificationError("\n".join(["the specification cannot be used:", *shown]))
 
 
 def line(details: ErrorDetails, model: type[BaseModel]) -> str:

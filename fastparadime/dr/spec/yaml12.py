@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from typing import Any
 
 import yaml
@@ -14,8 +15,8 @@ class Loader(yaml.SafeLoader):  # type: ignore[misc]
     yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
-        keys = [key.value for key, _ in node.value if key.tag == "tag:yaml.org,2002:str"]
-        doubled = next((key for key in keys if keys.count(key) > 1), None)
+        keys = Counter(key.value for key, _ in node.value if key.tag == "tag:yaml.org,2002:str")
+        doubled = next((key for key, count in keys.items() if count > 1), None)
         if doubled is not None:
             raise yaml.constructor.ConstructorError(
                 None, None, f"found the key {doubled!r} more than once", node.start_mark

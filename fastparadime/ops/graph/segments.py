@@ -24,8 +24,10 @@ class Segments:
     """
 
     def __init__(self, sizes: TensorLike | list[int], device: torch.device | str = "cpu") -> None:
-        sizes = torch.as_tensor(sizes, dtype=torch.int64)
-        if sizes.ndim != 1 or (len(sizes) > 0 and int(sizes.min()) < 1):
+        sizes = share(sizes)
+        whole = sizes.numel() == 0 or not (sizes.is_floating_point() or sizes.is_complex())
+        sizes = sizes.to("cpu", torch.int64)
+        if not whole or sizes.ndim != 1 or (len(sizes) > 0 and int(sizes.min()) < 1):
             raise ValueError("sizes must be 1-D and hold positive numbers of rows")
         ends = sizes.cumsum(0)
         self.count, self.rows = len(sizes), int(sizes.sum())
@@ -75,7 +77,7 @@ class Segments:
     def matmul(self, x: torch.Tensor, matrices: torch.Tensor) -> torch.Tensor:
         """Each row of `x` (rows, p) times the matrix of its segment, of (segments, p, q)."""
         x = self._checked(x, "x")
-        matrices = as_real(matrices, "matrices", torch.float64).to(x.device)
+        matrices = as_real(share(matrices), "matrices", torch.float64).to(x.device)
         if matrices.ndim != 3 or matrices.shape[:2] != (self.count, x.shape[1]):
             raise ValueError(
                 f"matrices must have shape ({self.count}, {x.shape[1]}, q), not "

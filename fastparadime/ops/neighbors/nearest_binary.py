@@ -133,12 +133,13 @@ class BinaryTable:
             raise ValueError("queries must have the columns of the rows, packed or listed as they")
         indices = torch.empty((len(asked), k), dtype=torch.int32)
         distances = torch.empty((len(asked), k))
+        held = self._counted()
         for first in range(0, len(asked), _PIECE):
             count = min(len(asked) - first, _PIECE)
             _core.nearest_binary(
                 indices[first:].data_ptr(),
                 distances[first:].data_ptr(),
-                self._rows(),
+                self._form(*held),
                 asked._form(asked._indptr, asked._columns),
                 first,
                 count,
@@ -151,18 +152,19 @@ class BinaryTable:
             )
         return indices, distances
 
-    def _rows(self) -> _core.BinaryRows:
-        """The rows as they are counted: listed ones by column."""
+    def _counted(self) -> tuple[torch.Tensor | None, torch.Tensor | None]:
+        """Listed rows by column, which each call holds: another thread may make them as well."""
         if self._words is not None:
-            return self._form(None, None)
-        if self._by_column is None:
+            return None, None
+        by_column = self._by_column
+        if by_column is None:
             assert self._columns is not None
             heads = torch.arange(len(self)).repeat_interleave(self._sizes.long())
             order = self._columns.argsort(stable=True)
             lengths = torch.bincount(self._columns.long(), minlength=self.dim)
             starts = torch.cat((torch.zeros(1, dtype=torch.int64), lengths.cumsum(0)))
-            self._by_column = (starts, heads[order].to(torch.int32))
-        return self._form(*self._by_column)
+            self._by_column = by_column = (starts, heads[order].to(torch.int32))
+        return by_column
 
     def _form(self, indptr: torch.Tensor | None, columns: torch.Tensor | None) -> _core.BinaryRows:
         words, starts, listed = (

@@ -81,13 +81,14 @@ class ProductTable:
         """
         width = check_integer(width, "width", minimum=1)
         lists = _Lists(torch.full((self._n,), math.inf), width)
+        packed = self._packed  # held here: another thread may put its own in its place
         blocks = _blocks(self._n)
         rounds = blocks + blocks % 2
         each = self._n * self._dim * _core.kProductBlock / 2
         step = int(max(1, _PRODUCTS // max(1, each)))
         for first in range(0, rounds, step):
             last = min(rounds, first + step)
-            _core.nearest_pairs(lists.core, self._packed.core, first, last, target_of(lists.sizes))
+            _core.nearest_pairs(lists.core, packed.core, first, last, target_of(lists.sizes))
         return lists.read()
 
     def nearest_to(

@@ -17,6 +17,7 @@ from fastparadime.ops._checks import (
 )
 from fastparadime.types import TensorLike
 from fastparadime.utils.convert import share
+from fastparadime.utils.validate import check_integer, check_positive
 from fastparadime.utils.warning import warn
 
 MOST_CANDIDATES: int = _core.kMaxListWidth
@@ -29,10 +30,9 @@ def candidate_width(count: int) -> int:
     Raises
     ------
     ValueError
-        If `count` is more than that.
+        If `count` is less than 1 or more than that.
     """
-    if count > MOST_CANDIDATES:
-        raise ValueError(f"count may be at most {MOST_CANDIDATES}, not {count}")
+    count = check_integer(count, "count", minimum=1, maximum=MOST_CANDIDATES)
     width: int = _core.kMinListWidth
     while width < count:
         width *= 2
@@ -106,7 +106,7 @@ class Candidates:
                 self._native(),
                 cosines.data_ptr(),
                 norms.data_ptr(),
-                slack,
+                check_positive(slack, "slack", zero_ok=True),
                 len(norms),
                 first_column,
                 target_of(cosines),
@@ -155,7 +155,7 @@ class Candidates:
                 units.data_ptr(),
                 column_units.data_ptr(),
                 norms.data_ptr(),
-                slack,
+                check_positive(slack, "slack", zero_ok=True),
                 len(norms),
                 d,
                 first_column,

@@ -90,18 +90,21 @@ class SparseTable:
         parts = (self._indptr, self._columns, self._values)
         return _core.SparseRows(*(part.data_ptr() for part in parts))
 
-    def _transposed(self) -> _core.SparseRows:
-        if self._by_column is None:
+    def _columns_first(self) -> tuple[torch.Tensor, ...]:
+        """Held by each call that reads them: another thread may make them as well."""
+        by_column = self._by_column
+        if by_column is None:
             import scipy.sparse
 
             parts = (self._values.numpy(), self._columns.numpy(), self._indptr.numpy())
             rows = scipy.sparse.csr_matrix(parts, shape=(len(self), self.dim)).tocsc()
-            self._by_column = (
+            by_column = (
                 torch.from_numpy(rows.indptr.astype(np.int64)),
                 torch.from_numpy(rows.indices.astype(np.int32)),
                 torch.from_numpy(rows.data),
             )
-        return _core.SparseRows(*(part.data_ptr() for part in self._by_column))
+            self._by_column = by_column
+        return by_column
 
     def _alone(self, metric: str) -> torch.Tensor:
         if metric == "inner_product":
@@ -174,11 +177,11 @@ class SparseTable:
         points = as_indices(points, "points", 1, len(asked))
         count = check_integer(count, "count", minimum=1, maximum=len(self))
         indices = torch.empty((len(points), count), dtype=torch.int32)
-        alone = self._alone(metric)
+        alone, by_column = self._alone(metric), self._columns_first()
         _core.sparse_nearest(
             indices.data_ptr(),
             asked._rows(),
-            self._transposed(),
+            _core.SparseRows(*(part.data_ptr() for part in by_column)),
             alone.data_ptr(),
             points.data_ptr(),
             len(points),

@@ -112,7 +112,7 @@ def test_empty(device: torch.device) -> None:
 
 
 def test_bad_input() -> None:
-    with pytest.raises(ValueError, match="count may be at most 512, not 513"):
+    with pytest.raises(ValueError, match=r"count must be an integer in \[1, 512\], not 513"):
         ops.Candidates(torch.ones(3), 513)
     lists = ops.Candidates(torch.ones(3), 5)
     with pytest.raises(ValueError, match=r"cosines must have shape \(3, 2\), not \(2, 2\)"):
