@@ -18,6 +18,7 @@ def graph_operations(n, k, device):
     strengths = [ops.smooth_knn(distances, rule).weights for rule in ("paradime", "umap")]
     if k > 2:
         ops.perplexity(distances, k / 2)
+    ops.shared_neighbors(indices)
     edges = ops.symmetrize(indices, strengths[0])
     ops.graph_matmul(edges, torch.rand(n, device=device), torch.rand(n, 3, device=device))
     ops.subgraph(edges, torch.arange(0, n, 2, device=device))

@@ -27,6 +27,7 @@ target_sources(_core PRIVATE
   csrc/cuda/graph/graph_matmul.cu
   csrc/cuda/graph/perplexity.cu
   csrc/cuda/graph/segments.cu
+  csrc/cuda/graph/shared_neighbors.cu
   csrc/cuda/graph/smooth_knn.cu
   csrc/cuda/graph/subgraph.cu
   csrc/cuda/graph/symmetrize.cu)

@@ -7,6 +7,7 @@
 #include "ops/graph/graph_matmul.h"
 #include "ops/graph/perplexity.h"
 #include "ops/graph/segments.h"
+#include "ops/graph/shared_neighbors.h"
 #include "ops/graph/smooth_knn.h"
 #include "ops/graph/subgraph.h"
 #include "ops/graph/symmetrize.h"
@@ -54,6 +55,7 @@ inline void require_cpu(const Target& target) {
 
 // clang-format off
 inline void smooth_knn(const SmoothKnnArgs& a, const Target& t) { FPD_DISPATCH(smooth_knn, a, t); }
+inline void shared_neighbors(const SharedNeighborsArgs& a, const Target& t) { FPD_DISPATCH(shared_neighbors, a, t); }
 inline void perplexity(const PerplexityArgs& a, const Target& t) { FPD_DISPATCH(perplexity, a, t); }
 inline void symmetrize_plan(const SymmetrizeArgs& a, const Target& t) { FPD_DISPATCH(symmetrize_plan, a, t); }
 inline void symmetrize_fill(const SymmetrizeArgs& a, const Target& t) { FPD_DISPATCH(symmetrize_fill, a, t); }

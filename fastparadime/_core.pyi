@@ -11,6 +11,7 @@ kMaxUnitColumns: int  # noqa: N816
 kMlpBlock: int  # noqa: N816
 kMaxHiddenLayers: int  # noqa: N816
 kNoNeighbor: int  # noqa: N816
+kSharedLanes: int  # noqa: N816
 kProductBlock: int  # noqa: N816
 kWorkerRows: int  # noqa: N816
 kLeafRows: int  # noqa: N816
@@ -24,6 +25,9 @@ def smooth_knn(
 ) -> None: ...  # fmt: skip
 def perplexity(
     weights: int, beta: int, distances: int, n: int, k: int, target_nats: float, target: Target, /
+) -> None: ...
+def shared_neighbors(
+    counts: int, candidates: int, lists: int, n: int, k: int, stride: int, target: Target, /
 ) -> None: ...
 def symmetrize_scratch(n: int, nnz: int, target: Target, /) -> int: ...
 def symmetrize_plan(

@@ -70,6 +70,15 @@ void bind_edges(py::module_& m) {
       },
       NoGil(), "Writes the edges that symmetrize_plan counted.");
   m.def(
+      "shared_neighbors",
+      [](Address counts, Address candidates, Address lists, Index n, Index k, Index stride,
+         const Target& target) {
+        shared_neighbors({at<std::int32_t>(counts), at<std::int32_t>(candidates),
+                          at<std::int32_t>(lists), n, k, stride},
+                         target);
+      },
+      NoGil(), "Neighbours in common of points and their candidates.");
+  m.def(
       "subgraph",
       [](Address out, Address points, Address places, Address indptr, Address indices,
          Address weights, Index m, const Target& target) {

@@ -29,6 +29,7 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
   m.attr("kHeadsPerPartial") = kHeadsPerPartial;
   m.attr("kMlpBlock") = kMlpBlock;
   m.attr("kMaxHiddenLayers") = kMaxHiddenLayers;
+  m.attr("kSharedLanes") = kSharedLanes;
   m.attr("kNoNeighbor") = kNoNeighbor;
   m.attr("kProductBlock") = kProductBlock;
   m.attr("kWorkerRows") = kWorkerRows;

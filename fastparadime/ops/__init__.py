@@ -9,6 +9,7 @@ from fastparadime.ops._checks import build_info, resolve_device
 from fastparadime.ops.graph.graph_matmul import graph_matmul
 from fastparadime.ops.graph.perplexity import perplexity
 from fastparadime.ops.graph.segments import Segments
+from fastparadime.ops.graph.shared_neighbors import shared_neighbors
 from fastparadime.ops.graph.smooth_knn import SmoothKnn, smooth_knn
 from fastparadime.ops.graph.subgraph import subgraph
 from fastparadime.ops.graph.symmetrize import Edges, symmetrize
@@ -79,6 +80,7 @@ __all__ = [
     "resolve_device",
     "scatter_add",
     "sgd_layout",
+    "shared_neighbors",
     "smooth_knn",
     "subgraph",
     "symmetrize",

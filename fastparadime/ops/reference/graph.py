@@ -140,3 +140,11 @@ def subgraph(n: int, heads: Ints, tails: Ints, weights: Floats, points: Ints) ->
     dense[heads, tails] = weights
     points = np.asarray(points, dtype=np.int64)
     return dense[np.ix_(points, points)]
+
+
+def shared_neighbors(indices: Ints, width: int) -> Ints:
+    """How many neighbours a point has in common with each of its own; 0 where one is lacking."""
+    rows = indices.tolist()
+    near = [{j for j in row[:width] if j >= 0} for row in rows]
+    counts = [[len(near[i] & near[j]) if j >= 0 else 0 for j in row] for i, row in enumerate(rows)]
+    return np.array(counts, dtype=np.int64).reshape(indices.shape)
