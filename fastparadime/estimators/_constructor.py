@@ -55,6 +55,7 @@ class UmapParameters(BaseEstimator):  # type: ignore[misc]
     disconnection_distance: float | None
     precomputed_knn: Any
     recall: float
+    min_shared_neighbors: int
 
     @understands_cuml
     def __init__(
@@ -100,6 +101,7 @@ class UmapParameters(BaseEstimator):  # type: ignore[misc]
         precomputed_knn: Any = (None, None, None),
         *,
         recall: float = DEFAULT_RECALL,
+        min_shared_neighbors: int = 0,
     ) -> None:
         arguments = dict(locals())
         arguments.pop("self")

@@ -80,7 +80,9 @@ def fit_graph(
         nearest = _neighbors.given_neighbors(knn, n, wanted)
     else:
         report.say("UMAP: nearest neighbors")
-        nearest = _neighbors.find_neighbors(rows, wanted - 1, space, settings.recall)
+        nearest = _neighbors.find_neighbors(
+            rows, wanted - 1, space, settings.recall, settings.min_shared_neighbors
+        )
     report.say("UMAP: fuzzy graph")
     edges, rho, sigma, removed = fuzzy_simplicial_set(
         nearest,

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from fastparadime import neighbors
+from fastparadime.graph.shared import candidates_for, with_shared_neighbors
 from fastparadime.neighbors import NeighborGraph
 from fastparadime.neighbors.metric_space import Space
 from fastparadime.neighbors.precomputed import from_graph, from_lists, from_square
@@ -15,11 +16,17 @@ from fastparadime.utils.convert import is_sparse
 from fastparadime.utils.masks import without_mask
 
 
-def find_neighbors(X: Any, k: int, space: Space, recall: float) -> NeighborGraph:
+def find_neighbors(
+    X: Any, k: int, space: Space, recall: float, min_shared_neighbors: int = 0
+) -> NeighborGraph:
     """The nearest other points of each row, or by each row of distances."""
+    least = min_shared_neighbors
+    count = candidates_for(X.shape[0], k) if least else k
     if space.metric == "precomputed":
-        return neighbors.knn(X, k, "precomputed")
-    return neighbors.knn(space.rows(X), k, space.metric, p=space.p, recall=recall)
+        found = neighbors.knn(X, count, "precomputed")
+    else:
+        found = neighbors.knn(space.rows(X), count, space.metric, p=space.p, recall=recall)
+    return with_shared_neighbors(found, k, least) if least else found
 
 
 def given_neighbors(knn: Any, n: int, n_neighbors: int) -> NeighborGraph:

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from fastparadime.estimators._constructor import UmapParameters
+from fastparadime.estimators._neighbors import neighbors_given
 from fastparadime.graph.label_metrics import (
     LABEL_METRICS,
     LabelMetric,
@@ -50,6 +51,7 @@ class Settings(LayoutParameters):
     unique: bool
     disconnection_distance: float
     recall: float
+    min_shared_neighbors: int
     transform_seed: int
 
     @property
@@ -102,11 +104,27 @@ def check_parameters(estimator: UmapParameters) -> Settings:
             estimator.disconnection_distance, row_metric.name
         ),
         recall=check_recall(estimator.recall),
+        min_shared_neighbors=_min_shared_neighbors(estimator),
         seed=seed_of(estimator.random_state),
         transform_seed=check_integer(
             estimator.transform_seed, "transform_seed", minimum=0, maximum=2**63 - 1
         ),
     )
+
+
+def _min_shared_neighbors(estimator: UmapParameters) -> int:
+    least = check_integer(estimator.min_shared_neighbors, "min_shared_neighbors", minimum=0)
+    if least >= estimator.n_neighbors:
+        raise ValueError(
+            f"min_shared_neighbors must be less than n_neighbors={estimator.n_neighbors}, "
+            f"not {least}"
+        )
+    if least and neighbors_given(estimator.precomputed_knn):
+        raise ValueError(
+            "min_shared_neighbors chooses among more neighbors than n_neighbors: it must be 0 "
+            "where precomputed_knn is given"
+        )
+    return least
 
 
 def _refuse_unsupported(estimator: UmapParameters) -> None:

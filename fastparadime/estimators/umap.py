@@ -107,6 +107,9 @@ class UMAP(
         (indices, distances) of the neighbours, with the point itself or without; further items and
         entries of index -1 or infinite distance are ignored. Or what `fastparadime.neighbors.knn`
         gave, the distances of all pairs, or those that a sparse matrix stores.
+    min_shared_neighbors : int
+        At least so many of a point's neighbours are among those of each of them too; others give
+        way to the next nearest. 0 leaves all, as umap-learn does; 2 makes maps more trustworthy.
     recall : float
         Beside umap-learn's parameters, by keyword: in (0, 1], the share of true neighbours that the
         search of a fit promises for large data (`fastparadime.neighbors.knn`). 1 searches exactly.
