@@ -1,4 +1,4 @@
-"""A fully connected network's forward and backward pass on the CPU, and its optimizer."""
+"""A fully connected network's forward and backward pass on the CPU."""
 
 from __future__ import annotations
 
