@@ -14,6 +14,7 @@ import os
 import random
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -53,6 +54,8 @@ def build(sanitizer: str) -> Path:
     }
     options = [part for name, value in settings.items() for part in ("-C", f"{name}={value}")]
     command = ["pip", "install", "-q", "--no-deps", "--upgrade", "--target", str(folder)]
+    if all(map(find_spec, ("scikit_build_core", "pybind11"))):
+        command.append("--no-build-isolation")
     subprocess.run([sys.executable, "-m", *command, *options, str(ROOT)], check=True)
     return folder
 
