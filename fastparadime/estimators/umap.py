@@ -109,7 +109,7 @@ class UMAP(
         gave, the distances of all pairs, or those that a sparse matrix stores.
     min_shared_neighbors : int
         At least so many of a point's neighbours are among those of each of them too; others give
-        way to the next nearest. 0 leaves all, as umap-learn does; 2 makes maps more trustworthy.
+        way to the next nearest. 0 leaves all, as umap-learn does; 1 makes maps more trustworthy.
     recall : float
         Beside umap-learn's parameters, by keyword: in (0, 1], the share of true neighbours that the
         search of a fit promises for large data (`fastparadime.neighbors.knn`). 1 searches exactly.
