@@ -110,6 +110,13 @@ def test_index_lists_every_page_and_example() -> None:
     assert there - listed == {"README.md", "examples/example_data.py"}
 
 
+def test_promises_name_tests_that_exist() -> None:
+    named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", (DOCS / "promises.md").read_text("utf-8"))
+    assert len(named) > 15
+    for file, name in named:
+        assert f"def {name}(" in (ROOT / file).read_text("utf-8"), f"{file} has no {name}"
+
+
 @pytest.mark.parametrize("page", DECISIONS, ids=lambda page: page.stem)
 def test_decisions_say_why(page: Path) -> None:
     _, *decisions = re.split(r"^## ", page.read_text(encoding="utf-8"), flags=re.MULTILINE)
