@@ -105,7 +105,7 @@ else
   failed=1
 fi
 for name in density edge_loss edge_sampler gather_rows graph_matmul hidden_layers nearest_by_cosines \
-  nearest_in_tile perplexity rerank segments smooth_knn spectral subgraph; do
+  nearest_in_tile perplexity rerank segments shared_neighbors smooth_knn spectral subgraph; do
   bench "$name" "$name" --device cuda
 done
 

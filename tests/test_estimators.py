@@ -251,7 +251,11 @@ def test_verbose_reports(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_defaults_are_those_of_umap_learn() -> None:
     umap = pytest.importorskip("umap", reason="umap-learn is not installed")
-    assert UMAP().get_params() == {**umap.UMAP().get_params(), "recall": DEFAULT_RECALL}
+    assert UMAP().get_params() == {
+        **umap.UMAP().get_params(),
+        "recall": DEFAULT_RECALL,
+        "min_shared_neighbors": 0,
+    }
 
 
 def test_the_package_imports_without_scikit_learn() -> None:

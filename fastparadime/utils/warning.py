@@ -15,5 +15,5 @@ def warn(message: str, category: type[Warning]) -> None:
 
 
 def _is_between(module: str) -> bool:
-    # scikit-learn wraps `transform`, and calls the steps of pipelines.
-    return module.split(".", 1)[0] in (__name__.split(".", 1)[0], "sklearn")
+    # scikit-learn wraps `transform`, and calls the steps of pipelines; contextlib our own methods.
+    return module.split(".", 1)[0] in (__name__.split(".", 1)[0], "sklearn", "contextlib")

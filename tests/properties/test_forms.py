@@ -98,6 +98,9 @@ OPERATIONS = {
     "perplexity": Operation(
         lambda r: {"distances": strengths(r, N, K)}, lambda distances: ops.perplexity(distances, 2)
     ),
+    "shared_neighbors": Operation(
+        lambda r: {"indices": np.argsort(r.random((N, N)))[:, :K]}, ops.shared_neighbors
+    ),
     "symmetrize": Operation(
         lambda r: {"indices": np.argsort(r.random((N, N)))[:, :K], "weights": strengths(r, N, K)},
         ops.symmetrize,
