@@ -21,6 +21,7 @@ string(REPLACE ";" " " FASTPARADIME_CUDA_ARCHITECTURES "${FASTPARADIME_CUDA_ARCH
 
 target_sources(_core PRIVATE
   csrc/cuda/neighbors/nearest_by_cosines.cu
+  csrc/cuda/neighbors/nearest_by_differences.cu
   csrc/cuda/neighbors/nearest_in_tile.cu
   csrc/cuda/neighbors/rerank.cu)
 target_sources(_core PRIVATE

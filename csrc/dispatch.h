@@ -15,6 +15,7 @@
 #include "ops/neighbors/kd_tree.h"
 #include "ops/neighbors/nearest_binary.h"
 #include "ops/neighbors/nearest_by_cosines.h"
+#include "ops/neighbors/nearest_by_differences.h"
 #include "ops/neighbors/nearest_by_products.h"
 #include "ops/neighbors/nearest_in_clusters.h"
 #include "ops/neighbors/nearest_in_tile.h"
@@ -65,6 +66,7 @@ inline void graph_matmul(const GraphMatmulArgs& a, const Target& t) { FPD_DISPAT
 inline void segment_gram(const SegmentGramArgs& a, const Target& t) { FPD_DISPATCH(segment_gram, a, t); }
 inline void segment_matmul(const SegmentMatmulArgs& a, const Target& t) { FPD_DISPATCH(segment_matmul, a, t); }
 inline void nearest_by_cosines(const NearestByCosinesArgs& a, const Target& t) { FPD_DISPATCH(nearest_by_cosines, a, t); }
+inline void nearest_by_differences(const NearestByDifferencesArgs& a, const Target& t) { FPD_DISPATCH(nearest_by_differences, a, t); }
 inline void nearest_in_tile(const NearestInTileArgs& a, const Target& t) { FPD_DISPATCH(nearest_in_tile, a, t); }
 inline void subgraph(const SubgraphArgs& a, const Target& t) { FPD_DISPATCH(subgraph, a, t); }
 inline void rerank(const RerankArgs& a, const Target& t) { FPD_DISPATCH(rerank, a, t); }

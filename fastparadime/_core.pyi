@@ -94,6 +94,10 @@ def nearest_by_cosines(
     target: Target,
     /,
 ) -> None: ...
+def nearest_by_differences(
+    lists: CandidateLists, X: int, points: int, rows: int, n: int, dim: int, parts: int,
+    target: Target, /,
+) -> None: ...  # fmt: skip
 def subgraph(
     out: int,
     points: int,
