@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from fastparadime import dr, ops, routines
-from fastparadime.layout import initialization
 from fastparadime.exceptions import CUDANotAvailableError, DeviceMemoryError
+from fastparadime.layout import initialization
 from fastparadime.ops import _checks
 from fastparadime.utils.stages import memory_for
 

@@ -50,6 +50,7 @@ def nearest_by_differences(
     points = as_indices(points, "points", 1, len(X))
     parts = check_integer(parts, "parts", minimum=1, maximum=_MOST_PARTS)
     check_same_device(X=X, points=points)
+    n, d = X.shape
     shape = (len(points), parts, candidate_width(count))
     with on_device(X):
         indices, squares = points.new_full(shape, -1), X.new_full(shape, torch.inf)
@@ -57,6 +58,6 @@ def nearest_by_differences(
             squares.data_ptr(), indices.data_ptr(), 0, shape[0] * parts, shape[2]
         )
         _core.nearest_by_differences(
-            lists, X.data_ptr(), points.data_ptr(), len(points), *X.shape, parts, target_of(X)
+            lists, X.data_ptr(), points.data_ptr(), len(points), n, d, parts, target_of(X)
         )
     return indices, squares

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -52,7 +54,7 @@ def test_parts_are_tables_of_their_own(parts: int, device: torch.device) -> None
     X, points = rows(500, 9), torch.arange(0, 500, 50)
     indices, squares = nearest(X, points, 32, device, parts)
     bounds = [part * 500 // parts for part in range(parts + 1)]
-    for part, (first, last) in enumerate(zip(bounds, bounds[1:], strict=False)):
+    for part, (first, last) in enumerate(pairwise(bounds)):
         every = np.square(X[points][:, None].numpy() - X[first:last].numpy()).sum(axis=2)
         order = np.argsort(every, axis=1, kind="stable")[:, :32]
         width = order.shape[1]
@@ -100,7 +102,7 @@ def test_arguments() -> None:
     X = rows(10, 2)
     with pytest.raises(ValueError, match="count may be at most 512, not 513"):
         ops.nearest_by_differences(X, torch.tensor([0]), 513)
-    with pytest.raises(ValueError, match="parts must be .*not 65"):
+    with pytest.raises(ValueError, match=r"parts must be .*not 65"):
         ops.nearest_by_differences(X, torch.tensor([0]), 5, parts=65)
     with pytest.raises(ValueError, match="points"):
         ops.nearest_by_differences(X, torch.tensor([10]), 5)
