@@ -39,6 +39,8 @@ target_sources(_core PRIVATE
 target_sources(_core PRIVATE
   csrc/cuda/layout/density.cu
   csrc/cuda/layout/sgd_layout.cu)
+target_sources(_core PRIVATE
+  csrc/cuda/support/versions.cu)
 # The target is older than the list of architectures, so it has not taken it over by itself.
 set_target_properties(_core PROPERTIES
   CUDA_STANDARD 17

@@ -22,6 +22,7 @@
 #include "ops/neighbors/nn_descent.h"
 #include "ops/neighbors/rerank.h"
 #include "ops/neighbors/sparse_rows.h"
+#include "ops/support/cuda_versions.h"
 #include "ops/support/target.h"
 #include "ops/training/adam.h"
 #include "ops/training/edge_loss.h"
@@ -52,6 +53,14 @@ inline void require_cpu(const Target& target) {
   }
 }
 #endif
+
+inline CudaVersions cuda_versions() {
+#if FPD_WITH_CUDA
+  return cuda::versions();
+#else
+  return {};
+#endif
+}
 
 // clang-format off
 inline void smooth_knn(const SmoothKnnArgs& a, const Target& t) { FPD_DISPATCH(smooth_knn, a, t); }

@@ -72,6 +72,7 @@ class CandidateLists:
         self, bounds: int, indices: int, row_norms: int, rows: int, width: int
     ) -> None: ...
 
+def cuda_versions() -> tuple[int, int]: ...
 def nearest_in_tile(
     lists: CandidateLists,
     cosines: int,

@@ -172,7 +172,6 @@ def test_larger_k_and_other_metrics_go_another_way() -> None:
 
 
 def test_panels_within_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tiled, "STAGED_BYTES", 4 * 30 * 64)
     monkeypatch.setattr(unit_rows, "STAGED_BYTES", 4 * 30 * 64)
     monkeypatch.setattr(tiled, "_TILE_BYTES", 4 * 64 * 64)
     X = table("normal")

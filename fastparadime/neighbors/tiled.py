@@ -15,6 +15,7 @@ import torch
 
 from fastparadime import ops
 from fastparadime.exceptions import DeviceMemoryError
+from fastparadime.neighbors import unit_rows
 from fastparadime.neighbors.doubtful_rows import (
     differing_rows,
     near_origin_centre,
@@ -24,7 +25,6 @@ from fastparadime.neighbors.doubtful_rows import (
 )
 from fastparadime.neighbors.graph import NeighborGraph
 from fastparadime.neighbors.unit_rows import (
-    STAGED_BYTES,
     TENSOR_CORE,
     Panel,
     UnitTable,
@@ -110,7 +110,7 @@ def _row_bytes(d: int, k: int, itemsize: int) -> tuple[int, int]:
 def _tile(n: int, d: int, most: int) -> tuple[int, int]:
     """The side of a square tile of at most so many bytes, and what there is beside panels."""
     side = min(rounded_up(n), int((most / 4) ** 0.5))
-    return side, 4 * side * side + 3 * max(min(STAGED_BYTES, 4 * d * n), 4 * d)
+    return side, 4 * side * side + 3 * max(min(unit_rows.STAGED_BYTES, 4 * d * n), 4 * d)
 
 
 def default_precision(device: torch.device) -> torch.dtype:
