@@ -22,8 +22,8 @@ struct Tile {
 };
 
 // `bits` is such that 2^bits lanes or more take the coordinates of one row.
-__device__ void fetch(Tile& tile, const NearestByDifferencesArgs& args, std::int64_t top,
-                      std::int64_t first, std::int64_t last, std::int64_t depth_begin, int bits) {
+__device__ void fetch(Tile& tile, const NearestByDifferencesArgs& args, std::uint32_t top,
+                      std::uint32_t first, std::uint32_t last, std::int64_t depth_begin, int bits) {
   const int depth =
       static_cast<int>(min(static_cast<std::int64_t>(kDepth), args.dim - depth_begin));
   const int mask = (1 << bits) - 1;
@@ -32,12 +32,13 @@ __device__ void fetch(Tile& tile, const NearestByDifferencesArgs& args, std::int
     if (d >= depth) continue;
     // What is no column is at no distance, which no list takes.
     tile.columns[d][column] =
-        first + column < last ? args.X[(first + column) * args.dim + depth_begin + d] : NAN;
+        first + column < last ? args.X[std::int64_t{first + column} * args.dim + depth_begin + d]
+                              : NAN;
   }
   for (int i = static_cast<int>(threadIdx.x); i < kRows << bits; i += kBlockSize) {
     const int row = i >> bits, d = i & mask;
     if (d >= depth) continue;
-    const bool there = top + row < args.rows;
+    const bool there = std::int64_t{top} + row < args.rows;
     tile.rows[d][row] =
         there ? args.X[std::int64_t{args.points[top + row]} * args.dim + depth_begin + d] : 0.0f;
   }
@@ -61,7 +62,7 @@ __device__ void add(float (&sums)[kUp][kAcross], const Tile& tile, int depth, in
 // Lets columns that are near enough join the lists of the warp's rows, in the order of columns.
 __device__ void join(const NearestByDifferencesArgs& args, const float (&sums)[kUp][kAcross],
                      float (&farthest)[kUp], std::int64_t row, std::int64_t part,
-                     std::int64_t first, int lane) {
+                     std::uint32_t first, int lane) {
 #pragma unroll
   for (int r = 0; r < kUp; ++r) {
     const std::int64_t list = args.list(row + r, part);
@@ -86,16 +87,17 @@ __global__ void __launch_bounds__(kBlockSize, kBlocksTogether)
   __shared__ Tile tile;
   const int lane = static_cast<int>(threadIdx.x) % kWarp;
   const int warp = static_cast<int>(threadIdx.x) / kWarp;
-  const std::int64_t part = blockIdx.y, last = args.part_begin(part + 1);
-  for (std::int64_t top = std::int64_t{blockIdx.x} * kRows; top < args.rows;
-       top += std::int64_t{gridDim.x} * kRows) {
-    const std::int64_t row = top + warp * kUp;
+  const std::uint32_t part = blockIdx.y;
+  const auto last = static_cast<std::uint32_t>(args.part_begin(part + 1));
+  for (std::uint32_t top = blockIdx.x * kRows; top < args.rows; top += gridDim.x * kRows) {
+    const std::int64_t row = std::int64_t{top} + warp * kUp;
     float farthest[kUp];
 #pragma unroll
     for (int r = 0; r < kUp; ++r) {
       farthest[r] = row + r < args.rows ? INFINITY : -INFINITY;  // lists are empty before
     }
-    for (std::int64_t first = args.part_begin(part); first < last; first += kColumns) {
+    for (auto first = static_cast<std::uint32_t>(args.part_begin(part)); first < last;
+         first += kColumns) {
       float sums[kUp][kAcross] = {};
       for (std::int64_t depth_begin = 0; depth_begin < args.dim; depth_begin += kDepth) {
         __syncthreads();  // the tile before is done with
