@@ -61,7 +61,7 @@ def preparations(carried):
         for option in ("FASTPARADIME_CUDA=ON", "CMAKE_CUDA_ARCHITECTURES=native"):
             built += ["-C", f"cmake.define.{option}"]
         stages.append(
-            Stage("build", 90, 200, [*built, "-C", "build-dir=build"], nothing, needed=True)
+            Stage("build", 90, 200, [*built, "-C", "build-dir={work}/build"], nothing, needed=True)
         )
     return stages
 
@@ -184,7 +184,9 @@ def run_all(stages, results, work, *, stub):
             results.keep(stage, "skipped", 0)
             failed = True
             continue
-        command = stage.stub if stub else stage.command
+        command = [
+            part.replace("{work}", str(work)) for part in (stage.stub if stub else stage.command)
+        ]
         status = run(command, min(stage.most, left), results.log, work, stage.variables)
         results.keep(stage, status, round(time.monotonic() - started, 1))
         failed |= status != 0
