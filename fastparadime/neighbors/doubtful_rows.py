@@ -142,8 +142,6 @@ def _parts(X: torch.Tensor, rows: int) -> int:
     return max(1, min(_MOST_PARTS, _BUSY_ROWS // rows, len(X) // _PART_ROWS))
 
 
-def rows_by_differences(
-    X: torch.Tensor, rows: torch.Tensor, k: int
-) -> tuple[torch.Tensor, torch.Tensor]:
+def rows_by_tree(X: torch.Tensor, rows: torch.Tensor, k: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Neighbours and distances of many rows, on the CPU, by a tree."""
     return TreeSearch(X, k).of_rows(rows)

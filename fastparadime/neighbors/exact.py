@@ -20,7 +20,7 @@ from fastparadime.neighbors.doubtful_rows import (
     differing_rows,
     near_origin_centre,
     norms_of,
-    rows_by_differences,
+    rows_by_tree,
     scale_of,
     solve_nearer,
 )
@@ -103,7 +103,7 @@ def _solve_doubtful(
     if len(doubtful):
         doubtful = solve_nearer(X, rows, found, doubtful, by_products)
     if len(doubtful):
-        found[0][doubtful], found[1][doubtful] = rows_by_differences(X, rows[doubtful], k)
+        found[0][doubtful], found[1][doubtful] = rows_by_tree(X, rows[doubtful], k)
     return len(doubtful)
 
 

@@ -19,7 +19,7 @@ from fastparadime.neighbors import unit_rows
 from fastparadime.neighbors.doubtful_rows import (
     differing_rows,
     near_origin_centre,
-    rows_by_differences,
+    rows_by_tree,
     scale_of,
     solve_nearer,
 )
@@ -187,7 +187,7 @@ class _Search:
             everything = torch.arange(n, device=self.X.device)
             left = solve_nearer(self.X, everything, found, doubtful, self._by_split_rows)
         if len(left):
-            many = differing_rows if self.X.device == self.device else rows_by_differences
+            many = differing_rows if self.X.device == self.device else rows_by_tree
             found[0][left], found[1][left] = many(self.X, left, self.k)
         return *found, len(doubtful), len(left)
 

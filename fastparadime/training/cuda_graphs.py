@@ -75,8 +75,8 @@ def _abandon(device: torch.device, pool: tuple[int, int]) -> None:
     """Gives back what a capture that failed has left: its memory, and the generator of its draws."""
     index = torch.cuda.current_device() if device.index is None else device.index
     # torch ends these with a capture that succeeds, and has no public function for another.
-    named = getattr(torch._C, "_cuda_endAllocateToPool", None)
-    end = named or getattr(torch._C, "_cuda_endAllocateCurrentStreamToPool")  # before torch 2.7
+    names = ("_cuda_endAllocateToPool", "_cuda_endAllocateCurrentStreamToPool")  # before torch 2.7
+    end = next(getattr(torch._C, name) for name in names if hasattr(torch._C, name))
     end(index, pool)
     torch._C._cuda_releasePool(index, pool)
     # A generator takes no draws outside of captures until one has ended.
