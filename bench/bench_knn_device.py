@@ -1,6 +1,6 @@
 """Exact search by products on a device, beside its floor: 2 n^2 d operations at the rate of half-precision products.
 
-Where products and candidates come from one operation, tiles of products follow, as rows of more columns go.
+Where products and candidates come from one operation, tiles of products follow where there are few rows, as rows of more columns go.
 Where the installed faiss has indexes for GPUs, they follow: `knn_gpu`, and what `knn(index=)` makes of others, their building included.
 """
 
@@ -17,6 +17,7 @@ from fastparadime import neighbors, ops
 from fastparadime.neighbors import tiled
 
 K = 15
+MOST_BY_TILES = 100_000  # rows
 
 
 def rate(device, precision):
@@ -92,7 +93,7 @@ def main():
         n, d = map(int, shape.split("x"))
         X = rows_of_rank_ten(n, d, device)
         calls = {"exact": lambda X=X: tiled.tiled_knn(X, K).engine}
-        if d <= ops.MOST_UNIT_COLUMNS:
+        if d <= ops.MOST_UNIT_COLUMNS and n <= MOST_BY_TILES:
             calls["exact, by tiles"] = lambda X=X: by_tiles(X)
         calls |= faiss_calls(X)
         floor = 2.0 * n * n * d / fastest

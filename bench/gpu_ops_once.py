@@ -80,6 +80,8 @@ def main():
             ops.gather_rows(table, indices[:, 0])
             ops.gather_rows(table.to(torch.uint8), indices[:, 0])
             ops.rerank(table, indices, k)
+            for count, parts in ((1, 1), (40, 3)):
+                ops.nearest_by_differences(table, indices[:, 0], count, parts=parts)
     if device.type == "cuda":
         torch.cuda.synchronize()
     print("every operation ran")

@@ -21,6 +21,7 @@ string(REPLACE ";" " " FASTPARADIME_CUDA_ARCHITECTURES "${FASTPARADIME_CUDA_ARCH
 
 target_sources(_core PRIVATE
   csrc/cuda/neighbors/nearest_by_cosines.cu
+  csrc/cuda/neighbors/nearest_by_differences.cu
   csrc/cuda/neighbors/nearest_in_tile.cu
   csrc/cuda/neighbors/rerank.cu)
 target_sources(_core PRIVATE
@@ -39,6 +40,8 @@ target_sources(_core PRIVATE
 target_sources(_core PRIVATE
   csrc/cuda/layout/density.cu
   csrc/cuda/layout/sgd_layout.cu)
+target_sources(_core PRIVATE
+  csrc/cuda/support/versions.cu)
 # The target is older than the list of architectures, so it has not taken it over by itself.
 set_target_properties(_core PROPERTIES
   CUDA_STANDARD 17

@@ -16,12 +16,14 @@
 #include "ops/neighbors/kd_tree.h"
 #include "ops/neighbors/nearest_binary.h"
 #include "ops/neighbors/nearest_by_cosines.h"
+#include "ops/neighbors/nearest_by_differences.h"
 #include "ops/neighbors/nearest_by_products.h"
 #include "ops/neighbors/nearest_in_clusters.h"
 #include "ops/neighbors/nearest_in_tile.h"
 #include "ops/neighbors/nn_descent.h"
 #include "ops/neighbors/rerank.h"
 #include "ops/neighbors/sparse_rows.h"
+#include "ops/support/cuda_versions.h"
 #include "ops/support/target.h"
 #include "ops/training/adam.h"
 #include "ops/training/edge_loss.h"
@@ -53,6 +55,14 @@ inline void require_cpu(const Target& target) {
 }
 #endif
 
+inline CudaVersions cuda_versions() {
+#if FPD_WITH_CUDA
+  return cuda::versions();
+#else
+  return {};
+#endif
+}
+
 // clang-format off
 inline void smooth_knn(const SmoothKnnArgs& a, const Target& t) { FPD_DISPATCH(smooth_knn, a, t); }
 inline void shared_neighbors(const SharedNeighborsArgs& a, const Target& t) { FPD_DISPATCH(shared_neighbors, a, t); }
@@ -67,6 +77,7 @@ inline void graph_matmul(const GraphMatmulArgs& a, const Target& t) { FPD_DISPAT
 inline void segment_gram(const SegmentGramArgs& a, const Target& t) { FPD_DISPATCH(segment_gram, a, t); }
 inline void segment_matmul(const SegmentMatmulArgs& a, const Target& t) { FPD_DISPATCH(segment_matmul, a, t); }
 inline void nearest_by_cosines(const NearestByCosinesArgs& a, const Target& t) { FPD_DISPATCH(nearest_by_cosines, a, t); }
+inline void nearest_by_differences(const NearestByDifferencesArgs& a, const Target& t) { FPD_DISPATCH(nearest_by_differences, a, t); }
 inline void nearest_in_tile(const NearestInTileArgs& a, const Target& t) { FPD_DISPATCH(nearest_in_tile, a, t); }
 inline void subgraph(const SubgraphArgs& a, const Target& t) { FPD_DISPATCH(subgraph, a, t); }
 inline void rerank(const RerankArgs& a, const Target& t) { FPD_DISPATCH(rerank, a, t); }

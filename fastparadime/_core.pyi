@@ -76,6 +76,7 @@ class CandidateLists:
         self, bounds: int, indices: int, row_norms: int, rows: int, width: int
     ) -> None: ...
 
+def cuda_versions() -> tuple[int, int]: ...
 def nearest_in_tile(
     lists: CandidateLists,
     cosines: int,
@@ -98,6 +99,10 @@ def nearest_by_cosines(
     target: Target,
     /,
 ) -> None: ...
+def nearest_by_differences(
+    lists: CandidateLists, X: int, points: int, rows: int, n: int, dim: int, parts: int,
+    target: Target, /,
+) -> None: ...  # fmt: skip
 def subgraph(
     out: int,
     points: int,

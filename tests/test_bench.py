@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import importlib
+import json
 import re
+import subprocess
 import sys
+import tarfile
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 import torch
@@ -46,7 +50,81 @@ def test_every_operation_once(
 
 def test_every_operation_has_a_case() -> None:
     timed = {stem.removeprefix("bench_") for stem, _ in CASES}
-    script = (BENCH / "gpu.sh").read_text(encoding="utf-8")
-    kernels = {path.stem for path in (BENCH.parent / "csrc" / "cuda").rglob("*.cu")}
+    scripts = "".join(
+        (BENCH / name).read_text("utf-8") for name in ("gpu_stages.py", "gpu_operations.py")
+    )
+    cuda = (BENCH.parent / "csrc" / "cuda").rglob("*.cu")
+    kernels = {path.stem for path in cuda if path.parent.name != "support"}
     assert kernels <= timed
-    assert {name for name in kernels if not re.search(rf"\b{name}\b", script)} == set()
+    assert {name for name in kernels if not re.search(rf"\b{name}\b", scripts)} == set()
+
+
+def test_the_plan_of_a_gpu_fits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stages = load("gpu_stages", monkeypatch)
+    (tmp_path / "mnist.npz").touch()
+    (tmp_path / "pydantic-2.0-py3-none-any.whl").touch()
+    planned = stages.plan(tmp_path, tmp_path)
+    assert sum(stage.planned for stage in planned) < stages.PLANNED
+    assert [stage.name for stage in planned][:6] == [
+        "probe", "wheels", "build", "tests", "memcheck", "training",
+    ]  # fmt: skip
+    (tmp_path / "fastparadime-1.0-cp312-cp312-linux_x86_64.whl").touch()
+    assert "build" not in {stage.name for stage in stages.plan(tmp_path, tmp_path)}
+
+
+def stub_stage(stages: ModuleType, name: str, program: str, **options: Any) -> Any:
+    command = [sys.executable, "-c", program]
+    return stages.Stage(name, 1, options.pop("most", 20), command, command, **options)
+
+
+def test_stages_keep_what_they_gave(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stages = load("gpu_stages", monkeypatch)
+    plan = [
+        stub_stage(stages, "good", "print('well')"),
+        stub_stage(stages, "bad", "raise SystemExit('went wrong')"),
+        stub_stage(stages, "endless", "while True: pass", most=1),
+        stages.Stage("absent", 1, 1, ["no-such-program"], ["no-such-program"]),
+        stub_stage(stages, "needed", "raise SystemExit(3)", needed=True),
+        stub_stage(stages, "never", "print('too late')"),
+    ]
+    out = tmp_path / "out"
+    assert stages.run_all(plan, stages.Results(out), tmp_path, stub=True) == 3
+    kept = [json.loads(line) for line in (out / "stages.jsonl").read_text("utf-8").splitlines()]
+    assert {stage["name"]: stage["status"] for stage in kept} == {
+        "good": 0, "bad": 1, "endless": "killed", "absent": "missing", "needed": 3,
+    }  # fmt: skip
+    with tarfile.open(out / "logs.tar") as logs:
+        assert logs.getnames() == ["good.log", "bad.log", "endless.log", "absent.log", "needed.log"]
+    shown = capsys.readouterr().out
+    assert "went wrong" in shown
+    assert "well" not in shown
+
+
+def test_a_run_that_is_killed_leaves_what_it_had(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed without notice within its third stage, whose log is there as far as it came."""
+    out = tmp_path / "out"
+    script = f"""
+import pathlib, sys
+sys.path.insert(0, {str(BENCH)!r})
+import gpu_stages as stages
+def stage(name, program):
+    command = [sys.executable, "-u", "-c", program]
+    return stages.Stage(name, 1, 60, command, command)
+figure = "import pathlib, timing; timing.keep(pathlib.Path({str(out / "figures.jsonl")!r}), case='a', ms=[1.0])"
+kill = "print('so far'); import os, signal; os.kill(os.getppid(), signal.SIGKILL)"
+plan = [stage("one", "print('one')"), stage("two", figure), stage("three", kill)]
+stages.run_all(plan, stages.Results(pathlib.Path({str(out)!r})), pathlib.Path({str(tmp_path)!r}), stub=True)
+"""
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == -9
+    kept = [json.loads(line) for line in (out / "stages.jsonl").read_text("utf-8").splitlines()]
+    assert [(stage["name"], stage["status"]) for stage in kept] == [("one", 0), ("two", 0)]
+    assert "so far" in (out / "running.log").read_text("utf-8")
+    monkeypatch.setattr(sys, "argv", ["gpu_report.py", str(out)])
+    load("gpu_report", monkeypatch).main()
+    report = json.loads((out / "report.json").read_text("utf-8"))
+    assert report["figures"] == [{"case": "a", "ms": [1.0]}]
+    assert len(list(out.iterdir())) <= 8

@@ -11,7 +11,7 @@ import torch
 
 from fastparadime import dr, loss, models, relations, transforms
 from fastparadime.exceptions import TrainingDivergedError
-from fastparadime.training import cuda_graphs, optim
+from fastparadime.training import cuda_graphs, early_stopping, optim
 
 N, DIM = 150, 6
 
@@ -139,11 +139,81 @@ def test_noise_goes_by_the_number_of_the_step(on_cpu: list[int]) -> None:
 
 def test_several_steps_in_a_graph(on_cpu: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cuda_graphs, "_STEPS_PER_RECORDED", 4)
-    for make, count in ((edge_phase, 6), (item_phase, 4)):
+    # The short batch at the end of an epoch is recorded alone.
+    for make, counts in ((edge_phase, [6]), (item_phase, [4, 1])):
         phase = make(cuda_graph=False)
         assert_same(trained(make()), trained(phase), bits=True)
-        assert on_cpu.pop(0) == count
-    on_cpu.clear()
+        assert on_cpu == counts
+        on_cpu.clear()
+
+
+def test_a_plateau_leaves_no_gradients(on_cpu: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(early_stopping, "_FEWEST", 100)  # edges, of which the graph has few
+    model = network(16)
+    phase = edge_phase(epochs=200, patience=1, learning_rate=2.0**-20)
+    assert len(trained(phase, model=model)[0]) < 200
+    assert on_cpu == [1]
+    assert all(p.grad is None for p in model.parameters())
+
+
+class Capture:
+    """Ends as a graph does whose capture is sound or broken, and tells what was done."""
+
+    def __init__(self, *, sound: bool) -> None:
+        self.done: list[str] = []
+        self._sound = sound
+
+    def capture_end(self) -> None:
+        self.done.append("end")
+        if not self._sound:
+            raise RuntimeError("operation failed due to a previous error during capture")
+
+    def work(self) -> None:
+        self.done.append("work")
+
+    def abandon(self) -> None:
+        self.done.append("abandon")
+
+
+def test_a_capture_is_ended_however_it_goes() -> None:
+    def waits() -> None:
+        raise ValueError("the step waits")
+
+    sound, broken = Capture(sound=True), Capture(sound=False)
+    cuda_graphs.capture(sound, sound.work, sound.abandon)
+    assert sound.done == ["work", "end"]
+    with pytest.raises(ValueError, match="the step waits"):
+        cuda_graphs.capture(sound, waits, sound.abandon)
+    assert sound.done == ["work", "end", "end"]
+    with pytest.raises(ValueError, match="the step waits"):
+        cuda_graphs.capture(broken, waits, broken.abandon)
+    assert broken.done == ["end", "abandon"]
+    with pytest.raises(RuntimeError, match="previous error during capture"):
+        cuda_graphs.capture(broken, broken.work, broken.abandon)
+    assert broken.done == ["end", "abandon", "work", "end", "abandon"]
+
+
+@pytest.mark.cuda
+def test_a_capture_that_fails_leaves_nothing_behind(cuda: torch.device) -> None:
+    value = torch.ones(1000, device=cuda)
+
+    def waits() -> None:
+        (value * 2).sum().item()
+
+    def add() -> None:
+        value.add_(1.0)
+
+    with (
+        cuda_graphs.own_stream(cuda),
+        pytest.raises(RuntimeError, match="captur"),
+    ):
+        cuda_graphs.record(waits, 1, cuda)
+    torch.cuda.empty_cache()
+    assert torch.randn(10, device=cuda).isfinite().all()
+    with cuda_graphs.own_stream(cuda):
+        replay = cuda_graphs.record(add, 2, cuda)
+        replay()
+    assert float(value[0]) == 3.0
 
 
 @pytest.mark.parametrize(

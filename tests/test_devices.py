@@ -43,6 +43,21 @@ def test_code_for_a_chip(capability: tuple[int, int], architectures: str, runs: 
     assert _checks.has_code_for(capability, architectures) is runs
 
 
+def test_a_driver_older_than_the_runtime() -> None:
+    for driver, runtime in ((13000, 13000), (13000, 13020), (13010, 12080), (0, 0)):
+        _checks.check_driver(driver, runtime)
+    old = r"driver runs CUDA up to 12\.4, but .* runtime of CUDA 13\.0: update the driver"
+    with pytest.raises(CUDANotAvailableError, match=old):
+        _checks.check_driver(12040, 13000)
+
+
+@pytest.mark.cuda
+def test_the_core_knows_its_versions(cuda: torch.device) -> None:
+    driver, runtime = _checks._core.cuda_versions()
+    assert driver // 1000 >= runtime // 1000 >= 12
+    assert ops.resolve_device(cuda).type == "cuda"
+
+
 @pytest.fixture
 def two_devices(monkeypatch: pytest.MonkeyPatch) -> None:
     """As if there were two devices of compute capability 7.0."""

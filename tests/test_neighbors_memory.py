@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from fastparadime import neighbors
-from fastparadime.neighbors import clustered, exact, memory, tiled, tree
+from fastparadime.neighbors import clustered, doubtful_rows, exact, memory, tiled, tree, unit_rows
 from fastparadime.neighbors.table import Table
 
 K = 10
@@ -37,14 +37,14 @@ def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     for module, name in (
         (tiled, "_TILE_BYTES"),
         (tiled, "_LEAST_TILE_BYTES"),
-        (tiled, "_STAGED_BYTES"),
+        (unit_rows, "STAGED_BYTES"),
         (clustered, "_BLOCK_BYTES"),
         (exact, "_BLOCK_BYTES"),
+        (doubtful_rows, "_BLOCK_BYTES"),
     ):
         monkeypatch.setattr(module, name, SMALL)
     monkeypatch.setattr(clustered, "_OVERLAPS", (8,))
     monkeypatch.setattr(exact, "_ROWS", 512)
-    monkeypatch.setattr(exact, "_PIECE", 64)
     monkeypatch.setattr(clustered, "_CLUSTER_ROWS", 64)
 
 

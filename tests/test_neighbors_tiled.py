@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import torch
 
 from fastparadime import neighbors, ops
 from fastparadime.exceptions import DeviceMemoryError, RecallWarning
-from fastparadime.neighbors import clustered, memory, tiled
+from fastparadime.neighbors import clustered, memory, tiled, unit_rows
 from fastparadime.neighbors.table import Table
 
 K = 10
@@ -60,8 +61,60 @@ def test_exact_in_any_precision(
     kind: str, precision: torch.dtype, device: torch.device, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tiled, "_TILE_BYTES", 4 * 128 * 128)  # several tiles, the last in part
+    monkeypatch.setattr(tiled, "_FEW_COLUMNS", 0)
     X = table(kind)
     check(tiled.tiled_knn(X.to(device), K, precision=precision), X)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if table(kind).shape[1] <= 8])
+def test_few_columns_are_compared_by_differences(kind: str, device: torch.device) -> None:
+    X = table(kind)
+    graph = tiled.tiled_knn(X.to(device), K)
+    assert graph.engine == "differences, exact"
+    check(graph, X)
+
+
+def normal(n: int, d: int) -> torch.Tensor:
+    return torch.randn((n, d), generator=torch.Generator().manual_seed(0))
+
+
+def grouped(n: int = 3000) -> torch.Tensor:
+    """Two groups 30 standard deviations apart."""
+    return normal(n, 20) + 30 * (torch.arange(n) % 2)[:, None]
+
+
+def with_outlier(row: int) -> torch.Tensor:
+    X = normal(3000, 20)
+    X[row] = 1e4
+    return X
+
+
+def with_equal_rows() -> torch.Tensor:
+    X = normal(3000, 20)
+    X[100:400] = X[100]
+    return X
+
+
+IN_DOUBT = {
+    "groups": (grouped, 1500, 0),
+    "an outlier that shows": (lambda: with_outlier(0), 1, 1),
+    "an outlier": (lambda: with_outlier(1), 1, 1),
+    "equal rows": (with_equal_rows, 6, 6),
+    "uniform, nine columns": (lambda: torch.rand((20_000, 9), generator=torch.Generator().manual_seed(0)), 400, 0),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", IN_DOUBT)
+def test_how_many_rows_are_in_doubt(kind: str, device: torch.device) -> None:
+    """At most so many after products of whole rows, and after those of split ones."""
+    make, again, differed = IN_DOUBT[kind]
+    X = make()
+    graph = tiled.tiled_knn(X.to(device), 15, precision=torch.float16)
+    found = [int(number) for number in re.findall(r", (\d+)", graph.engine)] or [0, 0]
+    assert found[0] <= again
+    assert found[1] <= differed
+    if len(X) <= 3000:
+        check(graph, X)
 
 
 def test_most_rows_are_settled_by_products() -> None:
@@ -70,15 +123,39 @@ def test_most_rows_are_settled_by_products() -> None:
             tiled.tiled_knn(table("normal"), K, precision=precision).engine
             == "tiled products, exact"
         )
-    clusters = tiled.tiled_knn(table("two far clusters"), K, precision=torch.float16)
-    assert clusters.engine == "tiled products, exact, 300 rows by differences"
+
+
+def test_ties_go_by_differences(device: torch.device) -> None:
+    graph = tiled.tiled_knn(table("corners").to(device), K, precision=torch.float16)
+    assert graph.engine == "tiled products, exact, 200 rows again, 200 of them by differences"
 
 
 def test_the_bound_is_what_makes_it_exact(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tiled, "_is_sure", lambda *_: torch.ones(600, dtype=torch.bool))
-    unchecked = tiled.tiled_knn(table("two far clusters"), K, precision=torch.bfloat16)
+    monkeypatch.setattr(tiled, "_is_sure", lambda bounds, *_: torch.ones_like(bounds).bool())
+    X = grouped() * 100
+    unchecked = tiled.tiled_knn(X, K, precision=torch.bfloat16)
     with pytest.raises(AssertionError):
-        check(unchecked, table("two far clusters"))
+        check(unchecked, X)
+
+
+@pytest.mark.parametrize("precision", PRECISIONS, ids=str)
+@pytest.mark.parametrize("d", [3, 40, 41, 200, 784])
+def test_slack_is_no_less_than_the_error(
+    d: int, precision: torch.dtype, device: torch.device
+) -> None:
+    X = normal(64, d) + normal(1, d)
+    for split in (False, True):
+        split = split and precision != torch.float32
+        rows = unit_rows.UnitTable(X, device, precision, torch.zeros(d), 1.0, split=split)
+        panel, other = rows.panel(0, 64), rows.panel(0, 9, torch.arange(9) * 7)
+        unit = torch.nn.functional.normalize(X.double(), dim=1)
+        wanted = unit @ unit[::7][:9].T
+        found = panel.cosines(slice(0, 64), other, slice(0, 9)).cpu().double()
+        slack = panel.slack(other)
+        assert float((found - wanted).abs().max()) <= slack
+        mine, theirs = (part.cpu().double() for part in panel.side_by_side(other))
+        assert float(((mine @ theirs.T)[:64, :9] - wanted).abs().max()) <= slack
+        assert slack < (2e-2 if not split else 2e-4 if precision == torch.bfloat16 else 4e-5)
 
 
 @pytest.mark.parametrize("k", [1, 20, 250, 499])
@@ -95,7 +172,7 @@ def test_larger_k_and_other_metrics_go_another_way() -> None:
 
 
 def test_panels_within_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tiled, "_STAGED_BYTES", 4 * 30 * 64)
+    monkeypatch.setattr(unit_rows, "STAGED_BYTES", 4 * 30 * 64)
     monkeypatch.setattr(tiled, "_TILE_BYTES", 4 * 64 * 64)
     X = table("normal")
     whole = tiled.make_plan(*X.shape, K, itemsize=2)
@@ -105,8 +182,10 @@ def test_panels_within_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     assert 64 <= plan.panel < 700
     assert plan.bytes <= limit
     seen = []
-    make = tiled._Table.panel
-    monkeypatch.setattr(tiled._Table, "panel", lambda self, *of: seen.append(of) or make(self, *of))
+    make = unit_rows.UnitTable.panel
+    monkeypatch.setattr(
+        unit_rows.UnitTable, "panel", lambda self, *of: seen.append(of) or make(self, *of)
+    )
     check(tiled.tiled_knn(X, K, precision=torch.float16, limit=limit), X)
     assert max(count for _, count in seen) == plan.panel
     assert {first for first, _ in seen} == set(range(0, 700, plan.panel))

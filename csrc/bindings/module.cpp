@@ -21,6 +21,13 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
   m.attr("simd_level") = cpu::simd_level();
   m.attr("cuda_version") = FPD_CUDA_VERSION;
   m.attr("cuda_architectures") = FPD_CUDA_ARCHITECTURES;
+  m.def(
+      "cuda_versions",
+      [] {
+        const CudaVersions found = cuda_versions();
+        return py::make_tuple(found.driver, found.runtime);
+      },
+      "What the machine's driver runs and what this build has, 0 without them.");
   m.attr("kLeafRows") = kLeafRows;
   m.attr("kMinListWidth") = kMinListWidth;
   m.attr("kMaxListWidth") = kMaxListWidth;

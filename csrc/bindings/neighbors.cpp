@@ -48,6 +48,14 @@ void bind_tiles(py::module_& m) {
                            target);
       },
       NoGil(), "The nearest columns by products of unit rows join each row's list.");
+  m.def(
+      "nearest_by_differences",
+      [](const CandidateLists& lists, Address X, Address points, Index rows, Index n, Index dim,
+         Index parts, const Target& target) {
+        nearest_by_differences({lists, at<float>(X), at<std::int32_t>(points), rows, n, dim, parts},
+                               target);
+      },
+      NoGil(), "The nearest rows of some rows by differences of coordinates.");
 }
 
 void bind_products(py::module_& m) {

@@ -40,13 +40,13 @@ def needed_bytes(n: int, d: int, k: int, *, itemsize: int, least: bool = False) 
     to be twice the average of 32,768 o: 28 n o while the clusters that points have joined are
     sorted, 8 n o of members after; (4 d + 8) m of a cluster's rows, the tiles of their search (see
     `tiled.make_plan`) and 52 k m of lists that are merged; 3 x 64 MiB of distances to centroids;
-    8 d (8000 + 8192) + 16 MiB of rows solved exactly.
+    128 MiB + 16 k x 8000 of rows solved exactly.
     """
     m = _largest_cluster(n)
     plan = tiled.least_bytes if least else _plan_bytes
     cluster = (4 * d + 8 + 52 * k) * m + plan(m, d, min(k, m - 1), itemsize=itemsize)
     joined = _OVERLAPS[-1] * n
-    solved = rows_bytes(n, d, k, sample_size(n, EXACT_RECALL))
+    solved = rows_bytes(k, sample_size(n, EXACT_RECALL))
     return max(28 * joined, 8 * joined + cluster) + 3 * _BLOCK_BYTES + solved
 
 

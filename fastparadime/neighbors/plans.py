@@ -17,7 +17,7 @@ import torch
 from fastparadime import ops
 from fastparadime.neighbors import costs
 from fastparadime.neighbors.centroids import find_centroids
-from fastparadime.neighbors.exact import CANCELLED, near_origin_centre, scale_of
+from fastparadime.neighbors.doubtful_rows import CANCELLED, near_origin_centre, scale_of
 from fastparadime.neighbors.sample import Sample, recall_of
 from fastparadime.utils.seed import derive
 

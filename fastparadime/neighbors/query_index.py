@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from fastparadime import ops
-from fastparadime.neighbors.exact import CANCELLED, near_origin_centre, scale_of
+from fastparadime.neighbors.doubtful_rows import CANCELLED, near_origin_centre, scale_of
 from fastparadime.neighbors.graph import INFINITE, NATIVE_METRICS, Metric
 from fastparadime.neighbors.metric_space import Space
 from fastparadime.neighbors.projection import Projection

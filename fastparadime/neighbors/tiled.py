@@ -2,31 +2,42 @@
 
 Unit rows in reduced precision give cosines, cosines lower bounds of distances. Each row keeps the
 candidates of its lowest bounds; their distances in float32 from the data then show whether any
-other point can be as near as the k-th of them. Rows where one can are compared with all points
-by differences, so that the result is exact up to ties whatever the precision.
+other point can be as near as the k-th of them. Rows where one can are searched again by products
+of rows split in two, around centres of their own, and what is left of them by differences, so that
+the result is exact up to ties whatever the precision.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
 from fastparadime import ops
 from fastparadime.exceptions import DeviceMemoryError
-from fastparadime.neighbors.exact import differing_rows, near_origin_centre, scale_of
+from fastparadime.neighbors import unit_rows
+from fastparadime.neighbors.doubtful_rows import (
+    differing_rows,
+    near_origin_centre,
+    rows_by_tree,
+    scale_of,
+    solve_nearer,
+)
 from fastparadime.neighbors.graph import NeighborGraph
+from fastparadime.neighbors.unit_rows import (
+    TENSOR_CORE,
+    Panel,
+    UnitTable,
+    rounded_up,
+)
 
 _SPARE = 12  # candidates beyond k and the point itself; lists are filled up to their width
 _TILE_BYTES = 64 * 2**20  # of cosines at a time
 _LEAST_TILE_BYTES = 2**20
-_STAGED_BYTES = 64 * 2**20  # of rows converted at a time
-_TENSOR_CORE = 8  # columns and rows that products on tensor cores come in multiples of
-# Relative, of float32: of a sum's terms, where tensor cores cut off instead of rounding; of unit
-# rows and centred ones; of bounds, distances and squared norms.
-_SUM_ERROR, _ROW_ERROR, _BOUND_ERROR, _NORM_ERROR = 2.0**-22, 2.0**-21, 2.0**-16, 2.0**-18
-_TF32_ERROR = 2.0**-10
+# Relative, of float32: of bounds and distances, and of squared norms.
+_BOUND_ERROR, _NORM_ERROR = 2.0**-16, 2.0**-18
+_FEW_COLUMNS = 8  # whose differences take no longer than products, and leave no row in doubt
+_AGAIN = 4  # panels that one is worth where rows are split: two for rows, two for columns
 
 
 def takes(k: int, metric: str) -> bool:
@@ -74,7 +85,7 @@ def make_plan(n: int, d: int, k: int, *, itemsize: int, limit: float | None = No
         whole = n * (units + lists) + fixed
         if limit is None or whole <= limit:
             return Plan(n, side, side, whole)
-        panel = int((limit - fixed) // (2 * units + lists)) // _TENSOR_CORE * _TENSOR_CORE
+        panel = int((limit - fixed) // (2 * units + lists)) // TENSOR_CORE * TENSOR_CORE
         if panel >= side:
             return Plan(panel, side, side, panel * (2 * units + lists) + fixed)
     raise DeviceMemoryError(
@@ -93,78 +104,13 @@ def least_bytes(n: int, d: int, k: int, *, itemsize: int) -> int:
 
 def _row_bytes(d: int, k: int, itemsize: int) -> tuple[int, int]:
     """Bytes of a point's unit row and of its list."""
-    return itemsize * _rounded_up(d) + 4, 8 * ops.candidate_width(k + 1 + _SPARE)
+    return itemsize * rounded_up(d) + 4, 8 * ops.candidate_width(k + 1 + _SPARE)
 
 
 def _tile(n: int, d: int, most: int) -> tuple[int, int]:
     """The side of a square tile of at most so many bytes, and what there is beside panels."""
-    side = min(_rounded_up(n), int((most / 4) ** 0.5))
-    return side, 4 * side * side + 3 * max(min(_STAGED_BYTES, 4 * d * n), 4 * d)
-
-
-def _rounded_up(count: int) -> int:
-    return -(-count // _TENSOR_CORE) * _TENSOR_CORE
-
-
-@dataclass(frozen=True)
-class _Panel:
-    """Unit rows of consecutive points, rows and columns filled up with zeros."""
-
-    first: int
-    units: torch.Tensor  # (rows, columns) in reduced precision
-    norms: torch.Tensor  # float32 (rows,), infinite for rows that are no points
-    error: float  # most distance of a unit row from the true one
-
-
-class _Table:
-    """The points as panels on the device, from a table that may be elsewhere."""
-
-    def __init__(self, X: torch.Tensor, device: torch.device, precision: torch.dtype) -> None:
-        self._X, self._device, self._precision = X, device, precision
-        self._mean, spread = near_origin_centre(X)
-        self.scale = scale_of(spread)
-
-    def __len__(self) -> int:
-        return len(self._X)
-
-    def panels(self, size: int) -> Iterator[_Panel]:
-        for first in range(0, len(self._X), size):
-            yield self.panel(first, min(size, len(self._X) - first))
-
-    def panel(self, first: int, count: int) -> _Panel:
-        d = self._X.shape[1]
-        shape = (_rounded_up(count), _rounded_up(d))
-        units = torch.zeros(shape, dtype=self._precision, device=self._device)
-        norms = torch.full(shape[:1], torch.inf, device=self._device)
-        error = torch.zeros((), device=self._device)
-        step = max(1, _STAGED_BYTES // (4 * d))
-        for start in range(0, count, step):
-            rows = slice(start, min(start + step, count))
-            centred = self._moved(first + rows.start, first + rows.stop)
-            lengths = torch.linalg.vector_norm(centred, dim=1, dtype=torch.float64)
-            norms[rows] = (lengths * self.scale).float()
-            unit = centred.div_(lengths.clamp_min(torch.finfo().tiny).float()[:, None])
-            units[rows, :d] = unit.to(self._precision)
-            lost = torch.linalg.vector_norm(unit.sub_(units[rows, :d]), dim=1)
-            error = torch.maximum(error, lost.max())
-        # Products of float32 may go through TF32 on a GPU.
-        tf32 = self._device.type == "cuda" and self._precision == torch.float32
-        return _Panel(first, units, norms, float(error) + (_TF32_ERROR if tf32 else _ROW_ERROR))
-
-    def _moved(self, start: int, stop: int) -> torch.Tensor:
-        rows = self._X[start:stop]
-        if rows.device != self._device:
-            # Pinned memory is copied while the host prepares the next rows.
-            rows = rows.pin_memory() if self._device.type == "cuda" else rows
-            rows = rows.to(self._device, non_blocking=True)
-        return rows - self._mean.to(self._device)
-
-
-def _cosines(rows: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
-    """Products of unit rows, summed in float32."""
-    if rows.is_cuda and rows.dtype != torch.float32:
-        return torch.mm(rows, columns.T, out_dtype=torch.float32)
-    return rows.float() @ columns.float().T
+    side = min(rounded_up(n), int((most / 4) ** 0.5))
+    return side, 4 * side * side + 3 * max(min(unit_rows.STAGED_BYTES, 4 * d * n), 4 * d)
 
 
 def default_precision(device: torch.device) -> torch.dtype:
@@ -203,61 +149,129 @@ def tiled_knn(
     NeighborGraph
         Where `X` lives.
     """
-    n, d = X.shape
     device = X.device if device is None else device
-    precision = default_precision(device) if precision is None else precision
-    plan = make_plan(n, d, k, itemsize=precision.itemsize, limit=limit)
-    table = _Table(X, device, precision)
-    indices = torch.empty((n, k), dtype=torch.int32, device=X.device)
-    distances = torch.empty((n, k), device=X.device)
-    doubtful = []
-    for panel in table.panels(plan.panel):
-        lists = _search(table, panel, plan, k)
-        for start in range(0, min(plan.panel, n - panel.first), plan.rows):
-            first = panel.first + start
-            rows = slice(first, min(first + plan.rows, panel.first + plan.panel, n))
-            part = lists.part(slice(start, start + rows.stop - first))
-            found = ops.rerank(X, part.indices.to(X.device), k, first_row=first)
-            indices[rows], distances[rows] = found
-            sure = _is_sure(part.bounds[:, -1], part.norms, table.scale, found[1])
-            doubtful.append((~sure).nonzero().flatten() + first)
-    again = torch.cat(doubtful)
-    if len(again):
-        indices[again], distances[again] = differing_rows(X, again, k)
+    if X.shape[1] <= _FEW_COLUMNS and X.device == device:
+        indices, distances = differing_rows(X, torch.arange(len(X), device=device), k)
+        engine = "differences, exact"
+    else:
+        precision = default_precision(device) if precision is None else precision
+        n, d = X.shape
+        plan = make_plan(n, d, k, itemsize=precision.itemsize, limit=limit)
+        search = _Search(X, k, device, precision, plan)
+        indices, distances, doubtful, differed = search.of_all()
+        engine = "tiled products, exact"
+        if doubtful:
+            engine += f", {doubtful} rows again, {differed} of them by differences"
     if metric == "sqeuclidean":
         distances.square_()
-    redone = f", {len(again)} rows by differences" if len(again) else ""
-    return NeighborGraph(indices, distances, f"tiled products, exact{redone}")
+    return NeighborGraph(indices, distances, engine)
 
 
-def _search(table: _Table, panel: _Panel, plan: Plan, k: int) -> ops.Candidates:
-    """The candidates of a panel's points among all."""
+@dataclass(frozen=True)
+class _Search:
+    """What all parts of a search know."""
+
+    X: torch.Tensor
+    k: int
+    device: torch.device
+    precision: torch.dtype
+    plan: Plan
+
+    def of_all(self) -> tuple[torch.Tensor, torch.Tensor, int, int]:
+        """Neighbours and distances of all points, how many were in doubt, and how many by differences."""
+        n = len(self.X)
+        found = self._empty(n)
+        doubtful = self._by_whole_rows(found)
+        left = doubtful
+        if len(doubtful):
+            everything = torch.arange(n, device=self.X.device)
+            left = solve_nearer(self.X, everything, found, doubtful, self._by_split_rows)
+        if len(left):
+            many = differing_rows if self.X.device == self.device else rows_by_tree
+            found[0][left], found[1][left] = many(self.X, left, self.k)
+        return *found, len(doubtful), len(left)
+
+    def _empty(self, rows: int) -> tuple[torch.Tensor, torch.Tensor]:
+        indices = torch.empty((rows, self.k), dtype=torch.int32, device=self.X.device)
+        return indices, torch.empty((rows, self.k), device=self.X.device)
+
+    def _by_whole_rows(self, found: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
+        """Fills in what is found; returns the points in doubt."""
+        centre, spread = near_origin_centre(self.X)
+        table = UnitTable(self.X, self.device, self.precision, centre, scale_of(spread))
+        n, plan, doubtful = len(self.X), self.plan, []
+        for panel in table.panels(plan.panel):
+            points = torch.arange(
+                panel.first, min(panel.first + plan.panel, n), device=self.X.device
+            )
+            doubtful.append(points[self._search(table, panel, points, found, plan)])
+        return torch.cat(doubtful)
+
+    def _by_split_rows(
+        self, points: torch.Tensor, centre: torch.Tensor, scale: float
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Neighbours and distances of some points, and which of these are in doubt."""
+        split = self.precision != torch.float32
+        table = UnitTable(self.X, self.device, self.precision, centre, scale, split=split)
+        size = max(TENSOR_CORE, self.plan.panel // _AGAIN)
+        plan = replace(self.plan, panel=size, rows=max(TENSOR_CORE, self.plan.rows // 2))
+        (indices, distances), doubts = self._empty(len(points)), []
+        for start in range(0, len(points), size):
+            some = points[start : start + size]
+            panel = table.panel(0, len(some), some)
+            part = indices[start : start + size], distances[start : start + size]
+            doubts.append(self._search(table, panel, some, part, plan))
+        return indices, distances, torch.cat(doubts)
+
+    def _search(
+        self,
+        table: UnitTable,
+        panel: Panel,
+        points: torch.Tensor,
+        found: tuple[torch.Tensor, torch.Tensor],
+        plan: Plan,
+    ) -> torch.Tensor:
+        """Fills in what is found for a panel's points; returns which of them are in doubt."""
+        lists = _candidates(table, panel, plan, self.k)
+        place = max(panel.first, 0)
+        doubts = []
+        for start in range(0, len(points), plan.rows):
+            rows = slice(start, min(start + plan.rows, len(points)))
+            part = lists.part(rows)
+            candidates = part.indices.to(self.X.device)
+            nearest = ops.rerank(self.X, candidates, self.k, points=points[rows])
+            for whole, mine in zip(found, nearest, strict=True):
+                whole[place + rows.start : place + rows.stop] = mine
+            doubts.append(~_is_sure(part.bounds[:, -1], part.norms, table.scale, nearest[1]))
+        return torch.cat(doubts)
+
+
+def _candidates(table: UnitTable, panel: Panel, plan: Plan, k: int) -> ops.Candidates:
+    """Of a panel's points among all."""
     lists, n = ops.Candidates(panel.norms, k + 1 + _SPARE), len(table)
     for first in range(0, n, plan.panel):
         count = min(plan.panel, n - first)
         other = panel if first == panel.first else table.panel(first, count)
-        # The product of two errors beside their sum; sums of as many terms as there are columns.
-        slack = (1 + panel.error) * (1 + other.error) - 1 + panel.units.shape[1] * _SUM_ERROR
-        if _in_one_pass(panel.units):
-            lists.update_from_units(panel.units, other.units, other.norms, first, slack=slack)
+        slack = panel.slack(other)
+        if _in_one_pass(panel):
+            mine, theirs = panel.side_by_side(other)
+            lists.update_from_units(mine, theirs, other.norms, first, slack=slack)
             continue
         for start in range(0, len(panel.units), plan.rows):
             rows = slice(start, start + plan.rows)
             part = lists.part(rows)
             for column in range(0, len(other.units), plan.columns):
                 columns = slice(column, column + plan.columns)
-                part.update(
-                    _cosines(panel.units[rows], other.units[columns]),
-                    other.norms[columns],
-                    first + column,
-                    slack=slack,
-                )
+                cosines = panel.cosines(rows, other, columns)
+                part.update(cosines, other.norms[columns], first + column, slack=slack)
     return lists
 
 
-def _in_one_pass(units: torch.Tensor) -> bool:
+def _in_one_pass(panel: Panel) -> bool:
     """Whether one operation takes products and candidates, without tiles in between."""
-    return units.dtype == torch.float16 and units.shape[1] <= ops.MOST_UNIT_COLUMNS
+    parts = 1 if panel.rest is None else 3
+    columns = parts * panel.units.shape[1]
+    return panel.units.dtype == torch.float16 and columns <= ops.MOST_UNIT_COLUMNS
 
 
 def _is_sure(
@@ -267,5 +281,6 @@ def _is_sure(
     squared_norms = norms.double().square()
     least = (squared_norms + cutoffs) * (1 - _BOUND_ERROR) - _NORM_ERROR * squared_norms
     farthest = (distances[:, -1].double() * scale).square().to(cutoffs.device)
-    # An empty place in the list says that no point was left out.
-    return ((farthest <= least) | cutoffs.isinf()).to(distances.device)
+    # Nothing is nearer than an equal row. An empty place in the list says that none was left out.
+    sure = (farthest <= least) | (farthest == 0) | cutoffs.isinf()
+    return sure.to(distances.device)

@@ -17,6 +17,7 @@ from fastparadime.ops.layout.density import DensityTerm
 from fastparadime.ops.layout.sgd_layout import sgd_layout
 from fastparadime.ops.neighbors.kd_tree import TREE_METRICS, KdTree, tree_bytes
 from fastparadime.ops.neighbors.nearest_binary import BINARY_METRICS, BinaryTable
+from fastparadime.ops.neighbors.nearest_by_differences import nearest_by_differences
 from fastparadime.ops.neighbors.nearest_by_products import ProductTable, product_bytes
 from fastparadime.ops.neighbors.nearest_in_clusters import ClusterSearch
 from fastparadime.ops.neighbors.nearest_in_tile import (
@@ -71,6 +72,7 @@ __all__ = [
     "hidden_layers",
     "leaf_size",
     "list_width",
+    "nearest_by_differences",
     "negative_edge_cross_entropy",
     "negative_edge_gradients",
     "nn_descent",

@@ -65,7 +65,8 @@ def resolve_device(device: Device | None) -> torch.device:
 
 @functools.cache
 def _check_cuda_device(index: int | None) -> None:
-    """Raises if there is no such device or the core has no code for it."""
+    """Raises if the driver is too old, there is no such device or the core has no code for it."""
+    check_driver(*_core.cuda_versions())
     count = torch.cuda.device_count()
     if index is not None and index >= count:
         raise CUDANotAvailableError(
@@ -78,6 +79,20 @@ def _check_cuda_device(index: int | None) -> None:
             f"{capability[0]}.{capability[1]}, but this build of fastparadime has code for "
             f"{_core.cuda_architectures}: reinstall it with "
             "-C cmake.define.CMAKE_CUDA_ARCHITECTURES=native on this machine, or use device='cpu'"
+        )
+
+
+def check_driver(driver: int, runtime: int) -> None:
+    """Raises if a driver for one CUDA version cannot run the runtime of another.
+
+    Versions are 1000 major + 10 minor. A runtime needs a driver of its major version or a later one.
+    """
+    if driver // 1000 < runtime // 1000:
+        of_driver, of_build = (f"{v // 1000}.{v % 1000 // 10}" for v in (driver, runtime))
+        raise CUDANotAvailableError(
+            f"the NVIDIA driver runs CUDA up to {of_driver}, but this build of fastparadime has the "
+            f"runtime of CUDA {of_build}: update the driver, reinstall fastparadime with an nvcc of "
+            f"CUDA {of_driver} or older, or use device='cpu'"
         )
 
 

@@ -11,6 +11,7 @@ import functools
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 
@@ -41,14 +42,48 @@ def record(step: Callable[[], None], times: int, device: torch.device) -> Callab
     """
     if device.type != "cuda":
         return functools.partial(_repeat, step, times)
-    graph = torch.cuda.CUDAGraph()
+    graph, pool = torch.cuda.CUDAGraph(), torch.cuda.graph_pool_handle()
     # Of this thread alone: others may allocate and wait meanwhile.
-    graph.capture_begin(capture_error_mode="thread_local")
-    try:
-        _repeat(step, times)
-    finally:
-        graph.capture_end()
+    graph.capture_begin(pool=pool, capture_error_mode="thread_local")
+    capture(
+        graph, functools.partial(_repeat, step, times), functools.partial(_abandon, device, pool)
+    )
     return graph.replay
+
+
+def capture(graph: Any, work: Callable[[], None], abandon: Callable[[], None]) -> None:
+    """Does work whose capture has begun, and ends the capture, also where the work fails.
+
+    `abandon` is called if the capture cannot be ended as it should, which leaves memory to it.
+    """
+    try:
+        work()
+    except BaseException:
+        try:
+            graph.capture_end()
+        except RuntimeError:  # of what the work did, whose error says more
+            abandon()
+        raise
+    try:
+        graph.capture_end()
+    except RuntimeError:
+        abandon()
+        raise
+
+
+def _abandon(device: torch.device, pool: tuple[int, int]) -> None:
+    """Gives back what a capture that failed has left: its memory, and the generator of its draws."""
+    index = torch.cuda.current_device() if device.index is None else device.index
+    # torch ends these with a capture that succeeds, and has no public function for another.
+    names = ("_cuda_endAllocateToPool", "_cuda_endAllocateCurrentStreamToPool")  # before torch 2.7
+    end = next(getattr(torch._C, name) for name in names if hasattr(torch._C, name))
+    end(index, pool)
+    torch._C._cuda_releasePool(index, pool)
+    # A generator takes no draws outside of captures until one has ended.
+    graph, mark = torch.cuda.CUDAGraph(), torch.zeros(1, device=device)
+    graph.capture_begin(capture_error_mode="thread_local")
+    mark.add_(1)
+    graph.capture_end()
 
 
 def _repeat(step: Callable[[], None], times: int) -> None:

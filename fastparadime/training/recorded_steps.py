@@ -84,15 +84,21 @@ def _replayed_steps(
         noise = noise_of(phase, data)
         kinds = [_ItemStep(items, size, model, phase.loss, data, noise) for size in sizes]
     count = cuda_graphs.steps_per_graph(steps, whole)
-    recorded = [cuda_graphs.RecordedStep(kind.loss, optimizer, progress, count) for kind in kinds]
-    for epoch in range(steps // per_epoch):
-        if items is not None:
-            items.begin_epoch(derive(data.seed, epoch))
-        first, done = epoch * per_epoch, 0
-        while done < per_epoch:
-            made = recorded[0].advance(whole - done) if done < whole else recorded[1].advance(1)
-            done += made
-            if done == per_epoch:
-                phase.loss.accumulate(progress.losses[first : first + done].sum())
-            yield progress.losses[first + done - made : first + done]
-    optimizer.zero_grad()  # gradients are in the memory of the graphs
+    # The short batch at the end of an epoch is one step.
+    recorded = [
+        cuda_graphs.RecordedStep(kind.loss, optimizer, progress, times)
+        for kind, times in zip(kinds, (count, 1), strict=False)
+    ]
+    try:
+        for epoch in range(steps // per_epoch):
+            if items is not None:
+                items.begin_epoch(derive(data.seed, epoch))
+            first, done = epoch * per_epoch, 0
+            while done < per_epoch:
+                made = recorded[0].advance(whole - done) if done < whole else recorded[1].advance(1)
+                done += made
+                if done == per_epoch:
+                    phase.loss.accumulate(progress.losses[first : first + done].sum())
+                yield progress.losses[first + done - made : first + done]
+    finally:  # also where the phase ends early
+        optimizer.zero_grad()  # gradients are in the memory of the graphs

@@ -200,6 +200,7 @@ OPERATIONS = {
 }  # fmt: skip
 # Their arguments are tensors of one form, which they check; or numbers.
 OF_ONE_FORM = {
+    "nearest_by_differences",
     "Adam", "BINARY_METRICS", "EdgeBatch", "Edges", "METRICS", "MLP_ACTIVATIONS",
     "MOST_CANDIDATES", "MOST_UNIT_COLUMNS", "NeighborDescent", "SHARED_METRICS", "SPARSE_METRICS",
     "SmoothKnn", "Subspace", "TREE_METRICS", "build_info", "candidate_width", "hidden_layers",

@@ -3,6 +3,7 @@
 #include <stdexcept>
 #include <string>
 
+#include "cuda/neighbors/candidate_lists.cuh"
 #include "cuda/neighbors/tensor_core.cuh"
 #include "cuda/support/launch.cuh"
 #include "ops/neighbors/nearest_by_cosines.h"
@@ -10,7 +11,6 @@
 namespace fpd::cuda {
 namespace {
 
-constexpr int kWarp = 32;
 constexpr int kWarps = kBlockSize / kWarp;
 constexpr int kDepth = 16;                  // columns of units in one instruction
 constexpr int kHeight = 16;                 // rows, of which a lane has two, kHeight / 2 apart
@@ -21,7 +21,6 @@ constexpr int kColumns = kAcross * kWidth;  // of a tile, for all warps
 constexpr int kBlockRows = kWarps * kRows;
 constexpr int kStages = 2;  // tiles in shared memory: one comes while one is used
 constexpr int kPerLane = kUp * 2 * kAcross * 2;  // bounds
-constexpr unsigned kAllLanes = 0xffffffffu;
 
 static_assert(kPerLane == 64, "a lane's bounds are marked in one word of 64 bits");
 static_assert(kDepth == 2 * kUnitColumns, "units are filled up by at most one copy");
@@ -77,32 +76,6 @@ __device__ void fetch(Tile<steps>& tile, const NearestByCosinesArgs& args, std::
     }
   }
   __pipeline_commit();
-}
-
-// Whether an entry stands after another in a list.
-__device__ bool is_after(float bound, std::int32_t index, float other, std::int32_t other_index) {
-  return bound > other || (bound == other && index > other_index);
-}
-
-// A warp moves the entries after a newcomer up by one, 32 at a time from the end.
-__device__ void insert(const CandidateLists& lists, std::int64_t row, float bound,
-                       std::int32_t index, int lane) {
-  float* const bounds = lists.bounds + row * lists.width;
-  std::int32_t* const indices = lists.indices + row * lists.width;
-  for (std::int64_t first = lists.width - kWarp; first >= 0; first -= kWarp) {
-    const std::int64_t at = first + lane;
-    const bool moves = is_after(bounds[at], indices[at], bound, index);
-    const float below = at > 0 ? bounds[at - 1] : -INFINITY;
-    const std::int32_t below_index = at > 0 ? indices[at - 1] : -1;
-    __syncwarp();
-    if (moves) {
-      const bool follows = is_after(below, below_index, bound, index);
-      bounds[at] = follows ? below : bound;
-      indices[at] = follows ? below_index : index;
-    }
-    __syncwarp();
-    if (__shfl_sync(kAllLanes, moves, 0) == 0) return;
-  }
 }
 
 // The rows of a warp: their units and norms in registers, as the left of its products.

@@ -17,6 +17,7 @@ from fastparadime.ops.reference.layout import density_pulls, density_radii, sgd_
 from fastparadime.ops.reference.metrics import binary_distance, distance
 from fastparadime.ops.reference.neighbors import (
     nearest_binary,
+    nearest_by_differences,
     nearest_by_products,
     nearest_by_tree,
     nearest_in_clusters,
@@ -50,6 +51,7 @@ __all__ = [
     "hidden_layers",
     "mlp",
     "nearest_binary",
+    "nearest_by_differences",
     "nearest_by_products",
     "nearest_by_tree",
     "nearest_in_clusters",

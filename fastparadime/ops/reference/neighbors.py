@@ -44,6 +44,13 @@ def nearest_in_tile(
     return order, np.take_along_axis(bounds, order, axis=1)
 
 
+def nearest_by_differences(X: Floats, points: Ints, width: int) -> tuple[Ints, Floats]:
+    """The `width` nearest rows to some rows, themselves among them, and their squared distances."""
+    squares = np.array([np.square(X[point] - X).sum(axis=1) for point in points])
+    order = np.argsort(squares, axis=1, kind="stable")[:, :width]
+    return order, np.take_along_axis(squares, order, axis=1)
+
+
 def nearest_by_products(
     X: Floats, width: int, queries: Floats | None = None
 ) -> tuple[Ints, Floats]:
