@@ -1,4 +1,4 @@
-"""The constructor of UMAP: umap-learn's parameters, in its order and with its defaults, and one more."""
+"""The constructor of UMAP: umap-learn's parameters, in its order and with its defaults, and a few more."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from sklearn.base import BaseEstimator
 
 from fastparadime.estimators._cuml import understands_cuml
 from fastparadime.neighbors import DEFAULT_RECALL
-from fastparadime.types import Array
+from fastparadime.types import Array, Device
 
 
 class UmapParameters(BaseEstimator):  # type: ignore[misc]
@@ -55,6 +55,8 @@ class UmapParameters(BaseEstimator):  # type: ignore[misc]
     disconnection_distance: float | None
     precomputed_knn: Any
     recall: float
+    device: Device | None
+    output_type: str | None
 
     @understands_cuml
     def __init__(
@@ -100,6 +102,8 @@ class UmapParameters(BaseEstimator):  # type: ignore[misc]
         precomputed_knn: Any = (None, None, None),
         *,
         recall: float = DEFAULT_RECALL,
+        device: Device | None = None,
+        output_type: str | None = "input",
     ) -> None:
         arguments = dict(locals())
         arguments.pop("self")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
 import torch
 
 from fastparadime import ops
@@ -18,7 +18,6 @@ from fastparadime.graph.supervised import Labels, intersect_with_target
 from fastparadime.layout import default_epochs, density, optimize_layout
 from fastparadime.neighbors import NeighborGraph
 from fastparadime.neighbors.metric_space import Space
-from fastparadime.types import Array
 from fastparadime.utils.logging import log
 from fastparadime.utils.warning import warn
 
@@ -77,7 +76,7 @@ def fit_graph(
         warn(f"n_neighbors is lowered from {wanted} to the {n} points there are", UserWarning)
         wanted = n
     if _neighbors.neighbors_given(knn):
-        nearest = _neighbors.given_neighbors(knn, n, wanted)
+        nearest = _neighbors.given_neighbors(knn, n, wanted, settings.device)
     else:
         report.say("UMAP: nearest neighbors")
         nearest = _neighbors.find_neighbors(rows, wanted - 1, space, settings.recall)
@@ -106,13 +105,13 @@ def epochs_of(settings: Settings, n: int) -> int:
 class Embedding:
     """The positions of a fit, float32 (n, dim), NaN for points without an edge."""
 
-    final: Array
-    kept: list[Array] | None  # of `n_epochs` lists
-    radii: tuple[Array, Array] | None  # log local radii in the data and in the embedding
+    final: torch.Tensor
+    kept: list[torch.Tensor] | None  # of `n_epochs` lists
+    radii: tuple[torch.Tensor, torch.Tensor] | None  # log local ones in the data, in the embedding
 
 
 def embed_graph(
-    start: Array,
+    start: torch.Tensor,
     fitted: FittedGraph,
     settings: Settings,
     report: Report,
@@ -141,22 +140,19 @@ def embed_graph(
             density=local,
             progress=progress,
         )
-    positions = found.final.numpy()
-    kept = [found.kept[epoch].numpy() for epoch in sorted(found.kept)] or None
-    alone = (edges.indptr.diff() == 0).numpy()
+    positions = found.final
+    kept = [found.kept[epoch] for epoch in sorted(found.kept)] or None
+    alone = edges.indptr.diff() == 0
     for table in (positions, *(kept or ())):
-        table[alone] = np.nan
-    if alone.any():
-        _warn_of_lone_points(alone, settings.disconnection_distance)
+        table.masked_fill_(alone[:, None], torch.nan)
+    _warn_of_lone_points(int(alone.sum()), len(alone), settings.disconnection_distance)
     if radii is None or not settings.output_dens:
         return Embedding(positions, kept, None)
     embedded = density.embedded_radii(positions, fitted.n_neighbors, settings.recall)
     return Embedding(positions, kept, (radii, embedded))
 
 
-def _warn_of_lone_points(alone: Array, limit: float) -> None:
-    lacking = f"neighbour nearer than {limit}" if limit < np.inf else "edge in the graph"
-    warn(
-        f"{int(alone.sum())} of {len(alone)} points have no {lacking} and get NaN as positions",
-        UserWarning,
-    )
+def _warn_of_lone_points(alone: int, n: int, limit: float) -> None:
+    if alone:
+        lacking = f"neighbour nearer than {limit}" if limit < math.inf else "edge in the graph"
+        warn(f"{alone} of {n} points have no {lacking} and get NaN as positions", UserWarning)

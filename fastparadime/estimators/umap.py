@@ -5,23 +5,23 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
+import torch
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 
 from fastparadime.estimators import _rows
 from fastparadime.estimators._cuml import check_data_options
 from fastparadime.estimators._fit import Report, embed_graph, fit_graph
 from fastparadime.estimators._inverse_transform import inverse_rows
+from fastparadime.estimators._kinds import Kind, as_known
 from fastparadime.estimators._labels import check_labels
 from fastparadime.estimators._neighbors import neighbors_given
 from fastparadime.estimators._operators import FuzzySetOperators
-from fastparadime.estimators._parameters import check_parameters
+from fastparadime.estimators._parameters import check_parameters, check_places
 from fastparadime.estimators._row_format import RowFormat
 from fastparadime.estimators._tags import set_input_tags
 from fastparadime.estimators._transform import FittedRows, transform_epochs
 from fastparadime.layout import initial_positions
 from fastparadime.layout.initialization import check_init
-from fastparadime.types import Array
 
 
 class UMAP(
@@ -177,9 +177,11 @@ class UMAP(
             For data or parameters that are not as described.
         """
         check_data_options(ensure_all_finite=ensure_all_finite, convert_dtype=convert_dtype)
+        kind, X = Kind.of(X, self.output_type), as_known(X)
+        settings = check_parameters(self, X)
+        check_places(settings, X, supervised=y is not None)
         table = _rows.validated(self, X, self.metric, ensure_min_samples=2)
-        settings = check_parameters(self)
-        row_format = RowFormat.of(table, settings.metric)
+        row_format = RowFormat.of(table, settings.metric, settings.device)
         rows = row_format.rows(table)
         _rows.check_sparse_metric(rows, settings.metric, "precomputed")
         target = None if y is None else check_labels(y, rows.shape[0], settings.target)
@@ -190,7 +192,7 @@ class UMAP(
             if neighbors_given(knn):
                 raise ValueError("unique=True cannot be combined with precomputed_knn")
             first, inverse = _rows.distinct(rows)
-            rows, table = rows[first], table[first]
+            rows, table = (_rows.taken(part, torch.from_numpy(first)) for part in (rows, table))
             target = None if target is None else target[first]
             if not isinstance(settings.init, str):
                 settings = replace(settings, init=settings.init[first])
@@ -211,7 +213,7 @@ class UMAP(
         found = embed_graph(start, fitted, settings, report)
         self._keep_graph(fitted, settings)
         self._keep_rows(replace(fitted_rows, positions=found.final), supervised=supervised)
-        self._keep_positions(found, inverse, _rows.dtype_of_results(X))
+        self._keep_positions(found, inverse, kind, _rows.dtype_of_results(X))
         return self
 
     def fit_transform(self, X: Any, y: Any = None, **options: Any) -> Any:
@@ -260,13 +262,14 @@ class UMAP(
         """
         fitted_rows = self._of_rows("transform")
         check_data_options(ensure_all_finite=ensure_all_finite, convert_dtype=convert_dtype)
+        kind, X = Kind.of(X, self.output_type), as_known(X)
         table = _rows.validated(self, X, fitted_rows.row_format.metric, reset=False)
         rows = fitted_rows.row_format.rows(table)
         if self._settings.graph_alone:
             return fitted_rows.memberships(rows)
-        return fitted_rows.embed(rows).astype(_rows.dtype_of_results(X), copy=False)
+        return kind.array(fitted_rows.embed(rows), _rows.dtype_of_results(X))
 
-    def inverse_transform(self, X: Any) -> Array:
+    def inverse_transform(self, X: Any) -> Any:
         """Rows of data for positions in the embedding.
 
         A row's result depends on that row alone.
@@ -287,7 +290,9 @@ class UMAP(
             For fits of sparse rows, distances, or metrics that have no gradient, of densMAP or of
             the graph alone, and for positions that are not as described.
         """
-        return inverse_rows(X, self._of_rows("inverse_transform"))
+        fitted_rows = self._of_rows("inverse_transform")
+        kind = Kind.of(X, self.output_type)
+        return kind.array(*inverse_rows(as_known(X), fitted_rows))
 
     def update(self, X: Any) -> UMAP:
         """Adds rows to the fit: the graph is made anew, and all positions move a little.
@@ -316,10 +321,11 @@ class UMAP(
         for name, is_so in refused.items():
             if is_so:
                 raise ValueError(f"update is not available for a fit with {name}: fit all rows")
+        X = as_known(X)
         table = _rows.validated(self, X, fitted_rows.row_format.metric, reset=False)
         added = _rows.like(fitted_rows.row_format.rows(table), fitted_rows.rows)
-        start = np.concatenate([fitted_rows.positions, fitted_rows.embed(added)])
-        start[~np.isfinite(start)] = 0.0  # points without neighbours until now
+        start = _rows.stacked(fitted_rows.positions, fitted_rows.embed(added))
+        start.nan_to_num_(0.0)  # points without neighbours until now
         rows = _rows.stacked(fitted_rows.rows, added)
         report = Report(self.verbose, self.tqdm_kwds)
         fitted = fit_graph(rows, None, None, fitted_rows.space, settings, report)
@@ -331,14 +337,15 @@ class UMAP(
             n_epochs=transform_epochs(settings),
             learning_rate=settings.learning_rate / 4,
         )
-        dtype = self.embedding_.dtype
+        kind, dtype = Kind.of(self.embedding_), _rows.dtype_of_results(self.embedding_)
         self._keep_graph(fitted, settings)
         self._keep_rows(replace(fitted_rows, rows=rows, positions=found.final), supervised=False)
-        self._keep_positions(found, None, dtype)
+        self._keep_positions(found, None, kind, dtype)
         return self
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        tags.array_api_support = True
         set_input_tags(tags, self.metric)
         return tags
