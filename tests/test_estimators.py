@@ -251,7 +251,8 @@ def test_verbose_reports(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_defaults_are_those_of_umap_learn() -> None:
     umap = pytest.importorskip("umap", reason="umap-learn is not installed")
-    assert UMAP().get_params() == {**umap.UMAP().get_params(), "recall": DEFAULT_RECALL}
+    more = {"recall": DEFAULT_RECALL, "device": None, "output_type": "input"}
+    assert UMAP().get_params() == {**umap.UMAP().get_params(), **more}
 
 
 def test_the_package_imports_without_scikit_learn() -> None:

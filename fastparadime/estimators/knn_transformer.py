@@ -58,6 +58,10 @@ class KNNTransformer(
         In (0, 1]: the share of true neighbours that `fit_transform` promises for large data.
     random_state : int, RandomState, Generator or None
         Of an approximate search; None draws a seed, which `seed_` reports.
+    device : torch.device or str, optional
+        Where neighbours are searched, by default where the data is; on a GPU among dense rows by the
+        metrics of `fastparadime.neighbors.metric_space.DEVICE_METRICS`. Graphs are SciPy's, on the
+        host.
 
     Attributes
     ----------
@@ -99,7 +103,7 @@ class KNNTransformer(
 
         Parameters
         ----------
-        X : (n_samples, n_features) array, sparse matrix or data frame
+        X : (n_samples, n_features) array of any library, tensor, sparse matrix or data frame
             Finite numbers, at least two rows. Sparse ones are taken by all metrics but
             ``"haversine"``, ``"nan_euclidean"``, ``"mahalanobis"`` and functions. NaN stands for a
             missing value with ``"nan_euclidean"``.
@@ -107,10 +111,12 @@ class KNNTransformer(
 
         Raises
         ------
+        CUDANotAvailableError
+            For a device that is not there.
         NotImplementedError
             For metrics and their options that are not supported.
         TypeError, ValueError
-            For data or parameters that are not as described.
+            For data or parameters that are not as described, or that the device does not take.
         """
         self._fit(as_known(X))
         return self

@@ -110,11 +110,19 @@ class UMAP(
         Beside umap-learn's parameters, by keyword: in (0, 1], the share of true neighbours that the
         search of a fit promises for large data (`fastparadime.neighbors.knn`). 1 searches exactly.
         New rows are always compared exactly.
+    device : torch.device or str, optional
+        By keyword: where all work is done, by default where the data is. On a GPU by the metrics of
+        `fastparadime.neighbors.metric_space.DEVICE_METRICS`, which `target_metric` is then one of
+        as well, and for dense rows.
+    output_type : {"input", "numpy", "cupy"}
+        By keyword, as in cuML: the kind of all arrays that come out. ``"input"``, or None, is that
+        of `X`: tensors on its device for tensors, and arrays of its library for what has
+        ``__dlpack__``; tensors for what only has ``__cuda_array_interface__``.
     low_memory, n_jobs, transform_queue_size, angular_rp_forest, force_approximation_algorithm
         Accepted and checked, without effect here: the threads are torch's.
     output_metric, output_metric_kwds
         Only their defaults are supported; others raise NotImplementedError.
-    hash_input, force_serial_epochs, build_algo, build_kwds, callback, device_ids, handle, output_type
+    hash_input, force_serial_epochs, build_algo, build_kwds, callback, device_ids, handle
         cuML's, which are no parameters here: accepted at values that ask for nothing else than is
         done; at others a TypeError says what to use.
 
@@ -123,7 +131,7 @@ class UMAP(
     embedding_ : array (n_samples, n_components)
         float32, or float64 for float64 data. NaN for a point without any neighbour.
     graph_ : scipy.sparse.csr_matrix (n, n), float32
-        The fuzzy simplicial set; of the distinct rows if `unique`.
+        The fuzzy simplicial set; of the distinct rows if `unique`. On the host, when first asked for.
     embedding_list_ : list of arrays (n_samples, n_components)
         After the epochs of a list `n_epochs`, ascending.
     rad_orig_, rad_emb_ : arrays (n_samples,), float32
@@ -153,7 +161,7 @@ class UMAP(
 
         Parameters
         ----------
-        X : (n_samples, n_features) array, data frame or sparse matrix
+        X : (n_samples, n_features) array of any library, tensor, data frame or sparse matrix
             Finite numbers, NaN for what is missing with nan_euclidean, at least two rows. Sparse by
             all metrics but haversine, nan_euclidean, mahalanobis and functions. Distances
             (n_samples, n_samples) for ``metric="precomputed"``, infinite between points that are no
@@ -171,10 +179,12 @@ class UMAP(
 
         Raises
         ------
+        CUDANotAvailableError
+            For a device that is not there, before any work.
         NotImplementedError
             For parts of umap-learn that are not supported.
         TypeError, ValueError
-            For data or parameters that are not as described.
+            For data or parameters that are not as described, or that the device does not take.
         """
         check_data_options(ensure_all_finite=ensure_all_finite, convert_dtype=convert_dtype)
         kind, X = Kind.of(X, self.output_type), as_known(X)

@@ -107,10 +107,13 @@ def noisy_spectral_positions(edges: ops.Edges, n_components: int, seed: int) -> 
 
 def principal_components(X: Any, n_components: int, *, seed: int = 0) -> Array:
     """The rows' first principal components (n, n_components), of CSR without centring, by scikit-learn."""
+    from sklearn import config_context
     from sklearn.decomposition import PCA, TruncatedSVD
 
     kind = TruncatedSVD if is_sparse(X) else PCA  # centred, sparse rows would be dense
-    with np.errstate(invalid="ignore"):  # shares of the variance, where there is none
+    # Whatever the caller has set: by dispatch, it solves in another way.
+    plain = config_context(array_api_dispatch=False, transform_output="default")
+    with plain, np.errstate(invalid="ignore"):  # shares of the variance, where there is none
         found: Array = kind(n_components, random_state=seed).fit_transform(X)
     return found
 
