@@ -19,9 +19,11 @@ from fastparadime.layout import default_epochs, density, optimize_layout
 from fastparadime.neighbors import NeighborGraph
 from fastparadime.neighbors.metric_space import Space
 from fastparadime.utils.logging import log
+from fastparadime.utils.stages import memory_for
 from fastparadime.utils.warning import warn
 
 _DENSITY_EPOCHS = 200  # more than by default, for densMAP
+_ADVICE = "fewer rows or a smaller n_neighbors need less, as does device='cpu'"
 _FEW_EPOCHS = 10  # up to which umap-learn keeps the edges of the default number
 
 
@@ -130,7 +132,7 @@ def embed_graph(
         radii = density.data_radii(sampled, *fitted.nearest)
         local = (sampled, radii)
     report.say("UMAP: layout")
-    with report.bar(n_epochs) as progress:
+    with report.bar(n_epochs) as progress, memory_for("UMAP's layout", _ADVICE):
         found = optimize_layout(
             start,
             edges,

@@ -335,7 +335,7 @@ class UMAP(
         table = _rows.validated(self, X, fitted_rows.row_format.metric, reset=False)
         added = _rows.like(fitted_rows.row_format.rows(table), fitted_rows.rows)
         start = _rows.stacked(fitted_rows.positions, fitted_rows.embed(added))
-        start.nan_to_num_(0.0)  # points without neighbours until now
+        start.masked_fill_(~start.isfinite(), 0.0)  # points without neighbours until now
         rows = _rows.stacked(fitted_rows.rows, added)
         report = Report(self.verbose, self.tqdm_kwds)
         fitted = fit_graph(rows, None, None, fitted_rows.space, settings, report)

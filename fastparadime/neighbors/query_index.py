@@ -35,6 +35,7 @@ from fastparadime.neighbors.tree import TreeQueries
 from fastparadime.types import Array
 from fastparadime.utils.centring import centred, may_round, medians_of, some_rows
 from fastparadime.utils.convert import is_sparse, share, to_float32, to_numpy
+from fastparadime.utils.stages import memory_for
 
 _BLOCK_BYTES = 64 * 2**20  # of distances held at a time
 _SPARE = 8  # candidates beyond k, so that rounding of products cannot drop a true neighbour
@@ -101,7 +102,8 @@ class QueryIndex:
         held = not isinstance(search, (_ProductSearch, TreeQueries, Unheld))
         step = max(1, _BLOCK_BYTES // (8 * self.rows.shape[0])) if held else _QUERIES
         blocks = range(0, max(1, queries.shape[0]), step)
-        found = [search(queries[start : start + step], k) for start in blocks]
+        with memory_for("the search of new rows", "give fewer at a time, or fit on the CPU"):
+            found = [search(queries[start : start + step], k) for start in blocks]
         indices, distances = (torch.cat(part) for part in zip(*found, strict=True))
         if self.space.metric in UNIT_METRICS and not isinstance(search, CorrelationSearch):
             distances = unit_distances(distances, self.space.metric)

@@ -123,11 +123,12 @@ class TileSearch(Unheld):
         self.rows, self.metric, self.p = rows, metric, p
 
     def __call__(self, queries: torch.Tensor, k: int) -> Found:
-        m, n = len(queries), len(self.rows)
+        (m, d), n = queries.shape, len(self.rows)
+        step = max(1, min(_ROWS, _BLOCK_BYTES // (4 * d)))
         found, largest = Nearest(m, k, queries.device), queries.new_zeros(())
         asked = torch.full((m,), -1, device=queries.device)  # queries are no rows
-        for start in range(0, n, _ROWS):
-            both = torch.cat((queries, self.rows[start : start + _ROWS]))
+        for start in range(0, n, step):
+            both = torch.cat((queries, self.rows[start : start + step]))
             tile = Tile(both, asked, start, self.metric, self.p)
             largest = torch.maximum(largest, tile.norms.max())
             for first in range(0, m, _PIECE):
