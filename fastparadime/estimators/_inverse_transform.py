@@ -17,7 +17,7 @@ from fastparadime.utils.masks import without_mask
 from fastparadime.utils.validate import check_data
 
 # Those whose distances change smoothly with the values of a row.
-_SMOOTH = (
+SMOOTH_METRICS = (
     "euclidean", "sqeuclidean", "manhattan", "chebyshev", "minkowski", "seuclidean", "mahalanobis",
     "canberra", "braycurtis", "cosine", "correlation", "hellinger",
 )  # fmt: skip
@@ -37,10 +37,10 @@ def inverse_rows(X: Any, fitted: FittedRows) -> tuple[torch.Tensor, Any]:
     settings = fitted.settings
     if is_sparse(fitted.rows):
         raise ValueError("inverse_transform is not available for sparse data")
-    if settings.metric not in _SMOOTH:
+    if settings.metric not in SMOOTH_METRICS:
         raise ValueError(
             f"inverse_transform is not available for metric {settings.metric!r}: it takes one of "
-            + ", ".join(_SMOOTH)
+            + ", ".join(SMOOTH_METRICS)
         )
     if settings.density is not None:
         raise ValueError("inverse_transform is not available for densmap=True")

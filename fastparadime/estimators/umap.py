@@ -11,7 +11,7 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from fastparadime.estimators import _rows
 from fastparadime.estimators._cuml import check_data_options
 from fastparadime.estimators._fit import Report, embed_graph, fit_graph
-from fastparadime.estimators._inverse_transform import inverse_rows
+from fastparadime.estimators._inverse_transform import SMOOTH_METRICS, inverse_rows
 from fastparadime.estimators._kinds import Kind, as_known
 from fastparadime.estimators._labels import check_labels
 from fastparadime.estimators._neighbors import neighbors_given
@@ -356,6 +356,7 @@ class UMAP(
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
-        tags.array_api_support = True
+        # The tag promises all methods; tensors are taken whatever it says.
+        tags.array_api_support = self.metric in SMOOTH_METRICS and not self.densmap
         set_input_tags(tags, self.metric)
         return tags
