@@ -28,16 +28,15 @@ def test_a_tensor_is_the_array_it_holds(X: Any) -> None:
     expected = quick().fit(X)
     tensor = torch.from_numpy(X).requires_grad_()
     found = quick().fit(tensor)
-    assert found.embedding_.dtype == np.float32
+    assert found.embedding_.dtype == torch.float32
     np.testing.assert_array_equal(found.embedding_, expected.embedding_)
     np.testing.assert_array_equal(found.transform(tensor[:3] + 1), expected.transform(X[:3] + 1))
     graph = KNNTransformer().fit_transform(tensor)
     assert graph.dtype == np.float32
     assert (graph != KNNTransformer().fit_transform(X)).nnz == 0
-    with pytest.raises(
-        ValueError, match="X must be on the CPU, where estimators work, not on meta"
-    ):
-        quick().fit(tensor.to("meta"))
+    for estimator in (quick(), KNNTransformer()):
+        with pytest.raises(ValueError, match="device must be 'cpu' or 'cuda', not 'meta'"):
+            estimator.fit(tensor.to("meta"))
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int64, np.float16, bool])

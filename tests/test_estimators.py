@@ -251,11 +251,13 @@ def test_verbose_reports(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_defaults_are_those_of_umap_learn() -> None:
     umap = pytest.importorskip("umap", reason="umap-learn is not installed")
-    assert UMAP().get_params() == {
-        **umap.UMAP().get_params(),
+    more = {
         "recall": DEFAULT_RECALL,
         "min_shared_neighbors": 0,
+        "device": None,
+        "output_type": "input",
     }
+    assert UMAP().get_params() == {**umap.UMAP().get_params(), **more}
 
 
 def test_the_package_imports_without_scikit_learn() -> None:

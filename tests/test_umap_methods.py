@@ -199,7 +199,7 @@ def test_arguments_of_cuml() -> None:
     X = blobs()
     accepted = UMAP(
         hash_input=True, build_algo="auto", build_kwds=None, device_ids=None, callback=None,
-        handle=None, output_type="numpy", force_serial_epochs=True, n_epochs=30, random_state=0,
+        handle=None, force_serial_epochs=True, n_epochs=30, random_state=0,
     )  # fmt: skip
     np.testing.assert_array_equal(
         accepted.fit_transform(X, convert_dtype=True), quick().fit_transform(X)
@@ -209,8 +209,8 @@ def test_arguments_of_cuml() -> None:
     for name, value, advice in (
         ("build_algo", "nn_descent", "precomputed_knn"),
         ("callback", print, "embedding_list_"),
-        ("device_ids", [0, 1], "on the CPU"),
-        ("output_type", "cupy", "set_output"),
+        ("device_ids", [0, 1], "device='cuda:0'"),
+        ("handle", object(), "stream"),
     ):
         with pytest.raises(TypeError, match=f"UMAP has no {name}=.*{advice}"):
             UMAP(**{name: value})

@@ -11,8 +11,9 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import sklearn.exceptions
+import torch
 
-from fastparadime import UMAP
+from fastparadime import UMAP, ops
 from fastparadime.graph.set_operations import reset_local_metrics
 
 Table = npt.NDArray[np.float32]
@@ -42,12 +43,18 @@ def test_intersection_is_that_of_umap_learn() -> None:
     assert np.quantile(np.abs(graph - expected)[edges], 0.99) < 1e-4
 
 
+def graph_of(strengths: np.ndarray, heads: np.ndarray, n: int) -> tuple[torch.Tensor, ops.Edges]:
+    values, ends = torch.from_numpy(strengths), torch.from_numpy(heads)
+    indptr = torch.from_numpy(np.searchsorted(heads, np.arange(n + 1)))
+    return values, ops.Edges(indptr, ends, ends, values)
+
+
 def test_strengths_of_a_union_sum_to_the_logarithm_of_fifteen() -> None:
     rng = np.random.default_rng(0)
     heads = np.repeat(np.arange(50), 12)
     strengths = rng.uniform(0.01, 0.9, 600)
     strengths[::12] = 1.0
-    powers = reset_local_metrics(strengths, heads, 50)
+    powers = reset_local_metrics(*graph_of(strengths, heads, 50)).numpy()
     np.testing.assert_allclose(np.bincount(heads, powers), np.log2(15), atol=1e-4)
     exponents = np.log(powers) / np.log(np.minimum(strengths, 0.999999))
     for point in range(50):
@@ -120,5 +127,5 @@ def test_combined_fits_have_no_rows(method: str) -> None:
 
 def test_points_with_many_edges_of_full_strength() -> None:
     strengths = np.array([1.0, 1.0, 1.0, 1.0, 1.0, 0.5, 0.999, 1.0, 0.3])
-    raised = reset_local_metrics(strengths, np.array([0] * 7 + [1] * 2), 2)
+    raised = reset_local_metrics(*graph_of(strengths, np.array([0] * 7 + [1] * 2), 2))
     np.testing.assert_allclose(raised, [1, 1, 1, 1, 1, 0, 0, 1, 1], atol=1e-6)

@@ -1,4 +1,4 @@
-"""The constructor of UMAP: umap-learn's parameters, in its order and with its defaults, and one more."""
+"""The constructor of UMAP: umap-learn's parameters, in its order and with its defaults, and a few more."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from sklearn.base import BaseEstimator
 
 from fastparadime.estimators._cuml import understands_cuml
 from fastparadime.neighbors import DEFAULT_RECALL
-from fastparadime.types import Array
+from fastparadime.types import Array, Device
 
 
 class UmapParameters(BaseEstimator):  # type: ignore[misc]
@@ -56,6 +56,8 @@ class UmapParameters(BaseEstimator):  # type: ignore[misc]
     precomputed_knn: Any
     recall: float
     min_shared_neighbors: int
+    device: Device | None
+    output_type: str | None
 
     @understands_cuml
     def __init__(
@@ -102,6 +104,8 @@ class UmapParameters(BaseEstimator):  # type: ignore[misc]
         *,
         recall: float = DEFAULT_RECALL,
         min_shared_neighbors: int = 0,
+        device: Device | None = None,
+        output_type: str | None = "input",
     ) -> None:
         arguments = dict(locals())
         arguments.pop("self")

@@ -31,12 +31,8 @@ _ARGUMENTS: dict[str, tuple[Callable[[Any], bool], str]] = {
         "give the neighbours of fastparadime.neighbors.knn(X, k, recall=...) as precomputed_knn",
     ),
     "callback": (_unset, "n_epochs=[...] keeps positions on the way in embedding_list_"),
-    "device_ids": (_unset, "the estimator works on the CPU"),
-    "handle": (_unset, "the threads are torch's"),
-    "output_type": (
-        lambda value: value in (None, "numpy"),
-        "set_output(transform='pandas') gives data frames",
-    ),
+    "device_ids": (_unset, "device='cuda:0' names the one device that a fit runs on"),
+    "handle": (_unset, "the threads and the stream are torch's"),
 }
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
 import torch
 
 from fastparadime import ops
@@ -18,11 +18,12 @@ from fastparadime.graph.supervised import Labels, intersect_with_target
 from fastparadime.layout import default_epochs, density, optimize_layout
 from fastparadime.neighbors import NeighborGraph
 from fastparadime.neighbors.metric_space import Space
-from fastparadime.types import Array
 from fastparadime.utils.logging import log
+from fastparadime.utils.stages import memory_for
 from fastparadime.utils.warning import warn
 
 _DENSITY_EPOCHS = 200  # more than by default, for densMAP
+_ADVICE = "fewer rows or a smaller n_neighbors need less, as does device='cpu'"
 _FEW_EPOCHS = 10  # up to which umap-learn keeps the edges of the default number
 
 
@@ -77,7 +78,7 @@ def fit_graph(
         warn(f"n_neighbors is lowered from {wanted} to the {n} points there are", UserWarning)
         wanted = n
     if _neighbors.neighbors_given(knn):
-        nearest = _neighbors.given_neighbors(knn, n, wanted)
+        nearest = _neighbors.given_neighbors(knn, n, wanted, settings.device)
     else:
         report.say("UMAP: nearest neighbors")
         nearest = _neighbors.find_neighbors(
@@ -108,13 +109,13 @@ def epochs_of(settings: Settings, n: int) -> int:
 class Embedding:
     """The positions of a fit, float32 (n, dim), NaN for points without an edge."""
 
-    final: Array
-    kept: list[Array] | None  # of `n_epochs` lists
-    radii: tuple[Array, Array] | None  # log local radii in the data and in the embedding
+    final: torch.Tensor
+    kept: list[torch.Tensor] | None  # of `n_epochs` lists
+    radii: tuple[torch.Tensor, torch.Tensor] | None  # log local ones in the data, in the embedding
 
 
 def embed_graph(
-    start: Array,
+    start: torch.Tensor,
     fitted: FittedGraph,
     settings: Settings,
     report: Report,
@@ -133,7 +134,7 @@ def embed_graph(
         radii = density.data_radii(sampled, *fitted.nearest)
         local = (sampled, radii)
     report.say("UMAP: layout")
-    with report.bar(n_epochs) as progress:
+    with report.bar(n_epochs) as progress, memory_for("UMAP's layout", _ADVICE):
         found = optimize_layout(
             start,
             edges,
@@ -143,22 +144,19 @@ def embed_graph(
             density=local,
             progress=progress,
         )
-    positions = found.final.numpy()
-    kept = [found.kept[epoch].numpy() for epoch in sorted(found.kept)] or None
-    alone = (edges.indptr.diff() == 0).numpy()
+    positions = found.final
+    kept = [found.kept[epoch] for epoch in sorted(found.kept)] or None
+    alone = edges.indptr.diff() == 0
     for table in (positions, *(kept or ())):
-        table[alone] = np.nan
-    if alone.any():
-        _warn_of_lone_points(alone, settings.disconnection_distance)
+        table.masked_fill_(alone[:, None], torch.nan)
+    _warn_of_lone_points(int(alone.sum()), len(alone), settings.disconnection_distance)
     if radii is None or not settings.output_dens:
         return Embedding(positions, kept, None)
     embedded = density.embedded_radii(positions, fitted.n_neighbors, settings.recall)
     return Embedding(positions, kept, (radii, embedded))
 
 
-def _warn_of_lone_points(alone: Array, limit: float) -> None:
-    lacking = f"neighbour nearer than {limit}" if limit < np.inf else "edge in the graph"
-    warn(
-        f"{int(alone.sum())} of {len(alone)} points have no {lacking} and get NaN as positions",
-        UserWarning,
-    )
+def _warn_of_lone_points(alone: int, n: int, limit: float) -> None:
+    if alone:
+        lacking = f"neighbour nearer than {limit}" if limit < math.inf else "edge in the graph"
+        warn(f"{alone} of {n} points have no {lacking} and get NaN as positions", UserWarning)

@@ -2,68 +2,97 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 import numpy as np
+import torch
 from sklearn.utils.validation import check_is_fitted
 
 from fastparadime.estimators._constructor import UmapParameters
 from fastparadime.estimators._fit import Embedding, FittedGraph
+from fastparadime.estimators._kinds import Kind
 from fastparadime.estimators._parameters import Settings
 from fastparadime.estimators._transform import FittedRows
 from fastparadime.types import Array
-from fastparadime.utils.convert import is_sparse
+from fastparadime.utils.convert import is_sparse, to_numpy
 
 _SMALL_DATA = 4096  # points below which umap.plot makes a table of all distances
+
+_MADE_WHEN_ASKED = ("graph_", "_knn_indices", "_knn_dists", "_rhos", "_sigmas")
+_OF_POSITIONS = ("embedding_", "embedding_list_", "rad_orig_", "rad_emb_")
 
 
 class FittedUmap(UmapParameters):
     """The parameters of UMAP with the graph, rows and positions of a fit."""
 
     def _of_rows(self, method: str) -> FittedRows:
-        check_is_fitted(self, "graph_")
+        check_is_fitted(self, "seed_")  # `graph_` would be made
         if self._rows is None:
             raise ValueError(f"{method} is not available for combined fits: they have no rows")
         return self._rows
 
     def _keep_graph(self, fitted: FittedGraph, settings: Settings) -> None:
         """Keeps the graph, and under umap-learn's names what others read."""
-        import scipy.sparse
-
-        for name in ("embedding_", "embedding_list_", "rad_orig_", "rad_emb_"):  # of a fit before
+        for name in (*_MADE_WHEN_ASKED, *_OF_POSITIONS):  # of a fit before
             self.__dict__.pop(name, None)
-        indptr, _, tails, weights = (part.numpy() for part in fitted.edges)
-        n = len(indptr) - 1
-        self.graph_ = scipy.sparse.csr_matrix((weights, tails, indptr), shape=(n, n))
+        self._fitted_graph = fitted
         self.seed_ = settings.seed
         self._settings = settings
         self._rows: FittedRows | None = None
         self._a, self._b = settings.a, settings.b
+        n = len(fitted.rho)
         self._small_data = n < _SMALL_DATA
         self._n_neighbors = fitted.n_neighbors
         self._disconnection_distance = settings.disconnection_distance
         self._initial_alpha = settings.learning_rate
-        own = np.arange(n, dtype=np.int32)[:, None]
-        indices, distances = (part.numpy() for part in fitted.nearest)
-        self._knn_indices = np.concatenate([own, indices], axis=1)
-        self._knn_dists = np.pad(distances, ((0, 0), (1, 0)))
         self.engine_, self.recall_estimate_ = fitted.nearest.engine, fitted.nearest.recall_estimate
-        self._rhos, self._sigmas = fitted.rho.numpy(), fitted.sigma.numpy()
         self._n_features_out = n if settings.graph_alone else settings.n_components
+
+    @cached_property
+    def graph_(self) -> Any:
+        """The fuzzy simplicial set as SciPy's CSR matrix, on the host."""
+        import scipy.sparse
+
+        indptr, _, tails, weights = (to_numpy(part) for part in self._fitted_graph.edges)
+        n = len(indptr) - 1
+        return scipy.sparse.csr_matrix((weights, tails, indptr), shape=(n, n))
+
+    @cached_property
+    def _knn_indices(self) -> Array:
+        indices = to_numpy(self._fitted_graph.nearest.indices)
+        own = np.arange(len(indices), dtype=np.int32)[:, None]
+        return np.concatenate([own, indices], axis=1)
+
+    @cached_property
+    def _knn_dists(self) -> Array:
+        return np.pad(to_numpy(self._fitted_graph.nearest.distances), ((0, 0), (1, 0)))
+
+    @cached_property
+    def _rhos(self) -> Array:
+        return to_numpy(self._fitted_graph.rho)
+
+    @cached_property
+    def _sigmas(self) -> Array:
+        return to_numpy(self._fitted_graph.sigma)
 
     def _keep_rows(self, rows: FittedRows, *, supervised: bool) -> None:
         self._rows, self._supervised = rows, supervised
         self._sparse_data = is_sparse(rows.rows)
         self._metric_kwds = dict(self.metric_kwds or {})
 
-    def _keep_positions(self, found: Embedding, inverse: Array | None, dtype: Any) -> None:
-        places = slice(None) if inverse is None else inverse
-        self.embedding_ = found.final[places].astype(dtype, copy=False)
+    def _keep_positions(
+        self, found: Embedding, inverse: Array | None, kind: Kind, dtype: Any
+    ) -> None:
+        def kept(values: torch.Tensor, dtype: Any = dtype) -> Any:
+            places = slice(None) if inverse is None else torch.from_numpy(inverse).to(values.device)
+            return kind.array(values[places], dtype)
+
+        self.embedding_ = kept(found.final)
         if found.kept is not None:
-            self.embedding_list_ = [kept[places].astype(dtype, copy=False) for kept in found.kept]
+            self.embedding_list_ = [kept(positions) for positions in found.kept]
         if found.radii is not None:
-            radii = (part[places].astype(np.float32) for part in found.radii)
-            self.rad_orig_, self.rad_emb_ = radii
+            self.rad_orig_, self.rad_emb_ = (kept(part, np.float32) for part in found.radii)
 
     @property
     def _raw_data(self) -> Any:

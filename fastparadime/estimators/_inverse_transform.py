@@ -5,24 +5,26 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import torch
 from sklearn.utils.validation import check_array
 
 from fastparadime.estimators._transform import FittedRows, weighted_means
 from fastparadime.neighbors.metric_space import Space
 from fastparadime.neighbors.query_index import QueryIndex
-from fastparadime.types import Array
-from fastparadime.utils.convert import is_sparse
+from fastparadime.types import TensorLike
+from fastparadime.utils.convert import is_sparse, to_float32
 from fastparadime.utils.masks import without_mask
+from fastparadime.utils.validate import check_data
 
 # Those whose distances change smoothly with the values of a row.
-_SMOOTH = (
+SMOOTH_METRICS = (
     "euclidean", "sqeuclidean", "manhattan", "chebyshev", "minkowski", "seuclidean", "mahalanobis",
     "canberra", "braycurtis", "cosine", "correlation", "hellinger",
 )  # fmt: skip
 
 
-def inverse_rows(X: Any, fitted: FittedRows) -> Array:
-    """Rows of data (m, d) for positions (m, dim): means of the rows embedded nearest.
+def inverse_rows(X: Any, fitted: FittedRows) -> tuple[torch.Tensor, Any]:
+    """Rows of data (m, d) for positions (m, dim), and their dtype: means of the rows embedded nearest.
 
     The mean, by the membership strengths of the embedding, minimises the expected squared distance
     to the rows that the position belongs to.
@@ -35,26 +37,36 @@ def inverse_rows(X: Any, fitted: FittedRows) -> Array:
     settings = fitted.settings
     if is_sparse(fitted.rows):
         raise ValueError("inverse_transform is not available for sparse data")
-    if settings.metric not in _SMOOTH:
+    if settings.metric not in SMOOTH_METRICS:
         raise ValueError(
             f"inverse_transform is not available for metric {settings.metric!r}: it takes one of "
-            + ", ".join(_SMOOTH)
+            + ", ".join(SMOOTH_METRICS)
         )
     if settings.density is not None:
         raise ValueError("inverse_transform is not available for densmap=True")
     if fitted.positions is None:
         raise ValueError("inverse_transform is not available for transform_mode='graph'")
-    X = without_mask(X, "X")
-    positions = check_array(X, dtype=(np.float64, np.float32), input_name="X")
-    if positions.shape[1] != settings.n_components:
-        raise ValueError(
-            f"X must have n_components = {settings.n_components} columns, not {positions.shape[1]}"
-        )
-    there = np.isfinite(fitted.positions[:, 0])
+    positions, dtype = _validated(X, settings.n_components)
+    there = fitted.positions[:, 0].isfinite()
     anchors, rows = fitted.positions[there], fitted.rows[there]
     k = min(settings.n_neighbors, len(rows))
-    index = QueryIndex(anchors, Space("euclidean"))
-    queries = np.ascontiguousarray(positions, dtype=np.float32)
-    indices, distances = index.nearest(queries, k)
+    queries = to_float32(positions).to(anchors.device)
+    indices, distances = QueryIndex(anchors, Space("euclidean")).nearest(queries, k)
     strengths = 1 / (1 + settings.a * distances.double() ** (2 * settings.b))
-    return fitted.row_format.data(weighted_means(strengths, indices, rows), positions.dtype)
+    found = fitted.row_format.data(weighted_means(strengths, indices, rows))
+    return found, np.float64 if found.dtype == torch.float64 else dtype
+
+
+def _validated(X: Any, n_components: int) -> tuple[TensorLike, Any]:
+    """Positions that are as described, and the dtype of results: float32 for such alone."""
+    X = without_mask(X, "X")
+    positions: TensorLike
+    if isinstance(X, torch.Tensor):
+        positions = check_data(X.detach(), min_rows=1)
+    else:
+        positions = check_array(X, dtype=(np.float64, np.float32), input_name="X")
+    if positions.shape[1] != n_components:
+        raise ValueError(
+            f"X must have n_components = {n_components} columns, not {positions.shape[1]}"
+        )
+    return positions, np.float32 if str(positions.dtype).endswith("float32") else np.float64

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_consistent_length, column_or_1d
 
+from fastparadime.estimators._kinds import as_known
 from fastparadime.graph.label_metrics import LabelMetric
 from fastparadime.graph.supervised import Labels, Target
 from fastparadime.types import Array
@@ -24,7 +25,7 @@ def check_labels(y: Any, n: int, target: Target) -> Labels:
     ValueError
         For another number of rows, and for values that are infinite or not of the metric's kind.
     """
-    values, known = known_labels(y)
+    values, known = known_labels(as_known(y))
     check: Callable[[Array], Array]
     if target.metric is None or isinstance(target.metric, LabelMetric):
         values, known = (column_or_1d(part) for part in (values, known))

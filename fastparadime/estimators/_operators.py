@@ -13,8 +13,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from fastparadime.estimators._fit import FittedGraph, Report, embed_graph
 from fastparadime.estimators._fitted import FittedUmap
+from fastparadime.estimators._kinds import Kind
 from fastparadime.estimators._parameters import Settings
-from fastparadime.graph.edges import edges_of_csr
 from fastparadime.graph.set_operations import (
     AlignedGraphs,
     difference,
@@ -24,7 +24,6 @@ from fastparadime.graph.set_operations import (
 )
 from fastparadime.layout import initial_positions
 from fastparadime.neighbors import NeighborGraph
-from fastparadime.types import Array
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -49,35 +48,45 @@ class FuzzySetOperators(FittedUmap):
 
 
 def _combined(
-    first: _Fit, second: Any, strengths: Callable[[AlignedGraphs], Array], *, reset_metrics: bool
+    first: _Fit,
+    second: Any,
+    strengths: Callable[[AlignedGraphs], torch.Tensor],
+    *,
+    reset_metrics: bool,
 ) -> _Fit:
     if not isinstance(second, type(first)):
         raise TypeError(f"only fits of UMAP can be combined, not {type(second).__name__}")
     for fit in (first, second):
-        check_is_fitted(fit, "graph_", msg="only fits can be combined: call fit first")
-    counts = [fit.graph_.shape[0] for fit in (first, second)]
+        check_is_fitted(fit, "seed_", msg="only fits can be combined: call fit first")
+    edges = [fit._fitted_graph.edges for fit in (first, second)]
+    counts = [len(graph.indptr) - 1 for graph in edges]
     if counts[0] != counts[1]:
         raise ValueError(f"only fits of the same points can be combined, not of {counts}")
     if first.unique or second.unique:
         raise ValueError("fits with unique=True cannot be combined: their graphs omit rows")
     settings = _common(first._settings, second._settings)
+    if second._settings.device != settings.device:
+        raise ValueError(
+            "only fits on one device can be combined, not on "
+            f"{settings.device} and {second._settings.device}"
+        )
     if settings.density is not None or settings.output_dens:
         raise ValueError("densMAP needs the distances of one table: its fits cannot be combined")
-    graphs = AlignedGraphs.of(edges_of_csr(first.graph_), edges_of_csr(second.graph_))
-    edges = reset_local_connectivity(*graphs[:3], strengths(graphs), reset_metrics=reset_metrics)
+    graphs = AlignedGraphs.of(*edges)
+    joined = reset_local_connectivity(*graphs[:3], strengths(graphs), reset_metrics=reset_metrics)
     # No table has distances of these edges, so no neighbours are kept.
-    none, nothing = torch.empty((counts[0], 0)), torch.zeros(counts[0])
+    none = torch.empty((counts[0], 0), device=settings.device)
+    nothing = none.new_zeros(counts[0])
     nearest = NeighborGraph(none.int(), none, "none: fits were combined")
     wanted = min(first._n_neighbors, second._n_neighbors)
-    fitted = FittedGraph(edges, nearest, nothing, nothing, wanted)
+    fitted = FittedGraph(joined, nearest, nothing, nothing, wanted)
     result: _Fit = clone(first)
     report = Report(result.verbose, result.tqdm_kwds)
-    start = initial_positions(
-        first.graph_, edges, settings.init, settings.n_components, settings.seed
-    )
+    start = initial_positions(none, joined, settings.init, settings.n_components, settings.seed)
     found = embed_graph(start, fitted, settings, report)
     result._keep_graph(fitted, settings)
-    result._keep_positions(found, None, np.float32)
+    kind = Kind.of(getattr(first, "embedding_", None), first.output_type)
+    result._keep_positions(found, None, kind, np.float32)
     return result
 
 

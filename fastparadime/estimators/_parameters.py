@@ -11,7 +11,9 @@ import numpy as np
 import torch
 
 from fastparadime.estimators._constructor import UmapParameters
+from fastparadime.estimators._kinds import as_known, check_output_type, place_of
 from fastparadime.estimators._neighbors import neighbors_given
+from fastparadime.estimators._rows import check_device
 from fastparadime.graph.label_metrics import (
     LABEL_METRICS,
     LabelMetric,
@@ -53,17 +55,20 @@ class Settings(LayoutParameters):
     recall: float
     min_shared_neighbors: int
     transform_seed: int
+    device: torch.device
 
     @property
     def metric(self) -> Metric:
         return self.row_metric.name
 
 
-def check_parameters(estimator: UmapParameters) -> Settings:
-    """The parameters of an estimator, checked.
+def check_parameters(estimator: UmapParameters, X: Any) -> Settings:
+    """The parameters of an estimator, checked; the device is that of `X` unless one is given.
 
     Raises
     ------
+    CUDANotAvailableError
+        For a device that is not there.
     NotImplementedError
         For parts of umap-learn that are not supported.
     TypeError, ValueError
@@ -109,6 +114,7 @@ def check_parameters(estimator: UmapParameters) -> Settings:
         transform_seed=check_integer(
             estimator.transform_seed, "transform_seed", minimum=0, maximum=2**63 - 1
         ),
+        device=place_of(X, estimator.device),
     )
 
 
@@ -125,6 +131,14 @@ def _min_shared_neighbors(estimator: UmapParameters) -> int:
             "where precomputed_knn is given"
         )
     return least
+
+
+def check_places(settings: Settings, X: Any, *, supervised: bool) -> None:
+    """Raises for what the settings' device cannot do, before any work is done elsewhere."""
+    check_device(settings.device, X, settings.metric)
+    target = settings.target.metric
+    if supervised and target is not None:
+        check_device(settings.device, None, target.name, "target_metric")
 
 
 def _refuse_unsupported(estimator: UmapParameters) -> None:
@@ -144,6 +158,7 @@ def _refuse_unsupported(estimator: UmapParameters) -> None:
 def _check_without_effect(estimator: UmapParameters) -> None:
     """Parameters that change nothing here are still held to umap-learn's ranges."""
     check_n_jobs(estimator.n_jobs)
+    check_output_type(estimator.output_type)
     check_positive(estimator.transform_queue_size, "transform_queue_size")
     if estimator.tqdm_kwds is not None and not isinstance(estimator.tqdm_kwds, dict):
         raise TypeError(f"tqdm_kwds must be a dictionary or None, not {estimator.tqdm_kwds!r}")
@@ -218,7 +233,7 @@ def _curve(estimator: UmapParameters) -> tuple[float, float]:
 def _checked_init(init: Any) -> str | Array:
     if isinstance(init, str):
         return check_option(init, _INITS, "init")
-    init = without_mask(init, "init")
+    init = without_mask(as_known(init), "init")
     try:
         positions: Array = to_numpy(init) if isinstance(init, torch.Tensor) else np.asarray(init)
     except ValueError:  # rows of several lengths

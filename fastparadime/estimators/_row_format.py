@@ -1,4 +1,4 @@
-"""How the rows of a fit are held, so that far from zero no digits are lost."""
+"""How and where the rows of a fit are held, so that far from zero no digits are lost."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from fastparadime.estimators._rows import as_rows
+from fastparadime.estimators._rows import as_rows, taken
 from fastparadime.neighbors import BINARY_METRICS, NATIVE_METRICS, Metric
 from fastparadime.neighbors.graph import PRECOMPUTED
 from fastparadime.neighbors.sparse_rows import warn_of_rounding as warn_of_sparse_rounding
@@ -29,7 +29,7 @@ from fastparadime.utils.centring import (
     some_rows,
     warn_of_rounding,
 )
-from fastparadime.utils.convert import is_sparse
+from fastparadime.utils.convert import is_sparse, share, to_numpy
 from fastparadime.utils.validate import check_finite
 
 _SHIFTED = (*SHIFTED_METRICS, "seuclidean", "mahalanobis")
@@ -42,6 +42,8 @@ class RowFormat:
     Attributes
     ----------
     metric : str or callable
+    device : torch.device
+        Where tensors of rows lie.
     centre : float64 array (d,) or None
         Subtracted from rows in float64, of metrics that do not change with a shift.
     wide : bool
@@ -49,40 +51,49 @@ class RowFormat:
     """
 
     metric: Metric
+    device: torch.device
     centre: Array | None = None
     wide: bool = False
 
     @staticmethod
-    def of(table: Any, metric: Metric) -> RowFormat:
+    def of(table: Any, metric: Metric, device: torch.device) -> RowFormat:
         """The format of a fit's rows: float32 as they are, unless that loses digits."""
         as_it_is = callable(metric) or metric == PRECOMPUTED  # by functions in the data's own dtype
         if as_it_is or is_sparse(table) or not may_round(table):
-            return RowFormat(metric)
+            return RowFormat(metric, device)
         some = some_rows(table)
         if metric in UNIT_METRICS:
             tables = (some, some_units(some, str(metric)))
-            return RowFormat(metric, wide=any(centre_of(rows) is not None for rows in tables))
-        if metric in _SHIFTED:
-            return RowFormat(metric, centre_of(some))
-        if metric in NATIVE_METRICS:
-            return RowFormat(metric, wide=centre_of(some) is not None)
-        return RowFormat(metric, wide=rounds(some))  # others are compared in float64
+            wide = any(centre_of(rows) is not None for rows in tables)
+        elif metric in _SHIFTED:
+            return RowFormat(metric, device, centre_of(some))
+        elif metric in NATIVE_METRICS:
+            wide = centre_of(some) is not None
+        else:
+            wide = rounds(some)  # others are compared in float64
+        return RowFormat(metric, device, wide=wide)
 
     def rows(self, table: Any) -> Any:
-        """A checked table as rows of this format; see `as_rows`."""
+        """A checked table as rows of this format, on the device; see `as_rows`."""
+        rows = self._rows(table)
+        return rows.to(self.device) if isinstance(rows, torch.Tensor) else rows
+
+    def _rows(self, table: Any) -> Any:
         if self.centre is None and not self.wide:
             return as_rows(table, self.metric)
         dense = table.toarray() if is_sparse(table) else table
         check_finite(dense, "X", missing_ok=self.metric in MISSING_METRICS)
         if self.centre is not None:
-            return centred(dense, self.centre).numpy()
-        return np.ascontiguousarray(dense, dtype=np.float64)
+            return centred(dense, self.centre)
+        if isinstance(dense, torch.Tensor):
+            return dense.double().contiguous()
+        return share(np.ascontiguousarray(dense, dtype=np.float64))
 
-    def data(self, rows: Array, dtype: Any) -> Array:
-        """Rows of this format, float64 (m, d), as those of the data, of a dtype if that has its digits."""
+    def data(self, rows: torch.Tensor) -> torch.Tensor:
+        """Rows of this format, float64 (m, d), as those of the data, with the digits that they have."""
         if self.centre is not None:
-            return rows + self.centre
-        return rows if self.wide else rows.astype(np.float32).astype(dtype, copy=False)
+            return rows + torch.from_numpy(self.centre).to(rows.device)
+        return rows if self.wide else rows.float()
 
     def warn_of_rounding(self, table: Any, rows: Any, indices: torch.Tensor) -> None:
         """Warns if even centred rows are too wide for float32; the search warns of others."""
@@ -96,7 +107,7 @@ class RowFormat:
         centre = np.zeros(table.shape[1]) if self.centre is None else self.centre
         numbers = compared_rows(len(last))
         compared, ends = (
-            (np.asarray(difference(table[part], centre)), rows[part])
-            for part in (numbers, last.numpy()[numbers])
+            (to_numpy(difference(taken(table, part), centre)), to_numpy(taken(rows, part)))
+            for part in (torch.from_numpy(numbers), last.cpu()[numbers].long())
         )
         warn_of_rounding(compared, ends, self.metric)

@@ -12,12 +12,12 @@ import torch
 from fastparadime import ops
 from fastparadime.estimators._parameters import Settings
 from fastparadime.estimators._row_format import RowFormat
-from fastparadime.estimators._rows import equal_rows, like, row_streams
+from fastparadime.estimators._rows import equal_rows, like, row_streams, taken
 from fastparadime.graph import query_strengths
 from fastparadime.neighbors.metric_space import Space
 from fastparadime.neighbors.query_index import QueryIndex
 from fastparadime.types import Array
-from fastparadime.utils.convert import is_sparse
+from fastparadime.utils.convert import is_sparse, sums_over, to_numpy
 from fastparadime.utils.seed import derive
 
 _DEFAULT_EPOCHS = 100
@@ -33,13 +33,14 @@ def transform_epochs(settings: Settings) -> int:
 class FittedRows:
     """The rows of a fit with their positions.
 
-    `rows` is float32 (n, d) or CSR, `positions` float32 (n, dim), NaN for a row that has none, or
-    None where the fit made the graph alone. `space` is where distances between rows are taken,
-    and `row_format` how the data became rows.
+    `rows` is a float32 tensor (n, d), CSR, or an array of what functions and distances take;
+    `positions` a float32 tensor (n, dim), NaN for a row that has none, or None where the fit made
+    the graph alone. `space` is where distances between rows are taken, and `row_format` how the
+    data became rows, and on which device.
     """
 
     rows: Any
-    positions: Array | None
+    positions: torch.Tensor | None
     settings: Settings
     space: Space
     row_format: RowFormat
@@ -47,7 +48,9 @@ class FittedRows:
     @property
     def data(self) -> Any:
         """The rows where the data lies."""
-        return self.rows if self.row_format.centre is None else self.rows + self.row_format.centre
+        rows, centre = self.rows, self.row_format.centre
+        rows = rows if is_sparse(rows) else to_numpy(rows)
+        return rows if centre is None else rows + centre
 
     @cached_property
     def index(self) -> QueryIndex:
@@ -58,10 +61,10 @@ class FittedRows:
     def _reached(self) -> FittedRows:
         """The rows that have positions."""
         assert self.positions is not None
-        there = np.isfinite(self.positions[:, 0])
-        if there.all():
+        there = self.positions[:, 0].isfinite()
+        if bool(there.all()):
             return self
-        return replace(self, rows=self.rows[there], positions=self.positions[there])
+        return replace(self, rows=taken(self.rows, there), positions=self.positions[there])
 
     def __getstate__(self) -> dict[str, Any]:
         cached = ("index", "_reached")
@@ -71,7 +74,7 @@ class FittedRows:
         """Indices and distances (m, k) of the nearest rows of the fit, as umap.plot asks."""
         rows = rows if is_sparse(rows) else self.row_format.rows(np.asarray(rows))
         indices, distances = self.index.nearest(self._queries(rows), k)
-        return indices.numpy(), distances.numpy()
+        return to_numpy(indices), to_numpy(distances)
 
     def _queries(self, rows: Any) -> Any:
         # Distances that a sparse matrix does not store are not zero.
@@ -92,48 +95,50 @@ class FittedRows:
         indices, distances = self.index.nearest(self._queries(rows), k)
         weights = self._strengths(distances)
         starts = np.arange(len(indices) + 1) * k
-        entries = (weights.numpy().ravel(), indices.numpy().ravel(), starts)
+        entries = (to_numpy(weights).ravel(), to_numpy(indices).ravel(), starts)
         graph = scipy.sparse.csr_matrix(entries, shape=(len(indices), self.rows.shape[0]))
         graph.eliminate_zeros()
         graph.sort_indices()
         return graph
 
-    def embed(self, rows: Any) -> Array:
+    def embed(self, rows: Any) -> torch.Tensor:
         """Positions of new rows, float32 (m, dim); NaN for rows without any neighbour."""
         assert self.positions is not None
         queries = self._queries(rows)
         reached = self._reached
         if reached is not self and self.settings.metric == "precomputed":
-            queries = queries[:, np.isfinite(self.positions[:, 0])]
+            queries = queries[:, to_numpy(self.positions[:, 0].isfinite())]
         if reached.rows.shape[0] == 0:
-            return np.full((rows.shape[0], self.positions.shape[1]), np.nan, np.float32)
+            return self.positions.new_full((rows.shape[0], self.positions.shape[1]), torch.nan)
         return reached._embed(queries)
 
-    def _embed(self, rows: Any) -> Array:
+    def _embed(self, rows: Any) -> torch.Tensor:
         anchors = self.positions
         assert anchors is not None
         k = min(self.settings.n_neighbors, len(anchors))
         indices, distances = self.index.nearest(rows, k)
         weights = self._strengths(distances)
-        positions = weighted_means(weights, indices, anchors).astype(np.float32)
-        related = np.flatnonzero(weights.numpy().any(axis=1))
+        positions = weighted_means(weights, indices, anchors).float()
+        related = (weights != 0).any(dim=1).nonzero()[:, 0]
         if len(related):
             graph = _edges_to(indices[related], weights[related])
-            streams = row_streams(rows[related])
+            streams = row_streams(taken(rows, related)).to(anchors.device)
             positions[related] = self._layout(positions[related], graph, anchors, streams)
-        same = distances.numpy() == 0
+        same = distances == 0
         for slot in range(k - 1, -1, -1):  # the nearest of several equal rows is written last
-            at = np.flatnonzero(same[:, slot])
-            found = indices[at, slot].numpy()
+            at = same[:, slot].nonzero()[:, 0]
+            found = indices[at, slot].long()
             if self.settings.metric != "precomputed":
-                equal = equal_rows(rows[at], self.rows[found])
+                equal = equal_rows(taken(rows, at), taken(self.rows, found)).to(at.device)
                 at, found = at[equal], found[equal]
             positions[at] = anchors[found]
         return positions
 
-    def _layout(self, start: Array, edges: ops.Edges, anchors: Array, streams: Array) -> Array:
+    def _layout(
+        self, start: torch.Tensor, edges: ops.Edges, anchors: torch.Tensor, streams: torch.Tensor
+    ) -> torch.Tensor:
         settings = self.settings
-        positions = ops.sgd_layout(
+        return ops.sgd_layout(
             start,
             edges,
             settings.a,
@@ -148,24 +153,23 @@ class FittedRows:
             largest_weight=1.0,
             steps_per_epoch=_STEPS,
         )
-        moved: Array = positions.numpy()
-        return moved
 
 
-def weighted_means(weights: torch.Tensor, indices: torch.Tensor, anchors: Array) -> Array:
+def weighted_means(
+    weights: torch.Tensor, indices: torch.Tensor, anchors: torch.Tensor
+) -> torch.Tensor:
     """Means of the anchors (m, dim) by their weights, float64; NaN where all weights are 0."""
-    shares = weights.double().numpy()[:, :, None]
-    places = anchors[indices.numpy()].astype(np.float64)
-    with np.errstate(invalid="ignore"):
-        means: Array = (shares * places).sum(axis=1) / shares.sum(axis=1)
-    return means
+    shares = weights.double()[:, :, None]
+    places = anchors[indices.long()].double()
+    return sums_over(shares * places, 1) / sums_over(shares, 1)
 
 
 def _edges_to(indices: torch.Tensor, weights: torch.Tensor) -> ops.Edges:
     m, k = weights.shape
+    heads = torch.arange(m, dtype=torch.int32, device=weights.device)
     return ops.Edges(
-        torch.arange(m + 1) * k,
-        torch.arange(m, dtype=torch.int32).repeat_interleave(k),
+        torch.arange(m + 1, device=weights.device) * k,
+        heads.repeat_interleave(k),
         indices.flatten(),
         weights.flatten(),
     )

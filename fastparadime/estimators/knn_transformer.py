@@ -5,19 +5,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from fastparadime import neighbors
 from fastparadime.estimators import _rows
+from fastparadime.estimators._kinds import as_known, place_of
 from fastparadime.estimators._parameters import check_n_jobs, seed_of
 from fastparadime.estimators._row_format import RowFormat
 from fastparadime.estimators._tags import set_input_tags
 from fastparadime.neighbors import check_recall
 from fastparadime.neighbors.metric_space import check_row_metric
 from fastparadime.neighbors.query_index import QueryIndex
-from fastparadime.types import Array
-from fastparadime.utils.convert import is_sparse
+from fastparadime.types import Array, Device
+from fastparadime.utils.convert import to_numpy
 from fastparadime.utils.validate import check_integer, check_option
 
 if TYPE_CHECKING:
@@ -56,6 +58,10 @@ class KNNTransformer(
         In (0, 1]: the share of true neighbours that `fit_transform` promises for large data.
     random_state : int, RandomState, Generator or None
         Of an approximate search; None draws a seed, which `seed_` reports.
+    device : torch.device or str, optional
+        Where neighbours are searched, by default where the data is; on a GPU among dense rows by the
+        metrics of `fastparadime.neighbors.metric_space.DEVICE_METRICS`. Graphs are SciPy's, on the
+        host.
 
     Attributes
     ----------
@@ -81,6 +87,7 @@ class KNNTransformer(
         n_jobs: int | None = None,
         recall: float = neighbors.DEFAULT_RECALL,
         random_state: Any = None,
+        device: Device | None = None,
     ) -> None:
         self.mode = mode
         self.n_neighbors = n_neighbors
@@ -89,13 +96,14 @@ class KNNTransformer(
         self.n_jobs = n_jobs
         self.recall = recall
         self.random_state = random_state
+        self.device = device
 
     def fit(self, X: Any, y: Any = None) -> KNNTransformer:
         """Keeps the rows of `X`, among which neighbours are searched.
 
         Parameters
         ----------
-        X : (n_samples, n_features) array, sparse matrix or data frame
+        X : (n_samples, n_features) array of any library, tensor, sparse matrix or data frame
             Finite numbers, at least two rows. Sparse ones are taken by all metrics but
             ``"haversine"``, ``"nan_euclidean"``, ``"mahalanobis"`` and functions. NaN stands for a
             missing value with ``"nan_euclidean"``.
@@ -103,12 +111,14 @@ class KNNTransformer(
 
         Raises
         ------
+        CUDANotAvailableError
+            For a device that is not there.
         NotImplementedError
             For metrics and their options that are not supported.
         TypeError, ValueError
-            For data or parameters that are not as described.
+            For data or parameters that are not as described, or that the device does not take.
         """
-        self._fit(X)
+        self._fit(as_known(X))
         return self
 
     def fit_transform(self, X: Any, y: Any = None) -> scipy.sparse.csr_matrix:
@@ -120,6 +130,7 @@ class KNNTransformer(
             As of `transform`. Each point comes first among its own neighbours, at distance 0.
             Exact or with the promised recall, as `fastparadime.neighbors.knn` says.
         """
+        X = as_known(X)
         table = self._fit(X)
         n, others = self.n_samples_fit_, self._width - 1
         indices = np.arange(n, dtype=np.int32)[:, None]
@@ -132,8 +143,8 @@ class KNNTransformer(
             )  # fmt: skip
             self.engine_, self.recall_estimate_ = found.engine, found.recall_estimate
             self._row_format.warn_of_rounding(table, self._index.rows, found.indices)
-            indices = np.hstack([indices, found.indices.numpy()])
-            distances = np.hstack([distances, found.distances.numpy()])
+            indices = np.hstack([indices, to_numpy(found.indices)])
+            distances = np.hstack([distances, to_numpy(found.distances)])
         return self._graph(indices, distances, _rows.dtype_of_results(X))
 
     def transform(self, X: Any) -> scipy.sparse.csr_matrix:
@@ -156,33 +167,37 @@ class KNNTransformer(
             For data that is not as described.
         """
         check_is_fitted(self, "n_samples_fit_")  # a fit that failed leaves n_features_in_
+        X = as_known(X)
         table = _rows.validated(self, X, self._row_format.metric, reset=False)
         queries = self._row_format.rows(table)
         # What a sparse matrix does not store is no distance.
         if not _rows.is_precomputed(self._row_format.metric):
             queries = _rows.like(queries, self._index.rows)
         found = self._index.nearest(queries, self._width)
-        indices, distances = (part.numpy() for part in found)
+        indices, distances = (to_numpy(part) for part in found)
         return self._graph(indices, distances, _rows.dtype_of_results(X))
 
     def _fit(self, X: Any) -> Any:
         """Keeps the rows; the checked table."""
+        metric = check_row_metric(
+            self.metric, self.metric_params, argument="metric_params", owner="KNNTransformer"
+        )
+        device = place_of(X, self.device)
+        _rows.check_device(device, X, metric.name)
         table = _rows.validated(self, X, self.metric, ensure_min_samples=2)
         mode = check_option(self.mode, ("distance", "connectivity"), "mode")
         itself = int(mode == "distance")
         most = table.shape[0] - itself
         n_neighbors = check_integer(self.n_neighbors, "n_neighbors", minimum=1, maximum=most)
-        metric = check_row_metric(
-            self.metric, self.metric_params, argument="metric_params", owner="KNNTransformer"
-        )
         _rows.check_sparse_metric(table, metric.name, "precomputed")
         check_recall(self.recall)
         check_n_jobs(self.n_jobs)
         seed = seed_of(self.random_state)
-        row_format = RowFormat.of(table, metric.name)
+        row_format = RowFormat.of(table, metric.name, device)
         rows = row_format.rows(table)
-        if not is_sparse(rows) and np.may_share_memory(rows, table):
-            rows = rows.copy()  # what the caller changes later must not change what was fitted
+        if _rows.may_share_memory(rows, table):
+            # What the caller changes later must not change what was fitted.
+            rows = rows.clone() if isinstance(rows, torch.Tensor) else rows.copy()
         self._index, self._row_format = QueryIndex(rows, metric.space(rows)), row_format
         self.seed_, self._mode, self._width = seed, mode, n_neighbors + itself
         self.n_samples_fit_ = self._n_features_out = table.shape[0]

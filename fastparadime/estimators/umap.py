@@ -5,23 +5,23 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
+import torch
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 
 from fastparadime.estimators import _rows
 from fastparadime.estimators._cuml import check_data_options
 from fastparadime.estimators._fit import Report, embed_graph, fit_graph
-from fastparadime.estimators._inverse_transform import inverse_rows
+from fastparadime.estimators._inverse_transform import SMOOTH_METRICS, inverse_rows
+from fastparadime.estimators._kinds import Kind, as_known
 from fastparadime.estimators._labels import check_labels
 from fastparadime.estimators._neighbors import neighbors_given
 from fastparadime.estimators._operators import FuzzySetOperators
-from fastparadime.estimators._parameters import check_parameters
+from fastparadime.estimators._parameters import check_parameters, check_places
 from fastparadime.estimators._row_format import RowFormat
 from fastparadime.estimators._tags import set_input_tags
 from fastparadime.estimators._transform import FittedRows, transform_epochs
 from fastparadime.layout import initial_positions
 from fastparadime.layout.initialization import check_init
-from fastparadime.types import Array
 from fastparadime.utils.stages import memory_for
 
 
@@ -114,11 +114,19 @@ class UMAP(
         Beside umap-learn's parameters, by keyword: in (0, 1], the share of true neighbours that the
         search of a fit promises for large data (`fastparadime.neighbors.knn`). 1 searches exactly.
         New rows are always compared exactly.
+    device : torch.device or str, optional
+        By keyword: where all work is done, by default where the data is. On a GPU by the metrics of
+        `fastparadime.neighbors.metric_space.DEVICE_METRICS`, which `target_metric` is then one of
+        as well, and for dense rows.
+    output_type : {"input", "numpy", "cupy"}
+        By keyword, as in cuML: the kind of all arrays that come out. ``"input"``, or None, is that
+        of `X`: tensors on its device for tensors, and arrays of its library for what has
+        ``__dlpack__``; tensors for what only has ``__cuda_array_interface__``.
     low_memory, n_jobs, transform_queue_size, angular_rp_forest, force_approximation_algorithm
         Accepted and checked, without effect here: the threads are torch's.
     output_metric, output_metric_kwds
         Only their defaults are supported; others raise NotImplementedError.
-    hash_input, force_serial_epochs, build_algo, build_kwds, callback, device_ids, handle, output_type
+    hash_input, force_serial_epochs, build_algo, build_kwds, callback, device_ids, handle
         cuML's, which are no parameters here: accepted at values that ask for nothing else than is
         done; at others a TypeError says what to use.
 
@@ -127,7 +135,7 @@ class UMAP(
     embedding_ : array (n_samples, n_components)
         float32, or float64 for float64 data. NaN for a point without any neighbour.
     graph_ : scipy.sparse.csr_matrix (n, n), float32
-        The fuzzy simplicial set; of the distinct rows if `unique`.
+        The fuzzy simplicial set; of the distinct rows if `unique`. On the host, when first asked for.
     embedding_list_ : list of arrays (n_samples, n_components)
         After the epochs of a list `n_epochs`, ascending.
     rad_orig_, rad_emb_ : arrays (n_samples,), float32
@@ -158,7 +166,7 @@ class UMAP(
 
         Parameters
         ----------
-        X : (n_samples, n_features) array, data frame or sparse matrix
+        X : (n_samples, n_features) array of any library, tensor, data frame or sparse matrix
             Finite numbers, NaN for what is missing with nan_euclidean, at least two rows. Sparse by
             all metrics but haversine, nan_euclidean, mahalanobis and functions. Distances
             (n_samples, n_samples) for ``metric="precomputed"``, infinite between points that are no
@@ -176,15 +184,19 @@ class UMAP(
 
         Raises
         ------
+        CUDANotAvailableError
+            For a device that is not there, before any work.
         NotImplementedError
             For parts of umap-learn that are not supported.
         TypeError, ValueError
-            For data or parameters that are not as described.
+            For data or parameters that are not as described, or that the device does not take.
         """
         check_data_options(ensure_all_finite=ensure_all_finite, convert_dtype=convert_dtype)
+        kind, X = Kind.of(X, self.output_type), as_known(X)
+        settings = check_parameters(self, X)
+        check_places(settings, X, supervised=y is not None)
         table = _rows.validated(self, X, self.metric, ensure_min_samples=2)
-        settings = check_parameters(self)
-        row_format = RowFormat.of(table, settings.metric)
+        row_format = RowFormat.of(table, settings.metric, settings.device)
         rows = row_format.rows(table)
         _rows.check_sparse_metric(rows, settings.metric, "precomputed")
         target = None if y is None else check_labels(y, rows.shape[0], settings.target)
@@ -195,7 +207,7 @@ class UMAP(
             if neighbors_given(knn):
                 raise ValueError("unique=True cannot be combined with precomputed_knn")
             first, inverse = _rows.distinct(rows)
-            rows, table = rows[first], table[first]
+            rows, table = (_rows.taken(part, torch.from_numpy(first)) for part in (rows, table))
             target = None if target is None else target[first]
             if not isinstance(settings.init, str):
                 settings = replace(settings, init=settings.init[first])
@@ -216,7 +228,7 @@ class UMAP(
         found = embed_graph(start, fitted, settings, report)
         self._keep_graph(fitted, settings)
         self._keep_rows(replace(fitted_rows, positions=found.final), supervised=supervised)
-        self._keep_positions(found, inverse, _rows.dtype_of_results(X))
+        self._keep_positions(found, inverse, kind, _rows.dtype_of_results(X))
         return self
 
     def fit_transform(self, X: Any, y: Any = None, **options: Any) -> Any:
@@ -266,13 +278,14 @@ class UMAP(
         """
         fitted_rows = self._of_rows("transform")
         check_data_options(ensure_all_finite=ensure_all_finite, convert_dtype=convert_dtype)
+        kind, X = Kind.of(X, self.output_type), as_known(X)
         table = _rows.validated(self, X, fitted_rows.row_format.metric, reset=False)
         rows = fitted_rows.row_format.rows(table)
         if self._settings.graph_alone:
             return fitted_rows.memberships(rows)
-        return fitted_rows.embed(rows).astype(_rows.dtype_of_results(X), copy=False)
+        return kind.array(fitted_rows.embed(rows), _rows.dtype_of_results(X))
 
-    def inverse_transform(self, X: Any) -> Array:
+    def inverse_transform(self, X: Any) -> Any:
         """Rows of data for positions in the embedding.
 
         A row's result depends on that row alone.
@@ -293,7 +306,9 @@ class UMAP(
             For fits of sparse rows, distances, or metrics that have no gradient, of densMAP or of
             the graph alone, and for positions that are not as described.
         """
-        return inverse_rows(X, self._of_rows("inverse_transform"))
+        fitted_rows = self._of_rows("inverse_transform")
+        kind = Kind.of(X, self.output_type)
+        return kind.array(*inverse_rows(as_known(X), fitted_rows))
 
     def update(self, X: Any) -> UMAP:
         """Adds rows to the fit: the graph is made anew, and all positions move a little.
@@ -322,10 +337,11 @@ class UMAP(
         for name, is_so in refused.items():
             if is_so:
                 raise ValueError(f"update is not available for a fit with {name}: fit all rows")
+        X = as_known(X)
         table = _rows.validated(self, X, fitted_rows.row_format.metric, reset=False)
         added = _rows.like(fitted_rows.row_format.rows(table), fitted_rows.rows)
-        start = np.concatenate([fitted_rows.positions, fitted_rows.embed(added)])
-        start[~np.isfinite(start)] = 0.0  # points without neighbours until now
+        start = _rows.stacked(fitted_rows.positions, fitted_rows.embed(added))
+        start.masked_fill_(~start.isfinite(), 0.0)  # points without neighbours until now
         rows = _rows.stacked(fitted_rows.rows, added)
         report = Report(self.verbose, self.tqdm_kwds)
         fitted = fit_graph(rows, None, None, fitted_rows.space, settings, report)
@@ -337,14 +353,16 @@ class UMAP(
             n_epochs=transform_epochs(settings),
             learning_rate=settings.learning_rate / 4,
         )
-        dtype = self.embedding_.dtype
+        kind, dtype = Kind.of(self.embedding_), _rows.dtype_of_results(self.embedding_)
         self._keep_graph(fitted, settings)
         self._keep_rows(replace(fitted_rows, rows=rows, positions=found.final), supervised=False)
-        self._keep_positions(found, None, dtype)
+        self._keep_positions(found, None, kind, dtype)
         return self
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        # The tag promises all methods; tensors are taken whatever it says.
+        tags.array_api_support = self.metric in SMOOTH_METRICS and not self.densmap
         set_input_tags(tags, self.metric)
         return tags

@@ -47,7 +47,7 @@ def query_strengths(
     `local_connectivity` above 1 leaves what is above 1. Neighbours too far to be related have 0.
     """
     k = distances.shape[1]
-    mean = torch.zeros(len(distances), dtype=torch.float64)
+    mean = distances.new_zeros(len(distances), dtype=torch.float64)
     for j in range(k):  # in one order, whatever the number of rows
         mean += distances[:, j].nan_to_num(posinf=0.0) / k
     # A neighbour next to nothing away stands for the row itself. It adds 1 to the sum, and

@@ -51,7 +51,8 @@ def intersect_with_target(
         return intersect_with_categories(edges, y, target.weight)
     if isinstance(target.metric, LabelMetric):
         return intersect_with_label_distances(edges, y, target.metric, target.weight)
-    own = _target_graph(y, target.n_neighbors or n_neighbors, target.metric, recall)
+    wanted, device = target.n_neighbors or n_neighbors, edges.weights.device
+    own = _target_graph(y, wanted, target.metric, recall, device)
     return intersect_with_graph(edges, own, target.weight, y.known)
 
 
@@ -63,7 +64,9 @@ def intersect_with_categories(edges: ops.Edges, y: Labels, target_weight: float)
     """
     heads, tails = ends_of(edges)
     far = 2.5 / (1 - target_weight) if target_weight < 1 else math.inf
-    factors = np.where(y.values[heads] == y.values[tails], 1.0, math.exp(-far))
+    codes = torch.from_numpy(y.values).to(heads.device)
+    one = torch.ones((), dtype=torch.float64, device=heads.device)
+    factors = torch.where(codes[heads] == codes[tails], one, math.exp(-far))
     return _weakened(edges, factors, y.known)
 
 
@@ -75,7 +78,7 @@ def intersect_with_label_distances(
     Edges are weakened by exp(-2.5 distance / (1 - target_weight)), edges with an unknown label by
     exp(-1); then each point's strongest edge counts 1 again.
     """
-    heads, tails = ends_of(edges)
+    heads, tails = (end.numpy() for end in ends_of(edges))
     both = y.known[heads] & y.known[tails]
     factors = np.ones(len(heads))
     if both.any():
@@ -83,15 +86,20 @@ def intersect_with_label_distances(
         ends = (places[heads[both]], places[tails[both]])
         scale = 2.5 / (1 - target_weight) if target_weight < 1 else _INFINITE_SCALE
         factors[both] = np.exp(-scale * metric.distances(y.values[y.known], *ends))
-    return _weakened(edges, factors, y.known)
+    return _weakened(edges, torch.from_numpy(factors), y.known)
 
 
-def _weakened(edges: ops.Edges, factors: Array, known: Array) -> ops.Edges:
+def _weakened(edges: ops.Edges, factors: torch.Tensor, known: Array) -> ops.Edges:
     """The graph with weaker edges, those of points with unknown labels by exp(-1)."""
-    heads, tails = ends_of(edges)
-    factors = np.where(known[heads] & known[tails], factors, _UNKNOWN_FACTOR)
-    strengths = edges.weights.double().numpy() * factors
-    return reset_local_connectivity(edges.indptr, heads, tails, strengths)
+    factors = torch.where(_both_known(edges, known), factors, _UNKNOWN_FACTOR)
+    strengths = edges.weights.double() * factors
+    return reset_local_connectivity(edges.indptr, *ends_of(edges), strengths)
+
+
+def _both_known(ends: ops.Edges | AlignedGraphs, known: Array) -> torch.Tensor:
+    """Whether the labels of both ends of edges are known."""
+    there = torch.from_numpy(known).to(ends.heads.device)
+    return there[ends.heads] & there[ends.tails]
 
 
 def intersect_with_graph(
@@ -104,29 +112,35 @@ def intersect_with_graph(
     """
     graphs = AlignedGraphs.of(edges, target)
     strengths = intersection(graphs, target_weight)
-    unknown = ~(known[graphs.heads] & known[graphs.tails])
-    strengths[unknown] = _UNKNOWN_FACTOR * graphs.first[unknown]
+    known_both = _both_known(graphs, known)
+    strengths = torch.where(known_both, strengths, _UNKNOWN_FACTOR * graphs.first)
     return reset_local_connectivity(graphs.indptr, graphs.heads, graphs.tails, strengths)
 
 
-def _target_graph(y: Labels, n_neighbors: int, metric: RowMetric, recall: float) -> ops.Edges:
+def _target_graph(
+    y: Labels, n_neighbors: int, metric: RowMetric, recall: float, device: torch.device
+) -> ops.Edges:
     """The directed fuzzy set of the target's rows; those that are unknown have no edges."""
-    n, points = len(y.known), torch.from_numpy(np.flatnonzero(y.known).astype(np.int32))
+    n, points = len(y.known), torch.from_numpy(np.flatnonzero(y.known).astype(np.int32)).to(device)
     known = y.values[y.known]
     k = min(n_neighbors, len(known)) - 1
     if k < 1:
-        none = torch.empty(0, dtype=torch.int32)
-        return ops.Edges(torch.zeros(n + 1, dtype=torch.int64), none, none, none.float())
+        none = points[:0]
+        starts = torch.zeros(n + 1, dtype=torch.int64, device=device)
+        return ops.Edges(starts, none, none, none.float())
     if metric.name in _SHIFT_FREE:
         known = known - known.mean(axis=0)  # in float64: float32 loses what is far from zero
     space = metric.space(known)
     rows = space.rows(known).astype(np.float32)
-    indices, distances = neighbors.knn(rows, k, space.metric, p=space.p, recall=recall)
+    there = None if device.type == "cpu" else device
+    indices, distances = neighbors.knn(
+        rows, k, space.metric, p=space.p, recall=recall, device=there
+    )
     weights = ops.smooth_knn(distances, "umap").weights
     order = indices.argsort(dim=1)
     indices, weights = indices.gather(1, order), weights.gather(1, order)
     kept = weights > 0
-    indptr = torch.zeros(n + 1, dtype=torch.int64)
+    indptr = torch.zeros(n + 1, dtype=torch.int64, device=device)
     indptr[points.long() + 1] = kept.sum(dim=1)
     heads = points[:, None].expand(-1, k)
     return ops.Edges(indptr.cumsum(0), heads[kept], points[indices[kept].long()], weights[kept])

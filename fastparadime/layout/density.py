@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 
 from fastparadime import neighbors, ops
 from fastparadime.graph import fuzzy_simplicial_set
-from fastparadime.graph.edges import ends_of, values_at
-from fastparadime.types import Array
+from fastparadime.graph.edges import ends_of, sums_by_head, values_at
 
 _NOTHING = 1e-8  # added to a radius, so that its logarithm is finite
 
@@ -23,7 +21,7 @@ def sampled_edges(edges: ops.Edges, n_epochs: int) -> ops.Edges:
     return ops.Edges(indptr, *(part[kept] for part in edges[1:]))
 
 
-def data_radii(edges: ops.Edges, indices: torch.Tensor, distances: torch.Tensor) -> Array:
+def data_radii(edges: ops.Edges, indices: torch.Tensor, distances: torch.Tensor) -> torch.Tensor:
     """Log of the mean squared distance of each point's edges by weight, float64 (n,).
 
     Edges between points that are not neighbours, which labels bring, count nothing; NaN for a
@@ -32,14 +30,14 @@ def data_radii(edges: ops.Edges, indices: torch.Tensor, distances: torch.Tensor)
     return _log_means(edges, _edge_distances(edges, indices, distances) ** 2)
 
 
-def embedded_radii(positions: Array, n_neighbors: int, recall: float) -> Array:
+def embedded_radii(positions: torch.Tensor, n_neighbors: int, recall: float) -> torch.Tensor:
     """Log of the mean distance of each point's edges in the embedding's own graph, float64 (n,).
 
     The mean is that of distances, not of their squares, as in umap-learn; NaN where the position
     is.
     """
-    there = np.isfinite(positions[:, 0])
-    radii = np.full(len(positions), np.nan)
+    there = positions[:, 0].isfinite()
+    radii = positions.new_full((len(positions),), torch.nan, dtype=torch.float64)
     n = int(there.sum())
     if n < 2:
         return radii
@@ -49,23 +47,21 @@ def embedded_radii(positions: Array, n_neighbors: int, recall: float) -> Array:
     return radii
 
 
-def _edge_distances(edges: ops.Edges, indices: torch.Tensor, distances: torch.Tensor) -> Array:
+def _edge_distances(
+    edges: ops.Edges, indices: torch.Tensor, distances: torch.Tensor
+) -> torch.Tensor:
     """The distance of each edge, float64 (edges,), from that end's neighbours that have it."""
     n, k = indices.shape
-    heads, tails = np.repeat(np.arange(n), k), indices.numpy().ravel()
-    values = distances.double().numpy().ravel()
-    there = tails >= 0
-    heads, tails, values = heads[there], tails[there], values[there]
-    known = np.concatenate([heads, tails]), np.concatenate([tails, heads])
-    return values_at(n, ends_of(edges), known, np.concatenate([values, values]))
+    there = (indices >= 0).flatten()
+    heads = torch.arange(n, device=indices.device).repeat_interleave(k)[there]
+    tails, values = indices.flatten().long()[there], distances.double().flatten()[there]
+    known = torch.cat([heads, tails]), torch.cat([tails, heads])
+    return values_at(n, ends_of(edges), known, torch.cat([values, values]))
 
 
-def _log_means(edges: ops.Edges, values: Array) -> Array:
-    n = len(edges.indptr) - 1
-    weights = np.where(np.isnan(values), 0.0, edges.weights.double().numpy())
-    heads = edges.heads.numpy()
-    sums = np.bincount(heads, weights * np.nan_to_num(values), n)
-    totals = np.bincount(heads, weights, n)
-    means = np.divide(sums, totals, out=np.full(n, np.nan), where=totals > 0)
-    radii: Array = np.log(_NOTHING + means)
-    return radii
+def _log_means(edges: ops.Edges, values: torch.Tensor) -> torch.Tensor:
+    weights = edges.weights.double().masked_fill_(values.isnan(), 0.0)
+    sums = sums_by_head(edges, weights * values.nan_to_num())
+    totals = sums_by_head(edges, weights)
+    means = torch.where(totals > 0, sums / totals, torch.nan)
+    return torch.log(_NOTHING + means)

@@ -21,7 +21,7 @@ def check_init(init: str | Array, rows: Any, n_components: int) -> None:
     """Raises ValueError if the initial positions do not suit the data."""
     n, columns = rows.shape
     if isinstance(init, str):
-        if init == "pca" and not np.isfinite(rows.data if is_sparse(rows) else rows).all():
+        if init == "pca" and not _all_finite(rows):
             raise ValueError(
                 "init='pca' needs rows without missing values and infinite distances: use "
                 "init='spectral'"
@@ -43,12 +43,14 @@ def check_init(init: str | Array, rows: Any, n_components: int) -> None:
 
 def initial_positions(
     X: Any, edges: ops.Edges, init: str | Array, n_components: int, seed: int
-) -> Array:
+) -> torch.Tensor:
     """UMAP's start, float32 (n, n_components), each column in [0, 10] up to noise.
+
+    It lies where the edges do; noise is drawn on the host, so that it is the same on any device.
 
     Parameters
     ----------
-    X : (n, d) array or CSR
+    X : (n, d) tensor, array or CSR
         The rows, for principal components.
     edges : Edges
         The graph of the n points.
@@ -58,20 +60,37 @@ def initial_positions(
     """
     seed = derive(seed, "init")
     rng = np.random.default_rng(seed)
-    shape = (X.shape[0], n_components)
+    shape, device = (X.shape[0], n_components), edges.weights.device
+
+    def noise() -> torch.Tensor:
+        return torch.from_numpy(rng.normal(scale=_NOISE, size=shape)).to(device)
+
     if isinstance(init, str):
         if init in ("spectral", "tswspectral"):
-            found = spectral_positions(edges, n_components, seed=seed % 2**32).numpy()
+            found = spectral_positions(edges, n_components, seed=seed % 2**32)
         elif init == "pca":
-            found = principal_components(X, n_components, seed=seed % 2**32)
+            found = _start_by_components(X, n_components, seed % 2**32)
         else:
-            return rng.uniform(0, _SPAN, shape).astype(np.float32)
-        start = _spanned(found) + rng.normal(scale=_NOISE, size=shape)
+            return torch.from_numpy(rng.uniform(0, _SPAN, shape)).float().to(device)
+        start = _spanned(found) + noise()
     else:
-        start = _spanned(init.astype(np.float64))
-        if len(np.unique(start, axis=0)) < len(start):
-            start += rng.normal(scale=_NOISE, size=shape)
-    return start.astype(np.float32)
+        start = _spanned(torch.from_numpy(init.astype(np.float64)).to(device))
+        if len(start.unique(dim=0)) < len(start):
+            start += noise()
+    return start.float()
+
+
+def _start_by_components(X: Any, n_components: int, seed: int) -> torch.Tensor:
+    if isinstance(X, torch.Tensor) and X.is_cuda:
+        return _pca_by_covariance(X, n_components)
+    table = X.numpy() if isinstance(X, torch.Tensor) else X
+    return torch.from_numpy(principal_components(table, n_components, seed=seed))
+
+
+def _all_finite(rows: Any) -> bool:
+    values = rows.data if is_sparse(rows) else rows
+    finite = values.isfinite() if isinstance(values, torch.Tensor) else np.isfinite(values)
+    return bool(finite.all())
 
 
 def noisy_spectral_positions(edges: ops.Edges, n_components: int, seed: int) -> torch.Tensor:
@@ -88,10 +107,13 @@ def noisy_spectral_positions(edges: ops.Edges, n_components: int, seed: int) -> 
 
 def principal_components(X: Any, n_components: int, *, seed: int = 0) -> Array:
     """The rows' first principal components (n, n_components), of CSR without centring, by scikit-learn."""
+    from sklearn import config_context
     from sklearn.decomposition import PCA, TruncatedSVD
 
     kind = TruncatedSVD if is_sparse(X) else PCA  # centred, sparse rows would be dense
-    with np.errstate(invalid="ignore"):  # shares of the variance, where there is none
+    # Whatever the caller has set: by dispatch, it solves in another way.
+    plain = config_context(array_api_dispatch=False, transform_output="default")
+    with plain, np.errstate(invalid="ignore"):  # shares of the variance, where there is none
         found: Array = kind(n_components, random_state=seed).fit_transform(X)
     return found
 
@@ -118,7 +140,6 @@ def _pca_by_covariance(X: torch.Tensor, n_components: int) -> torch.Tensor:
     return positions.float()
 
 
-def _spanned(positions: Array) -> Array:
-    low, high = positions.min(axis=0), positions.max(axis=0)
-    spanned: Array = _SPAN * (positions - low) / np.where(high > low, high - low, 1.0)
-    return spanned
+def _spanned(positions: torch.Tensor) -> torch.Tensor:
+    low, high = positions.aminmax(dim=0)
+    return _SPAN * (positions - low) / torch.where(high > low, high - low, 1.0)

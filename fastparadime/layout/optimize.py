@@ -10,8 +10,8 @@ import numpy as np
 import torch
 
 from fastparadime import ops
-from fastparadime.types import Array, TensorLike
-from fastparadime.utils.convert import to_torch
+from fastparadime.types import TensorLike
+from fastparadime.utils.convert import mean_of, to_torch
 from fastparadime.utils.seed import derive
 
 _MANY_POINTS = 10_000  # beyond which fewer epochs are the default
@@ -60,7 +60,7 @@ def optimize_layout(
     n_epochs: int,
     *,
     learning_rate: float | None = None,
-    density: tuple[ops.Edges, Array] | None = None,
+    density: tuple[ops.Edges, torch.Tensor] | None = None,
     progress: Callable[[int], object] | None = None,
 ) -> Layout:
     """The layout of a symmetric graph of n points.
@@ -73,7 +73,7 @@ def optimize_layout(
     n_epochs : int
     learning_rate : float, optional
         Step size at the start; that of the parameters if None.
-    density : (edges, log radii (n,)), optional
+    density : (edges, log radii float64 (n,)), optional
         densMAP's graph and radii; needed where `parameters.density` is there.
     progress : callable, optional
         Called with the number of epochs done, now and then.
@@ -109,12 +109,12 @@ def optimize_layout(
 
 
 def density_term(
-    parameters: LayoutParameters, density: DensityParameters, edges: ops.Edges, radii: Array
+    parameters: LayoutParameters, density: DensityParameters, edges: ops.Edges, radii: torch.Tensor
 ) -> ops.DensityTerm | None:
     # A point without edges is not moved; its radius is to leave the others' mean as it is.
-    known = np.isfinite(radii)
-    filled = np.where(known, radii, radii[known].mean() if known.any() else 0.0)
-    if density.strength == 0 or np.ptp(filled) == 0:
+    known = radii.isfinite()
+    filled = torch.where(known, radii, mean_of(radii[known]).nan_to_num())
+    if density.strength == 0 or not bool((filled != filled[0]).any()):
         return None
     return ops.DensityTerm(
         edges,

@@ -7,17 +7,24 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import torch
 from scipy.sparse import issparse
 
 from fastparadime.neighbors import sparse
 from fastparadime.neighbors.graph import Metric, check_metric
 from fastparadime.neighbors.sparse_rows import variances
 from fastparadime.types import Array
+from fastparadime.utils.convert import to_numpy
 from fastparadime.utils.masks import without_mask
 from fastparadime.utils.validate import check_positive
 
 # 1 - <x, y> may be negative, and is no distance.
 SPARSE_METRICS = tuple(name for name in sparse.METRICS if name != "inner_product")
+# Those that are searched on a device without a step on the host.
+DEVICE_METRICS = (
+    "euclidean", "sqeuclidean", "manhattan", "chebyshev", "minkowski", "nan_euclidean", "cosine",
+    "correlation", "hellinger", "seuclidean", "mahalanobis",
+)  # fmt: skip
 _WEIGHTED = ("wminkowski", "weighted_minkowski")  # umap-learn's names of minkowski with weights
 _OPTIONS = {"minkowski": {"p", "w"}, "seuclidean": {"V"}, "mahalanobis": {"V", "VI"}}
 
@@ -59,8 +66,14 @@ class Space:
             return X
         if issparse(X):
             return X.multiply(self.scale).tocsr().astype(np.float32)
+        if isinstance(X, torch.Tensor):
+            return self._mapped(X) if X.is_cuda else torch.from_numpy(self.rows(X.numpy()))
         mapped: Array = X * self.scale if self.scale.ndim == 1 else X @ self.scale
         return np.ascontiguousarray(mapped, dtype=np.float32)
+
+    def _mapped(self, X: torch.Tensor) -> torch.Tensor:
+        scale, wide = torch.from_numpy(self.scale).to(X.device), X.double()
+        return (wide * scale if scale.ndim == 1 else wide @ scale).float()
 
 
 def check_row_metric(
@@ -125,7 +138,7 @@ def _finite(value: Any, name: str) -> Array:
     return array
 
 
-def _scale_of(metric: RowMetric, rows: Array) -> Array | None:
+def _scale_of(metric: RowMetric, rows: Any) -> Array | None:
     d = rows.shape[1]
     if metric.name == "mahalanobis":
         return _root(_inverse_covariance(metric, rows), metric.argument)
@@ -134,8 +147,7 @@ def _scale_of(metric: RowMetric, rows: Array) -> Array | None:
     if given is None:
         if metric.name == "minkowski":
             return None
-        wide = rows.astype(np.float64)
-        given = variances(wide) if issparse(wide) else wide.var(axis=0, ddof=1)
+        given = _variances(rows)
     if given.shape != (d,) or (given < 0).any():
         raise ValueError(
             f"{metric.argument}[{key!r}] must hold {d} numbers that are not negative, one a column, not "
@@ -147,7 +159,21 @@ def _scale_of(metric: RowMetric, rows: Array) -> Array | None:
     return np.divide(1, np.sqrt(given), out=np.zeros(d), where=given > 0)
 
 
-def _inverse_covariance(metric: RowMetric, rows: Array) -> Array:
+def _variances(rows: Any) -> Array:
+    if isinstance(rows, torch.Tensor) and rows.is_cuda:
+        return to_numpy(rows.double().var(dim=0))
+    if issparse(rows):
+        return variances(rows.astype(np.float64))
+    return np.asarray(to_numpy(rows).astype(np.float64).var(axis=0, ddof=1))
+
+
+def _covariance(rows: Any) -> Array:
+    if isinstance(rows, torch.Tensor) and rows.is_cuda:
+        return to_numpy(torch.cov(rows.double().T))
+    return np.cov(to_numpy(rows).astype(np.float64).T)
+
+
+def _inverse_covariance(metric: RowMetric, rows: Any) -> Array:
     d = rows.shape[1]
     for key, given in metric.options.items():
         if given.shape != (d, d) or not np.allclose(given, given.T):
@@ -159,7 +185,7 @@ def _inverse_covariance(metric: RowMetric, rows: Array) -> Array:
         return metric.options["VI"]
     covariance = metric.options.get("V")
     if covariance is None:
-        covariance = np.atleast_2d(np.cov(rows.astype(np.float64).T))
+        covariance = np.atleast_2d(_covariance(rows))
     inverse: Array = np.linalg.pinv(covariance, hermitian=True)
     return inverse
 

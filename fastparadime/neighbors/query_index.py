@@ -6,7 +6,6 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
-import numpy as np
 import torch
 
 from fastparadime import ops
@@ -17,6 +16,7 @@ from fastparadime.neighbors.projection import Projection
 from fastparadime.neighbors.query_searches import (
     CorrelationSearch,
     Found,
+    TileSearch,
     Unheld,
     nearest_given,
     special_search,
@@ -33,8 +33,9 @@ from fastparadime.neighbors.table import (
 )
 from fastparadime.neighbors.tree import TreeQueries
 from fastparadime.types import Array
-from fastparadime.utils.centring import centred, medians_of, some_rows
-from fastparadime.utils.convert import is_sparse
+from fastparadime.utils.centring import centred, may_round, medians_of, some_rows
+from fastparadime.utils.convert import is_sparse, share, to_float32, to_numpy
+from fastparadime.utils.stages import memory_for
 
 _BLOCK_BYTES = 64 * 2**20  # of distances held at a time
 _SPARE = 8  # candidates beyond k, so that rounding of products cannot drop a true neighbour
@@ -51,7 +52,8 @@ class QueryIndex:
 
     Parameters
     ----------
-    rows : float32 or float64 array (n, d), or CSR
+    rows : float32 or float64 tensor or array (n, d), or CSR
+        Tensors on a device are searched there.
     space : Space
         For the metric ``"precomputed"``, queries hold distances (m, n).
     """
@@ -65,13 +67,13 @@ class QueryIndex:
         rows, unit = self._prepared(self.space.rows(self.rows)), 1.0
         if self.space.metric in SCALED_METRICS and not is_sparse(rows):
             unit = unit_of(rows)
-        rows = rows if unit == 1.0 else rows * np.float32(unit)
+        rows = rows if unit == 1.0 else rows * unit
         return _search_of(rows, self.space.metric, self.space.p), unit
 
     @cached_property
     def _centre(self) -> Array | None:
         """Of unit rows made from rows that float32 would round, which lie close together."""
-        if is_sparse(self.rows) or self.rows.dtype == np.float32:
+        if is_sparse(self.rows) or not may_round(self.rows):
             return None
         return medians_of(some_units(some_rows(self.rows), str(self.space.metric)))
 
@@ -81,9 +83,8 @@ class QueryIndex:
         if is_sparse(X):
             return prepared_sparse(X, str(metric))
         if metric not in UNIT_METRICS:
-            return X.astype(np.float32, copy=False) if metric in NATIVE_METRICS else X
-        units = unit_rows(torch.from_numpy(np.ascontiguousarray(X)), str(metric))
-        return centred(units, self._centre).numpy()
+            return to_float32(X) if metric in NATIVE_METRICS else to_numpy(X)
+        return centred(unit_rows(share(X).contiguous(), str(metric)), self._centre)
 
     def __getstate__(self) -> dict[str, Any]:
         return {"rows": self.rows, "space": self.space}
@@ -97,11 +98,12 @@ class QueryIndex:
             return nearest_given(queries, k)
         search, unit = self._ready
         queries = self._prepared(self.space.rows(queries))
-        queries = queries if unit == 1.0 else queries * np.float32(unit)
+        queries = queries if unit == 1.0 else queries * unit
         held = not isinstance(search, (_ProductSearch, TreeQueries, Unheld))
         step = max(1, _BLOCK_BYTES // (8 * self.rows.shape[0])) if held else _QUERIES
         blocks = range(0, max(1, queries.shape[0]), step)
-        found = [search(queries[start : start + step], k) for start in blocks]
+        with memory_for("the search of new rows", "give fewer at a time, or fit on the CPU"):
+            found = [search(queries[start : start + step], k) for start in blocks]
         indices, distances = (torch.cat(part) for part in zip(*found, strict=True))
         if self.space.metric in UNIT_METRICS and not isinstance(search, CorrelationSearch):
             distances = unit_distances(distances, self.space.metric)
@@ -117,6 +119,8 @@ def _search_of(rows: Any, metric: Metric, p: float) -> Callable[[Any, int], Foun
     special: Callable[[Any, int], Found] | None = special_search(rows, metric, p)
     if special is not None:
         return special
+    if rows.is_cuda:
+        return TileSearch(rows, "euclidean" if metric in UNIT_METRICS else str(metric), p)
     by_tree = TreeQueries.of(rows, "euclidean" if metric in UNIT_METRICS else metric, p)
     if by_tree is not None:
         return by_tree
@@ -128,11 +132,10 @@ def _search_of(rows: Any, metric: Metric, p: float) -> Callable[[Any, int], Foun
 class _DirectSearch:
     """Manhattan's candidates by distances in torch, all rows of others; then `ops.rerank`."""
 
-    def __init__(self, rows: Array, metric: str, p: float) -> None:
-        self.rows, self.metric, self.p = torch.from_numpy(rows), metric, p
+    def __init__(self, rows: torch.Tensor, metric: str, p: float) -> None:
+        self.rows, self.metric, self.p = rows, metric, p
 
-    def __call__(self, block: Array, k: int) -> Found:
-        queries = torch.from_numpy(np.ascontiguousarray(block))
+    def __call__(self, queries: torch.Tensor, k: int) -> Found:
         if self.metric == "manhattan":
             count = min(len(self.rows), k + _SPARE)
             scores = torch.cdist(queries, self.rows, p=1.0)
@@ -145,8 +148,8 @@ class _DirectSearch:
 class _ProductSearch:
     """Candidates by products, or by their lower bounds; then as above."""
 
-    def __init__(self, rows: Array, metric: str) -> None:
-        self.rows, self.metric = torch.from_numpy(rows), metric
+    def __init__(self, rows: torch.Tensor, metric: str) -> None:
+        self.rows, self.metric = rows, metric
         self.mean, spread = near_origin_centre(self.rows)
         self.scale = scale_of(spread)
         self.table = ops.ProductTable(self.rows, self.mean, self.scale)
@@ -156,8 +159,7 @@ class _ProductSearch:
     def projection(self) -> Projection | None:
         return Projection.of(self.rows, self.mean, self.scale)
 
-    def __call__(self, block: Array, k: int) -> Found:
-        queries = torch.from_numpy(np.ascontiguousarray(block))
+    def __call__(self, queries: torch.Tensor, k: int) -> Found:
         self._asked += len(queries)
         projection = self.projection if self._asked >= _FROM_QUERIES else None
         if projection is None:

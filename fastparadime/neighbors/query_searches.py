@@ -1,4 +1,4 @@
-"""Nearest rows of a fit to queries without products: by given distances, sparse, binary and others."""
+"""Nearest rows of a fit to queries: by given distances, sparse, binary and others, and on a device."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ import torch
 
 from fastparadime import ops
 from fastparadime.neighbors.binary import listed_table
+from fastparadime.neighbors.blocks import SPARE, Nearest, Tile
 from fastparadime.neighbors.correlations import Correlations
+from fastparadime.neighbors.doubtful_rows import CANCELLED
 from fastparadime.neighbors.exact import row_distances
 from fastparadime.neighbors.graph import BINARY_METRICS, Metric
 from fastparadime.neighbors.precomputed import cleaned
@@ -17,11 +19,12 @@ from fastparadime.neighbors.sparse import compared, proposed
 from fastparadime.neighbors.sparse_rows import table_of
 from fastparadime.neighbors.sphere import Sphere, check_positions
 from fastparadime.types import Array
-from fastparadime.utils.convert import is_sparse
+from fastparadime.utils.convert import is_sparse, to_numpy
 
 Found = tuple[torch.Tensor, torch.Tensor]  # indices int32 and distances float32 (m, k)
 
-_BLOCK_BYTES = 64 * 2**20  # of given distances held at a time
+_BLOCK_BYTES = 64 * 2**20  # of distances held at a time
+_ROWS, _PIECE = 2**15, 2**9  # compared with one another at a time on a device: rows, queries
 
 
 def nearest_given(queries: Any, k: int) -> Found:
@@ -107,15 +110,53 @@ class WholeSearch:
 
     def __init__(self, rows: Array, metric: Metric) -> None:
         self.metric = metric
-        self.rows = rows.copy() if callable(metric) else rows.astype(np.float64)
+        self.rows = rows.copy() if callable(metric) else to_numpy(rows).astype(np.float64)
 
     def __call__(self, block: Array, k: int) -> Found:
-        queries = block.copy() if callable(self.metric) else block.astype(np.float64)
+        queries = block.copy() if callable(self.metric) else to_numpy(block).astype(np.float64)
         return nearest_of(row_distances(queries, self.rows, self.metric), k)
 
 
+class TileSearch(Unheld):
+    """On a device: the nearest of each block of rows, and by differences where products may cancel."""
+
+    def __init__(self, rows: torch.Tensor, metric: str, p: float) -> None:
+        self.rows, self.metric, self.p = rows, metric, p
+
+    def __call__(self, queries: torch.Tensor, k: int) -> Found:
+        (m, d), n = queries.shape, len(self.rows)
+        step = max(1, min(_ROWS, _BLOCK_BYTES // (4 * d)))
+        found, largest = Nearest(m, k, queries.device), queries.new_zeros(())
+        asked = torch.full((m,), -1, device=queries.device)  # queries are no rows
+        for start in range(0, n, step):
+            both = torch.cat((queries, self.rows[start : start + step]))
+            tile = Tile(both, asked, start, self.metric, self.p)
+            largest = torch.maximum(largest, tile.norms.max())
+            for first in range(0, m, _PIECE):
+                nearest = tile.nearest(first, min(m, first + _PIECE), k)
+                found.take(first, *nearest)
+        if self.metric in ("euclidean", "sqeuclidean"):
+            last = found.distances[:, -1].double()
+            reach = last if self.metric == "sqeuclidean" else last.square()
+            # Where k rows are equal to a query, none is nearer.
+            for part in ((reach > 0) & (reach < CANCELLED * largest)).nonzero()[:, 0].split(_PIECE):
+                better = self._by_differences(queries[part], k)
+                found.indices[part], found.distances[part] = better
+        return found.indices, found.distances
+
+    def _by_differences(self, queries: torch.Tensor, k: int) -> Found:
+        count = min(len(self.rows), k + SPARE)
+        found = []
+        for part in queries.split(max(1, _BLOCK_BYTES // (4 * len(self.rows)))):
+            scores = torch.cdist(part, self.rows, compute_mode="donot_use_mm_for_euclid_dist")
+            candidates = scores.topk(count, dim=1, largest=False).indices
+            found.append(ops.rerank(self.rows, candidates, k, self.metric, queries=part))
+        indices, distances = (torch.cat(parts) for parts in zip(*found, strict=True))
+        return indices, distances
+
+
 def special_search(rows: Any, metric: Metric, p: float) -> Any:
-    """The search of prepared rows by a metric that needs one of those above, else None."""
+    """The search of prepared rows by a metric that needs one on the CPU from above, else None."""
     if metric in BINARY_METRICS:
         return BinarySearch(rows, metric)
     if is_sparse(rows):

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import numpy as np
 import torch
 
 from fastparadime import ops
 from fastparadime.neighbors.graph import Metric, NeighborGraph
-from fastparadime.types import Array
 
 _SPARE = 4  # candidates beyond k: the tree adds up squares in another order than `ops.rerank`
 _FEW = 3  # columns that a tree serves best whatever the data
@@ -127,24 +125,22 @@ class TreeQueries:
         self._rows, self._tree, self._metric, self._p = rows, tree, metric, p
 
     @classmethod
-    def of(cls, rows: Array, metric: Metric, p: float) -> TreeQueries | None:
+    def of(cls, table: torch.Tensor, metric: Metric, p: float) -> TreeQueries | None:
         """A tree of the rows, if that is faster than to compare them all with a query.
 
         Some rows show it: the more there are, the smaller the share of them that is compared.
         """
-        if callable(metric) or not may_serve(rows.shape[1], metric):
+        if callable(metric) or not may_serve(table.shape[1], metric):
             return None
-        table = torch.from_numpy(rows)
-        if not is_certain(rows.shape[1], metric):
-            some = table[:: -(-len(rows) // _SOME)].contiguous()
+        if not is_certain(table.shape[1], metric):
+            some = table[:: -(-len(table) // _SOME)].contiguous()
             most = _OF_QUERIES * len(some)
             if TreeSearch(some, min(len(some), _USUAL), metric, p).pairs(most) > most:
                 return None
         return cls(table, ops.KdTree(table), metric, p)
 
-    def __call__(self, block: Array, k: int) -> tuple[torch.Tensor, torch.Tensor]:
+    def __call__(self, queries: torch.Tensor, k: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Indices int32 and distances float32 (m, k), ascending, of queries (m, d)."""
-        queries = torch.from_numpy(np.ascontiguousarray(block))
         width = min(len(self._rows), k + _SPARE)
         candidates = self._tree.nearest_to(queries, width, self._metric, p=self._p)
         return ops.rerank(self._rows, candidates, k, self._metric, p=self._p, queries=queries)

@@ -129,6 +129,13 @@ def mean_of(tensor: torch.Tensor) -> torch.Tensor:
     return tensor.mean(dtype=torch.float64)
 
 
+def sums_over(tensor: torch.Tensor, dim: int) -> torch.Tensor:
+    """The sums of a float tensor over a dimension, on one thread as in `value_range`."""
+    if tensor.device.type == "cpu":
+        return torch.from_numpy(tensor.numpy().sum(axis=dim))
+    return tensor.sum(dim=dim)
+
+
 def row_sums(values: Array, indptr: Array) -> Array:
     """The sum of each row of a sparse matrix, float64 (n,), by its own values alone."""
     sums = np.zeros(len(indptr) - 1)
