@@ -14,12 +14,14 @@ import torch
 from fastparadime import _core
 from fastparadime.exceptions import CUDANotAvailableError
 from fastparadime.types import Device, TensorLike
+from fastparadime.utils import forks
 from fastparadime.utils.convert import share, to_torch, value_range
 from fastparadime.utils.masks import without_mask
 from fastparadime.utils.validate import check_positive
 
 MAX_POINTS = 2**31 - 1  # node ids are int32; edges are counted in int64
 _FLOAT32 = torch.finfo(torch.float32)
+forks.register()
 
 
 def resolve_device(device: Device | None) -> torch.device:

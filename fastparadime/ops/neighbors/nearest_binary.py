@@ -11,6 +11,7 @@ from fastparadime import _core
 from fastparadime.ops._checks import MAX_POINTS, as_indices, as_row_starts, target_of
 from fastparadime.types import TensorLike
 from fastparadime.utils.convert import to_numpy
+from fastparadime.utils.lazy import lazy_property
 from fastparadime.utils.validate import check_integer, check_option
 
 BINARY_METRICS = (
@@ -38,7 +39,6 @@ class BinaryTable:
     ) -> None:
         self.dim = dim
         self._sizes, self._words, self._indptr, self._columns = sizes, words, indptr, columns
-        self._by_column: tuple[torch.Tensor, torch.Tensor] | None = None
 
     @classmethod
     def packed(cls, blocks: Iterable[TensorLike], n: int, dim: int) -> BinaryTable:
@@ -155,14 +155,16 @@ class BinaryTable:
         """The rows as they are counted: listed ones by column."""
         if self._words is not None:
             return self._form(None, None)
-        if self._by_column is None:
-            assert self._columns is not None
-            heads = torch.arange(len(self)).repeat_interleave(self._sizes.long())
-            order = self._columns.argsort(stable=True)
-            lengths = torch.bincount(self._columns.long(), minlength=self.dim)
-            starts = torch.cat((torch.zeros(1, dtype=torch.int64), lengths.cumsum(0)))
-            self._by_column = (starts, heads[order].to(torch.int32))
         return self._form(*self._by_column)
+
+    @lazy_property
+    def _by_column(self) -> tuple[torch.Tensor, torch.Tensor]:
+        assert self._columns is not None
+        heads = torch.arange(len(self)).repeat_interleave(self._sizes.long())
+        order = self._columns.argsort(stable=True)
+        lengths = torch.bincount(self._columns.long(), minlength=self.dim)
+        starts = torch.cat((torch.zeros(1, dtype=torch.int64), lengths.cumsum(0)))
+        return starts, heads[order].to(torch.int32)
 
     def _form(self, indptr: torch.Tensor | None, columns: torch.Tensor | None) -> _core.BinaryRows:
         words, starts, listed = (

@@ -19,6 +19,7 @@ from fastparadime.ops._checks import (
 from fastparadime.ops.neighbors.rerank import METRICS
 from fastparadime.types import TensorLike
 from fastparadime.utils.convert import row_sums
+from fastparadime.utils.lazy import lazy_property
 from fastparadime.utils.validate import check_integer, check_option
 
 # Of finite values; what is not stored is zero.
@@ -55,7 +56,6 @@ class SparseTable:
         self._values = as_floats(values, "values", 1)
         self._indptr = as_row_starts(indptr, "indptr", len(self._values))
         self._check()
-        self._by_column: tuple[torch.Tensor, ...] | None = None
 
     def _check(self) -> None:
         indptr, nnz = self._indptr.numpy(), len(self._values)
@@ -90,17 +90,19 @@ class SparseTable:
         parts = (self._indptr, self._columns, self._values)
         return _core.SparseRows(*(part.data_ptr() for part in parts))
 
-    def _transposed(self) -> _core.SparseRows:
-        if self._by_column is None:
-            import scipy.sparse
+    @lazy_property
+    def _by_column(self) -> tuple[torch.Tensor, ...]:
+        import scipy.sparse
 
-            parts = (self._values.numpy(), self._columns.numpy(), self._indptr.numpy())
-            rows = scipy.sparse.csr_matrix(parts, shape=(len(self), self.dim)).tocsc()
-            self._by_column = (
-                torch.from_numpy(rows.indptr.astype(np.int64)),
-                torch.from_numpy(rows.indices.astype(np.int32)),
-                torch.from_numpy(rows.data),
-            )
+        parts = (self._values.numpy(), self._columns.numpy(), self._indptr.numpy())
+        rows = scipy.sparse.csr_matrix(parts, shape=(len(self), self.dim)).tocsc()
+        return (
+            torch.from_numpy(rows.indptr.astype(np.int64)),
+            torch.from_numpy(rows.indices.astype(np.int32)),
+            torch.from_numpy(rows.data),
+        )
+
+    def _transposed(self) -> _core.SparseRows:
         return _core.SparseRows(*(part.data_ptr() for part in self._by_column))
 
     def _alone(self, metric: str) -> torch.Tensor:
