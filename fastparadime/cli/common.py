@@ -196,12 +196,12 @@ def write_results(
 
     from fastparadime.utils.files import replacing
 
-    with report.stage("write"), replacing(output) as part, part.open("wb") as file:
+    with report.stage("write"), replacing(output) as file:
         np.save(file, coords.numpy())
     if plot is not None:
         from fastparadime.utils.plotting import save_map
 
-        with report.stage("plot"), replacing(plot) as part:
-            save_map(part, coords, labels, title)
+        with report.stage("plot"), replacing(plot) as file:
+            save_map(file, coords, labels, title)
     elif labels is not None:
         click.echo("Note: --labels colour the map of --plot, which was not asked for", err=True)

@@ -82,8 +82,8 @@ def export(
     for node in program.graph.nodes:
         node.meta.pop("stack_trace", None)  # paths of this machine
     content = writers[suffix](program)
-    with replacing(path) as part:
-        part.write_bytes(content)
+    with replacing(path) as file:
+        file.write(content)
 
 
 def _example(model: torch.nn.Module, X: TensorLike | None) -> torch.Tensor:

@@ -6,6 +6,7 @@ instance is given by the caller.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -19,10 +20,14 @@ import torch
 from fastparadime import models
 from fastparadime.exceptions import SpecificationError
 from fastparadime.utils.files import replacing
+from fastparadime.utils.messages import first_of
 from fastparadime.utils.validate import check_integer
+from fastparadime.utils.warning import warn
 
 FORMAT = 2
 _KEY = "fastparadime"  # of the description in the header
+_DIGEST_KEY = "fastparadime.sha256"  # of the description's digest
+_SHOWN = 200  # characters of arguments in a message
 
 
 @dataclass(frozen=True)
@@ -120,6 +125,7 @@ class SavedRoutine:
                 f"build: load it with model= an instance of {name}"
             )
         try:
+            self._check_depth(arguments.get("hidden_dims"))
             with torch.device("meta"):  # shapes only: a wrong file allocates nothing
                 self._check_weights(model_class(**arguments))
             with torch.random.fork_rng(devices=[]):  # layers draw weights when they are made
@@ -127,10 +133,18 @@ class SavedRoutine:
         except (TypeError, ValueError, RuntimeError, OverflowError) as error:
             raise SpecificationError(
                 f"{self.path} is not a fastparadime model file: {name} cannot be built from "
-                f"{arguments}: {error}"
+                f"{str(arguments)[:_SHOWN]}: {error}"
             ) from error
         dtypes = [value.dtype for value in self.weights.values() if value.is_floating_point()]
         return model.to(reduce(torch.promote_types, dtypes)) if dtypes else model
+
+    def _check_depth(self, hidden_dims: Any) -> None:
+        """Raises before layers are made that the file has no weights for, however many they are."""
+        if isinstance(hidden_dims, list) and len(hidden_dims) > len(self.weights):
+            raise ValueError(
+                f"{len(hidden_dims)} hidden layers need more than the {len(self.weights)} tensors "
+                "that the file holds"
+            )
 
     def _check_weights(self, model: torch.nn.Module) -> None:
         state = model.state_dict()
@@ -143,10 +157,15 @@ class SavedRoutine:
             for name, shape in wanted.items()
             if stored.get(name, shape) != shape
         ]
+        problems += [
+            f"{name} holds {value.dtype} instead of floating-point numbers"
+            for name, value in self.weights.items()
+            if _is_floating(state.get(name)) and not _is_floating(value)
+        ]
         if problems:
             raise SpecificationError(
                 f"the weights of {self.path} do not fit the model "
-                f"{self.description.model_class}: {'; '.join(problems)}"
+                f"{self.description.model_class}: {'; '.join(first_of(problems))}"
             )
 
 
@@ -167,7 +186,7 @@ def write(path: str | Path, model: torch.nn.Module, **settings: Any) -> None:
     TypeError
         If the model's state dict holds anything but tensors.
     """
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     state = model.state_dict()
     other = [name for name, value in state.items() if not isinstance(value, torch.Tensor)]
@@ -183,8 +202,48 @@ def write(path: str | Path, model: torch.nn.Module, **settings: Any) -> None:
         name: value.to("cpu", copy=True, memory_format=torch.contiguous_format)
         for name, value in state.items()
     }
-    with replacing(path) as part:
-        save_file(weights, str(part), metadata={_KEY: json.dumps(content)})
+    stored = save(weights, metadata=_header(content, weights))
+    with replacing(path) as file:
+        file.write(stored)
+
+
+def _header(content: dict[str, Any], weights: Mapping[str, torch.Tensor]) -> dict[str, str]:
+    """The description with the digests of all weights, and its own."""
+    digests = {name: _digest(value) for name, value in weights.items()}
+    text = json.dumps({**content, "sha256": digests})
+    return {_KEY: text, _DIGEST_KEY: hashlib.sha256(text.encode()).hexdigest()}
+
+
+def _digest(tensor: torch.Tensor) -> str:
+    """Of a tensor's kind, shape and values."""
+    found = hashlib.sha256(f"{tensor.dtype} {tuple(tensor.shape)}".encode())
+    found.update(tensor.contiguous().reshape(-1).view(torch.uint8).numpy())
+    return found.hexdigest()
+
+
+def _check_digests(
+    path: str | Path, header: Mapping[str, str], weights: Mapping[str, torch.Tensor]
+) -> None:
+    """Raises where anything is not as it was written; files of 0.2 and before cannot tell."""
+    text = header[_KEY]
+    digests, digest = json.loads(text).get("sha256"), header.get(_DIGEST_KEY)
+    if digests is digest is None:
+        warn(
+            f"{path} has no checksums, as files of fastparadime 0.2: whether it is as it was "
+            "written is not known. Saved again it has them.",
+            UserWarning,
+        )
+        return
+    if digest != hashlib.sha256(text.encode()).hexdigest():
+        raise ValueError("it is damaged: the description is not the one that was written")
+    wrong = [name for name in weights if digests.get(name) != _digest(weights[name])]
+    if wrong or len(digests) != len(weights):
+        named = ", ".join(first_of(wrong)) or "some"
+        raise ValueError(f"it is damaged: weights are not those that were written ({named})")
+
+
+def _is_floating(value: Any) -> bool:
+    return isinstance(value, torch.Tensor) and value.is_floating_point()
 
 
 def read(path: str | Path) -> SavedRoutine:
@@ -195,7 +254,12 @@ def read(path: str | Path) -> SavedRoutine:
     FileNotFoundError
         If there is no such file.
     SpecificationError
-        If the file is not one of a fastparadime model, or of a format that is not known.
+        If the file is not one of a fastparadime model, is damaged, or of a format that is not known.
+
+    Warns
+    -----
+    UserWarning
+        Of a file without checksums, as 0.2 and before wrote them.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -203,9 +267,11 @@ def read(path: str | Path) -> SavedRoutine:
         raise FileNotFoundError(f"no such file: {path}")
     try:
         with safe_open(str(path), framework="pt") as file:
-            content = json.loads((file.metadata() or {})[_KEY])
+            header = file.metadata() or {}
+            content = json.loads(header[_KEY])
             if content["format"] == FORMAT:
                 weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+                _check_digests(path, header, weights)
                 return SavedRoutine(str(path), Description.from_json(content), weights)
     except (
         SafetensorError,

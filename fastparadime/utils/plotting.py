@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -93,7 +93,7 @@ def scatterplot(
 
 
 def save_map(
-    path: str | Path,
+    path: str | Path | IO[bytes],
     coords: TensorLike,
     labels: TensorLike | Sequence[Any] | None = None,
     title: str | None = None,
@@ -102,7 +102,7 @@ def save_map(
 
     Parameters
     ----------
-    path : str or path
+    path : str, path or binary file
     coords, labels
         As of `scatterplot`.
     title : str, optional

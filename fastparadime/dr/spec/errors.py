@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, get_args
 
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from fastparadime.exceptions import SpecificationError
+from fastparadime.utils.messages import first_of
 
 _SHOULD = "Input should be"
 _FORMS = {
@@ -21,8 +22,8 @@ _FORMS = {
 
 
 def listed(known: Iterable[str]) -> str:
-    """Names, quoted and separated by commas."""
-    return ", ".join(repr(name) for name in known) or "none"
+    """Names, quoted and separated by commas, the first of many."""
+    return ", ".join(first_of(list(known), repr)) or "none"
 
 
 def problem(reason: str, *at: str | int) -> PydanticCustomError:
@@ -30,9 +31,9 @@ def problem(reason: str, *at: str | int) -> PydanticCustomError:
     return PydanticCustomError("part", "{reason}", {"reason": reason, "at": at})
 
 
-def failure(lines: Iterable[str]) -> SpecificationError:
+def failure(lines: Sequence[str]) -> SpecificationError:
     """The error of a document, with a line for each thing that is wrong."""
-    flat = (" ".join(line.split()) for line in lines)
+    flat = first_of(lines, lambda line: " ".join(line.split()))
     return SpecificationError("\n".join(["the specification cannot be used:", *flat]))
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fastparadime.exceptions import SpecificationError
+from fastparadime.utils.messages import first_of
 from fastparadime.utils.validate import check_integer
 
 if TYPE_CHECKING:
@@ -80,7 +81,8 @@ def _document(file_or_spec: str | Path | Mapping[str, Any]) -> dict[str, Any]:
         document = _parse(path.read_text(encoding="utf-8"), path.suffix.lower())
     except (ValueError, RecursionError) as error:
         form = "JSON" if path.suffix.lower() == ".json" else "YAML or JSON"
-        raise SpecificationError(f"{path} is not a {form} file: {error}") from error
+        reason = first_of([str(error)])[0]
+        raise SpecificationError(f"{path} is not a {form} file: {reason}") from error
     if document is None:
         raise SpecificationError(f"{path} is empty")
     if not isinstance(document, dict):
@@ -104,9 +106,18 @@ def _parse(text: str, suffix: str) -> Any:
         raise ValueError(error) from error
 
 
+def first_doubled(keys: Iterable[str]) -> str | None:
+    """The first key that came before, None if each is there once."""
+    seen: set[str] = set()
+    for key in keys:
+        if key in seen:
+            return key
+        seen.add(key)
+    return None
+
+
 def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     mapping = dict(pairs)
     if len(mapping) < len(pairs):
-        keys = [key for key, _ in pairs]
-        raise ValueError(f"found the key {max(keys, key=keys.count)!r} more than once")
+        raise ValueError(f"found the key {first_doubled(key for key, _ in pairs)!r} more than once")
     return mapping

@@ -7,6 +7,8 @@ from typing import Any
 
 import yaml
 
+from fastparadime.dr.spec.reading import first_doubled
+
 
 class Loader(yaml.SafeLoader):  # type: ignore[misc]
     """PyYAML's safe loader without the scalars of YAML 1.1, and without doubled keys."""
@@ -14,8 +16,9 @@ class Loader(yaml.SafeLoader):  # type: ignore[misc]
     yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
-        keys = [key.value for key, _ in node.value if key.tag == "tag:yaml.org,2002:str"]
-        doubled = next((key for key in keys if keys.count(key) > 1), None)
+        doubled = first_doubled(
+            key.value for key, _ in node.value if key.tag == "tag:yaml.org,2002:str"
+        )
         if doubled is not None:
             raise yaml.constructor.ConstructorError(
                 None, None, f"found the key {doubled!r} more than once", node.start_mark
