@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from fastparadime.exceptions import CUDANotAvailableError, SpecificationError
+from fastparadime.utils.messages import lacks_memory
 
 if TYPE_CHECKING:
     import torch
@@ -50,9 +51,13 @@ class Commands(click.Group):
             _fail(f"{error.filename}: {reason}" if error.filename else reason)
         except MemoryError as error:
             _fail(f"not enough memory: {error}")
+        except RuntimeError as error:
+            if not lacks_memory(error):
+                raise
+            _fail(f"not enough memory: {str(error).splitlines()[0]}")
         except (
             ValueError,
-            ModuleNotFoundError,
+            ImportError,
             CUDANotAvailableError,
             SpecificationError,
         ) as error:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import csv
 import itertools
+import re
 import zipfile
-import zlib
 from pathlib import Path
 from typing import IO, Any
 
@@ -15,6 +15,7 @@ from fastparadime.types import Array
 from fastparadime.utils.centring import centre_of, some_rows
 from fastparadime.utils.validate import check_data
 
+_ALMOST = re.compile(r"\s*#?\s*[-+]?\.?\d")  # how a number begins, be it commented out
 EXTENSIONS = (".npy", ".npz", ".csv", ".parquet")
 
 
@@ -111,9 +112,9 @@ def _read_numpy(path: Path, key: str | None) -> Array:
             np.lib.format.read_magic(file)
         array: Array = np.load(path, mmap_mode="r", allow_pickle=False)
         return array
-    except OSError:
+    except (OSError, MemoryError):
         raise
-    except (ValueError, EOFError, SyntaxError, zipfile.BadZipFile, zlib.error) as error:
+    except Exception as error:  # numpy's and zipfile's parsers raise a dozen kinds
         if "object" in str(error).lower():
             reason = "it holds Python objects, which are never loaded: save an array of numbers"
         elif "mmap" in str(error) or "greater than" in str(error):
@@ -152,6 +153,18 @@ def _is_number(text: str) -> bool:
     return True
 
 
+def _is_header(row: list[str]) -> bool:
+    """Whether a first row holds names; raises where some of them rather are broken numbers."""
+    numbers = [_is_number(field) for field in row]
+    broken = [
+        field for field, number in zip(row, numbers, strict=True)
+        if not number and _ALMOST.match(field)
+    ]  # fmt: skip
+    if broken and (any(numbers) or len(broken) == len(row)):
+        raise ValueError(f"its first row is neither numbers nor names, but holds {broken[0]!r}")
+    return not all(numbers)
+
+
 def _first_rows(file: IO[str], count: int) -> list[list[str]]:
     rows = (row for row in csv.reader(file) if any(field.strip() for field in row))
     return list(itertools.islice(rows, count))
@@ -161,7 +174,7 @@ def _read_csv(path: Path) -> Array:
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             rows = _first_rows(file, 2)
-            header = bool(rows) and not all(_is_number(field) for field in rows[0])
+            header = bool(rows) and _is_header(rows[0])
             if len(rows) <= header:
                 raise ValueError("it has no rows of data")
             file.seek(0)
@@ -217,7 +230,9 @@ def _open_parquet(path: Path) -> Any:
         ) from error
     try:
         return parquet.read_table(path)
-    except pyarrow.ArrowInvalid as error:
+    except (pyarrow.ArrowException, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
         raise ValueError(f"cannot read {path}: it is not a valid Parquet file") from error
 
 

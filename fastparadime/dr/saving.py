@@ -21,7 +21,7 @@ from fastparadime import models
 from fastparadime.exceptions import SpecificationError
 from fastparadime.utils.files import replacing
 from fastparadime.utils.messages import first_of
-from fastparadime.utils.validate import check_integer
+from fastparadime.utils.validate import check_integer, check_type
 from fastparadime.utils.warning import warn
 
 FORMAT = 2
@@ -78,7 +78,7 @@ class Description:
             check_integer(content["out_dim"], "out_dim", minimum=1),
             [check_integer(width, "hidden_dims", minimum=1) for width in content["hidden_dims"]],
             [
-                {"name": run["name"], "losses": [float(value) for value in run["losses"]]}
+                {"name": _name(run["name"]), "losses": [float(v) for v in run["losses"]]}
                 for run in content["history"]
             ],
         )
@@ -217,7 +217,7 @@ def _header(content: dict[str, Any], weights: Mapping[str, torch.Tensor]) -> dic
 def _digest(tensor: torch.Tensor) -> str:
     """Of a tensor's kind, shape and values."""
     found = hashlib.sha256(f"{tensor.dtype} {tuple(tensor.shape)}".encode())
-    found.update(tensor.contiguous().reshape(-1).view(torch.uint8).numpy())
+    found.update(tensor.contiguous().reshape(-1).view(torch.uint8).numpy().data)
     return found.hexdigest()
 
 
@@ -240,6 +240,10 @@ def _check_digests(
     if wrong or len(digests) != len(weights):
         named = ", ".join(first_of(wrong)) or "some"
         raise ValueError(f"it is damaged: weights are not those that were written ({named})")
+
+
+def _name(value: Any) -> str | None:
+    return value if value is None else check_type(value, str, "history's name")
 
 
 def _is_floating(value: Any) -> bool:

@@ -21,6 +21,8 @@ from fastparadime.utils.validate import check_positive
 
 MAX_POINTS = 2**31 - 1  # node ids are int32; edges are counted in int64
 _FLOAT32 = torch.finfo(torch.float32)
+_WORD = 8  # bytes that the core reads at once
+_KNOWN = "_fastparadime_known"  # attribute of tensors that were found to be within their graph
 forks.register()
 
 
@@ -119,7 +121,9 @@ def as_dense(tensor: torch.Tensor, name: str) -> torch.Tensor:
     """The tensor outside of torch's graph, with what it holds in memory: the core reads that."""
     if tensor.layout != torch.strided or tensor.is_quantized:
         raise TypeError(f"{name} must be dense, not {tensor.dtype}, {tensor.layout}")
-    return tensor.detach().resolve_conj().resolve_neg()
+    tensor = tensor.detach().resolve_conj().resolve_neg()
+    out_of_line = tensor.is_cpu and tensor.data_ptr() % min(tensor.element_size(), _WORD)
+    return tensor.clone() if out_of_line else tensor
 
 
 def as_real(tensor: torch.Tensor, name: str, dtype: torch.dtype) -> torch.Tensor:
@@ -195,7 +199,7 @@ def as_indices(
             )
         if low < -1:
             tensor = tensor.clamp_min(-1)
-    return tensor.to(torch.int32).contiguous()
+    return as_dense(tensor, name).to(torch.int32).contiguous()
 
 
 def as_row_starts(value: TensorLike, name: str, edges: int) -> torch.Tensor:
@@ -211,7 +215,10 @@ def as_row_starts(value: TensorLike, name: str, edges: int) -> torch.Tensor:
 
 
 def check_form(edges: Any) -> None:
-    """Raises unless a graph's arrays are as `symmetrize` gives them; their values are not read."""
+    """Raises unless a graph's arrays are as `symmetrize` gives them, and address its own points.
+
+    Their values are read once, and again where the tensors were changed in place.
+    """
     dtypes = {"indptr": torch.int64, "tails": torch.int32, "weights": torch.float32}
     for name, dtype in dtypes.items():
         part = getattr(edges, name)
@@ -228,6 +235,19 @@ def check_form(edges: Any) -> None:
             f"{len(edges.indptr)}, {len(edges.tails)} and {len(edges.weights)}"
         )
     check_same_device(indptr=edges.indptr, tails=edges.tails, weights=edges.weights)
+    if edges.tails.is_inference() or edges.indptr.is_inference():  # which count no changes
+        _check_addresses(edges)
+        return
+    state = (id(edges.indptr), edges.indptr._version, edges.tails._version)
+    known = vars(edges.tails)
+    if known.get(_KNOWN) != state:
+        _check_addresses(edges)
+        known[_KNOWN] = state
+
+
+def _check_addresses(edges: Any) -> None:
+    as_row_starts(edges.indptr, "edges.indptr", len(edges.tails))
+    as_indices(edges.tails, "edges.tails", 1, len(edges.indptr) - 1)
 
 
 def check_same_device(**tensors: torch.Tensor) -> None:

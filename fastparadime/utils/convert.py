@@ -139,13 +139,18 @@ def row_sums(values: Array, indptr: Array) -> Array:
 
 
 def share(X: TensorLike | Sequence[Any]) -> torch.Tensor:
-    """The tensor over an array's memory, in the array's own dtype; tensors as they are."""
+    """The tensor over an array's memory, in the array's own dtype; tensors as they are.
+
+    Arrays of the other byte order, out of line or with strides that torch lacks are copied.
+    """
     X = without_mask(X, "the array")
     if isinstance(X, torch.Tensor):
         return X
     X = to_numpy(X)
-    if any(stride < 0 or stride % X.itemsize for stride in X.strides):
-        X = X.copy()  # torch has no such strides
+    if not X.dtype.isnative:
+        X = X.astype(X.dtype.newbyteorder("="))
+    if not X.flags.aligned or any(stride < 0 or stride % X.itemsize for stride in X.strides):
+        X = X.copy()
     return torch.from_numpy(X if X.flags.writeable else _writable_view(X))
 
 

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import os
 import secrets
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
-try:
-    import fcntl
-except ModuleNotFoundError:  # where parts of killed processes stay
-    fcntl = None  # type: ignore[assignment]
+# Without it parts of killed processes stay.
+fcntl: Any = importlib.import_module("fcntl") if os.name == "posix" else None
 
 _LONGEST = 200  # of a name, so that the one of its part is not too long
 
@@ -90,8 +89,8 @@ def _new_part(target: Path) -> tuple[Path, IO[bytes]]:
 
 
 def _remove_leftovers(folder: Path, start: str, own: Path) -> None:
-    for name in os.listdir(folder):
-        if name.startswith(start) and name.endswith(".part") and name != own.name:
-            with contextlib.suppress(OSError), (folder / name).open("rb") as file:
+    for part in folder.iterdir():
+        if part.name.startswith(start) and part.suffix == ".part" and part != own:
+            with contextlib.suppress(OSError), part.open("rb") as file:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                (folder / name).unlink()
+                part.unlink()

@@ -11,7 +11,7 @@ def _one_thread() -> None:
     torch, faiss = sys.modules.get("torch"), sys.modules.get("faiss")
     if torch is not None:
         torch.set_num_threads(1)
-    if hasattr(faiss, "omp_set_num_threads"):
+    if faiss is not None and hasattr(faiss, "omp_set_num_threads"):
         faiss.omp_set_num_threads(1)
 
 

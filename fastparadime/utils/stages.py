@@ -12,6 +12,7 @@ from contextlib import contextmanager
 import torch
 
 from fastparadime import exceptions
+from fastparadime.utils.messages import lacks_memory
 
 _ADVICE = "a smaller batch_size or fewer neighbors need less, as does device='cpu'"
 
@@ -33,32 +34,41 @@ def timed(stages: dict[str, float], name: str) -> Iterator[None]:
 
 @contextmanager
 def memory_for(stage: str, advice: str = _ADVICE, *, total: float | None = None) -> Iterator[None]:
-    """Names a stage, and what to do, where torch finds too little memory on the device.
+    """Names a stage, and on a GPU what to do, where it finds too little memory.
 
     Parameters
     ----------
     stage : str
         The start of the message.
     advice : str
-        What the caller may set.
+        What the caller may set against an error of a GPU.
     total : float, optional
         Bytes that the whole stage takes, by its formula.
 
     Raises
     ------
     DeviceMemoryError
-        If the device's memory did not suffice; what the stage had taken is freed.
+        If memory did not suffice, be it a GPU's or the machine's; what the stage took is freed.
     """
     try:
         yield
-    except torch.cuda.OutOfMemoryError as error:
+    except exceptions.DeviceMemoryError:  # of a stage within this one
+        raise
+    except (RuntimeError, MemoryError) as error:
+        if isinstance(error, RuntimeError) and not lacks_memory(error):
+            raise
         traceback.clear_frames(error.__traceback__)  # they keep the stage's tensors alive
-        raise exceptions.DeviceMemoryError(_explained(stage, str(error), advice, total)) from None
+        on_gpu = isinstance(error, torch.cuda.OutOfMemoryError)
+        told = _sizes(str(error), total)
+        whose, advised = ("the device's memory", f": {advice}") if on_gpu else ("memory", "")
+        raise exceptions.DeviceMemoryError(
+            f"{stage} ran out of {whose} ({told}){advised}"
+        ) from None
 
 
-def _explained(stage: str, report: str, advice: str, total: float | None) -> str:
-    """What to know and to do about an error of torch's allocator."""
-    needed = re.search(r"Tried to allocate ([\d.]+ \w+)", report)
+def _sizes(report: str, total: float | None) -> str:
+    """What an error of an allocator tells."""
+    needed = re.search(r"[Tt]ried to allocate ([\d.]+ \w+)", report)
     free = re.search(r"of which ([\d.]+ \w+) is free", report)
     sizes = [
         f"{found[1]} {what}"
@@ -66,8 +76,7 @@ def _explained(stage: str, report: str, advice: str, total: float | None) -> str
         if found
     ]
     whole = [] if total is None else [f"about {total / 2**30:.2f} GiB in all"]
-    told = ", ".join([*whole, *(sizes or [report.splitlines()[0]])])
-    return f"{stage} ran out of the device's memory ({told}): {advice}"
+    return ", ".join([*whole, *(sizes or report.splitlines()[:1])])
 
 
 def shows_bars(progress: bool | None, *, verbose: bool) -> bool:

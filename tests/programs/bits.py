@@ -19,7 +19,7 @@ from fastparadime import routines
 
 def tell(name: str, result: Any) -> None:
     digest = hashlib.sha256(np.ascontiguousarray(result).tobytes()).hexdigest()
-    print(f"{name} {digest}")
+    sys.stdout.write(f"{name} {digest}\n")
 
 
 def tell_umap(name: str, X: Any, y: Any = None, **options: Any) -> None:
@@ -30,7 +30,8 @@ def tell_umap(name: str, X: Any, y: Any = None, **options: Any) -> None:
 
 def tell_routine(name: str, routine: Any, X: Any) -> None:
     routine.train(X)
-    tell(name, routine.apply(X).numpy())
+    weights = [value.flatten().numpy() for value in routine.model.state_dict().values()]
+    tell(name, np.concatenate(weights))
 
 
 def exact(X: Any) -> None:
@@ -42,9 +43,7 @@ def exact(X: Any) -> None:
     tell("KNNTransformer", graph.data)
     short = {"epochs": 1, "init_epochs": 1, "batch_size": 50, "seed": 0}
     tell_routine("ParametricUMAP", routines.ParametricUMAP(**short), X[:800])
-    for quality in ("fast", "balanced"):
-        routine = routines.ParametricUMAP(quality=quality, seed=0)
-        tell_routine(f"ParametricUMAP, {quality}", routine, X[:500])
+    tell_routine("ParametricUMAP, fast", routines.ParametricUMAP(quality="fast", seed=0), X[:500])
 
 
 def by_torch(X: Any) -> None:

@@ -32,7 +32,7 @@ def trained(seed: int) -> routines.ParametricUMAP:
     return routine
 
 
-def fit(folder: Path) -> Any:
+def fit(_: Path) -> Any:
     return fastparadime.UMAP(random_state=0, n_epochs=10).fit_transform(rows())
 
 
@@ -41,11 +41,12 @@ def transform(folder: Path) -> Any:
     return umap.transform(rows()[:100] + 0.1)
 
 
-def train(folder: Path) -> Any:
-    return trained(1).apply(rows()).numpy()
+def train(_: Path) -> Any:
+    weights = trained(1).model.state_dict().values()
+    return np.concatenate([value.flatten().numpy() for value in weights])
 
 
-def train_by_torch(folder: Path) -> Any:
+def train_by_torch(_: Path) -> Any:
     """Its bits depend on the number of threads, so only what they are like is told."""
     routine = routines.ParametricTSNE(epochs=1, init_epochs=1, seed=0)
     routine.train(rows())
@@ -53,10 +54,11 @@ def train_by_torch(folder: Path) -> Any:
 
 
 def apply(folder: Path) -> Any:
+    """As above, but for the last digits."""
     return dr.ParametricDR.load(folder / "model.safetensors").apply(rows()).numpy()
 
 
-def knn(folder: Path) -> Any:
+def knn(_: Path) -> Any:
     metrics = ("euclidean", "cosine", "manhattan", "inner_product", "canberra")
     return np.stack([neighbors.knn(rows(), 5, metric=name).indices for name in metrics])
 
@@ -85,5 +87,6 @@ if __name__ == "__main__":
     trained(0).save(place / "model.safetensors")
     here = [task(place) for task in TASKS]
     for task, found, expected in zip(TASKS, results(method, place), here, strict=True):
-        if np.array_equal(found, expected):
-            print(task.__name__)
+        equal = np.allclose if task is apply else np.array_equal
+        if equal(found, expected):
+            sys.stdout.write(f"{task.__name__}\n")

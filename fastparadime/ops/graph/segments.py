@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 
 from fastparadime import _core
-from fastparadime.ops._checks import as_real, check_same_device, on_device, target_of
+from fastparadime.ops._checks import (
+    MAX_POINTS,
+    as_indices,
+    as_real,
+    check_same_device,
+    on_device,
+    target_of,
+)
 from fastparadime.types import TensorLike
 from fastparadime.utils.convert import share
 
@@ -24,9 +32,10 @@ class Segments:
     """
 
     def __init__(self, sizes: TensorLike | list[int], device: torch.device | str = "cpu") -> None:
-        sizes = torch.as_tensor(sizes, dtype=torch.int64)
-        if sizes.ndim != 1 or (len(sizes) > 0 and int(sizes.min()) < 1):
-            raise ValueError("sizes must be 1-D and hold positive numbers of rows")
+        sizes = np.asarray(sizes) if len(sizes) else np.zeros(0, np.int64)
+        sizes = as_indices(sizes, "sizes", 1, MAX_POINTS).long()
+        if len(sizes) > 0 and int(sizes.min()) < 1:
+            raise ValueError(f"sizes must hold positive numbers of rows, not {int(sizes.min())}")
         ends = sizes.cumsum(0)
         self.count, self.rows = len(sizes), int(sizes.sum())
         of = torch.repeat_interleave(torch.arange(len(sizes), dtype=torch.int32), sizes)
@@ -39,12 +48,12 @@ class Segments:
         self._first_pieces = first.to(device)
         self.of = of.to(device)
 
-    def gram(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    def gram(self, x: TensorLike, y: TensorLike) -> torch.Tensor:
         """The sums of x_r y_r^T over the rows of each segment, in an order of their own.
 
         Parameters
         ----------
-        x, y : float64 tensors (rows, p) and (rows, q)
+        x, y : (rows, p) and (rows, q) arrays
 
         Returns
         -------
@@ -72,10 +81,10 @@ class Segments:
             )
         return out
 
-    def matmul(self, x: torch.Tensor, matrices: torch.Tensor) -> torch.Tensor:
+    def matmul(self, x: TensorLike, matrices: TensorLike) -> torch.Tensor:
         """Each row of `x` (rows, p) times the matrix of its segment, of (segments, p, q)."""
         x = self._checked(x, "x")
-        matrices = as_real(matrices, "matrices", torch.float64).to(x.device)
+        matrices = as_real(share(matrices), "matrices", torch.float64).to(x.device)
         if matrices.ndim != 3 or matrices.shape[:2] != (self.count, x.shape[1]):
             raise ValueError(
                 f"matrices must have shape ({self.count}, {x.shape[1]}, q), not "
@@ -95,7 +104,7 @@ class Segments:
             )
         return out
 
-    def _checked(self, x: torch.Tensor, name: str) -> torch.Tensor:
+    def _checked(self, x: TensorLike, name: str) -> torch.Tensor:
         x = as_real(share(x), name, torch.float64)
         if x.ndim != 2 or len(x) != self.rows:
             raise ValueError(f"{name} must have {self.rows} rows, not shape {tuple(x.shape)}")

@@ -11,12 +11,14 @@ from fastparadime.ops._checks import (
     MAX_POINTS,
     as_dense,
     as_floats,
+    as_positive,
     check_same_device,
     on_device,
     target_of,
 )
 from fastparadime.types import TensorLike
 from fastparadime.utils.convert import share
+from fastparadime.utils.validate import check_integer
 from fastparadime.utils.warning import warn
 
 MOST_CANDIDATES: int = _core.kMaxListWidth
@@ -29,10 +31,9 @@ def candidate_width(count: int) -> int:
     Raises
     ------
     ValueError
-        If `count` is more than that.
+        If `count` is more than that, or less than 1.
     """
-    if count > MOST_CANDIDATES:
-        raise ValueError(f"count may be at most {MOST_CANDIDATES}, not {count}")
+    count = check_integer(count, "count", minimum=1, maximum=MOST_CANDIDATES)
     width: int = _core.kMinListWidth
     while width < count:
         width *= 2
@@ -60,7 +61,7 @@ class Candidates:
 
     def __init__(self, norms: torch.Tensor, count: int) -> None:
         self.norms = as_floats(norms, "norms", 1)
-        shape = (len(norms), candidate_width(count))
+        shape = (len(self.norms), candidate_width(count))
         self.bounds = self.norms.new_full(shape, torch.inf)
         self.indices = torch.full(shape, -1, dtype=torch.int32, device=self.norms.device)
 
@@ -94,7 +95,8 @@ class Candidates:
             For shapes or devices that disagree, or columns beyond int32.
         """
         cosines, norms = as_floats(cosines, "cosines", 2), as_floats(norms, "norms", 1)
-        self._check_columns(norms, first_column)
+        first_column = self._checked_column(norms, first_column)
+        slack = as_positive(slack, "slack", zero_ok=True)
         if cosines.shape != (len(self.bounds), len(norms)):
             raise ValueError(
                 f"cosines must have shape ({len(self.bounds)}, {len(norms)}), "
@@ -140,7 +142,8 @@ class Candidates:
         """
         units = _as_units(units, "units")
         column_units, norms = _as_units(column_units, "column_units"), as_floats(norms, "norms", 1)
-        self._check_columns(norms, first_column)
+        first_column = self._checked_column(norms, first_column)
+        slack = as_positive(slack, "slack", zero_ok=True)
         d = units.shape[1]
         for name, given, rows in (
             ("units", units, len(self.bounds)),
@@ -191,11 +194,9 @@ class Candidates:
         )
 
     @staticmethod
-    def _check_columns(norms: torch.Tensor, first: int) -> None:
-        if first < 0 or first + len(norms) > MAX_POINTS:
-            raise ValueError(
-                f"columns must lie in [0, {MAX_POINTS}), not {first} + {len(norms)} of them"
-            )
+    def _checked_column(norms: torch.Tensor, first: int) -> int:
+        last = MAX_POINTS - len(norms)
+        return check_integer(first, "first_column", minimum=0, maximum=last)
 
 
 def _as_units(value: TensorLike, name: str) -> torch.Tensor:

@@ -8,6 +8,7 @@ import torch
 
 from fastparadime import _core
 from fastparadime.ops._checks import check_plain
+from fastparadime.utils.validate import check_positive
 
 
 class Adam:
@@ -35,7 +36,8 @@ class Adam:
         self._steps = 0
 
     def step(self, learning_rate: float) -> None:
-        """Updates the parameters by their gradients."""
+        """Updates the parameters by their gradients; the rate must be finite and not negative."""
+        learning_rate = check_positive(learning_rate, "learning_rate", zero_ok=True)
         self._steps += 1
         first, second = (1.0 - beta**self._steps for beta in self._BETAS)
         for parameter, mean, square, gradient in self._tensors:
