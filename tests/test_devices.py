@@ -189,3 +189,17 @@ def test_entries_are_copied_to_the_device_once(
     monkeypatch.setattr(torch.Tensor, "to", watched)
     routine_on(cuda, epochs=1, init_epochs=1).train(table())
     assert copied.count((60, 5)) == 1
+
+
+@pytest.mark.parametrize("allocate", [torch.empty, np.empty])
+def test_exhausted_memory_of_the_machine_names_the_stage(allocate: Any) -> None:
+    with (
+        pytest.raises(DeviceMemoryError, match=r"^the stage ran out of memory \(.*"),
+        memory_for("the stage"),
+    ):
+        allocate(2**58)
+
+
+def test_other_errors_pass_the_stage() -> None:
+    with pytest.raises(RuntimeError, match="of torch"), memory_for("the stage"):
+        raise RuntimeError("of torch")

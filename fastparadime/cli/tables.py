@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import itertools
 import re
 import zipfile
@@ -112,9 +113,11 @@ def _read_numpy(path: Path, key: str | None) -> Array:
             np.lib.format.read_magic(file)
         array: Array = np.load(path, mmap_mode="r", allow_pickle=False)
         return array
-    except (OSError, MemoryError):
+    except MemoryError:
         raise
     except Exception as error:  # numpy's and zipfile's parsers raise a dozen kinds
+        if isinstance(error, OSError) and error.errno != errno.EINVAL:  # of a damaged offset
+            raise
         if "object" in str(error).lower():
             reason = "it holds Python objects, which are never loaded: save an array of numbers"
         elif "mmap" in str(error) or "greater than" in str(error):
@@ -127,7 +130,7 @@ def _read_numpy(path: Path, key: str | None) -> Array:
 def _read_npz(path: Path, key: str | None) -> Array:
     if not zipfile.is_zipfile(path):
         raise ValueError("not an archive")
-    with np.load(path, allow_pickle=False) as archive:
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
         names = list(archive.files)
         return np.asarray(archive[_choose(path, names, key)])
 
