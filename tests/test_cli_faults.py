@@ -31,8 +31,8 @@ def assert_error(result: Result, *messages: str) -> None:
     assert all(message in lines[0] for message in messages), lines[0]
 
 
-@pytest.fixture(autouse=True)
-def X(tmp_path: Path) -> np.ndarray:
+@pytest.fixture(name="X", autouse=True)
+def _files(tmp_path: Path) -> np.ndarray:
     data = np.random.default_rng(0).normal(size=(60, 6)).astype(np.float32)
     np.save(tmp_path / "X.npy", data)
     routine = dr.ParametricDR(in_dim=6, hidden_dims=[40], seed=0)

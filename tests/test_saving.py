@@ -251,7 +251,7 @@ def test_files_of_something_else(path: Path, damage: str) -> None:
     "changes",
     [
         {"seed": -1}, {"seed": "3"}, {"out_dim": 0}, {"hidden_dims": 3}, {"hidden_dims": [0.5]},
-        {"history": [{"name": "start"}]}, {"history": 1}, {"arguments": [1]},
+        {"history": [{"name": "start"}]}, {"history": 1}, {"history": [{"name": 3, "losses": []}]}, {"arguments": [1]},
         {"arguments": {"width": 2}}, {"arguments": {"in_dim": 6, "out_dim": 2, "hidden_dims": 1}},
         {"arguments": {"in_dim": 10**30, "out_dim": 2, "hidden_dims": [8, 5]}},
         {"history": [{"name": "start", "losses": [10**400]}]},

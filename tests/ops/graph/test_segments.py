@@ -52,7 +52,7 @@ def test_no_columns_and_no_segments(device: torch.device) -> None:
 
 def test_bad_input() -> None:
     for sizes in ([0], [3, -1], [[1]]):
-        with pytest.raises(ValueError, match="sizes must (hold positive|lie in|have 1 dim)"):
+        with pytest.raises(ValueError, match=r"sizes must (hold positive|lie in|have 1 dim)"):
             ops.Segments(sizes)
     segments, x = ops.Segments([2, 1]), torch.ones((3, 2))
     for wrong in (torch.ones(3), torch.ones((2, 2))):
