@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fastparadime.exceptions import SpecificationError
 from fastparadime.utils.messages import first_of
-from fastparadime.utils.validate import check_integer
+from fastparadime.utils.validate import check_integer, first_doubled
 
 if TYPE_CHECKING:
     from fastparadime.dr.spec.parts import Parts
@@ -104,16 +104,6 @@ def _parse(text: str, suffix: str) -> Any:
         return yaml.load(text, Loader)
     except yaml.YAMLError as error:
         raise ValueError(error) from error
-
-
-def first_doubled(keys: Iterable[str]) -> str | None:
-    """The first key that came before, None if each is there once."""
-    seen: set[str] = set()
-    for key in keys:
-        if key in seen:
-            return key
-        seen.add(key)
-    return None
 
 
 def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from fastparadime.dr.spec.reading import first_doubled
+from fastparadime.utils.validate import first_doubled
 
 
 class Loader(yaml.SafeLoader):  # type: ignore[misc]
