@@ -136,6 +136,14 @@ def test_functions_are_at_most_60_lines() -> None:
     assert long == {}
 
 
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_what_is_made_on_demand_is_made_once(path: Path) -> None:
+    """By several threads that ask at once too, which functools' property does not promise."""
+    words = re.findall(r"\w+", path.read_text(encoding="utf-8"))
+    used = "cached_property" in words and path.name != "lazy.py"  # which says why not
+    assert not used, "use fastparadime.utils.lazy.lazy_property"
+
+
 NATIVE = sources("csrc", "*.h", "*.cpp", "*.cu", "*.cuh")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from fastparadime.estimators._parameters import Settings
 from fastparadime.estimators._transform import FittedRows
 from fastparadime.types import Array
 from fastparadime.utils.convert import is_sparse, to_numpy
+from fastparadime.utils.lazy import lazy_property
 
 _SMALL_DATA = 4096  # points below which umap.plot makes a table of all distances
 
@@ -49,7 +49,7 @@ class FittedUmap(UmapParameters):
         self.engine_, self.recall_estimate_ = fitted.nearest.engine, fitted.nearest.recall_estimate
         self._n_features_out = n if settings.graph_alone else settings.n_components
 
-    @cached_property
+    @lazy_property
     def graph_(self) -> Any:
         """The fuzzy simplicial set as SciPy's CSR matrix, on the host."""
         import scipy.sparse
@@ -58,21 +58,21 @@ class FittedUmap(UmapParameters):
         n = len(indptr) - 1
         return scipy.sparse.csr_matrix((weights, tails, indptr), shape=(n, n))
 
-    @cached_property
+    @lazy_property
     def _knn_indices(self) -> Array:
         indices = to_numpy(self._fitted_graph.nearest.indices)
         own = np.arange(len(indices), dtype=np.int32)[:, None]
         return np.concatenate([own, indices], axis=1)
 
-    @cached_property
+    @lazy_property
     def _knn_dists(self) -> Array:
         return np.pad(to_numpy(self._fitted_graph.nearest.distances), ((0, 0), (1, 0)))
 
-    @cached_property
+    @lazy_property
     def _rhos(self) -> Array:
         return to_numpy(self._fitted_graph.rho)
 
-    @cached_property
+    @lazy_property
     def _sigmas(self) -> Array:
         return to_numpy(self._fitted_graph.sigma)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -18,6 +17,7 @@ from fastparadime.neighbors.metric_space import Space
 from fastparadime.neighbors.query_index import QueryIndex
 from fastparadime.types import Array
 from fastparadime.utils.convert import is_sparse, sums_over, to_numpy
+from fastparadime.utils.lazy import lazy_property
 from fastparadime.utils.seed import derive
 
 _DEFAULT_EPOCHS = 100
@@ -52,12 +52,12 @@ class FittedRows:
         rows = rows if is_sparse(rows) else to_numpy(rows)
         return rows if centre is None else rows + centre
 
-    @cached_property
+    @lazy_property
     def index(self) -> QueryIndex:
         """Of all rows."""
         return QueryIndex(self.rows, self.space)
 
-    @cached_property
+    @lazy_property
     def _reached(self) -> FittedRows:
         """The rows that have positions."""
         assert self.positions is not None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cached_property
 from typing import Any
 
 import torch
@@ -35,6 +34,7 @@ from fastparadime.neighbors.tree import TreeQueries
 from fastparadime.types import Array
 from fastparadime.utils.centring import centred, may_round, medians_of, some_rows
 from fastparadime.utils.convert import is_sparse, share, to_float32, to_numpy
+from fastparadime.utils.lazy import lazy_property
 from fastparadime.utils.stages import memory_for
 
 _BLOCK_BYTES = 64 * 2**20  # of distances held at a time
@@ -61,7 +61,7 @@ class QueryIndex:
     def __init__(self, rows: Any, space: Space) -> None:
         self.rows, self.space = rows, space
 
-    @cached_property
+    @lazy_property
     def _ready(self) -> tuple[Callable[[Any, int], Found], float]:
         """The search of a block of queries, and the factor that rows and queries have in it."""
         rows, unit = self._prepared(self.space.rows(self.rows)), 1.0
@@ -70,7 +70,7 @@ class QueryIndex:
         rows = rows if unit == 1.0 else rows * unit
         return _search_of(rows, self.space.metric, self.space.p), unit
 
-    @cached_property
+    @lazy_property
     def _centre(self) -> Array | None:
         """Of unit rows made from rows that float32 would round, which lie close together."""
         if is_sparse(self.rows) or not may_round(self.rows):
@@ -155,7 +155,7 @@ class _ProductSearch:
         self.table = ops.ProductTable(self.rows, self.mean, self.scale)
         self._asked = 0
 
-    @cached_property
+    @lazy_property
     def projection(self) -> Projection | None:
         return Projection.of(self.rows, self.mean, self.scale)
 

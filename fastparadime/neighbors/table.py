@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -21,6 +20,7 @@ from fastparadime.utils.centring import (
     warn_of_rounding,
 )
 from fastparadime.utils.convert import to_float32, to_float64, to_numpy
+from fastparadime.utils.lazy import lazy_property
 from fastparadime.utils.validate import check_data, check_finite, check_form
 
 _BLOCK_BYTES = 16 * 2**20  # of rows converted at a time
@@ -92,7 +92,7 @@ class Table:
         n, d = self._X.shape
         return n, d
 
-    @cached_property
+    @lazy_property
     def centre(self) -> Array | None:
         """What is subtracted from rows, or unit rows, in float64; None where float32 holds them."""
         if self._as_they_are or self._metric not in SHIFTED_METRICS or not may_round(self._X):
@@ -102,7 +102,7 @@ class Table:
             some = some_units(some, self._metric)
         return centre_of(some)
 
-    @cached_property
+    @lazy_property
     def _wide(self) -> bool:
         """Whether unit rows are made in float64: float32 would drop digits of rows, or of them."""
         if self._as_they_are or not may_round(self._X):

@@ -36,9 +36,9 @@ from fastparadime.ops.training.edge_sampler import EdgeBatch, EdgeSampler, uniqu
 from fastparadime.ops.training.gather_rows import gather_rows, scatter_add
 from fastparadime.ops.training.hidden_layers import hidden_layers
 from fastparadime.ops.training.mlp import MLP_ACTIVATIONS, Mlp
-from fastparadime.utils.forks import keep_to_one_thread
+from fastparadime.utils import forks
 
-keep_to_one_thread()
+forks.register()
 
 __all__ = [
     "BINARY_METRICS",

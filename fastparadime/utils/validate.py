@@ -325,3 +325,13 @@ def check_parameter(value: float | torch.Tensor, name: str) -> float | torch.Ten
         return value
     check_positive(value, name)
     return value
+
+
+def first_doubled(keys: Iterable[str]) -> str | None:
+    """The first key that came before, None if each is there once."""
+    seen: set[str] = set()
+    for key in keys:
+        if key in seen:
+            return key
+        seen.add(key)
+    return None

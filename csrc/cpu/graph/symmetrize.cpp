@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 #include <numeric>
+#include <stdexcept>
+#include <string>
 #include <vector>
 
 #include "cpu/support/parallel.h"
@@ -104,6 +106,15 @@ SortedRows transposed_rows(const Entry* entries, std::int64_t count, std::int64_
   return sorted;
 }
 
+void check_distinct(const std::vector<std::uint64_t>& keys, std::int64_t row) {
+  const auto same = [](std::uint64_t x, std::uint64_t y) { return x >> 32 == y >> 32; };
+  const auto twice = std::adjacent_find(keys.begin(), keys.end(), same);
+  if (twice == keys.end()) return;
+  throw std::invalid_argument("indices must be distinct within a row, but row " +
+                              std::to_string(row) + " has " + std::to_string(*twice >> 32) +
+                              " more than once");
+}
+
 SortedRows forward_rows(const Csr& graph, std::int64_t first, std::int64_t rows) {
   const std::int64_t start = graph.indptr[first];
   SortedRows sorted(rows, graph.indptr[first + rows] - start);
@@ -116,6 +127,7 @@ SortedRows forward_rows(const Csr& graph, std::int64_t first, std::int64_t rows)
       keys.push_back((static_cast<std::uint64_t>(graph.indices[e]) << 32) | bits);
     }
     std::sort(keys.begin(), keys.end());
+    check_distinct(keys, first + row);
     std::int64_t to = graph.indptr[first + row] - start;
     for (const std::uint64_t key : keys) {
       const std::uint32_t bits = static_cast<std::uint32_t>(key);

@@ -32,6 +32,11 @@ FPD_HD float float_of(std::int32_t bits) {
 #endif
 }
 
+// Of bits, which may be those of any number: it wraps around.
+FPD_HD std::int32_t difference(std::int32_t x, std::int32_t y) {
+  return static_cast<std::int32_t>(static_cast<std::uint32_t>(x) - static_cast<std::uint32_t>(y));
+}
+
 // fmin and fmax keep IEEE's NaN rules, which cost the vectoriser; these are one instruction each.
 FPD_HD float min_of(float x, float y) { return x < y ? x : y; }
 FPD_HD float max_of(float x, float y) { return x > y ? x : y; }
@@ -71,8 +76,8 @@ FPD_HD float log_fast(float x) {
 #else
   const std::int32_t bits = bits_of(x);
   // The mantissa is brought to [sqrt(1/2), sqrt(2)), where the polynomial is tightest.
-  const std::int32_t exponent = (bits - 0x3f3504f3) >> 23;
-  const float m = float_of(bits - exponent * (1 << 23)) - 1.0f;
+  const std::int32_t exponent = difference(bits, 0x3f3504f3) >> 23;
+  const float m = float_of(difference(bits, exponent * (1 << 23))) - 1.0f;
   const float e = static_cast<float>(exponent);
   float p = 7.0376836292e-2f;
   p = p * m - 1.1514610310e-1f;
@@ -111,8 +116,8 @@ FPD_HD float pow_coarse(float x, float y) {
   return exp2f(max_of(-126.0f, min_of(y * __log2f(x), 100.0f)));
 #else
   const std::int32_t bits = bits_of(x);
-  const std::int32_t exponent = (bits - 0x3f3504f3) >> 23;
-  const float m = float_of(bits - exponent * (1 << 23)) - 1.0f;
+  const std::int32_t exponent = difference(bits, 0x3f3504f3) >> 23;
+  const float m = float_of(difference(bits, exponent * (1 << 23))) - 1.0f;
   float log2 = -2.065917699e-1f;
   log2 = log2 * m + 3.221548095e-1f;
   log2 = log2 * m - 3.674899745e-1f;
@@ -129,7 +134,7 @@ FPD_HD float pow_coarse(float x, float y) {
   p = p * r + 6.931218147e-1f;
   p = p * r + 9.999992614e-1f;
   // Whole numbers are limited in one instruction each, unlike floats with their NaN rules.
-  std::int32_t whole = bits_of(shifted) - bits_of(round_to_int);
+  std::int32_t whole = difference(bits_of(shifted), bits_of(round_to_int));
   whole = whole < -126 ? -126 : whole;
   whole = whole > 100 ? 100 : whole;
   return p * float_of((whole + 127) << 23);

@@ -38,7 +38,7 @@ def build(document: Mapping[str, Any], out_dim: int) -> Parts:
     try:
         checked = Document.model_validate(dict(document), context=context)
     except ValidationError as error:
-        raise failure(line(details, Document) for details in error.errors()) from None
+        raise failure([line(details, Document) for details in error.errors()]) from None
     parts, problems = _collect(checked)
     problems += _check_together(parts)
     if problems:
@@ -46,15 +46,15 @@ def build(document: Mapping[str, Any], out_dim: int) -> Parts:
     return parts
 
 
-def _names(document: Mapping[str, Any], section: str, level: str | None = None) -> list[str]:
+def _names(document: Mapping[str, Any], section: str, level: str | None = None) -> dict[str, None]:
     """Names that the entries of a section have, right or wrong as these may otherwise be."""
     entries = document.get(section)
-    return [
-        entry["name"]
+    return {
+        entry["name"]: None
         for entry in (entries if isinstance(entries, (list, tuple)) else ())
         if isinstance(entry, Mapping) and isinstance(entry.get("name"), str)
         if level is None or str(entry.get("level")) == level
-    ]
+    }
 
 
 def _collect(document: Document) -> tuple[Parts, list[str]]:

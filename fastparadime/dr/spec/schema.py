@@ -37,8 +37,8 @@ REJECTED = (KeyError, TypeError, ValueError, UnsupportedConfigurationError)
 class Context(NamedTuple):
     """What an entry may refer to, as names in the document, and columns of positions."""
 
-    global_relations: list[str]
-    losses: list[str]
+    global_relations: Mapping[str, None]
+    losses: Mapping[str, None]
     out_dim: int
 
 
@@ -57,7 +57,7 @@ def _named_in(registry: Mapping[str, Any]) -> AfterValidator:
     return AfterValidator(check)
 
 
-def _check_exists(name: Any, known: list[str], what: str, *at: str | int) -> None:
+def _check_exists(name: Any, known: Mapping[str, None], what: str, *at: str | int) -> None:
     if not isinstance(name, str) or name not in known:
         raise problem(f"no {what} have the name {name!r}; there are {listed(known)}", *at)
 

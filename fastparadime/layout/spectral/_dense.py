@@ -13,6 +13,7 @@ from fastparadime.utils.convert import to_numpy
 MOST_POINTS = 128  # of a component, or more for many vectors
 
 _STACK_BYTES = 64 * 2**20  # of matrices solved at a time
+_KEPT = 2.0**20  # digits of an entry: LAPACK's last ones depend on the number of BLAS's threads
 
 
 def leading_vectors(edges: Edges, sizes: Array, out_dim: int) -> torch.Tensor:
@@ -51,6 +52,6 @@ def leading_vectors(edges: Edges, sizes: Array, out_dim: int) -> torch.Tensor:
             stack = np.zeros((len(chunk), size, size))
             at = place[component[inner]], heads[inner] - first, tails[inner] - first
             stack[at] = entries[inner]
-            vectors = np.linalg.eigh(stack)[1][:, :, ::-1]
+            vectors = np.round(np.linalg.eigh(stack)[1][:, :, ::-1] * _KEPT) / _KEPT
             positions[rows[chunk]] = vectors[:, :, 1 : out_dim + 1]
     return torch.from_numpy(positions)

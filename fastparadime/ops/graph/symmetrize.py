@@ -66,7 +66,8 @@ def symmetrize(
     Raises
     ------
     ValueError
-        For shapes that disagree, indices that are no points, negative or NaN weights, n >= 2^31.
+        For shapes that disagree, indices that are no points or not distinct within a row, negative
+        or NaN weights, n >= 2^31.
     """
     check_option(operation, _OPERATIONS, "operation")
     if operation == "mix" and not 0 <= mix_ratio <= 1:
@@ -114,7 +115,20 @@ def symmetrize(
             ratio,
             target,
         )
+    if tails.is_cuda:  # on the CPU the core looks
+        _check_distinct(heads, tails)
     return Edges(out, heads, tails, joined)
+
+
+def _check_distinct(heads: torch.Tensor, tails: torch.Tensor) -> None:
+    """Raises for a graph that has an edge twice, one beside the other."""
+    twice = ((heads[1:] == heads[:-1]) & (tails[1:] == tails[:-1])).nonzero()
+    if len(twice):
+        row, tail = int(heads[twice[0]]), int(tails[twice[0]])
+        raise ValueError(
+            f"indices must be distinct within a row, but row {row} or {tail} has the other more "
+            "than once"
+        )
 
 
 def _row_starts(weights: torch.Tensor, indptr: TensorLike | None) -> torch.Tensor:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from functools import cached_property
 
 import torch
 
 from fastparadime import _core
 from fastparadime.ops._checks import MAX_POINTS, as_floats, as_positive, target_of
 from fastparadime.types import TensorLike
+from fastparadime.utils.lazy import lazy_property
 from fastparadime.utils.validate import check_integer
 
 _LEAST_ROOM, _MOST_ROOM = 32, 1024  # of a list beyond its width: as much again, within these
@@ -58,7 +58,7 @@ class ProductTable:
     def norms(self) -> torch.Tensor:
         return self._packed.norms[: self._n]
 
-    @cached_property
+    @lazy_property
     def _packed(self) -> _Packed:
         return _Packed(self._rows, self._plain(self._rows))
 

@@ -100,7 +100,7 @@ def test_no_rows_and_one(device: torch.device) -> None:
 
 def test_arguments() -> None:
     X = rows(10, 2)
-    with pytest.raises(ValueError, match="count must be an integer in .1, 512., not 513"):
+    with pytest.raises(ValueError, match=r"count must be an integer in .* not 513"):
         ops.nearest_by_differences(X, torch.tensor([0]), 513)
     with pytest.raises(ValueError, match=r"parts must be .*not 65"):
         ops.nearest_by_differences(X, torch.tensor([0]), 5, parts=65)
