@@ -13,7 +13,7 @@ from fastparadime import dr, ops, routines
 from fastparadime.exceptions import CUDANotAvailableError, DeviceMemoryError
 from fastparadime.layout import initialization
 from fastparadime.ops import _checks
-from fastparadime.utils.stages import memory_for
+from fastparadime.utils.progress import memory_for
 
 OUT_OF_MEMORY = (
     "CUDA out of memory. Tried to allocate 20.00 GiB. GPU 0 has a total capacity of 79.11 GiB of "

@@ -76,7 +76,7 @@ def engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> s
     return request.param
 
 
-_ALIASES = neighbors.graph._ALIASES.items()
+_ALIASES = neighbors.metrics._ALIASES.items()
 NATIVE = [
     *neighbors.NATIVE_METRICS,
     *(name for name, known in _ALIASES if known in neighbors.NATIVE_METRICS),

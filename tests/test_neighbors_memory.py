@@ -8,7 +8,15 @@ import pytest
 import torch
 
 from fastparadime import neighbors
-from fastparadime.neighbors import clustered, doubtful_rows, exact, memory, tiled, tree, unit_rows
+from fastparadime.neighbors import (
+    device_clusters,
+    doubtful_rows,
+    exact,
+    memory,
+    tiled,
+    tree,
+    unit_rows,
+)
 from fastparadime.neighbors.table import Table
 
 K = 10
@@ -38,14 +46,14 @@ def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
         (tiled, "_TILE_BYTES"),
         (tiled, "_LEAST_TILE_BYTES"),
         (unit_rows, "STAGED_BYTES"),
-        (clustered, "_BLOCK_BYTES"),
+        (device_clusters, "_BLOCK_BYTES"),
         (exact, "_BLOCK_BYTES"),
         (doubtful_rows, "_BLOCK_BYTES"),
     ):
         monkeypatch.setattr(module, name, SMALL)
-    monkeypatch.setattr(clustered, "_OVERLAPS", (8,))
+    monkeypatch.setattr(device_clusters, "_OVERLAPS", (8,))
     monkeypatch.setattr(exact, "_ROWS", 512)
-    monkeypatch.setattr(clustered, "_CLUSTER_ROWS", 64)
+    monkeypatch.setattr(device_clusters, "_CLUSTER_ROWS", 64)
 
 
 def table(n: int, d: int) -> torch.Tensor:
@@ -77,8 +85,8 @@ def test_tiles_take_what_the_plan_says(n: int, d: int) -> None:
 @pytest.mark.parametrize(("n", "d"), [(6000, 8), (2000, 64)])
 def test_clusters_take_no_more_than_their_formula(n: int, d: int) -> None:
     X = table(n, d)
-    needed = 8 * n * K + clustered.needed_bytes(n, d, K, itemsize=4)
-    peak = peak_of(lambda: clustered.clustered_knn(X, K, "euclidean", 0.3, 0))
+    needed = 8 * n * K + device_clusters.needed_bytes(n, d, K, itemsize=4)
+    peak = peak_of(lambda: device_clusters.clustered_knn(X, K, "euclidean", 0.3, 0))
     # Fewer rows are solved exactly for this recall, and no cluster has twice the average here.
     assert needed / 4 < peak <= needed
 
@@ -88,12 +96,12 @@ def test_estimates_beyond_three_million_rows_count_clusters() -> None:
     whole = neighbors.estimate_memory(n, d, K, recall=1.0, on_gpu=True, ready=True)
     assert whole == 8 * n * K + tiled.make_plan(n, d, K, itemsize=2).bytes
     found = neighbors.estimate_memory(n, d, K, on_gpu=True, ready=True)
-    assert found == 8 * n * K + clustered.needed_bytes(n, d, K, itemsize=2)
+    assert found == 8 * n * K + device_clusters.needed_bytes(n, d, K, itemsize=2)
     assert found >= (8 * K + 28 * 8) * n
 
 
 def test_tiles_get_what_clusters_leave(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(clustered, "_CLUSTER_ROWS", 256)
+    monkeypatch.setattr(device_clusters, "_CLUSTER_ROWS", 256)
     X = table(6000, 8)
     limits: list[float] = []
     search = tiled.tiled_knn
@@ -103,18 +111,18 @@ def test_tiles_get_what_clusters_leave(monkeypatch: pytest.MonkeyPatch) -> None:
         return search(X, k)
 
     monkeypatch.setattr(tiled, "tiled_knn", watched)
-    whole = clustered.needed_bytes(6000, 8, K, itemsize=4, least=True)
-    clustered.clustered_knn(X, K, "euclidean", 0.3, 0, limit=whole)
+    whole = device_clusters.needed_bytes(6000, 8, K, itemsize=4, least=True)
+    device_clusters.clustered_knn(X, K, "euclidean", 0.3, 0, limit=whole)
     m = min(6000, 16 * 256)
     assert set(limits) == {tiled.least_bytes(m, 8, K, itemsize=4)}
 
 
 def test_clusters_are_what_a_small_budget_is_held_to(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(clustered, "_EXACT_ROWS", 5000)
+    monkeypatch.setattr(device_clusters, "_EXACT_ROWS", 5000)
     X = table(6000, 8)
     rows = Table(X, "euclidean", torch.device("cuda"))
     itemsize = tiled.default_precision(torch.device("cuda")).itemsize
-    least = 8 * 6000 * K + clustered.needed_bytes(6000, 8, K, itemsize=itemsize, least=True)
+    least = 8 * 6000 * K + device_clusters.needed_bytes(6000, 8, K, itemsize=itemsize, least=True)
     assert memory.holds_tiles(least, rows, K, "euclidean", 0.95)
     assert not memory.holds_tiles(least - 1, rows, K, "euclidean", 0.95)
 

@@ -11,8 +11,8 @@ import torch
 
 from fastparadime import neighbors
 from fastparadime.exceptions import RecallWarning
-from fastparadime.neighbors import approximate, overlapping, plans, tree
-from fastparadime.neighbors.sample import Sample
+from fastparadime.neighbors import approximate, cluster_plan, cluster_search, tree
+from fastparadime.neighbors.recall_sample import Sample
 
 K = 14
 
@@ -21,9 +21,9 @@ def normal(n: int, d: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng([n, d, seed]).standard_normal((n, d), dtype=np.float32)
 
 
-def plan_of(X: np.ndarray, recall: float = 0.95) -> plans.Plan:
+def plan_of(X: np.ndarray, recall: float = 0.95) -> cluster_plan.Plan:
     table = torch.from_numpy(X)
-    return plans.make_plan(table, K, recall, 0, Sample.of(table, K, recall, 0))
+    return cluster_plan.make_plan(table, K, recall, 0, Sample.of(table, K, recall, 0))
 
 
 def recall_of(graph: neighbors.NeighborGraph, X: np.ndarray, metric: str = "euclidean") -> float:
@@ -76,7 +76,7 @@ def test_the_predicted_number_of_clusters_is_enough(words: np.ndarray) -> None:
     for recall in (0.8, 0.9, 0.98):
         plan = plan_of(units, recall)
         sample = Sample.of(torch.from_numpy(units), K, recall, 0)
-        graph = overlapping.overlapping_knn(
+        graph = cluster_search.overlapping_knn(
             torch.from_numpy(units), K, "euclidean", recall, sample, plan
         )
         assert f"{plan.joined / 4:g} a point" in graph.engine  # none was added
@@ -105,8 +105,8 @@ def test_neighbors_of_neighbors_take_the_place_of_clusters(monkeypatch: pytest.M
     X = normal(20000, 12) @ normal(12, 400) + 0.3 * normal(20000, 400)
     sample = Sample.of(torch.from_numpy(X), K, 0.95, 0)
     plan = plan_of(X)
-    monkeypatch.setattr(overlapping, "_SAVING", 0.0)
-    graph = overlapping.overlapping_knn(torch.from_numpy(X), K, "euclidean", 0.95, sample, plan)
+    monkeypatch.setattr(cluster_search, "_SAVING", 0.0)
+    graph = cluster_search.overlapping_knn(torch.from_numpy(X), K, "euclidean", 0.95, sample, plan)
     assert ", neighbors of neighbors" in graph.engine
     assert float(graph.engine.split("clusters, ")[1].split(" a point")[0]) < plan.joined / 4
     assert graph.recall_bound >= 0.95
@@ -119,9 +119,9 @@ def test_clusters_go_on_where_neighbors_of_neighbors_are_no_nearer(
     X = normal(20000, 60)
     sample = Sample.of(torch.from_numpy(X), K, 0.9, 0)
     plan = plan_of(X, 0.9)
-    monkeypatch.setattr(overlapping, "_MISSED_FIRST", 6.0)
-    monkeypatch.setattr(overlapping, "_SAVING", 0.5)
-    graph = overlapping.overlapping_knn(torch.from_numpy(X), K, "euclidean", 0.9, sample, plan)
+    monkeypatch.setattr(cluster_search, "_MISSED_FIRST", 6.0)
+    monkeypatch.setattr(cluster_search, "_SAVING", 0.5)
+    graph = cluster_search.overlapping_knn(torch.from_numpy(X), K, "euclidean", 0.9, sample, plan)
     assert graph.recall_bound >= 0.9
     assert recall_of(graph, X) >= 0.9
 
@@ -183,8 +183,8 @@ def test_equal_rows_are_one_cluster_and_searched_exactly() -> None:
 def test_clusters_are_added_where_the_prediction_fell_short(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(plans.Plan, "steps_for", lambda *_: 4)
-    monkeypatch.setattr(overlapping, "_MOST_WORK", math.inf)
+    monkeypatch.setattr(cluster_plan.Plan, "steps_for", lambda *_: 4)
+    monkeypatch.setattr(cluster_search, "_MOST_WORK", math.inf)
     X = normal(6000, 20)
     graph = neighbors.knn(X, K, recall=0.9)
     assert graph.recall_bound >= 0.9
@@ -195,8 +195,8 @@ def test_clusters_are_added_where_the_prediction_fell_short(
 def test_what_was_found_is_returned_where_more_would_cost_too_much(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(plans.Plan, "steps_for", lambda *_: 8)
-    monkeypatch.setattr(overlapping, "_MOST_WORK", 0.0)
+    monkeypatch.setattr(cluster_plan.Plan, "steps_for", lambda *_: 8)
+    monkeypatch.setattr(cluster_search, "_MOST_WORK", 0.0)
     X = normal(6000, 20)
     with pytest.warns(RecallWarning, match=r"recall=0.99 was not reached: overlapping clusters"):
         graph = neighbors.knn(X, K, recall=0.99)
@@ -206,8 +206,8 @@ def test_what_was_found_is_returned_where_more_would_cost_too_much(
 
 @pytest.mark.usefixtures("always")
 def test_a_row_in_a_cluster_of_its_own_gets_its_neighbours(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(plans.Plan, "steps_for", lambda *_: 4)
-    monkeypatch.setattr(overlapping, "_MOST_WORK", 0.0)
+    monkeypatch.setattr(cluster_plan.Plan, "steps_for", lambda *_: 4)
+    monkeypatch.setattr(cluster_search, "_MOST_WORK", 0.0)
     X = normal(6000, 3)
     X[:5] += 1000 * np.arange(1, 6)[:, None]
     with pytest.warns(RecallWarning):

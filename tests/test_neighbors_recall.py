@@ -18,7 +18,7 @@ from sklearn.base import clone
 
 from fastparadime import UMAP, KNNTransformer, dr, neighbors, ops, relations, routines
 from fastparadime.dr import spec
-from fastparadime.neighbors import approximate, plans, sample, tiled, tree
+from fastparadime.neighbors import approximate, cluster_plan, recall_sample, tiled, tree
 
 K = 10
 
@@ -102,7 +102,7 @@ def true_recall_at_5(graph: neighbors.NeighborGraph, X: np.ndarray) -> float:
 
 @pytest.mark.usefixtures("approximates")
 def test_a_recall_that_is_not_reached_warns(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(plans, "_MOST_JOINED", 1)
+    monkeypatch.setattr(cluster_plan, "_MOST_JOINED", 1)
     with pytest.warns(
         UserWarning, match=r"recall=0.95 was not reached: .* found 0\.\d+ .* exactly"
     ):
@@ -192,7 +192,7 @@ def test_bad_recall(recall: float) -> None:
 def test_recall_of_independent_hits_is_wilsons() -> None:
     rng = np.random.default_rng(0)
     hits = torch.from_numpy(rng.binomial(1, 0.9, 400))
-    estimate, bound = sample.recall_of(hits, 1)
+    estimate, bound = recall_sample.recall_of(hits, 1)
     assert estimate == pytest.approx(float(hits.double().mean()))
     wilson = stats.binomtest(int(hits.sum()), 400).proportion_ci(0.9, "wilson")
     assert bound == pytest.approx(wilson.low, abs=1e-5)
@@ -205,18 +205,21 @@ def test_the_bound_holds() -> None:
     for _ in range(1000):
         shares = rng.beta(0.9, 0.1, 256)
         hits = torch.from_numpy(rng.binomial(K, shares))
-        covered += sample.recall_of(hits, K)[1] <= truth
+        covered += recall_sample.recall_of(hits, K)[1] <= truth
     assert covered >= 930
-    assert sample.recall_of(torch.full((256,), K), K) == (1.0, pytest.approx(0.9895, abs=1e-4))
-    assert sample.recall_of(torch.zeros(256), K)[1] == pytest.approx(0, abs=1e-9)
+    assert recall_sample.recall_of(torch.full((256,), K), K) == (
+        1.0,
+        pytest.approx(0.9895, abs=1e-4),
+    )
+    assert recall_sample.recall_of(torch.zeros(256), K)[1] == pytest.approx(0, abs=1e-9)
 
 
 @pytest.mark.parametrize("recall", [0.5, 0.95, 0.99, 0.995, 0.999])
 def test_the_sample_can_show_the_recall(recall: float) -> None:
-    rows = sample.sample_size(10**6, recall)
+    rows = recall_sample.sample_size(10**6, recall)
     assert 256 <= rows <= 10_000
-    assert sample.recall_of(torch.full((rows,), K), K)[1] >= recall
-    assert sample.sample_size(100, recall) == 100
+    assert recall_sample.recall_of(torch.full((rows,), K), K)[1] >= recall
+    assert recall_sample.sample_size(100, recall) == 100
 
 
 def test_graphs_unpack_and_say_that_they_are_exact() -> None:
@@ -228,7 +231,7 @@ def test_graphs_unpack_and_say_that_they_are_exact() -> None:
 
 def test_memory_by_formula() -> None:
     n, d, k = 1_000_000, 50, 15
-    lists, moved = (8 * (k + 5) + 32 * 24 + 40) * n, 512 * plans.count_clusters(n) * d
+    lists, moved = (8 * (k + 5) + 32 * 24 + 40) * n, 512 * cluster_plan.count_clusters(n) * d
     refined = (4 * 64 + 9 * (k + 5) + 52) * n  # rows of whole vectors, lists, places
     expected = 8 * n * k + 4 * n * d + lists + refined + moved + 256 * 2**20
     assert neighbors.estimate_memory(n, d, k) == expected

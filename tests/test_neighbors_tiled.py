@@ -12,7 +12,7 @@ import torch
 
 from fastparadime import neighbors, ops
 from fastparadime.exceptions import DeviceMemoryError, RecallWarning
-from fastparadime.neighbors import clustered, memory, tiled, unit_rows
+from fastparadime.neighbors import device_clusters, memory, tiled, unit_rows
 from fastparadime.neighbors.table import Table
 
 K = 10
@@ -305,48 +305,50 @@ def true_recall(graph: neighbors.NeighborGraph, X: torch.Tensor) -> float:
 def test_the_promise_of_clusters(
     recall: float, device: torch.device, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(clustered, "_CLUSTER_ROWS", 300)
+    monkeypatch.setattr(device_clusters, "_CLUSTER_ROWS", 300)
     X = mixture()
-    graph = clustered.clustered_knn(X.to(device), K, "euclidean", recall, 0)
+    graph = device_clusters.clustered_knn(X.to(device), K, "euclidean", recall, 0)
     assert graph.engine.startswith("20 overlapping clusters")
     assert recall <= graph.recall_bound <= graph.recall_estimate <= 1
     assert true_recall(graph, X) >= recall
     found = torch.linalg.vector_norm(X[:, None] - X[graph.indices.cpu().long()], dim=2)
     torch.testing.assert_close(graph.distances.cpu(), found, rtol=1e-5, atol=1e-6)
-    squared = clustered.clustered_knn(X.to(device), K, "sqeuclidean", recall, 0)
+    squared = device_clusters.clustered_knn(X.to(device), K, "sqeuclidean", recall, 0)
     torch.testing.assert_close(squared.distances.cpu(), found**2, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.slow
 def test_points_join_more_clusters_for_more_recall(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(clustered, "_CLUSTER_ROWS", 100)
+    monkeypatch.setattr(device_clusters, "_CLUSTER_ROWS", 100)
     X = torch.randn((3000, 20), generator=torch.Generator().manual_seed(0))
-    engines = [clustered.clustered_knn(X, K, "euclidean", r, 0).engine for r in (0.3, 0.95)]
+    engines = [device_clusters.clustered_knn(X, K, "euclidean", r, 0).engine for r in (0.3, 0.95)]
     assert "30 overlapping clusters, 2 a point" in engines[0]
     assert "30 overlapping clusters, 8 a point" in engines[1]
-    monkeypatch.setattr(clustered, "_OVERLAPS", (1,))
+    monkeypatch.setattr(device_clusters, "_OVERLAPS", (1,))
     with pytest.warns(RecallWarning, match=r"recall=0.95 was not reached: overlapping clusters"):
-        clustered.clustered_knn(X, K, "euclidean", 0.95, 0)
+        device_clusters.clustered_knn(X, K, "euclidean", 0.95, 0)
 
 
 def test_clusters_of_few_or_equal_points(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(clustered, "_CLUSTER_ROWS", 5)
+    monkeypatch.setattr(device_clusters, "_CLUSTER_ROWS", 5)
     X = torch.cat([torch.zeros((60, 2)), torch.arange(80.0).reshape(40, 2)])
-    graph = clustered.clustered_knn(X, 3, "euclidean", 0.5, 0)
+    graph = device_clusters.clustered_knn(X, 3, "euclidean", 0.5, 0)
     assert bool(torch.isfinite(graph.distances).all())
     assert float(graph.distances[:60].max()) == 0
 
 
 def test_when_clusters_are_searched() -> None:
-    assert clustered.is_wanted(3_000_001, 0.95)
-    assert not clustered.is_wanted(3_000_000, 0.95)
-    assert not clustered.is_wanted(10**8, 1.0)
+    assert device_clusters.is_wanted(3_000_001, 0.95)
+    assert not device_clusters.is_wanted(3_000_000, 0.95)
+    assert not device_clusters.is_wanted(10**8, 1.0)
 
 
 def test_seeded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(clustered, "_CLUSTER_ROWS", 300)
+    monkeypatch.setattr(device_clusters, "_CLUSTER_ROWS", 300)
     state = torch.random.get_rng_state()
-    first, again = (clustered.clustered_knn(mixture(), K, "euclidean", 0.9, 7) for _ in range(2))
+    first, again = (
+        device_clusters.clustered_knn(mixture(), K, "euclidean", 0.9, 7) for _ in range(2)
+    )
     assert torch.equal(first.indices, again.indices)
     assert torch.equal(torch.random.get_rng_state(), state)
 

@@ -15,9 +15,9 @@ from fastparadime.types import TensorLike
 from fastparadime.utils import sources
 from fastparadime.utils.convert import to_torch
 from fastparadime.utils.masks import without_mask
+from fastparadime.utils.progress import memory_for
 from fastparadime.utils.seed import derive
 from fastparadime.utils.sources import Source
-from fastparadime.utils.stages import memory_for
 from fastparadime.utils.validate import check_data, check_integer, check_type
 
 

@@ -14,7 +14,7 @@ from fastparadime.relations import Relations
 from fastparadime.types import Data, TensorLike
 from fastparadime.utils import ReprMixin
 from fastparadime.utils.logging import log
-from fastparadime.utils.stages import timed
+from fastparadime.utils.progress import timed
 from fastparadime.utils.validate import check_option
 
 

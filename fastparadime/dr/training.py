@@ -15,8 +15,8 @@ from fastparadime.relations import Relations
 from fastparadime.training import TrainingData, TrainingPhase, check_phase, run_phase
 from fastparadime.training.sampling import DataEntries
 from fastparadime.types import Data
+from fastparadime.utils.progress import memory_for, shows_bars, timed
 from fastparadime.utils.seed import derive
-from fastparadime.utils.stages import memory_for, shows_bars, timed
 from fastparadime.utils.validate import check_type
 
 

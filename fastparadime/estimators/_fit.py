@@ -19,7 +19,7 @@ from fastparadime.layout import default_epochs, density, optimize_layout
 from fastparadime.neighbors import NeighborGraph
 from fastparadime.neighbors.metric_space import Space
 from fastparadime.utils.logging import log
-from fastparadime.utils.stages import memory_for
+from fastparadime.utils.progress import memory_for
 from fastparadime.utils.warning import warn
 
 _DENSITY_EPOCHS = 200  # more than by default, for densMAP

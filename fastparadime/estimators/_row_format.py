@@ -10,8 +10,8 @@ import torch
 
 from fastparadime.estimators._rows import as_rows, taken
 from fastparadime.neighbors import BINARY_METRICS, NATIVE_METRICS, Metric
-from fastparadime.neighbors.graph import PRECOMPUTED
-from fastparadime.neighbors.sparse_rows import warn_of_rounding as warn_of_sparse_rounding
+from fastparadime.neighbors.metrics import PRECOMPUTED
+from fastparadime.neighbors.sparse_table import warn_of_rounding as warn_of_sparse_rounding
 from fastparadime.neighbors.table import (
     MISSING_METRICS,
     SHIFTED_METRICS,

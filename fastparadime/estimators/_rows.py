@@ -7,8 +7,8 @@ from typing import Any, cast
 import numpy as np
 import torch
 
-from fastparadime.neighbors.graph import PRECOMPUTED
 from fastparadime.neighbors.metric_space import DEVICE_METRICS, SPARSE_METRICS
+from fastparadime.neighbors.metrics import PRECOMPUTED
 from fastparadime.neighbors.table import MISSING_METRICS
 from fastparadime.types import Array
 from fastparadime.utils import sources

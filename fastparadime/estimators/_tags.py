@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastparadime.neighbors.graph import PRECOMPUTED
 from fastparadime.neighbors.metric_space import SPARSE_METRICS, metric_named
+from fastparadime.neighbors.metrics import PRECOMPUTED
 from fastparadime.neighbors.table import MISSING_METRICS
 
 

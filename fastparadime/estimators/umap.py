@@ -22,7 +22,7 @@ from fastparadime.estimators._tags import set_input_tags
 from fastparadime.estimators._transform import FittedRows, transform_epochs
 from fastparadime.layout import initial_positions
 from fastparadime.layout.initialization import check_init
-from fastparadime.utils.stages import memory_for
+from fastparadime.utils.progress import memory_for
 
 
 class UMAP(

@@ -5,16 +5,15 @@ distances from the data, drops the point itself and repeated candidates, and sor
 """
 
 from fastparadime.neighbors.exact import find_faiss
-from fastparadime.neighbors.graph import (
+from fastparadime.neighbors.memory import estimate_memory
+from fastparadime.neighbors.metrics import (
     BINARY_METRICS,
-    DEFAULT_RECALL,
     NATIVE_METRICS,
     SCIPY_METRICS,
     Metric,
-    NeighborGraph,
     check_metric,
 )
-from fastparadime.neighbors.memory import estimate_memory
+from fastparadime.neighbors.neighbor_graph import DEFAULT_RECALL, NeighborGraph
 from fastparadime.neighbors.search import check_recall, count_points, knn
 
 __all__ = [

@@ -6,11 +6,12 @@ import dataclasses
 
 import torch
 
+from fastparadime.neighbors.cluster_plan import make_plan
+from fastparadime.neighbors.cluster_search import overlapping_knn
 from fastparadime.neighbors.exact import product_knn
-from fastparadime.neighbors.graph import Metric, NeighborGraph
-from fastparadime.neighbors.overlapping import overlapping_knn
-from fastparadime.neighbors.plans import make_plan
-from fastparadime.neighbors.sample import EXACT_RECALL, Sample
+from fastparadime.neighbors.metrics import Metric
+from fastparadime.neighbors.neighbor_graph import NeighborGraph
+from fastparadime.neighbors.recall_sample import EXACT_RECALL, Sample
 
 METRICS = ("euclidean", "sqeuclidean", "cosine", "correlation", "hellinger")
 _EXACT_COST = 1e11  # n^2 d up to which exact search takes about a second on two cores

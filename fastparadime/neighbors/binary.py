@@ -9,7 +9,7 @@ import torch
 
 from fastparadime import ops
 from fastparadime.neighbors import costs
-from fastparadime.neighbors.graph import NeighborGraph
+from fastparadime.neighbors.neighbor_graph import NeighborGraph
 from fastparadime.neighbors.table import Table
 
 _BLOCK_BYTES = 16 * 2**20  # of rows read at a time

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 
 from fastparadime.neighbors import costs
-from fastparadime.neighbors.graph import NeighborGraph
-from fastparadime.neighbors.keys import smallest
+from fastparadime.neighbors.neighbor_graph import NeighborGraph
+from fastparadime.neighbors.smallest import smallest
 from fastparadime.types import Array
 from fastparadime.utils.convert import row_sums
 

@@ -6,7 +6,7 @@ import torch
 
 from fastparadime.exceptions import SlowSearchWarning
 from fastparadime.neighbors.functions import is_compiled
-from fastparadime.neighbors.graph import SCIPY_METRICS, Metric
+from fastparadime.neighbors.metrics import SCIPY_METRICS, Metric
 from fastparadime.utils.warning import warn
 
 _LONG = 600.0  # seconds

@@ -25,8 +25,9 @@ from fastparadime.neighbors.doubtful_rows import (
     solve_nearer,
 )
 from fastparadime.neighbors.functions import function_distances
-from fastparadime.neighbors.graph import Metric, NeighborGraph
-from fastparadime.neighbors.keys import smallest
+from fastparadime.neighbors.metrics import Metric
+from fastparadime.neighbors.neighbor_graph import NeighborGraph
+from fastparadime.neighbors.smallest import smallest
 from fastparadime.neighbors.tree import needed_bytes as tree_bytes
 from fastparadime.utils.convert import to_numpy
 from fastparadime.utils.logging import log

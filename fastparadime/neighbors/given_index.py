@@ -13,8 +13,9 @@ from fastparadime.exceptions import DeviceMemoryError
 from fastparadime.neighbors.approximate import METRICS
 from fastparadime.neighbors.blocks import SPARE
 from fastparadime.neighbors.exact import find_faiss
-from fastparadime.neighbors.graph import Metric, NeighborGraph
-from fastparadime.neighbors.sample import Sample, warn_of_recall
+from fastparadime.neighbors.metrics import Metric
+from fastparadime.neighbors.neighbor_graph import NeighborGraph
+from fastparadime.neighbors.recall_sample import Sample, warn_of_recall
 
 _QUERIES = 2**14  # asked at a time
 

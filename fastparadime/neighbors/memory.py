@@ -6,8 +6,8 @@ import torch
 
 from fastparadime.neighbors import (
     approximate,
-    clustered,
-    plans,
+    cluster_plan,
+    device_clusters,
     sparse,
     streamed,
     tiled,
@@ -15,14 +15,14 @@ from fastparadime.neighbors import (
 )
 from fastparadime.neighbors.binary import binary_bytes
 from fastparadime.neighbors.exact import block_bytes, product_memory, takes_products
-from fastparadime.neighbors.graph import (
+from fastparadime.neighbors.metrics import (
     BINARY_METRICS,
-    DEFAULT_RECALL,
     WHOLE_METRICS,
     Metric,
     check_metric,
 )
-from fastparadime.neighbors.sample import EXACT_RECALL
+from fastparadime.neighbors.neighbor_graph import DEFAULT_RECALL
+from fastparadime.neighbors.recall_sample import EXACT_RECALL
 from fastparadime.neighbors.sphere import sphere_bytes
 from fastparadime.neighbors.table import PREPARED_METRICS, UNIT_METRICS, Table, compared_columns
 from fastparadime.utils.validate import check_integer
@@ -74,7 +74,7 @@ def estimate_memory(
         - exact: 8 n d of the centred copy and the index, 16 n (k + 9) of candidates, 64 MiB of
           distances; Euclidean instead, on the CPU 4 n (d + 1) of rows laid out for products and
           24 n (k + 9) of candidates, on a GPU what `tiled.make_plan` counts, less where
-          `max_memory` asks for it, and beyond three million rows what `clustered.needed_bytes`
+          `max_memory` asks for it, and beyond three million rows what `device_clusters.needed_bytes`
           counts;
         - a k-d tree: 5 d + 12 bytes a row, 16 MiB of candidates. Up to 64 columns what the data lets
           a search take is not known beforehand, and the most counts;
@@ -131,7 +131,7 @@ def _compared_bytes(n: int, d: int, k: int) -> int:
 def _usual_bytes(n: int, d: int, k: int, metric: str, recall: float) -> int:
     """What a search on the CPU takes beside rows and result where no tree serves it."""
     if approximate.is_wanted(n, d, metric, recall):
-        return plans.needed_bytes(n, d, k) + 4 * block_bytes(n, 4)
+        return cluster_plan.needed_bytes(n, d, k) + 4 * block_bytes(n, 4)
     if takes_products(compared(metric)):
         return product_memory(n, d, k)
     return _compared_bytes(n, d, k)
@@ -150,8 +150,8 @@ def _products_bytes(
     n: int, d: int, k: int, recall: float, *, itemsize: int, least: bool = False
 ) -> int:
     """What a search by products takes, by the way that `knn` takes it, beside rows and result."""
-    if clustered.is_wanted(n, recall):
-        return clustered.needed_bytes(n, d, k, itemsize=itemsize, least=least)
+    if device_clusters.is_wanted(n, recall):
+        return device_clusters.needed_bytes(n, d, k, itemsize=itemsize, least=least)
     if least:
         return tiled.least_bytes(n, d, k, itemsize=itemsize)
     return tiled.make_plan(n, d, k, itemsize=itemsize).bytes

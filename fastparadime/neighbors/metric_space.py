@@ -11,8 +11,8 @@ import torch
 from scipy.sparse import issparse
 
 from fastparadime.neighbors import sparse
-from fastparadime.neighbors.graph import Metric, check_metric
-from fastparadime.neighbors.sparse_rows import variances
+from fastparadime.neighbors.metrics import Metric, check_metric
+from fastparadime.neighbors.sparse_table import variances
 from fastparadime.types import Array
 from fastparadime.utils.convert import to_numpy
 from fastparadime.utils.masks import without_mask

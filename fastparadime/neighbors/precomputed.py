@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from fastparadime.neighbors.graph import NeighborGraph
-from fastparadime.neighbors.keys import smallest
+from fastparadime.neighbors.neighbor_graph import NeighborGraph
+from fastparadime.neighbors.smallest import smallest
 from fastparadime.types import Array
 from fastparadime.utils import sources
 from fastparadime.utils.convert import to_numpy

@@ -9,8 +9,8 @@ import torch
 
 from fastparadime import ops
 from fastparadime.neighbors.doubtful_rows import CANCELLED, near_origin_centre, scale_of
-from fastparadime.neighbors.graph import INFINITE, NATIVE_METRICS, Metric
 from fastparadime.neighbors.metric_space import Space
+from fastparadime.neighbors.metrics import INFINITE, NATIVE_METRICS, Metric
 from fastparadime.neighbors.projection import Projection
 from fastparadime.neighbors.query_searches import (
     CorrelationSearch,
@@ -20,7 +20,7 @@ from fastparadime.neighbors.query_searches import (
     nearest_given,
     special_search,
 )
-from fastparadime.neighbors.sparse_rows import prepared as prepared_sparse
+from fastparadime.neighbors.sparse_table import prepared as prepared_sparse
 from fastparadime.neighbors.table import (
     SCALED_METRICS,
     UNIT_METRICS,
@@ -35,7 +35,7 @@ from fastparadime.types import Array
 from fastparadime.utils.centring import centred, may_round, medians_of, some_rows
 from fastparadime.utils.convert import is_sparse, share, to_float32, to_numpy
 from fastparadime.utils.lazy import lazy_property
-from fastparadime.utils.stages import memory_for
+from fastparadime.utils.progress import memory_for
 
 _BLOCK_BYTES = 64 * 2**20  # of distances held at a time
 _SPARE = 8  # candidates beyond k, so that rounding of products cannot drop a true neighbour

@@ -13,10 +13,10 @@ from fastparadime.neighbors.blocks import SPARE, Nearest, Tile
 from fastparadime.neighbors.correlations import Correlations
 from fastparadime.neighbors.doubtful_rows import CANCELLED
 from fastparadime.neighbors.exact import row_distances
-from fastparadime.neighbors.graph import BINARY_METRICS, Metric
+from fastparadime.neighbors.metrics import BINARY_METRICS, Metric
 from fastparadime.neighbors.precomputed import cleaned
 from fastparadime.neighbors.sparse import compared, proposed
-from fastparadime.neighbors.sparse_rows import table_of
+from fastparadime.neighbors.sparse_table import table_of
 from fastparadime.neighbors.sphere import Sphere, check_positions
 from fastparadime.types import Array
 from fastparadime.utils.convert import is_sparse, to_numpy

@@ -13,8 +13,8 @@ from fastparadime import ops
 from fastparadime.neighbors import (
     approximate,
     binary,
-    clustered,
     costs,
+    device_clusters,
     exact,
     given_index,
     memory,
@@ -24,23 +24,22 @@ from fastparadime.neighbors import (
     tiled,
     tree,
 )
-from fastparadime.neighbors.graph import (
+from fastparadime.neighbors.metrics import (
     BINARY_METRICS,
-    DEFAULT_RECALL,
     INFINITE,
     PRECOMPUTED,
     WHOLE_METRICS,
     Metric,
-    NeighborGraph,
     check_metric,
 )
-from fastparadime.neighbors.sparse_rows import warn_of_rounding as warn_of_sparse_rounding
+from fastparadime.neighbors.neighbor_graph import DEFAULT_RECALL, NeighborGraph
+from fastparadime.neighbors.sparse_table import warn_of_rounding as warn_of_sparse_rounding
 from fastparadime.neighbors.streamed import streamed_knn
 from fastparadime.neighbors.table import UNIT_METRICS, Table, true_distances, unit_distances
 from fastparadime.types import Device
 from fastparadime.utils.convert import to_numpy, value_range
 from fastparadime.utils.masks import without_mask
-from fastparadime.utils.stages import memory_for
+from fastparadime.utils.progress import memory_for
 from fastparadime.utils.validate import check_data, check_integer, check_positive
 
 _MOST_ROWS = torch.iinfo(torch.int32).max
@@ -348,7 +347,9 @@ def _by_products(table: Table, k: int, metric: str, options: _Options) -> Neighb
     """Euclidean neighbours on a GPU, whose rows may be beside it."""
     recall = options.recall
     rows, limit = memory.placed(table, k, recall, options.max_memory)
-    if clustered.is_wanted(len(rows), recall):
+    if device_clusters.is_wanted(len(rows), recall):
         seed, device = options.seed, table.device
-        return clustered.clustered_knn(rows, k, metric, recall, seed, device=device, limit=limit)
+        return device_clusters.clustered_knn(
+            rows, k, metric, recall, seed, device=device, limit=limit
+        )
     return tiled.tiled_knn(rows, k, metric, device=table.device, limit=limit)

@@ -12,14 +12,14 @@ import torch
 from fastparadime import ops
 from fastparadime.neighbors import binary, correlations, costs
 from fastparadime.neighbors.blocks import SPARE
-from fastparadime.neighbors.graph import NeighborGraph
-from fastparadime.neighbors.sample import (
+from fastparadime.neighbors.neighbor_graph import NeighborGraph
+from fastparadime.neighbors.recall_sample import (
     EXACT_RECALL,
     Sample,
     sample_rows,
     warn_of_recall,
 )
-from fastparadime.neighbors.sparse_rows import canonical, prepared, scaled_by_deviation, table_of
+from fastparadime.neighbors.sparse_table import canonical, prepared, scaled_by_deviation, table_of
 from fastparadime.neighbors.table import UNIT_METRICS, unit_distances
 from fastparadime.utils.seed import derive
 from fastparadime.utils.validate import check_form

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from fastparadime.neighbors.blocks import SPARE
-from fastparadime.neighbors.graph import NeighborGraph
+from fastparadime.neighbors.neighbor_graph import NeighborGraph
 from fastparadime.types import Array
 
 _QUERIES = 2**14  # between two looks for Ctrl-C

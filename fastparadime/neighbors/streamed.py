@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 
 from fastparadime.neighbors.blocks import SPARE, Nearest, Tile
-from fastparadime.neighbors.graph import NeighborGraph
+from fastparadime.neighbors.neighbor_graph import NeighborGraph
 from fastparadime.neighbors.table import Table
 
 _ROWS = 4096  # of a block: many beside the candidates of a query, each of which costs twenty rows

@@ -23,7 +23,7 @@ from fastparadime.neighbors.doubtful_rows import (
     scale_of,
     solve_nearer,
 )
-from fastparadime.neighbors.graph import NeighborGraph
+from fastparadime.neighbors.neighbor_graph import NeighborGraph
 from fastparadime.neighbors.unit_rows import (
     TENSOR_CORE,
     Panel,

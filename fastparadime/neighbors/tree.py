@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import torch
 
 from fastparadime import ops
-from fastparadime.neighbors.graph import Metric, NeighborGraph
+from fastparadime.neighbors.metrics import Metric
+from fastparadime.neighbors.neighbor_graph import NeighborGraph
 
 _SPARE = 4  # candidates beyond k: the tree adds up squares in another order than `ops.rerank`
 _FEW = 3  # columns that a tree serves best whatever the data

@@ -13,7 +13,7 @@ from fastparadime.layout.spectral._eigenvectors import (
 )
 from fastparadime.ops import Edges, Segments
 from fastparadime.types import Array
-from fastparadime.utils.stages import memory_for
+from fastparadime.utils.progress import memory_for
 from fastparadime.utils.validate import check_integer
 
 __all__ = ["spectral_positions"]

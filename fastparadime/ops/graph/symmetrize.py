@@ -18,7 +18,7 @@ from fastparadime.ops._checks import (
 )
 from fastparadime.types import TensorLike
 from fastparadime.utils.convert import value_range
-from fastparadime.utils.stages import memory_for
+from fastparadime.utils.progress import memory_for
 from fastparadime.utils.validate import check_option
 
 _OPERATIONS = ("union", "intersection", "mix", "mean")

@@ -12,8 +12,8 @@ from fastparadime import ops
 from fastparadime.neighbors import tiled
 from fastparadime.neighbors.centroids import find_centroids
 from fastparadime.neighbors.exact import rows_bytes
-from fastparadime.neighbors.graph import NeighborGraph
-from fastparadime.neighbors.sample import EXACT_RECALL, Sample, sample_size, warn_of_recall
+from fastparadime.neighbors.neighbor_graph import NeighborGraph
+from fastparadime.neighbors.recall_sample import EXACT_RECALL, Sample, sample_size, warn_of_recall
 
 _EXACT_ROWS = 3_000_000  # up to which a GPU searches exactly
 _CLUSTER_ROWS = 32_768  # points that are nearest to one cluster, on average

@@ -13,10 +13,10 @@ import torch
 
 from fastparadime import ops
 from fastparadime.neighbors import costs
+from fastparadime.neighbors.cluster_plan import REACH, STEPS, Plan
 from fastparadime.neighbors.exact import exact_rows
-from fastparadime.neighbors.graph import NeighborGraph
-from fastparadime.neighbors.plans import REACH, STEPS, Plan
-from fastparadime.neighbors.sample import Sample, warn_of_recall
+from fastparadime.neighbors.neighbor_graph import NeighborGraph
+from fastparadime.neighbors.recall_sample import Sample, warn_of_recall
 
 _MOST_WORK = 1.05  # of an exact search's, for a recall that is less than was predicted
 _TOGETHER = 2**16  # points whose true distances are taken at a time

@@ -18,7 +18,7 @@ from fastparadime import ops
 from fastparadime.neighbors import costs
 from fastparadime.neighbors.centroids import find_centroids
 from fastparadime.neighbors.doubtful_rows import CANCELLED, near_origin_centre, scale_of
-from fastparadime.neighbors.sample import Sample, recall_of
+from fastparadime.neighbors.recall_sample import Sample, recall_of
 from fastparadime.utils.seed import derive
 
 _CLUSTERS, _POWER = 0.65, 0.6  # times this power of the number of points

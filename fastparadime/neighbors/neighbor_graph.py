@@ -1,0 +1,38 @@
+"""What a search returns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+
+DEFAULT_RECALL = 0.95  # the share of true neighbours that every search promises unless told another
+
+
+@dataclass(frozen=True)
+class NeighborGraph:
+    """Neighbours of each point, itself excluded, nearest first.
+
+    Attributes
+    ----------
+    indices : int32 tensor (n, k)
+    distances : float32 tensor (n, k)
+        Of given neighbours, fewer than k in a row are filled up with -1 at an infinite distance.
+    engine : str
+        What found them, for reports.
+    recall_estimate : float
+        The share of true neighbours found: 1 of an exact search, measured on some rows of an
+        approximate one. A neighbour as near as the k-th counts as found.
+    recall_bound : float
+        What the share of all rows reaches with 95 % confidence.
+    """
+
+    indices: torch.Tensor
+    distances: torch.Tensor
+    engine: str
+    recall_estimate: float = 1.0
+    recall_bound: float = 1.0
+
+    def __iter__(self) -> Iterator[torch.Tensor]:
+        return iter((self.indices, self.distances))
