@@ -88,7 +88,8 @@ def __getattr__(name: str) -> Any:
     if name in _NAMES:
         return getattr(importlib.import_module(f"fastparadime.{_NAMES[name]}"), name)
     if name in _MOVED:
-        return _moved(name)
+        module = globals()[name] = _moved(name)  # one import asks twice, and is to warn once
+        return module
     if name in _MODULES:
         return importlib.import_module(f"fastparadime.{name}")
     raise AttributeError(f"module 'fastparadime' has no attribute {name!r}")

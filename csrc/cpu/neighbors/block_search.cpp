@@ -13,7 +13,9 @@ namespace {
 inline float push(const ProductLists& lists, std::int64_t list, float square, std::int64_t index) {
   std::uint64_t* const keys = lists.keys + list * lists.capacity;
   std::int32_t& size = lists.sizes[list];
-  keys[size++] = distance_key(square, static_cast<std::int32_t>(index));
+  // Ties are cut by name: where a row stands depends on who has joined a table before it.
+  keys[size++] = distance_key(
+      square, lists.names == nullptr ? static_cast<std::int32_t>(index) : lists.names[index]);
   if (size == lists.capacity) {
     std::nth_element(keys, keys + lists.width - 1, keys + size);
     size = static_cast<std::int32_t>(lists.width);

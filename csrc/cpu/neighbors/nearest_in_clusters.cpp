@@ -120,7 +120,8 @@ class Cluster {
       const ListLock lock(locks_, row);
       bounds_[i] = distance_of(args_.keys[row * args_.width + args_.width - 1]);
     }
-    lists_ = {keys_.data(), sizes_.data(), bounds_.data(), args_.width, capacity_, kRounding};
+    lists_ = {keys_.data(), sizes_.data(), bounds_.data(), args_.width,
+              capacity_,    kRounding,     members_};
   }
 
   void compare_all(std::int64_t met) const {
@@ -146,9 +147,6 @@ class Cluster {
   void merge(std::int64_t i) {
     std::uint64_t* const found = lists_.keys + i * capacity_;
     const std::int64_t row = members_[i], width = args_.width;
-    for (std::int64_t j = 0; j < sizes_[i]; ++j) {
-      found[j] = distance_key(distance_of(found[j]), members_[index_of(found[j])]);
-    }
     const ListLock lock(locks_, row);
     std::uint64_t* const own = args_.keys + row * width;
     const std::int64_t size = keep_new(own, width, indices_.data(), found, sizes_[i]);

@@ -51,6 +51,7 @@ struct ProductLists {
   std::int64_t width;   // of what is kept
   std::int64_t capacity;
   float rounding = 0.0f;  // of two squared norms: a square is taken for this share at the least
+  const std::int32_t* names = nullptr;  // of the table's rows, where they are not their places
 };
 
 // In round 0 each block meets itself, in the others each meets one other block.

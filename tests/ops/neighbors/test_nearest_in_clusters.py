@@ -193,6 +193,22 @@ def test_bad_table() -> None:
         ops.ClusterSearch(rows(5, 1)[:, 0], 1)
 
 
+def test_ties_do_not_depend_on_the_order_of_clusters_or_members() -> None:
+    rng = np.random.default_rng(0)
+    X = rows(4, 16)[rng.integers(0, 4, 600)]
+    clusters = [rng.permutation(400), 200 + rng.permutation(400)]
+    found = []
+    for order in ((0, 1), (1, 0)):
+        search = ops.ClusterSearch(X, 14)
+        for i in order:
+            compare(search, X, [clusters[i]])
+        found.append(search.nearest()[0])
+    search = ops.ClusterSearch(X, 14)
+    compare(search, X, [np.sort(part) for part in clusters])
+    assert torch.equal(found[0], found[1])
+    assert torch.equal(found[0], search.nearest()[0])
+
+
 def refined(X: np.ndarray, width: int, reach: int, scale: float = 1.0) -> ops.ClusterSearch:
     clusters = draw(len(X), (150, 90, 90))
     search = ops.ClusterSearch(X, width, scale)
