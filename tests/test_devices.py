@@ -68,6 +68,7 @@ def two_devices(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda _: "V100")
     monkeypatch.setattr(_checks._core, "cuda_version", "13.0")
     monkeypatch.setattr(_checks._core, "cuda_architectures", "80-real 90-real 120-virtual")
+    monkeypatch.setattr(_checks._core, "cuda_versions", lambda: (13_000, 13_000))
 
 
 @pytest.mark.usefixtures("two_devices")
