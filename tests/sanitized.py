@@ -71,14 +71,19 @@ def draws() -> random.Random:
 
 
 def environment(sanitizer: str) -> dict[str, str]:
-    name = LIBRARIES[sanitizer]
+    # Python itself holds no C++: the sanitizer would not find what exceptions are thrown by.
+    libraries = [_library(name) for name in (LIBRARIES[sanitizer], "libstdc++.so")]
+    return {**os.environ, **OPTIONS[sanitizer], "LD_PRELOAD": " ".join(libraries)}
+
+
+def _library(name: str) -> str:
     compiler = os.environ.get("CXX", "g++")
     found = subprocess.run(
         [compiler, f"-print-file-name={name}"], check=True, capture_output=True, text=True
     ).stdout.strip()
     if not Path(found).is_absolute():
         raise FileNotFoundError(f"{compiler} has no {name}: install the sanitizers of gcc")
-    return {**os.environ, **OPTIONS[sanitizer], "LD_PRELOAD": found}
+    return found
 
 
 def main() -> int:
