@@ -20,12 +20,24 @@ _SHARED = _REPOSITORY.parent / "shared"
 
 # Who asks for one of these reads files that the repository does not hold.
 _DATA = {"mnist", "words", "sentences", "reference_folder"}
+# Folders and files whose many short tests take long together, and that few changes touch.
+_SLOW = frozenset(
+    {
+        "bad_input", "compatibility", "faults", "fuzzing", "parity", "properties",
+        "test_array_kinds", "test_bench", "test_better_than_paradime", "test_cli", "test_config",
+        "test_docs", "test_ecosystem", "test_examples", "test_exporting", "test_far_from_zero",
+        "test_neighbors_overlapping", "test_plot", "test_plotting", "test_shapes", "test_tsne",
+        "test_sklearn_contract", "test_umap_density", "test_umap_label_metrics", "test_umap_targets",
+    }
+)  # fmt: skip
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks `data`, so that `-m` can leave those tests out."""
+    """Marks `data`, and `slow` whole places, so that `-m` can leave those tests out."""
     for item in items:
+        if not _SLOW.isdisjoint((*item.path.parent.parts, item.path.stem)):
+            item.add_marker(pytest.mark.slow)
         if _DATA & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.data)
 
