@@ -14,7 +14,8 @@ import torch
 
 from fastparadime import ops
 
-_REPOSITORY = Path(__file__).resolve().parent.parent
+_TESTS = Path(__file__).resolve().parent
+_REPOSITORY = _TESTS.parent
 _SHARED = _REPOSITORY.parent / "shared"
 
 
@@ -36,7 +37,7 @@ _SLOW = frozenset(
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Marks `data`, and `slow` whole places, so that `-m` can leave those tests out."""
     for item in items:
-        if not _SLOW.isdisjoint((*item.path.parent.parts, item.path.stem)):
+        if not _SLOW.isdisjoint((*item.path.parts[len(_TESTS.parts) : -1], item.path.stem)):
             item.add_marker(pytest.mark.slow)
         if _DATA & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.data)

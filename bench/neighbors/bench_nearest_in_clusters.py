@@ -8,7 +8,7 @@ from timing import Case, main
 
 from fastparadime import ops
 
-COLUMNS, WIDTH, JOINED, REACH = 100, 19, 6, 10
+COLUMNS, WIDTH, JOINED, MAX_CANDIDATES = 100, 19, 6, 10
 
 
 def case(n, device):
@@ -35,9 +35,11 @@ def refine_case(n, device):
     search = ops.ClusterSearch(torch.rand((n, COLUMNS), generator=generator, device=device), WIDTH)
     order = torch.arange(n)
     search.compare(order, torch.full((n // 500,), 500), torch.zeros((n // 500, COLUMNS)))
-    fetched = n * REACH * (2 * REACH + 1)
+    fetched = n * MAX_CANDIDATES * (2 * MAX_CANDIDATES + 1)
     moved = 4 * COLUMNS * fetched
-    return Case(f"refine {n:,} x {COLUMNS}", lambda: search.refine(REACH, order), moved, 2 * moved)
+    return Case(
+        f"refine {n:,} x {COLUMNS}", lambda: search.refine(MAX_CANDIDATES, order), moved, 2 * moved
+    )
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ _CLUSTERS, _POWER = 0.65, 0.6  # times this power of the number of points
 _SAMPLED = 32  # points a cluster that centroids are moved by
 _MOVES = 3
 _LEAST_JOINED, _MOST_JOINED = 2, 24  # clusters a point
-REACH = 10  # neighbours of a point whose neighbours it may look through
+MAX_CANDIDATES = 10  # neighbours of a point whose neighbours it may look through
 STEPS = 4  # to one more: a point in four takes each
 _USUALLY_JOINED, _USUAL_CROWDING = 6, 1.6  # before they are known
 _COMPARED = 2**22  # rows and centroids at a time, by differences
@@ -173,7 +173,7 @@ def needed_bytes(n: int, d: int, k: int) -> int:
     width = ops.list_width(n, d, k, columns=0 if columns else d)
     lists = (8 * width + 32 * _MOST_JOINED + 40) * n
     projected = 8 * n * columns
-    refined = ops.ClusterSearch.refinement_bytes(n, columns or d, width, REACH)
+    refined = ops.ClusterSearch.refinement_bytes(n, columns or d, width, MAX_CANDIDATES)
     return lists + projected + refined + 16 * _SAMPLED * count_clusters(n) * d
 
 

@@ -13,7 +13,7 @@ import torch
 
 from fastparadime import ops
 from fastparadime.neighbors import costs
-from fastparadime.neighbors.cluster_plan import REACH, STEPS, Plan
+from fastparadime.neighbors.cluster_plan import MAX_CANDIDATES, STEPS, Plan
 from fastparadime.neighbors.exact import exact_rows
 from fastparadime.neighbors.neighbor_graph import NeighborGraph
 from fastparadime.neighbors.recall_sample import Sample, warn_of_recall
@@ -72,7 +72,7 @@ def _refined_early(search: _Search, recall: float) -> bool:
     """
     plan, missed = search.plan, 1 - recall
     n, columns = plan.rows.shape
-    least_saved = _SAVING * costs.refinement_products(n, columns, REACH)
+    least_saved = _SAVING * costs.refinement_products(n, columns, MAX_CANDIDATES)
     joined = plan.steps_for(1 - _MISSED_FIRST * missed)
     while plan.products(plan.joined) - plan.products(joined) > least_saved:
         search.join(joined)
@@ -120,8 +120,8 @@ class _Search:
     def recall_if_refined(self) -> tuple[float, float]:
         """The same if each looked through the neighbours of its neighbours."""
         own = self._lists.nearest(self._sample.rows)[0]
-        near = own[:, :REACH].flatten().long().clamp_min(0)
-        others = self._lists.nearest(near)[0][:, :REACH].reshape(len(own), -1)
+        near = own[:, :MAX_CANDIDATES].flatten().long().clamp_min(0)
+        others = self._lists.nearest(near)[0][:, :MAX_CANDIDATES].reshape(len(own), -1)
         return self._recall_of(torch.cat((own, others), dim=1))
 
     def _recall_of(self, candidates: torch.Tensor) -> tuple[float, float]:
@@ -130,7 +130,7 @@ class _Search:
 
     def refine(self) -> None:
         """Each point looks through the neighbours of its neighbours."""
-        self._lists.refine(REACH, self._by_cluster())
+        self._lists.refine(MAX_CANDIDATES, self._by_cluster())
         self._refined = True
 
     def _by_cluster(self) -> torch.Tensor:

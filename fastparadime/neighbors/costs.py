@@ -52,9 +52,9 @@ def exact_products(n: int, d: int, k: int) -> float:
     return 0.5 * n * n * d + _LISTED_EXACTLY * n * k
 
 
-def refinement_products(n: int, columns: int, reach: int) -> float:
+def refinement_products(n: int, columns: int, max_candidates: int) -> float:
     """Multiply-adds that a look through the neighbours of neighbours is worth."""
-    return float(n) * reach**2 * (_LOOKED_AT + _LOOKED_AT_COLUMN * columns)
+    return float(n) * max_candidates**2 * (_LOOKED_AT + _LOOKED_AT_COLUMN * columns)
 
 
 def warn_if_slow(n: int, d: int, metric: Metric) -> None:

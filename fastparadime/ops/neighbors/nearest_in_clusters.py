@@ -118,12 +118,12 @@ class ClusterSearch:
         if len(members) and not 0 <= int(members.min()) <= int(members.max()) < len(self._X):
             raise ValueError(f"members must be rows of X, in [0, {len(self._X)})")
 
-    def refine(self, reach: int, order: torch.Tensor) -> float:
+    def refine(self, max_candidates: int, order: torch.Tensor) -> float:
         """Lists also what the neighbours of a row's neighbours show: a round of neighbour descent.
 
         Parameters
         ----------
-        reach : int
+        max_candidates : int
             How many neighbours, and how many of the rows that list a row, are looked through.
         order : integer tensor (n,)
             All rows, those that are close to each other near in it: fewer are fetched from far.
@@ -136,10 +136,10 @@ class ClusterSearch:
         Raises
         ------
         TypeError, ValueError
-            For a reach below 1, or an order that does not name each row once.
+            For `max_candidates` below 1, or an order that does not name each row once.
         """
         n, width = self._keys.shape
-        reach = min(check_integer(reach, "reach", minimum=1), n)
+        max_candidates = min(check_integer(max_candidates, "max_candidates", minimum=1), n)
         place = self._places(order)
         indices, squares = self.nearest(order)
         for part in indices.split(_TOGETHER):  # named by their places
@@ -150,7 +150,7 @@ class ClusterSearch:
             indices.data_ptr(), squares.data_ptr(), rounds.data_ptr(), width
         )
         points = _core.Points(rows.data_ptr(), n, rows.shape[1], self._X.shape[1])
-        found = descent_round(lists, points, n, reach, 1)
+        found = descent_round(lists, points, n, max_candidates, 1)
         parts = (part.split(_TOGETHER) for part in (order, indices, squares))
         for own, some, away in zip(*parts, strict=True):
             named = torch.where(some < 0, some, order[some.clamp_min(0).long()].to(torch.int32))
@@ -162,9 +162,9 @@ class ClusterSearch:
         return found
 
     @staticmethod
-    def refinement_bytes(n: int, columns: int, width: int, reach: int) -> int:
+    def refinement_bytes(n: int, columns: int, width: int, max_candidates: int) -> int:
         """What `refine` takes for a while, of n rows of so many columns."""
-        return n * (4 * stride_of(columns) + 9 * width + 4 * reach + 12)
+        return n * (4 * stride_of(columns) + 9 * width + 4 * max_candidates + 12)
 
     def _places(self, order: torch.Tensor) -> torch.Tensor:
         n = len(self._keys)

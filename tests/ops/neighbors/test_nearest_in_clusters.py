@@ -209,11 +209,15 @@ def test_ties_do_not_depend_on_the_order_of_clusters_or_members() -> None:
     assert torch.equal(found[0], search.nearest()[0])
 
 
-def refined(X: np.ndarray, width: int, reach: int, scale: float = 1.0) -> ops.ClusterSearch:
+def refined(
+    X: np.ndarray, width: int, max_candidates: int, scale: float = 1.0
+) -> ops.ClusterSearch:
     clusters = draw(len(X), (150, 90, 90))
     search = ops.ClusterSearch(X, width, scale)
     compare(search, X, clusters)
-    search.refine(reach, torch.randperm(len(X), generator=torch.Generator().manual_seed(0)))
+    search.refine(
+        max_candidates, torch.randperm(len(X), generator=torch.Generator().manual_seed(0))
+    )
     return search
 
 
@@ -235,11 +239,11 @@ def test_a_short_reach_finds_more_and_loses_nothing() -> None:
     X = rows(2000, 6)
     clusters = [np.flatnonzero(X[:, 0] > 0), np.flatnonzero(X[:, 0] <= 0), np.arange(700)]
     found = []
-    for reach in (0, 2, 8):
+    for max_candidates in (0, 2, 8):
         search = ops.ClusterSearch(X, 10)
         compare(search, X, clusters)
-        if reach:
-            assert search.refine(reach, torch.from_numpy(X[:, 1].argsort())) > 0
+        if max_candidates:
+            assert search.refine(max_candidates, torch.from_numpy(X[:, 1].argsort())) > 0
         found.append(search.nearest()[1])
     exact = torch.from_numpy(reference.nearest_by_products(X.astype(float), 10)[1])
     shares = [float((squares <= exact[:, -1:] * (1 + 1e-5)).double().mean()) for squares in found]
@@ -281,14 +285,14 @@ def test_refined_bits_do_not_depend_on_threads() -> None:
 
 
 @pytest.mark.parametrize(
-    ("reach", "order", "message"),
+    ("max_candidates", "order", "message"),
     [
-        (0, torch.arange(9), "reach must be an integer >= 1, not 0"),
+        (0, torch.arange(9), "max_candidates must be an integer >= 1, not 0"),
         (2, torch.arange(8), r"order must have shape \(9,\), not \(8,\)"),
         (2, torch.arange(1, 10), "order must name each row once"),
         (2, torch.zeros(9, dtype=torch.int64), "order must name each row once"),
     ],
 )
-def test_bad_refinements(reach: int, order: torch.Tensor, message: str) -> None:
+def test_bad_refinements(max_candidates: int, order: torch.Tensor, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        ops.ClusterSearch(rows(9, 2), 2).refine(reach, order)
+        ops.ClusterSearch(rows(9, 2), 2).refine(max_candidates, order)
