@@ -18,7 +18,7 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
            "device"_a, "threads"_a, "stream"_a = 0);
   m.attr("version") = FPD_VERSION;
   m.attr("compiler") = FPD_COMPILER;
-  m.attr("simd_level") = cpu::simd_level();
+  m.attr("simd_level") = cpu::simd_level_name();
   m.attr("cuda_version") = FPD_CUDA_VERSION;
   m.attr("cuda_architectures") = FPD_CUDA_ARCHITECTURES;
   m.def(

@@ -16,8 +16,8 @@ FPD_INLINE void columns_from(const GraphMatmulArgs& args, std::int64_t begin, st
   }
 }
 
-FPD_MULTIVERSION void graph_matmul_piece(const GraphMatmulArgs& args, std::int64_t begin,
-                                         std::int64_t end) {
+FPD_INLINE void graph_matmul_piece(const GraphMatmulArgs& args, std::int64_t begin,
+                                   std::int64_t end) {
   std::int64_t first = 0;
   columns_from<8>(args, begin, end, first);  // a cache line
   columns_from<4>(args, begin, end, first);
@@ -27,8 +27,9 @@ FPD_MULTIVERSION void graph_matmul_piece(const GraphMatmulArgs& args, std::int64
 }  // namespace
 
 void graph_matmul(const GraphMatmulArgs& args, int threads) {
-  parallel_for(args.n, kRowsPerPiece, threads,
-               [&](std::int64_t begin, std::int64_t end) { graph_matmul_piece(args, begin, end); });
+  parallel_for(args.n, kRowsPerPiece, threads, [&](std::int64_t begin, std::int64_t end) {
+    at_simd_level<graph_matmul_piece>(args, begin, end);
+  });
 }
 
 }  // namespace fpd::cpu

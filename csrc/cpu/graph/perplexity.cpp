@@ -49,8 +49,8 @@ FPD_HD void for_lanes(std::int64_t k, const F& f) {
   for (std::int64_t l = 0; block + l < k; ++l) f(l, block + l);
 }
 
-FPD_MULTIVERSION void perplexity_rows(const PerplexityArgs& args, std::int64_t begin,
-                                      std::int64_t end, float* squares) {
+FPD_INLINE void perplexity_rows(const PerplexityArgs& args, std::int64_t begin, std::int64_t end,
+                                float* squares) {
   const float share = 1.0f / static_cast<float>(args.k);
   for (std::int64_t row = begin; row < end; ++row) {
     const float* distances = args.distances + row * args.k;
@@ -90,7 +90,7 @@ void perplexity(const PerplexityArgs& args, int threads) {
   if (args.n == 0) return;
   parallel_for(args.n, kRowsPerPiece, threads, [&](std::int64_t begin, std::int64_t end) {
     std::vector<float> squares(padded(args.k + 1), 0.0f);
-    perplexity_rows(args, begin, end, squares.data());
+    at_simd_level<perplexity_rows>(args, begin, end, squares.data());
   });
 }
 

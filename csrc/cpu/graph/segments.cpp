@@ -11,7 +11,7 @@ namespace {
 constexpr std::int64_t kRowsPerPiece = 8192;
 
 // All entries of a piece in one pass over its rows, in gram_entry's order of rows.
-FPD_MULTIVERSION void gram_piece(const SegmentGramArgs& args, std::int64_t piece) {
+FPD_INLINE void gram_piece(const SegmentGramArgs& args, std::int64_t piece) {
   double* sums = args.partials + piece * args.p * args.q;
   std::fill(sums, sums + args.p * args.q, 0.0);
   for (std::int64_t row = args.starts[piece]; row < args.starts[piece + 1]; ++row) {
@@ -24,8 +24,7 @@ FPD_MULTIVERSION void gram_piece(const SegmentGramArgs& args, std::int64_t piece
   }
 }
 
-FPD_MULTIVERSION void matmul_piece(const SegmentMatmulArgs& args, std::int64_t begin,
-                                   std::int64_t end) {
+FPD_INLINE void matmul_piece(const SegmentMatmulArgs& args, std::int64_t begin, std::int64_t end) {
   for (std::int64_t row = begin; row < end; ++row) {
     for (std::int64_t j = 0; j < args.q; ++j) segment_matmul_entry(args, row, j);
   }
@@ -35,7 +34,7 @@ FPD_MULTIVERSION void matmul_piece(const SegmentMatmulArgs& args, std::int64_t b
 
 void segment_gram(const SegmentGramArgs& args, int threads) {
   parallel_for(args.piece_count, 1, threads, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t piece = begin; piece < end; ++piece) gram_piece(args, piece);
+    for (std::int64_t piece = begin; piece < end; ++piece) at_simd_level<gram_piece>(args, piece);
   });
   for (std::int64_t segment = 0; segment < args.segments; ++segment) {
     for (std::int64_t entry = 0; entry < args.p * args.q; ++entry) {
@@ -45,8 +44,9 @@ void segment_gram(const SegmentGramArgs& args, int threads) {
 }
 
 void segment_matmul(const SegmentMatmulArgs& args, int threads) {
-  parallel_for(args.n, kRowsPerPiece, threads,
-               [&](std::int64_t begin, std::int64_t end) { matmul_piece(args, begin, end); });
+  parallel_for(args.n, kRowsPerPiece, threads, [&](std::int64_t begin, std::int64_t end) {
+    at_simd_level<matmul_piece>(args, begin, end);
+  });
 }
 
 }  // namespace fpd::cpu

@@ -11,8 +11,7 @@ namespace {
 constexpr std::int64_t kRowsPerPiece = 256;
 constexpr std::int64_t kAhead = 16;  // candidates whose lists are asked for
 
-FPD_MULTIVERSION void count_rows(const SharedNeighborsArgs& args, std::int64_t begin,
-                                 std::int64_t end) {
+FPD_INLINE void count_rows(const SharedNeighborsArgs& args, std::int64_t begin, std::int64_t end) {
   const std::int64_t last = args.n * args.k;
   for (std::int64_t i = begin; i < end; ++i) {
     const std::int32_t* const own = args.lists + i * args.stride;
@@ -31,8 +30,9 @@ FPD_MULTIVERSION void count_rows(const SharedNeighborsArgs& args, std::int64_t b
 
 void shared_neighbors(const SharedNeighborsArgs& args, int threads) {
   if (args.k == 0) return;
-  parallel_for(args.n, kRowsPerPiece, threads,
-               [&](std::int64_t begin, std::int64_t end) { count_rows(args, begin, end); });
+  parallel_for(args.n, kRowsPerPiece, threads, [&](std::int64_t begin, std::int64_t end) {
+    at_simd_level<count_rows>(args, begin, end);
+  });
 }
 
 }  // namespace fpd::cpu

@@ -74,8 +74,8 @@ FPD_HD void search(const SmoothKnnArgs& args, const float* offsets, Lanes& lanes
   }
 }
 
-FPD_MULTIVERSION void smooth_block(const SmoothKnnArgs& args, std::int64_t first, std::int64_t rows,
-                                   float* offsets) {
+FPD_INLINE void smooth_block(const SmoothKnnArgs& args, std::int64_t first, std::int64_t rows,
+                             float* offsets) {
   Lanes lanes;
   for (std::int64_t l = 0; l < kLanes; ++l) {
     const std::int64_t row = first + std::min(l, rows - 1);  // spare lanes repeat the last row
@@ -105,7 +105,7 @@ void smooth_knn(const SmoothKnnArgs& args, int threads) {
   parallel_for(args.n, rows_per_piece, threads, [&](std::int64_t begin, std::int64_t end) {
     std::vector<float> offsets(args.k * kLanes);
     for (std::int64_t first = begin; first < end; first += kLanes) {
-      smooth_block(args, first, std::min(kLanes, end - first), offsets.data());
+      at_simd_level<smooth_block>(args, first, std::min(kLanes, end - first), offsets.data());
     }
   });
 }

@@ -35,8 +35,8 @@ struct LanesOfEdges {
   }
 };
 
-FPD_MULTIVERSION void radii_of(const DensityRadiiArgs& args, std::int64_t begin, std::int64_t end,
-                               float* differences) {
+FPD_INLINE void radii_of(const DensityRadiiArgs& args, std::int64_t begin, std::int64_t end,
+                         float* differences) {
   const DensityForce force = args.graph.force;  // a copy: stores to the lanes cannot change it
   LanesOfEdges edges;
   for (std::int64_t i = begin; i < end; ++i) {
@@ -62,7 +62,7 @@ FPD_MULTIVERSION void radii_of(const DensityRadiiArgs& args, std::int64_t begin,
 void density_radii(const DensityRadiiArgs& args, int threads) {
   parallel_for(args.graph.n, kPointsPerPiece, threads, [&](std::int64_t begin, std::int64_t end) {
     std::vector<float> differences(args.graph.dim * kLanes);
-    radii_of(args, begin, end, differences.data());
+    at_simd_level<radii_of>(args, begin, end, differences.data());
   });
 }
 

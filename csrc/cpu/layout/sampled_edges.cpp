@@ -9,16 +9,16 @@ namespace {
 
 std::int64_t piece_count(std::int64_t n) { return (n + kPointsPerPiece - 1) / kPointsPerPiece; }
 
-FPD_MULTIVERSION void mark_sampled(const float* weights, std::int64_t count, float largest,
-                                   std::int64_t epoch, std::int32_t* sampled) {
+FPD_INLINE void mark_sampled(const float* weights, std::int64_t count, float largest,
+                             std::int64_t epoch, std::int32_t* sampled) {
   for (std::int64_t e = 0; e < count; ++e) {
     sampled[e] = is_sampled(samples_per_epoch(weights[e], largest), epoch);
   }
 }
 
-FPD_MULTIVERSION void find_parts(const EpochParts& parts, std::int64_t first_point,
-                                 const std::uint16_t* heads, const std::int32_t* tails,
-                                 std::int64_t count, std::int32_t* found) {
+FPD_INLINE void find_parts(const EpochParts& parts, std::int64_t first_point,
+                           const std::uint16_t* heads, const std::int32_t* tails,
+                           std::int64_t count, std::int32_t* found) {
   const EpochParts own = parts;  // a copy: stores cannot change it
   const std::uint32_t first = static_cast<std::uint32_t>(first_point);
   for (std::int64_t e = 0; e < count; ++e) {
@@ -56,7 +56,7 @@ void SampledEdges::find(std::int64_t begin, std::int64_t end, std::int64_t epoch
   const bool weighted = args_.density.pulls != nullptr;
   Found found(edges + 1, weighted ? edges + 1 : 0);
   std::int32_t* const sampled = found.parts.data();  // a place for the marks, before the parts
-  mark_sampled(args_.weights + first, edges, args_.largest_weight, epoch, sampled);
+  at_simd_level<mark_sampled>(args_.weights + first, edges, args_.largest_weight, epoch, sampled);
   std::int64_t size = 0;
   for (std::int64_t i = begin; i < end; ++i) {
     for (std::int64_t e = args_.indptr[i] - first; e < args_.indptr[i + 1] - first; ++e) {
@@ -67,8 +67,8 @@ void SampledEdges::find(std::int64_t begin, std::int64_t end, std::int64_t epoch
     }
   }
   found.size = size;
-  find_parts(EpochParts::of(args_), begin, found.heads.data(), found.tails.data(), size,
-             found.parts.data());
+  at_simd_level<find_parts>(EpochParts::of(args_), begin, found.heads.data(), found.tails.data(),
+                            size, found.parts.data());
   sort(found, begin / kPointsPerPiece, first);
 }
 

@@ -160,23 +160,23 @@ FPD_HD void sum_forces(const SgdLayoutArgs& args, const LayoutStep& step, const 
   }
 }
 
-FPD_MULTIVERSION void sum_forces_2d(const SgdLayoutArgs& args, const LayoutStep& step,
-                                    const EdgeList& edges, int negatives, std::int64_t begin,
-                                    float* sums) {
+FPD_INLINE void sum_forces_2d(const SgdLayoutArgs& args, const LayoutStep& step,
+                              const EdgeList& edges, int negatives, std::int64_t begin,
+                              float* sums) {
   float columns[3 * 2 * kBatch];
   sum_forces<2>(args, step, edges, negatives, begin, columns, sums);
 }
 
-FPD_MULTIVERSION void sum_forces_any(const SgdLayoutArgs& args, const LayoutStep& step,
-                                     const EdgeList& edges, int negatives, std::int64_t begin,
-                                     float* sums) {
+FPD_INLINE void sum_forces_any(const SgdLayoutArgs& args, const LayoutStep& step,
+                               const EdgeList& edges, int negatives, std::int64_t begin,
+                               float* sums) {
   std::vector<float> columns(3 * args.dim * kBatch);
   sum_forces<0>(args, step, edges, negatives, begin, columns.data(), sums);
 }
 
 void move_points(const SgdLayoutArgs& args, const LayoutStep& step, const SampledEdges& sampled,
                  std::int64_t begin, std::int64_t end) {
-  const auto sum = args.dim == 2 ? sum_forces_2d : sum_forces_any;
+  const auto sum = args.dim == 2 ? at_simd_level<sum_forces_2d> : at_simd_level<sum_forces_any>;
   const std::int64_t piece = begin / kPointsPerPiece;
   std::vector<float> sums((end - begin) * args.dim);
   sum(args, step, sampled.list(piece, step.part), args.negatives, begin, sums.data());

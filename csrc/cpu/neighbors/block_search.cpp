@@ -44,8 +44,8 @@ FPD_INLINE void for_each_set(const std::uint8_t (&flags)[kPanelRows], const Body
 }
 
 // What the products (columns, kPanelRows) of a panel of rows bring to the lists of both.
-FPD_MULTIVERSION void update_lists(const ProductLists& lists, const RowBlock& rows,
-                                   const RowBlock& columns, Updates updates, float* products) {
+FPD_INLINE void update_lists(const ProductLists& lists, const RowBlock& rows,
+                             const RowBlock& columns, Updates updates, float* products) {
   float norms[kPanelRows], bounds[kPanelRows];
   std::copy_n(rows.norms, kPanelRows, norms);
   std::fill_n(bounds, kPanelRows, -1.0f);
@@ -70,8 +70,9 @@ FPD_MULTIVERSION void update_lists(const ProductLists& lists, const RowBlock& ro
 }
 
 // What they bring to the lists of columns that are queries, from `list` on.
-FPD_MULTIVERSION void update_lists(const ProductLists& lists, std::int64_t list,
-                                   const RowBlock& rows, const RowBlock& queries, float* products) {
+FPD_INLINE void update_lists_of_queries(const ProductLists& lists, std::int64_t list,
+                                        const RowBlock& rows, const RowBlock& queries,
+                                        float* products) {
   float norms[kPanelRows];
   std::copy_n(rows.norms, kPanelRows, norms);
   std::uint8_t near[kPanelRows];
@@ -121,7 +122,7 @@ void search_block(const ProductLists& lists, const RowBlock& rows, const RowBloc
       copy_panel(taken.values + offset, depth, panel);
       gemm(products, panel, columns.values + offset, kProductBlock, depth, kProductBlock);
     }
-    update_lists(lists, taken, columns, updates, products);
+    at_simd_level<update_lists>(lists, taken, columns, updates, products);
   }
 }
 
@@ -133,7 +134,7 @@ void search_block(const ProductLists& lists, std::int64_t list, const RowBlock& 
     gemm(products, rows.values + first * kPanelRows, queries.values + first * kProductBlock,
          kProductBlock, std::min(kPanelDepth, dim - first), queries.size);
   }
-  update_lists(lists, list, rows, queries, products);
+  at_simd_level<update_lists_of_queries>(lists, list, rows, queries, products);
 }
 
 }  // namespace fpd::cpu

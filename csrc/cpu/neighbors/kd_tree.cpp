@@ -216,7 +216,7 @@ FPD_INLINE void visit_tree_metric(Metric metric, float p, std::int64_t dim, F&& 
 }
 
 // The search of one group: a leaf's rows, or a query.
-FPD_MULTIVERSION void search(const KdNearestArgs& args, std::int64_t i, Group& group) {
+FPD_INLINE void search(const KdNearestArgs& args, std::int64_t i, Group& group) {
   const KdTree& tree = args.tree;
   const std::int64_t dim = tree.dim, own = args.queries != nullptr ? -1 : args.leaves[i];
   if (own < 0) {
@@ -236,7 +236,7 @@ void kd_nearest(const KdNearestArgs& args, int threads) {
   parallel_for(args.count, kGroupsPerPiece, threads, [&](std::int64_t begin, std::int64_t end) {
     Group group(args.tree.dim, args.width);
     for (std::int64_t i = begin; i < end; ++i) {
-      search(args, i, group);
+      at_simd_level<search>(args, i, group);
       for (std::int64_t l = 0; l < rows; ++l) {
         group.read(l, args.indices + (i * rows + l) * args.width);
       }

@@ -16,8 +16,8 @@ constexpr std::int64_t kWordsPerStrip = 1 << 11;  // of packed rows that several
 constexpr std::int64_t kRowsPerStrip = 1 << 10;   // whose distances are held
 
 // Bits set in both of a query and each of some packed rows.
-FPD_MULTIVERSION void count_shared_bits(const std::uint64_t* query, const std::uint64_t* rows,
-                                        std::int64_t width, std::int64_t n, float* shared) {
+FPD_INLINE void count_shared_bits(const std::uint64_t* query, const std::uint64_t* rows,
+                                  std::int64_t width, std::int64_t n, float* shared) {
   for (std::int64_t i = 0; i < n; ++i, rows += width) {
     std::int64_t count = 0;
     for (std::int64_t w = 0; w < width; ++w) count += count_bits(query[w] & rows[w]);
@@ -32,9 +32,9 @@ void count_packed(const NearestBinaryArgs& args, std::int64_t begin, std::int64_
   for (std::int64_t first = 0; first < args.n; first += rows) {
     const std::int64_t some = std::min(args.n - first, rows);
     for (std::int64_t q = begin; q < end; ++q) {
-      count_shared_bits(args.queries.words + (args.first + q) * width,
-                        args.rows.words + first * width, width, some,
-                        shared + (q - begin) * args.n + first);
+      at_simd_level<count_shared_bits>(args.queries.words + (args.first + q) * width,
+                                       args.rows.words + first * width, width, some,
+                                       shared + (q - begin) * args.n + first);
     }
   }
 }
@@ -53,8 +53,8 @@ void count_listed(const NearestBinaryArgs& args, std::int64_t begin, std::int64_
   }
 }
 
-FPD_MULTIVERSION void distances_of(const NearestBinaryArgs& args, float size, const float* sizes,
-                                   const float* shared, std::int64_t n, float* distances) {
+FPD_INLINE void distances_of(const NearestBinaryArgs& args, float size, const float* sizes,
+                             const float* shared, std::int64_t n, float* distances) {
   visit_binary_metric(args.metric, args.dim, [&](const auto& distance) FPD_INLINE_LAMBDA {
     for (std::int64_t i = 0; i < n; ++i) distances[i] = distance(shared[i], size, sizes[i]);
   });
@@ -68,7 +68,8 @@ void select(const NearestBinaryArgs& args, std::int64_t q, const float* shared, 
   top_k.clear();
   for (std::int64_t first = 0; first < args.n; first += kRowsPerStrip) {
     const std::int64_t some = std::min(args.n - first, kRowsPerStrip);
-    distances_of(args, size, args.rows.sizes + first, shared + first, some, distances);
+    at_simd_level<distances_of>(args, size, args.rows.sizes + first, shared + first, some,
+                                distances);
     for (std::int64_t i = 0; i < some; ++i) {
       if (first + i != itself) top_k.push(distances[i], static_cast<std::int32_t>(first + i));
     }

@@ -41,8 +41,8 @@ struct Block {
   }
 };
 
-FPD_MULTIVERSION void multiply(const float (*rows)[kMaxUnitColumns], const Block& block,
-                               std::int64_t dim, float (*cosines)[kLanes]) {
+FPD_INLINE void multiply(const float (*rows)[kMaxUnitColumns], const Block& block, std::int64_t dim,
+                         float (*cosines)[kLanes]) {
   float sums[kRowsTogether][kLanes] = {};
   for (std::int64_t d = 0; d < dim; ++d) {
     for (std::int64_t r = 0; r < kRowsTogether; ++r) {
@@ -60,7 +60,7 @@ void join(const NearestByCosinesArgs& args, const Piece& piece, std::int64_t beg
   float cosines[kRowsTogether][kLanes];
   for (std::int64_t row = begin; row < end; ++row) {
     const std::int64_t at = row - begin, together = at % kRowsTogether;
-    if (together == 0) multiply(piece.units + at, block, args.dim, cosines);
+    if (together == 0) at_simd_level<multiply>(piece.units + at, block, args.dim, cosines);
     float* const bounds = args.lists.bounds + row * width;
     std::int32_t* const indices = args.lists.indices + row * width;
     const float row_norm = args.lists.row_norms[row];

@@ -14,8 +14,8 @@ constexpr std::int64_t kRowsPerPiece = 32;  // that meet each block of columns o
 constexpr std::int64_t kRowsTogether = 4;   // whose sums hide each other's latency
 
 // Squared distances of kRowsTogether rows to kLanes columns, whose coordinates lie side by side.
-FPD_MULTIVERSION void square(const float* const* rows, const float* columns, std::int64_t dim,
-                             float (*squares)[kLanes]) {
+FPD_INLINE void square(const float* const* rows, const float* columns, std::int64_t dim,
+                       float (*squares)[kLanes]) {
   float sums[kRowsTogether][kLanes] = {};
   for (std::int64_t d = 0; d < dim; ++d) {
     for (std::int64_t r = 0; r < kRowsTogether; ++r) {
@@ -38,7 +38,7 @@ void join(const NearestByDifferencesArgs& args, std::int64_t part, std::int64_t 
     for (std::int64_t r = 0; r < kRowsTogether; ++r) {
       rows[r] = args.X + args.points[row + std::min(r, together - 1)] * args.dim;
     }
-    square(rows, columns, args.dim, squares);
+    at_simd_level<square>(rows, columns, args.dim, squares);
     for (std::int64_t r = 0; r < together; ++r) {
       float* const bounds = args.lists.bounds + args.list(row + r, part) * width;
       std::int32_t* const indices = args.lists.indices + args.list(row + r, part) * width;

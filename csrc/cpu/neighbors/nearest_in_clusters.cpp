@@ -40,9 +40,8 @@ constexpr std::uint64_t kReplaced = ~std::uint64_t{0};
 
 // Of the keys that were found those that the list of a row lacks, in front; how many they are. A
 // pair that met in another cluster has another key there: of two the smaller stays.
-FPD_MULTIVERSION std::int64_t keep_new(std::uint64_t* own, std::int64_t width,
-                                       std::int32_t* indices, std::uint64_t* found,
-                                       std::int64_t size) {
+FPD_INLINE std::int64_t keep_new(std::uint64_t* own, std::int64_t width, std::int32_t* indices,
+                                 std::uint64_t* found, std::int64_t size) {
   for (std::int64_t j = 0; j < width; ++j) indices[j] = index_of(own[j]);
   std::int64_t kept = 0;
   for (std::int64_t i = 0; i < size; ++i) {
@@ -149,7 +148,8 @@ class Cluster {
     const std::int64_t row = members_[i], width = args_.width;
     const ListLock lock(locks_, row);
     std::uint64_t* const own = args_.keys + row * width;
-    const std::int64_t size = keep_new(own, width, indices_.data(), found, sizes_[i]);
+    const std::int64_t size =
+        at_simd_level<keep_new>(own, width, indices_.data(), found, sizes_[i]);
     if (size == 0) return;
     std::sort(found, found + size);
     old_.assign(own, own + width);

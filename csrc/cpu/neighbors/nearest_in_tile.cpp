@@ -11,7 +11,7 @@ namespace {
 
 constexpr std::int64_t kRowsPerPiece = 16;
 
-FPD_MULTIVERSION void update_row(const NearestInTileArgs& args, std::int64_t row) {
+FPD_INLINE void update_row(const NearestInTileArgs& args, std::int64_t row) {
   const std::int64_t width = args.lists.width;
   float* const bounds = args.lists.bounds + row * width;
   std::int32_t* const indices = args.lists.indices + row * width;
@@ -41,7 +41,7 @@ FPD_MULTIVERSION void update_row(const NearestInTileArgs& args, std::int64_t row
 
 void nearest_in_tile(const NearestInTileArgs& args, int threads) {
   parallel_for(args.lists.rows, kRowsPerPiece, threads, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t row = begin; row < end; ++row) update_row(args, row);
+    for (std::int64_t row = begin; row < end; ++row) at_simd_level<update_row>(args, row);
   });
 }
 

@@ -19,9 +19,8 @@ FPD_INLINE void prefetch_row(const Points& points, std::int32_t point) {
   for (std::int64_t c = 0; c < points.stride; c += kLanes) prefetch(row + c);
 }
 
-FPD_MULTIVERSION void row_distances(const Points& points, std::int32_t own,
-                                    const std::int32_t* others, std::int64_t count,
-                                    float* distances) {
+FPD_INLINE void row_distances(const Points& points, std::int32_t own, const std::int32_t* others,
+                              std::int64_t count, float* distances) {
   const float* x = points.rows + own * points.stride;
   for (std::int64_t j = 0; j < count; ++j) {
     if (j + kAhead < count) prefetch_row(points, others[j + kAhead]);
@@ -39,9 +38,8 @@ FPD_MULTIVERSION void row_distances(const Points& points, std::int32_t own,
   }
 }
 
-FPD_MULTIVERSION void collect_updates(const NeighborList& list, const std::int32_t* others,
-                                      const float* distances, std::int64_t count,
-                                      ListUpdate& update) {
+FPD_INLINE void collect_updates(const NeighborList& list, const std::int32_t* others,
+                                const float* distances, std::int64_t count, ListUpdate& update) {
   update.collect(list, others, distances, count);
 }
 
@@ -203,21 +201,22 @@ std::int64_t nn_descent(const DescentArgs& args, int threads) {
   const NeighborLists lists = copy.view();
   const Explorer explorer(args);
   const auto round = static_cast<std::uint8_t>(args.round);
-  parallel_for(
-      args.last - args.first, kPointsPerPiece, threads, [&](std::int64_t begin, std::int64_t end) {
-        CandidateSet candidates(explorer.capacity());
-        ListUpdate update(explorer.capacity());
-        std::vector<float> distances(explorer.capacity());
-        for (std::int64_t i = begin; i < end; ++i) {
-          const auto point = static_cast<std::int32_t>(args.first + i);
-          const NeighborList list = list_of(lists, i);
-          explorer.explore(point, candidates);
-          row_distances(args.points, point, candidates.points(), candidates.count(),
-                        distances.data());
-          collect_updates(list, candidates.points(), distances.data(), candidates.count(), update);
-          update.apply(list, round);
-        }
-      });
+  parallel_for(args.last - args.first, kPointsPerPiece, threads,
+               [&](std::int64_t begin, std::int64_t end) {
+                 CandidateSet candidates(explorer.capacity());
+                 ListUpdate update(explorer.capacity());
+                 std::vector<float> distances(explorer.capacity());
+                 for (std::int64_t i = begin; i < end; ++i) {
+                   const auto point = static_cast<std::int32_t>(args.first + i);
+                   const NeighborList list = list_of(lists, i);
+                   explorer.explore(point, candidates);
+                   at_simd_level<row_distances>(args.points, point, candidates.points(),
+                                                candidates.count(), distances.data());
+                   at_simd_level<collect_updates>(list, candidates.points(), distances.data(),
+                                                  candidates.count(), update);
+                   update.apply(list, round);
+                 }
+               });
   copy.write_back(args.first);
   return std::count(copy.rounds.begin(), copy.rounds.end(), round);
 }

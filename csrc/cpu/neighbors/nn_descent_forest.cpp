@@ -21,9 +21,8 @@ FPD_INLINE std::uint64_t sort_key(float value, std::int32_t point) {
   return (static_cast<std::uint64_t>(bits) << 32) | static_cast<std::uint32_t>(point);
 }
 
-FPD_MULTIVERSION void project_points(const Points& points, const std::int32_t* ids,
-                                     std::int64_t count, const float* direction,
-                                     std::uint64_t* keys) {
+FPD_INLINE void project_points(const Points& points, const std::int32_t* ids, std::int64_t count,
+                               const float* direction, std::uint64_t* keys) {
   constexpr std::int64_t kAhead = 8;
   for (std::int64_t i = 0; i < count; ++i) {
     if (i + kAhead < count) {
@@ -54,7 +53,8 @@ class Tree {
     std::vector<float> direction(args_.points.stride);
     pick_direction(node, level, begin, count, direction.data());
     keys.resize(count);
-    project_points(args_.points, order_ + begin, count, direction.data(), keys.data());
+    at_simd_level<project_points>(args_.points, order_ + begin, count, direction.data(),
+                                  keys.data());
     std::nth_element(keys.begin(), keys.begin() + (middle - begin), keys.end());
     for (std::int64_t i = 0; i < count; ++i) {
       order_[begin + i] = static_cast<std::int32_t>(keys[i] & 0xFFFFFFFFu);

@@ -41,8 +41,8 @@ void fill(const Points& points, const std::int32_t* ids, std::int64_t count, Lea
 }
 
 // Squared distances of kQueries rows to all points of a leaf.
-FPD_MULTIVERSION void query_distances(const Leaf& leaf, const float* queries, std::int64_t stride,
-                                      std::int64_t dim, float* distances) {
+FPD_INLINE void query_distances(const Leaf& leaf, const float* queries, std::int64_t stride,
+                                std::int64_t dim, float* distances) {
   for (std::int64_t first = 0; first < leaf.padded_count; first += 2 * kLanes) {
     const float* left = leaf.blocks.data() + first * dim;
     const float* right = left + kLanes * dim;
@@ -65,9 +65,8 @@ FPD_MULTIVERSION void query_distances(const Leaf& leaf, const float* queries, st
   }
 }
 
-FPD_MULTIVERSION void collect_updates(const NeighborList& list, const std::int32_t* ids,
-                                      const float* distances, std::int64_t count,
-                                      ListUpdate& update) {
+FPD_INLINE void collect_updates(const NeighborList& list, const std::int32_t* ids,
+                                const float* distances, std::int64_t count, ListUpdate& update) {
   update.collect(list, ids, distances, count);
 }
 
@@ -87,13 +86,13 @@ void join_leaves(const LeafJoinArgs& args, int threads) {
         for (std::int64_t q = 0; q < kQueries; ++q) {
           prefetch_list(list_of(args.lists, ids[std::min(count - 1, i + kQueries + q)]));
         }
-        query_distances(leaf, leaf.rows.data() + i * args.points.stride, args.points.stride,
-                        args.points.dim, leaf.distances.data());
+        at_simd_level<query_distances>(leaf, leaf.rows.data() + i * args.points.stride,
+                                       args.points.stride, args.points.dim, leaf.distances.data());
         for (std::int64_t q = 0; q < std::min(kQueries, count - i); ++q) {
           const NeighborList list = list_of(args.lists, ids[i + q]);
           float* distances = leaf.distances.data() + q * leaf.padded_count;
           distances[i + q] = INFINITY;  // to itself
-          collect_updates(list, ids, distances, count, update);
+          at_simd_level<collect_updates>(list, ids, distances, count, update);
           update.apply(list, 0);
         }
       }

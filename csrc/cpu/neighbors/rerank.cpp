@@ -31,7 +31,7 @@ FPD_HD float row_distance(const DistanceType& distance, const float* x, const fl
 }
 
 // Distances of one row to its candidates; empty ones are left as they are.
-FPD_MULTIVERSION void row_distances(const RerankArgs& args, std::int64_t row, float* distances) {
+FPD_INLINE void row_distances(const RerankArgs& args, std::int64_t row, float* distances) {
   const float* x = args.values(row);
   const std::int32_t* candidates = args.candidates + row * args.count;
   visit_metric(args.metric, args.p, args.dim, [&](const auto& distance) FPD_INLINE_LAMBDA {
@@ -54,7 +54,7 @@ void rerank(const RerankArgs& args, int threads) {
     found.reserve(args.count);
     for (std::int64_t row = begin; row < end; ++row) {
       found.clear();
-      row_distances(args, row, distances.data());
+      at_simd_level<row_distances>(args, row, distances.data());
       for (std::int64_t j = 0; j < args.count; ++j) {
         const std::int32_t other = args.candidates[row * args.count + j];
         if (other < 0 || other == args.point(row)) continue;

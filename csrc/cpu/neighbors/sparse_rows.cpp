@@ -120,8 +120,8 @@ class DenseQuery {
   std::int32_t size_ = 0;
 };
 
-FPD_MULTIVERSION void true_distances(const SparseRerankArgs& args, std::int32_t point,
-                                     DenseQuery& query, std::vector<Candidate>& found) {
+FPD_INLINE void true_distances(const SparseRerankArgs& args, std::int32_t point, DenseQuery& query,
+                               std::vector<Candidate>& found) {
   visit_metric(args.metric, args.p, args.dim, [&](const auto& distance) FPD_INLINE_LAMBDA {
     query.set(distance, point);
     for (Candidate& candidate : found) candidate.first = query.to(distance, candidate.second);
@@ -169,7 +169,7 @@ void sparse_rerank(const SparseRerankArgs& args, int threads) {
     found.reserve(args.count);
     for (std::int64_t row = begin; row < end; ++row) {
       list_candidates(args, row, found);
-      true_distances(args, args.points[row], query, found);
+      at_simd_level<true_distances>(args, args.points[row], query, found);
       write_nearest(found, args.k, args.indices + row * args.k, args.distances + row * args.k);
     }
   });

@@ -1,21 +1,20 @@
-// Loops compiled for several instruction sets, chosen when the module is loaded. A loop over
-// kLanes independent lanes vectorises without reordering any sum, so its result is the same on
+// Loops compiled for several instruction sets, one of which is chosen at the first call. A loop
+// over kLanes independent lanes vectorises without reordering any sum, so its result is the same on
 // every instruction set up to fused multiply-adds.
 #pragma once
 
 #include <cstdint>
 #include <cstring>
+#include <utility>
 
 #include "math/support/host_device.h"
 
-#if defined(__x86_64__) && defined(__gnu_linux__) && defined(__GNUC__) && !defined(__clang__) && \
-    __GNUC__ >= 12
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && __GNUC__ >= 12
 #define FPD_MULTIVERSIONED 1
-#define FPD_MULTIVERSION \
-  __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#define FPD_TARGET(name) __attribute__((target("arch=" name)))
 #else
 #define FPD_MULTIVERSIONED 0
-#define FPD_MULTIVERSION
+#define FPD_TARGET(name)
 #endif
 
 // A lambda inside a multiversioned loop is compiled for the loop's instruction set only if inlined.
@@ -26,6 +25,43 @@
 #endif
 
 namespace fpd::cpu {
+
+// What the build's own flags allow, and what is faster on x86-64.
+enum class SimdLevel { baseline, avx2, avx512 };
+
+// The best that this machine has, or FASTPARADIME_SIMD. Throws std::invalid_argument for a value
+// that names none, or one that the machine lacks.
+SimdLevel simd_level();
+
+template <auto kLoop>
+struct Versions;
+
+// A loop, always inlined, in functions of which each is compiled for an instruction set.
+template <typename Result, typename... Args, Result (*kLoop)(Args...)>
+struct Versions<kLoop> {
+  static Result baseline(Args... args) { return kLoop(std::forward<Args>(args)...); }
+  FPD_TARGET("x86-64-v3") static Result avx2(Args... args) {
+    return kLoop(std::forward<Args>(args)...);
+  }
+  FPD_TARGET("x86-64-v4") static Result avx512(Args... args) {
+    return kLoop(std::forward<Args>(args)...);
+  }
+
+  static Result chosen(Args... args) {
+#if FPD_MULTIVERSIONED
+    switch (simd_level()) {
+      case SimdLevel::avx512: return avx512(std::forward<Args>(args)...);
+      case SimdLevel::avx2: return avx2(std::forward<Args>(args)...);
+      case SimdLevel::baseline: break;
+    }
+#endif
+    return baseline(std::forward<Args>(args)...);
+  }
+};
+
+// A loop that is FPD_INLINE, as compiled for simd_level().
+template <auto kLoop>
+constexpr auto at_simd_level = &Versions<kLoop>::chosen;
 
 constexpr std::int64_t kLanes = 16;
 

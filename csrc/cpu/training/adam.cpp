@@ -8,7 +8,7 @@ namespace {
 
 constexpr std::int64_t kElementsPerPiece = 1 << 14;
 
-FPD_MULTIVERSION void adam_elements(const AdamArgs& args, std::int64_t begin, std::int64_t end) {
+FPD_INLINE void adam_elements(const AdamArgs& args, std::int64_t begin, std::int64_t end) {
 #pragma GCC ivdep
   for (std::int64_t i = begin; i < end; ++i) adam_element(args, i);
 }
@@ -16,8 +16,9 @@ FPD_MULTIVERSION void adam_elements(const AdamArgs& args, std::int64_t begin, st
 }  // namespace
 
 void adam(const AdamArgs& args, int threads) {
-  parallel_for(args.size, kElementsPerPiece, threads,
-               [&](std::int64_t begin, std::int64_t end) { adam_elements(args, begin, end); });
+  parallel_for(args.size, kElementsPerPiece, threads, [&](std::int64_t begin, std::int64_t end) {
+    at_simd_level<adam_elements>(args, begin, end);
+  });
 }
 
 }  // namespace fpd::cpu

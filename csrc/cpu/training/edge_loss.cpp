@@ -10,8 +10,7 @@ namespace {
 
 constexpr std::int64_t kPartialsPerPiece = 16;
 
-FPD_MULTIVERSION void loss_of_partials(const EdgeLossArgs& args, std::int64_t begin,
-                                       std::int64_t end) {
+FPD_INLINE void loss_of_partials(const EdgeLossArgs& args, std::int64_t begin, std::int64_t end) {
   for (std::int64_t partial = begin; partial < end; ++partial) {
     const std::int64_t first = partial * kHeadsPerPartial;
     const std::int64_t last = std::min(args.batch, first + kHeadsPerPartial);
@@ -25,8 +24,9 @@ FPD_MULTIVERSION void loss_of_partials(const EdgeLossArgs& args, std::int64_t be
 
 void edge_loss(const EdgeLossArgs& args, int threads) {
   const std::int64_t partials = (args.batch + kHeadsPerPartial - 1) / kHeadsPerPartial;
-  parallel_for(partials, kPartialsPerPiece, threads,
-               [&](std::int64_t begin, std::int64_t end) { loss_of_partials(args, begin, end); });
+  parallel_for(partials, kPartialsPerPiece, threads, [&](std::int64_t begin, std::int64_t end) {
+    at_simd_level<loss_of_partials>(args, begin, end);
+  });
   double loss = 0.0;
   for (std::int64_t partial = 0; partial < partials; ++partial) loss += args.partials[partial];
   *args.loss = mean_loss(args, loss);

@@ -34,8 +34,8 @@ Rows input_of(const MlpArgs& args, std::size_t l) {
 }
 
 // (panel - mean) / scale, of columns from `first` on.
-FPD_MULTIVERSION void standardize_columns(float* panel, const Standardization& input,
-                                          std::int64_t first, std::int64_t count) {
+FPD_INLINE void standardize_columns(float* panel, const Standardization& input, std::int64_t first,
+                                    std::int64_t count) {
   const float factor = 1.0f / input.scale;
   for (std::int64_t c = 0; c < count; ++c) {
     float* values = panel + c * kPanelRows;
@@ -45,8 +45,8 @@ FPD_MULTIVERSION void standardize_columns(float* panel, const Standardization& i
 }
 
 // The panel whose columns are rows of a layer's input, `size` values from `first` on.
-FPD_MULTIVERSION void fill_panel(float* panel, const MlpArgs& args, std::size_t l, std::int64_t row,
-                                 std::int64_t depth, std::int64_t first, std::int64_t size) {
+FPD_INLINE void fill_panel(float* panel, const MlpArgs& args, std::size_t l, std::int64_t row,
+                           std::int64_t depth, std::int64_t first, std::int64_t size) {
   const Rows from = input_of(args, l).from(row, first);
   const float* mean = args.mlp.input.mean;
   const float factor = 1.0f / args.mlp.input.scale;
@@ -73,8 +73,7 @@ FPD_INLINE void activate_by(float* values, float* slopes, std::int64_t count) {
   }
 }
 
-FPD_MULTIVERSION void activate(Activation activation, float* values, float* slopes,
-                               std::int64_t count) {
+FPD_INLINE void activate(Activation activation, float* values, float* slopes, std::int64_t count) {
   switch (activation) {
     case Activation::softplus: return activate_by<Softplus>(values, slopes, count);
     case Activation::silu: return activate_by<Silu>(values, slopes, count);
@@ -88,7 +87,8 @@ void finish(const MlpArgs& args, std::size_t l, std::int64_t begin, std::int64_t
   float* values = layer.values + begin * layer.out;
   float* slopes = layer.slopes + begin * layer.out;
   const std::int64_t count = (end - begin) * layer.out;
-  if (l + 1 < args.mlp.layers.size()) return activate(args.mlp.activation, values, slopes, count);
+  if (l + 1 < args.mlp.layers.size())
+    return at_simd_level<activate>(args.mlp.activation, values, slopes, count);
   for (std::int64_t i = 0; i < count; ++i) {
     values[i] = values[i] * args.mlp.output.scale + args.mlp.output.mean[i % layer.out];
     slopes[i] = args.mlp.output.scale;
@@ -107,7 +107,7 @@ void forward_block(const MlpArgs& args, std::int64_t begin, std::int64_t end) {
       }
       for_parts(layer.in, kPanelDepth, [&](std::int64_t first, std::int64_t depth) {
         transpose(panel, kPanelRows, input.from(begin, first), end - begin, depth);
-        if (l == 0) standardize_columns(panel, args.mlp.input, first, depth);
+        if (l == 0) at_simd_level<standardize_columns>(panel, args.mlp.input, first, depth);
         gemm(sums, panel, layer.transposed + first * layer.out + column, layer.out, depth, columns);
       });
       transpose(layer.values + begin * layer.out + column, layer.out, {sums, kPanelRows}, columns,
@@ -117,7 +117,7 @@ void forward_block(const MlpArgs& args, std::int64_t begin, std::int64_t end) {
   }
 }
 
-FPD_MULTIVERSION void multiply(float* product, const float* factor, std::int64_t count) {
+FPD_INLINE void multiply(float* product, const float* factor, std::int64_t count) {
 #pragma GCC ivdep
   for (std::int64_t i = 0; i < count; ++i) product[i] *= factor[i];
 }
@@ -129,7 +129,8 @@ void backward_block(const MlpArgs& args, const float* out_grad, std::int64_t beg
   alignas(64) Sums sums;
   alignas(64) Sums rows;
   const MlpLayer& last = args.mlp.layers.back();
-  multiply(last.slopes + begin * last.out, out_grad + begin * last.out, (end - begin) * last.out);
+  at_simd_level<multiply>(last.slopes + begin * last.out, out_grad + begin * last.out,
+                          (end - begin) * last.out);
   for (std::size_t l = args.mlp.layers.size() - 1; l > 0; --l) {
     const MlpLayer& layer = args.mlp.layers[l];
     float* slopes = args.mlp.layers[l - 1].slopes;
@@ -142,7 +143,8 @@ void backward_block(const MlpArgs& args, const float* out_grad, std::int64_t beg
       });
       transpose(rows, columns, {sums, kPanelRows}, columns, end - begin);
       for (std::int64_t row = begin; row < end; ++row) {
-        multiply(slopes + row * layer.in + column, rows + (row - begin) * columns, columns);
+        at_simd_level<multiply>(slopes + row * layer.in + column, rows + (row - begin) * columns,
+                                columns);
       }
     });
   }
@@ -156,7 +158,7 @@ void weight_gradients(const MlpArgs& args, std::size_t l, std::int64_t input, st
   for_parts(layer.out, kPanelColumns, [&](std::int64_t column, std::int64_t columns) {
     std::fill_n(sums, columns * kPanelRows, 0.0f);
     for_parts(args.batch.rows, kPanelDepth, [&](std::int64_t row, std::int64_t depth) {
-      fill_panel(panel, args, l, row, depth, input, inputs);
+      at_simd_level<fill_panel>(panel, args, l, row, depth, input, inputs);
       gemm(sums, panel, layer.slopes + row * layer.out + column, layer.out, depth, columns);
     });
     for (std::int64_t c = 0; c < columns; ++c) {
@@ -166,7 +168,7 @@ void weight_gradients(const MlpArgs& args, std::size_t l, std::int64_t input, st
   });
 }
 
-FPD_MULTIVERSION void bias_gradients(const MlpLayer& layer, std::int64_t rows) {
+FPD_INLINE void bias_gradients(const MlpLayer& layer, std::int64_t rows) {
   std::fill_n(layer.bias_grad, layer.out, 0.0f);
   for (std::int64_t row = 0; row < rows; ++row) {
     const float* gradient = layer.slopes + row * layer.out;
@@ -198,7 +200,7 @@ void mlp_backward(const MlpArgs& args, const float* out_grad, int threads) {
     }
     const std::int64_t input = group * kPanelRows;
     weight_gradients(args, l, input, std::min(kPanelRows, args.mlp.layers[l].in - input));
-    if (group == 0) bias_gradients(args.mlp.layers[l], args.batch.rows);
+    if (group == 0) at_simd_level<bias_gradients>(args.mlp.layers[l], args.batch.rows);
   });
 }
 

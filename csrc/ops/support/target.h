@@ -1,6 +1,8 @@
 // Where an operation runs. Launchers take it last, allocate nothing and synchronise nothing.
 #pragma once
 
+#include <string>
+
 namespace fpd {
 
 enum class Device { cpu, cuda };
@@ -12,8 +14,8 @@ struct Target {
 };
 
 namespace cpu {
-// The instruction set that the multiversioned loops use on this machine.
-const char* simd_level();
+// The instruction set that the loops use in this process.
+std::string simd_level_name();
 }  // namespace cpu
 
 }  // namespace fpd

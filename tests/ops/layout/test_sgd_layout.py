@@ -52,8 +52,10 @@ def test_equals_reference(
     assert result.device.type == device.type
     truth = expected(start, edges, a, b, 3, 2, **options)
     assert float(np.abs(truth - start).max()) > 0.01
-    # Sums of some twenty terms of at most 4, each rounded at 1e-6 of its size.
-    np.testing.assert_allclose(result.cpu().double(), truth, rtol=0, atol=2e-5)
+    # Sums of some twenty terms of at most 4, each rounded at 1e-6 of its size, and once more
+    # where products and sums are not fused.
+    atol = 4e-5 if ops.build_info()["simd_level"] == "sse2" else 2e-5
+    np.testing.assert_allclose(result.cpu().double(), truth, rtol=0, atol=atol)
 
 
 @pytest.mark.parametrize(
