@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import pickle
+import re
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import fastparadime
 from fastparadime import dr, loss, models, relations, routines, transforms
 from fastparadime.dr import saving
 from fastparadime.exceptions import NotTrainedError, SpecificationError
+from fastparadime.utils.digests import with_digests
 
 DIM = 6
 
@@ -77,9 +79,10 @@ def description(path: Path) -> dict[str, Any]:
 def rewrite(path: Path, weights: dict[str, torch.Tensor] | None = None, **changes: Any) -> None:
     """Puts other weights or another description into a file."""
     content = {**description(path), **changes}
-    content.pop("digest", None)  # as files of 0.1
+    content.pop("digests")
     stored = load_file(path) if weights is None else weights
-    save_file(stored, str(path), metadata={"fastparadime": json.dumps(content)})
+    whole = with_digests(content, stored)
+    save_file(stored, str(path), metadata={"fastparadime": json.dumps(whole)})
 
 
 @pytest.fixture
@@ -124,7 +127,7 @@ def test_what_a_file_holds(path: Path) -> None:
         "out_dim": 2,
         "hidden_dims": [8, 5],
         "history": [{"name": "start", "losses": routine.history[0]["losses"]}],
-        "digest": description(path)["digest"],
+        "digests": description(path)["digests"],
     }
     layers = {f"layers.{i}.{part}" for i in range(3) for part in ("weight", "bias")}
     assert set(load_file(path)) == layers | {"alpha"}
@@ -227,6 +230,42 @@ def test_state_other_than_tensors_is_refused(path: Path) -> None:
     with pytest.raises(TypeError, match="_extra_state"):
         routine.save(path)
     assert path.read_bytes() == stored
+
+
+def test_a_flipped_bit_is_told_by_the_tensor_that_has_it(path: Path) -> None:
+    stored, weights = path.read_bytes(), load_file(path)
+    for name, value in weights.items():
+        at = stored.index(value.numpy().tobytes())
+        damaged = bytearray(stored)
+        damaged[at + value.nbytes // 2] ^= 8
+        path.write_bytes(damaged)
+        with pytest.raises(SpecificationError, match=f"damaged: the tensor '{re.escape(name)}' d"):
+            dr.ParametricDR.load(path)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [(b'seed\\": 3', b'seed\\": 5'), (b"softplus", b"softsign")]
+)
+def test_an_edited_description_is_told(path: Path, old: bytes, new: bytes) -> None:
+    stored = path.read_bytes()
+    assert old in stored
+    path.write_bytes(stored.replace(old, new))
+    with pytest.raises(SpecificationError, match="it is damaged: the description does not have"):
+        dr.ParametricDR.load(path)
+
+
+def test_weights_of_integers_do_not_fit(path: Path) -> None:
+    rewrite(path, {name: value.int() for name, value in load_file(path).items()})
+    with pytest.raises(SpecificationError, match=r"weight is of torch.int32 instead of torch.fl"):
+        dr.ParametricDR.load(path)
+
+
+def test_a_tensor_without_digest_is_told(path: Path) -> None:
+    content, weights = description(path), load_file(path)
+    content["digests"].pop("alpha")
+    save_file(weights, str(path), metadata={"fastparadime": json.dumps(content)})
+    with pytest.raises(SpecificationError, match="the tensor 'alpha' does not have its digest"):
+        dr.ParametricDR.load(path)
 
 
 @pytest.mark.parametrize("damage", ["empty", "short", "text", "tensors", "npy", "list", "nested"])

@@ -6,7 +6,6 @@ instance is given by the caller.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import reprlib
 from collections.abc import Mapping
@@ -20,8 +19,10 @@ import torch
 
 from fastparadime import models
 from fastparadime.exceptions import SpecificationError
+from fastparadime.utils.digests import check_digests, with_digests
 from fastparadime.utils.files import replacing
 from fastparadime.utils.validate import check_integer, check_type
+from fastparadime.utils.warning import warn
 
 FORMAT = 2
 _MOST_LISTED, _LONGEST = 20, 1000  # problems of a message, and characters
@@ -155,23 +156,18 @@ class SavedRoutine:
             for name, shape in wanted.items()
             if stored.get(name, shape) != shape
         ]
+        problems += [
+            f"{name} is of {value.dtype} instead of {state[name].dtype}"
+            for name, value in self.weights.items()
+            if isinstance(state.get(name), torch.Tensor)
+            and value.is_floating_point() != state[name].is_floating_point()
+        ]
         problems[_MOST_LISTED:] = ["and more"] if len(problems) > _MOST_LISTED else []
         if problems:
             raise SpecificationError(
                 f"the weights of {self.path} do not fit the model "
                 f"{self.description.model_class}: {'; '.join(problems)}"
             )
-
-
-def _digest(content: Mapping[str, Any], weights: Mapping[str, torch.Tensor]) -> str:
-    """SHA-256 of a description, but for its digest, and of the weights beside it."""
-    about = {name: value for name, value in content.items() if name != "digest"}
-    total = hashlib.sha256(json.dumps(about, sort_keys=True).encode())
-    for name in sorted(weights):
-        value = weights[name].contiguous()
-        total.update(f"{name} {value.dtype} {tuple(value.shape)} ".encode())
-        total.update(value.reshape(-1).view(torch.uint8).numpy().data)
-    return total.hexdigest()
 
 
 def write(path: str | Path, model: torch.nn.Module, **settings: Any) -> None:
@@ -207,9 +203,9 @@ def write(path: str | Path, model: torch.nn.Module, **settings: Any) -> None:
         name: value.to("cpu", copy=True, memory_format=torch.contiguous_format)
         for name, value in state.items()
     }
-    content["digest"] = _digest(content, weights)
+    described = json.dumps(with_digests(content, weights))
     with replacing(path) as part:
-        part.write_bytes(save(weights, metadata={_KEY: json.dumps(content)}))
+        part.write_bytes(save(weights, metadata={_KEY: described}))
 
 
 def read(path: str | Path) -> SavedRoutine:
@@ -220,7 +216,12 @@ def read(path: str | Path) -> SavedRoutine:
     FileNotFoundError
         If there is no such file.
     SpecificationError
-        If the file is not one of a fastparadime model, or of a format that is not known.
+        If the file is not one of a fastparadime model, damaged, or of a format that is not known.
+
+    Warns
+    -----
+    UserWarning
+        If the file is of a version that kept no digests.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -231,8 +232,12 @@ def read(path: str | Path) -> SavedRoutine:
             content = json.loads((file.metadata() or {})[_KEY])
             if content["format"] == FORMAT:
                 weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-                if content.get("digest") not in (None, _digest(content, weights)):
-                    raise ValueError("it is damaged: its content does not have its digest")
+                if not check_digests(content, weights):
+                    warn(
+                        f"{path} was written by fastparadime {content.get('version', '0.1')}, which "
+                        "kept no digests, so that damage would go unnoticed; save it anew",
+                        UserWarning,
+                    )
                 return SavedRoutine(str(path), Description.from_json(content), weights)
     except (
         SafetensorError,

@@ -24,9 +24,14 @@ def _name(path: Path) -> str:
     return f"{path.parent.name}-{path.stem}"
 
 
+def _noted(folder: Path) -> pytest.WarningsRecorder:
+    return pytest.warns(UserWarning, match=f"fastparadime {folder.name}, which kept no digests")
+
+
 def _load(path: Path) -> dr.ParametricDR:
     own = _MAKER["OwnEncoder"]() if path.stem == "own" else None
-    return dr.ParametricDR.load(path, model=own)
+    with _noted(path.parent):
+        return dr.ParametricDR.load(path, model=own)
 
 
 def _expected(folder: Path) -> dict[str, Any]:
@@ -60,7 +65,8 @@ def test_their_history_is_kept(folder: Path, path: Path) -> None:
 def test_a_model_is_trained_further_and_saved_anew(folder: Path, tmp_path: Path) -> None:
     X = np.load(folder / "X.npy")
     options = {"n_neighbors": 5, "epochs": 1, "initialization": None}
-    routine = routines.ParametricUMAP.load(folder / "umap.safetensors", **options)
+    with _noted(folder):
+        routine = routines.ParametricUMAP.load(folder / "umap.safetensors", **options)
     before = routine.apply(X)
     routine.train(X)
     assert len(routine.history) == 3
@@ -73,7 +79,8 @@ def test_a_model_is_trained_further_and_saved_anew(folder: Path, tmp_path: Path)
 def test_the_command_line_applies_a_model(folder: Path, tmp_path: Path) -> None:
     output = tmp_path / "Y.npy"
     arguments = ["apply", folder / "umap.safetensors", folder / "X.npy", "-o", output]
-    result = CliRunner().invoke(cli.main, [str(part) for part in arguments])
+    with _noted(folder):
+        result = CliRunner().invoke(cli.main, [str(part) for part in arguments])
     assert result.exit_code == 0, result.output
     _assert_close(np.load(output), np.load(folder / "embedding.npy"))
 

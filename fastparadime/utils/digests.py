@@ -1,0 +1,52 @@
+"""Digests of what a file holds, a tensor each and one of the description, so that damage is told."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+_KEY = "digests"
+_DESCRIPTION = ""  # no tensor has this name
+
+
+def with_digests(content: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]) -> dict[str, Any]:
+    """A description with the SHA-256 of itself and of each contiguous tensor beside it."""
+    return {**content, _KEY: _digests(content, tensors)}
+
+
+def check_digests(content: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]) -> bool:
+    """Whether a description has digests, which early versions did not write.
+
+    Raises
+    ------
+    ValueError
+        If anything does not have its digest; the message names the first tensor of which this is so.
+    """
+    stored = content.get(_KEY)
+    if stored is None:
+        return False
+    about = {name: value for name, value in content.items() if name != _KEY}
+    found = _digests(about, tensors)
+    for name in sorted({*stored, *found}):
+        if stored.get(name) != found.get(name):
+            part = f"the tensor {name!r}" if name != _DESCRIPTION else "the description"
+            raise ValueError(f"it is damaged: {part} does not have its digest")
+    return True
+
+
+def _digests(content: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]) -> dict[str, str]:
+    described = hashlib.sha256(json.dumps(content, sort_keys=True).encode())
+    return {
+        _DESCRIPTION: described.hexdigest(),
+        **{name: _of_tensor(value) for name, value in tensors.items()},
+    }
+
+
+def _of_tensor(tensor: torch.Tensor) -> str:
+    total = hashlib.sha256(f"{tensor.dtype} {tuple(tensor.shape)} ".encode())
+    total.update(tensor.contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return total.hexdigest()
