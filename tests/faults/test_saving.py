@@ -40,6 +40,18 @@ def test_a_killed_save_leaves_a_whole_file(tmp_path: Path) -> None:
     assert (seen["torn"], seen["left over"]) == (0, 0)
 
 
+@pytest.mark.slow
+def test_a_killed_embed_leaves_whole_files(tmp_path: Path) -> None:
+    command = [sys.executable, str(_HERE / "embed_and_die.py"), str(tmp_path)]
+    done = subprocess.run(
+        [*command, str(COUNT * 2 // 5), "1"], check=True, capture_output=True, text=True
+    )
+    seen = json.loads(done.stdout.splitlines()[-1])
+    assert seen["killed"] >= COUNT * 2 // 5
+    assert seen["old"] > 0
+    assert (seen["torn"], seen["left over"], seen["as before"]) == (0, [], True)
+
+
 FULL = """
 import resource, sys
 from fastparadime import dr
