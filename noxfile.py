@@ -1,0 +1,54 @@
+"""The checks that take more than one environment or more than minutes: ``nox -l`` lists them."""
+
+from __future__ import annotations
+
+import nox
+
+nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.sessions = ["tests"]
+
+PYTHONS = ["3.10", "3.11", "3.12", "3.13", "3.14"]
+
+
+@nox.session(python=PYTHONS)
+def tests(session: nox.Session) -> None:
+    """The suite with the versions that constraints.txt pins."""
+    session.install("-c", "constraints.txt", ".[cpu,test]")
+    session.run("pytest", *session.posargs)
+
+
+@nox.session(python=PYTHONS[:2], venv_backend="uv")
+def lowest(session: nox.Session) -> None:
+    """The suite with the lowest versions that pyproject.toml declares."""
+    session.install("--resolution", "lowest-direct", ".[cpu,test]")
+    session.run("pytest", *session.posargs)
+
+
+@nox.session(python=PYTHONS[-2:])
+def newest(session: nox.Session) -> None:
+    """The suite with the newest versions of everything."""
+    session.install("--upgrade", ".[cpu,test]")
+    session.run("pytest", *session.posargs)
+
+
+@nox.session(python="3.11")
+@nox.parametrize("sanitizer", ["address", "undefined", "thread"])
+def sanitized(session: nox.Session, sanitizer: str) -> None:
+    """The operations' tests under one of gcc's sanitizers."""
+    session.install("-c", "constraints.txt", "scikit-build-core", "pybind11", ".[cpu,test]")
+    session.run("python", "tests/sanitized.py", sanitizer, *session.posargs)
+
+
+@nox.session(python="3.11")
+def nightly(session: nox.Session) -> None:
+    """Property tests, damaged files and kills, ten times and more as many as in each change."""
+    session.install("-c", "constraints.txt", ".[cpu,test]")
+    session.env.update(FASTPARADIME_PROPERTIES="nightly", FASTPARADIME_FUZZ="400")
+    session.run("pytest", "tests/properties", "tests/fuzzing", "tests/faults", *session.posargs)
+
+
+@nox.session(python="3.11")
+def load(session: nox.Session) -> None:
+    """An hour of fits, transforms and applies from threads and processes side by side."""
+    session.install("-c", "constraints.txt", ".[cpu,test]")
+    session.run("python", "tests/faults/load.py", *(session.posargs or ["3600"]))
