@@ -22,7 +22,7 @@ from fastparadime.estimators._tags import set_input_tags
 from fastparadime.estimators._transform import FittedRows, transform_epochs
 from fastparadime.layout import initial_positions
 from fastparadime.layout.initialization import check_init
-from fastparadime.utils.progress import memory_for
+from fastparadime.utils.progress import memory_for, stage
 
 
 class UMAP(
@@ -222,9 +222,10 @@ class UMAP(
             self._keep_rows(fitted_rows, supervised=supervised)
             return self
         report.say("UMAP: initial positions")
-        start = initial_positions(
-            rows, fitted.edges, settings.init, settings.n_components, settings.seed
-        )
+        with stage("initial positions"):
+            start = initial_positions(
+                rows, fitted.edges, settings.init, settings.n_components, settings.seed
+            )
         found = embed_graph(start, fitted, settings, report)
         self._keep_graph(fitted, settings)
         self._keep_rows(replace(fitted_rows, positions=found.final), supervised=supervised)
