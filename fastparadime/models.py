@@ -183,7 +183,8 @@ class ScaledEmbeddingModel(FullyConnectedEmbeddingModel):
         positions : (n, out_dim) tensor
         """
         for name, table in (("input", X), ("output", positions)):
-            variance, mean = torch.var_mean(table, dim=0, correction=0)
+            values = table if table.is_floating_point() else table.float()
+            variance, mean = torch.var_mean(values, dim=0, correction=0)
             scale = variance.mean().sqrt()
             getattr(self, f"{name}_mean").copy_(mean)
             getattr(self, f"{name}_scale").copy_(torch.where(scale > 0, scale, 1.0))

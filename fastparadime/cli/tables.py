@@ -100,8 +100,9 @@ def write(
 ) -> None:
     """Writes the embedding and, if asked, its map and its page."""
     if results.output is not None:
+        others = None if table is not None and labels is table.labels else labels
         with report.stage("write"):
-            write_embedding(results.output, coords, table, labels, neighbors)
+            write_embedding(results.output, coords, table, others, neighbors)
     if results.plot is not None:
         from fastparadime.utils.plotting import save_map
 

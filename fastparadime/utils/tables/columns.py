@@ -20,8 +20,8 @@ def numbers(raw: Raw, names: list[str]) -> Array:
     Returns
     -------
     array
-        Of the columns' dtype if all have one of at most a byte, or are halves or floats; else
-        float32, or float64 where float32 would drop digits of a column far from zero.
+        Of the columns' dtype if all have one of at most a byte, or are halves or floats, else
+        float64.
     """
     columns = [_plain(raw.frame.column(name)) for name in names]
     dtypes = {column.type.to_pandas_dtype() for column in columns}
@@ -35,15 +35,14 @@ def numbers(raw: Raw, names: list[str]) -> Array:
             if column.null_count == 0
             else (column.cast("float64", safe=False).to_numpy(zero_copy_only=False))
         )
-    return table if narrow else narrowed(table)
+    return table
 
 
-def narrowed(table: Array) -> Array:
-    """A float64 table in float32, unless that drops digits of columns far from zero."""
+def far_from_zero(table: Array) -> bool:
+    """Whether float32 would drop digits of columns far from zero."""
     some = some_rows(table)
     with np.errstate(invalid="ignore", over="ignore"):
-        far = centre_of(np.where(np.isfinite(some), some, 0.0)) is not None
-        return table if far else table.astype(np.float32)
+        return centre_of(np.where(np.isfinite(some), some, 0.0)) is not None
 
 
 def _plain(column: Any) -> Any:
@@ -85,8 +84,7 @@ def vectors(raw: Raw, name: str) -> Array:
     if items.null_count:
         items = items.cast("float64", safe=False)
     flat = items.to_numpy(zero_copy_only=False)
-    table = np.ascontiguousarray(flat).reshape(raw.rows, -1)
-    return narrowed(table) if table.dtype == np.float64 else table
+    return np.ascontiguousarray(flat).reshape(raw.rows, -1)
 
 
 def plain_column(raw: Raw, name: str) -> Array:

@@ -197,7 +197,11 @@ def table_of(
     if recipe.fill:
         numbers = filled(numbers, recipe.fill)
         check_cells(raw, numbers, names, reading)
-    values = scaled(numbers, recipe.centre, recipe.divisor) if recipe.centre else numbers
+    values = numbers
+    if recipe.centre:
+        values = scaled(numbers, recipe.centre, recipe.divisor)
+    elif raw.matrix is None and numbers.dtype == np.float64 and not recipe.wide:
+        values = numbers.astype(np.float32)
     values, unknown = _with_categories(raw, values, recipe)
     others = raw.frame
     if others is not None:
@@ -249,6 +253,7 @@ def _fitted(
         id=roles.id,
         left_out=(*roles.left_out, *roles.dropped),
         width=numbers.shape[1] + sum(len(values) for _, values in known),
+        wide=raw.matrix is None and numbers.dtype == np.float64 and cells.far_from_zero(numbers),
         layer=reading.layer,
         obsm=reading.obsm,
         **learned(numbers, missing, scale),

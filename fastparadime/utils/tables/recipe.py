@@ -37,6 +37,8 @@ class Recipe:
         Columns that are no features.
     width : int
         Features in all.
+    wide : bool
+        Whether columns stay float64, since float32 would drop digits of them.
     missing, scale : str or None
     fill, centre, divisor : tuple of float
         Of each number; empty without `missing` or `scale`.
@@ -52,6 +54,7 @@ class Recipe:
     id: str | None
     left_out: tuple[str, ...]
     width: int
+    wide: bool
     missing: str | None = None
     scale: str | None = None
     layer: str | None = None

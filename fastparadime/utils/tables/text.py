@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from fastparadime.utils.tables.arrays import needed
 from fastparadime.utils.tables.raw import Part, Raw, Reading, TextFormat
 
 EXTENSIONS = (".csv", ".tsv", ".tab", ".txt")
@@ -33,8 +34,7 @@ def read_text(content: Path | bytes, name: str, reading: Reading) -> Raw:
     OSError
         If the file cannot be read.
     """
-    import pyarrow as pa
-
+    pa = needed("pyarrow", name)
     path = content if isinstance(content, Path) else None
     try:
         text, note = _format_of(_start(content), name, reading, path)
@@ -111,7 +111,7 @@ def _separators(sample: str, delimiters: tuple[str, ...]) -> tuple[str, str]:
             continue
         width = len(rows[0])
         alike = sum(len(cells) == width for cells in rows) / len(rows) if width > 1 else 0.0
-        body = [cell for cells in rows[1:] or rows for cell in cells]
+        body = [cell for cells in rows for cell in cells]
         points = sum(bool(_POINT(cell)) for cell in body)
         commas = 0 if delimiter == "," else sum(bool(_COMMA(cell)) for cell in body)
         numbers = max(points, commas) / max(1, len(body))

@@ -91,7 +91,7 @@ def _frame(
     columns: dict[str, Any] = {}
     if table is not None and table.ids is not None:
         columns[table.recipe.id or "id"] = _arrow(table.ids)
-    if labels is None and table is not None and table.labels is not None:
+    if table is not None and table.labels is not None and labels is None:
         columns[table.recipe.label or "label"] = _arrow(table.labels)
     elif labels is not None:
         columns["label"] = _arrow(labels)
