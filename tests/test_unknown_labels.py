@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from fastparadime import UMAP, plot
-from fastparadime.cli.tables import read_labels
+from fastparadime.utils.tables import read_labels
 from fastparadime.utils._colors import coloring_of
 from fastparadime.utils.labels import known_labels
 
