@@ -69,11 +69,33 @@ def check_table(data: Any, name: str, columns: Sequence[str] = ()) -> TensorLike
     return check_data(data, name, columns=columns)
 
 
+def expanded(data: Mapping[str, Any]) -> dict[str, Any]:
+    """The entries, where datasets and loaders of torch, and `Dataset`, give theirs.
+
+    Their main entry takes the key of the dataset; others stand behind those that are there.
+    """
+    found: dict[str, Any] = {}
+    for key, value in data.items():
+        if isinstance(value, Dataset):
+            parts = value.entries()
+        elif is_items(value):
+            parts = read_items(value, f"entry {key!r}")
+        else:
+            parts = {"main": value}
+        main = "data" if "data" in parts else "main"
+        if main not in parts:
+            raise ValueError(f"entry {key!r} has no 'main' among {sorted(parts)}")
+        found.update({other: part for other, part in parts.items() if other not in (main, *data)})
+        found[key] = parts[main]
+    return found
+
+
 def _loaded(data: Any) -> tuple[dict[str, Any], dict[str, tuple[str, ...]]]:
     """The entries, with sources of rows, lists and data frames as arrays, and names of columns."""
     if not isinstance(data, Mapping):
         rows, columns = frames.rows_and_names(data, "data")
         return {"main": _as_array(rows, "data")}, {"main": columns}
+    data = expanded(data)
     found = {key: frames.rows_and_names(value, f"entry {key!r}") for key, value in data.items()}
     entries = {key: _as_array(rows, f"entry {key!r}") for key, (rows, _) in found.items()}
     return entries, {key: columns for key, (_, columns) in found.items()}
@@ -136,7 +158,7 @@ class Dataset(torch.utils.data.Dataset[dict[str, torch.Tensor]], ReprMixin):
     """
 
     def __init__(self, data: Data) -> None:
-        known = read_items(data) if is_items(data) else data
+        known: Any = {"main": data} if isinstance(data, Dataset) or is_items(data) else data
         entries, columns = _loaded(known)
         if not entries:
             raise ValueError("data must hold at least one entry")
@@ -186,6 +208,15 @@ class Dataset(torch.utils.data.Dataset[dict[str, torch.Tensor]], ReprMixin):
             self.columns.pop(name, None)
             if columns[key]:
                 self.columns[name] = columns[key]
+
+    def entries(self) -> dict[str, Any]:
+        """The entries as they were given, with names of columns."""
+        return {
+            key: frames.NamedRows(self.relation_data(key), self.columns[key])
+            if key in self.columns
+            else self.relation_data(key)
+            for key in self.data
+        }
 
     def in_order(self, key: str, columns: Sequence[str]) -> Dataset:
         """A dataset whose entry has its named columns in an order; this one if it has it already.

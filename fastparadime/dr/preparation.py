@@ -8,7 +8,7 @@ from typing import Any, Literal
 import torch
 
 from fastparadime import exceptions
-from fastparadime.dr.dataset import Dataset, DerivedData, named_parts
+from fastparadime.dr.dataset import Dataset, DerivedData, expanded, named_parts
 from fastparadime.relationdata import RelationData
 from fastparadime.relations import NeighborBasedPDist, PDist, Relations
 from fastparadime.types import Data, TensorLike
@@ -109,7 +109,7 @@ class Preparation(ReprMixin):
         if not isinstance(data, Mapping):
             raise TypeError(f"data must be a mapping of entries, not {type(data).__name__}")
         derived = {k: v for k, v in data.items() if isinstance(v, DerivedData)}
-        regular: dict[str, Any] = {k: v for k, v in data.items() if k not in derived}
+        regular = expanded({k: v for k, v in data.items() if k not in derived})
         if regular and self._dataset is None:
             self.register_dataset(regular)
         elif regular:

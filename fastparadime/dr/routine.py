@@ -197,7 +197,7 @@ class ParametricDR(Training):
         return routine
 
     def _check_against_model(self, dataset: Dataset) -> None:
-        embedded = self._embedded_key
+        embedded = self._embedded_key()
         if embedded not in dataset.data:
             return
         entry = dataset.data[embedded]

@@ -85,7 +85,7 @@ class Description:
                 }
                 for run in content["history"]
             ],
-            _names(content.get("columns", [])),  # files of 0.2 have none
+            columns=_names(content.get("columns", [])),  # files of 0.2 have none
         )
 
 

@@ -10,7 +10,6 @@ import torch
 from fastparadime import exceptions, models
 from fastparadime.dr.dataset import Dataset
 from fastparadime.dr.inference import Inference
-from fastparadime.dr.items import is_items, read_items
 from fastparadime.dr.preparation import Preparation
 from fastparadime.loss import CompoundLoss, Loss
 from fastparadime.relations import Relations
@@ -74,13 +73,12 @@ class Training(Preparation, Inference):
         check_phase(phase, (), self.global_relations, self.batch_relations)
         self.training_phases.append(phase)
 
-    @property
     def _embedded_key(self) -> str:
-        """The entry that the model embeds."""
+        """The entry of the dataset that the model takes."""
         return next((rel.data_key for rel in self.batch_relations.values()), "main")
 
     def _columns_of(self, dataset: Dataset, key: str) -> tuple[str, ...]:
-        return self._columns if key == dataset.data.stored_name(self._embedded_key) else ()
+        return self._columns if key == dataset.data.stored_name(self._embedded_key()) else ()
 
     def _prepare_training(self) -> None:
         """Called at the start of training, for subclasses to override."""
@@ -121,7 +119,7 @@ class Training(Preparation, Inference):
         losses = phase.loss.history[epochs_before:]
         self.history.append({"name": phase.name, "losses": losses})
         if not self.trained:
-            embedded = self.dataset.data.stored_name(self._embedded_key)
+            embedded = self.dataset.data.stored_name(self._embedded_key())
             self._columns = self.dataset.columns.get(embedded, ())
         self.trained = True
 
@@ -132,18 +130,16 @@ class Training(Preparation, Inference):
         Parameters
         ----------
         data : array, tensor, data frame, mapping of them, or dataset or loader of torch, optional
-            Added to the dataset first, see `Dataset`; a `Dataset` replaces an earlier one.
+            Added to the dataset first; see `Dataset` for what it takes.
 
         Raises
         ------
         NoDatasetRegisteredError
             If there is no data.
         """
-        if isinstance(data, Dataset):
-            self.register_dataset(data)
-        elif data is not None:
-            known = read_items(data) if is_items(data) else data
-            self.add_data(known if isinstance(known, Mapping) else {"main": known})
+        if data is not None:
+            entries: Any = data if isinstance(data, Mapping) else {"main": data}
+            self.add_data(entries)
         elif self._dataset is None:
             raise exceptions.NoDatasetRegisteredError(
                 "Attempted to start training, but no data was pre-added or passed to 'train'."
