@@ -10,6 +10,7 @@ import torch
 from fastparadime import exceptions, models
 from fastparadime.dr.dataset import Dataset
 from fastparadime.dr.inference import Inference
+from fastparadime.dr.outputs import check_outputs
 from fastparadime.dr.preparation import Preparation
 from fastparadime.loss import CompoundLoss, Loss
 from fastparadime.relations import Relations
@@ -83,6 +84,13 @@ class Training(Preparation, Inference):
     def _prepare_training(self) -> None:
         """Called at the start of training, for subclasses to override."""
 
+    def _width_of(self, position_key: str) -> tuple[int, str] | None:
+        """Columns of given positions, and what says so; for subclasses to extend."""
+        positions = self.dataset.data.get(position_key)
+        if positions is None or positions.ndim != 2:
+            return None
+        return positions.shape[1], f"entry {position_key!r} has shape {tuple(positions.shape)}"
+
     def _prepare_model(self) -> None:
         """Called before the first phase, with all entries there, for subclasses to override."""
 
@@ -104,6 +112,7 @@ class Training(Preparation, Inference):
             self.batch_relations,
             self.device,
             derive(self.seed, "phase", len(self.history) + 1),
+            joins_single=models.normalizes_batches(self.model),
         )
         bars = shows_bars(self.progress, verbose=self.verbose)
         epochs_before = len(training_phase.loss.history)
@@ -157,6 +166,8 @@ class Training(Preparation, Inference):
             check_phase(phase, entries, self.global_relations, self.batch_relations)
             if self._model is not None:
                 _check_methods(self._model, phase.loss)
+                data, relations = self.dataset.data, self.batch_relations
+                check_outputs(self._model, phase.loss, data, relations, self._width_of)
         self.compute_derived_data(only="other")
         self.compute_global_relations()
         self.compute_derived_data(only="rel_based")
