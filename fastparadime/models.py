@@ -238,6 +238,11 @@ def dtype_of(model: torch.nn.Module) -> torch.dtype:
     return next((p.dtype for p in model.parameters()), torch.float32)
 
 
+def normalizes_batches(model: torch.nn.Module) -> bool:
+    """Whether a part of the model is a batch norm, which takes no batch of one row in training."""
+    return any(isinstance(part, torch.nn.modules.batchnorm._BatchNorm) for part in model.modules())
+
+
 def input_width(model: torch.nn.Module) -> int | None:
     """Columns of the rows that the model takes, None if it does not say.
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import narwhals as nw
 import numpy as np
+import torch
 
 from fastparadime.types import Array
 
@@ -114,6 +115,8 @@ def rows_and_names(X: Any, name: str = "X") -> tuple[Any, tuple[str, ...]]:
     ValueError
         For vectors that differ in length or are missing, and for doubled names.
     """
+    if isinstance(X, (np.ndarray, torch.Tensor)):
+        return X, ()
     if isinstance(X, NamedRows):
         return X.values, X.columns
     X = _known(X)
@@ -126,6 +129,30 @@ def rows_and_names(X: Any, name: str = "X") -> tuple[Any, tuple[str, ...]]:
         raise TypeError(f"{name} is a lazy {type(X).__name__}: read it first with .{compute}()")
     check_not_annotated(X, name)
     return X, ()
+
+
+def order_of(columns: Sequence[str], expected: Sequence[str], name: str = "X") -> list[int] | None:
+    """Where the expected columns are among those there are; None if they are in order already.
+
+    Raises
+    ------
+    ValueError
+        For columns that are missing, and for others.
+    """
+    if tuple(columns) == tuple(expected):
+        return None
+    places = {column: place for place, column in enumerate(columns)}
+    wrong = {
+        "lacks": [column for column in expected if column not in places],
+        "has besides": [column for column in columns if column not in set(expected)],
+    }
+    problems = [f"{verb} {_listed(found)}" for verb, found in wrong.items() if found]
+    if problems:
+        raise ValueError(
+            f"{name} must have the {len(expected)} columns that the model was trained on, in any "
+            f"order, but {' and '.join(problems)}"
+        )
+    return [places[column] for column in expected]
 
 
 def check_not_annotated(X: Any, name: str) -> None:
