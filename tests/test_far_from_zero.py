@@ -17,9 +17,9 @@ from sklearn.manifold import trustworthiness
 from sklearn.metrics.pairwise import haversine_distances, nan_euclidean_distances
 
 from fastparadime import UMAP, dr, loss, neighbors, relations
-from fastparadime.utils import tables
 from fastparadime.estimators.knn_transformer import KNNTransformer
 from fastparadime.exceptions import PrecisionWarning
+from fastparadime.utils import tables
 from fastparadime.utils.centring import centre_of, centred, difference, may_round
 
 K = 5

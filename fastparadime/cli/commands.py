@@ -116,10 +116,10 @@ def embed(x: str, **given: Any) -> None:
     common.check_neighbors(given["n_neighbors"], len(table))
     given = {name: value for name, value in given.items() if value is not None}
     if method == "umap":
-        fitted = methods.fit_umap(table.values, report, **given)
+        fitted = methods.fit_umap(table.rows, report, **given)
     else:
         progress = report.bars and not quiet
-        fitted = methods.fit_network(table.values, report, progress=progress, **given)
+        fitted = methods.fit_network(table.rows, report, progress=progress, **given)
     title = tables.title_of(x, len(table), fitted.facts["method"])
     tables.write(report, results, fitted.coords, table, labels, title, fitted.neighbors)
     if results.save:
@@ -155,7 +155,7 @@ def apply(model: str, x: str, device: str, **given: Any) -> None:
     table, labels = asked.read(report, loaded.recipe, min_rows=1)
     loaded.check_width(table)
     with report.stage("apply"):
-        coords = loaded.place(table.values)
+        coords = loaded.place(table.rows)
     title = tables.title_of(x, len(table), f"placed by {Path(model).name}")
     table = tables.renamed(table, asked.choice)
     tables.write(report, results, coords, table, labels, title)

@@ -96,7 +96,7 @@ class Model:
     path : str
     out_dim : int
     recipe : Recipe or None
-        None of models that were not fitted to a file.
+        None of models that were fitted to neither a file nor columns with names.
     width : int or None
         Columns that it takes.
     place : callable
@@ -137,13 +137,21 @@ def load(path: str, device: str) -> Model:
             umap = UMAP.load(path, device=device)
         except SpecificationError as other:
             raise (other if "digest" in str(other) else error) from None
+        recipe = recipe or _of_names(umap)
         return Model(path, umap.n_components, recipe, umap.n_features_in_, _placed_by(umap))
 
     def place(rows: Any) -> Array:
         coords: torch.Tensor = routine.apply(rows)
         return coords.numpy()
 
-    return Model(path, routine.out_dim, recipe, models.input_width(routine.model), place)
+    width = models.input_width(routine.model)
+    return Model(path, routine.out_dim, recipe or _of_names(routine), width, place)
+
+
+def _of_names(fitted: Any) -> Recipe | None:
+    """The recipe of a model that was fitted in Python to columns with names."""
+    names = getattr(fitted, "feature_names_in_", None)
+    return None if names is None else Recipe.of_columns(tuple(map(str, names)))
 
 
 def _placed_by(umap: UMAP) -> Callable[[Any], Array]:

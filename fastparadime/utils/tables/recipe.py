@@ -63,10 +63,20 @@ class Recipe:
     centre: tuple[float, ...] = field(default=(), repr=False)
     divisor: tuple[float, ...] = field(default=(), repr=False)
 
-    @property
-    def plain(self) -> bool:
-        """Whether features are the values of the data as they are."""
-        return not (self.fill or self.centre or self.categories)
+    @classmethod
+    def of_columns(cls, names: tuple[str, ...]) -> Recipe:
+        """The recipe that takes columns as they are."""
+        return cls(
+            named=True,
+            columns=names,
+            vector=None,
+            categories=(),
+            label=None,
+            id=None,
+            left_out=(),
+            width=len(names),
+            wide=True,
+        )
 
     @property
     def features(self) -> tuple[str, ...] | None:
