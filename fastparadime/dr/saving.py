@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import reprlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import reduce
 from importlib import metadata
 from pathlib import Path
@@ -21,7 +21,7 @@ from fastparadime import models
 from fastparadime.exceptions import SpecificationError
 from fastparadime.utils.digests import check_digests, with_digests
 from fastparadime.utils.files import replacing
-from fastparadime.utils.validate import check_integer, check_type
+from fastparadime.utils.validate import check_integer, check_list, check_type, first_doubled
 from fastparadime.utils.warning import warn
 
 FORMAT = 2
@@ -41,6 +41,8 @@ class Description:
         Those that build a model of a registered class again.
     seed, out_dim, hidden_dims, history
         As of the routine.
+    columns : list of str
+        Names of the columns of the data, in order; empty if they have none.
     """
 
     model_class: str
@@ -49,6 +51,7 @@ class Description:
     out_dim: int
     hidden_dims: list[int]
     history: list[dict[str, Any]]
+    columns: list[str] = field(default_factory=list)
 
     @classmethod
     def of(cls, model: torch.nn.Module, **settings: Any) -> Description:
@@ -83,6 +86,7 @@ class Description:
                 }
                 for run in content["history"]
             ],
+            columns=_names(content.get("columns", [])),  # files of 0.2 have none
         )
 
 
@@ -168,6 +172,14 @@ class SavedRoutine:
                 f"the weights of {self.path} do not fit the model "
                 f"{self.description.model_class}: {'; '.join(problems)}"
             )
+
+
+def _names(columns: Any) -> list[str]:
+    names = [check_type(name, str, "columns") for name in check_list(columns, "columns")]
+    doubled = first_doubled(names)
+    if doubled is not None:
+        raise ValueError(f"columns must be distinct, but two are {doubled!r}")
+    return names
 
 
 def write(path: str | Path, model: torch.nn.Module, **settings: Any) -> None:
