@@ -43,6 +43,8 @@ class Description:
         As of the routine.
     columns : list of str
         Names of the columns of the data, in order; empty if they have none.
+    amounts : bool
+        Whether integers of the data are amounts even if the model has an embedding table.
     """
 
     model_class: str
@@ -52,6 +54,7 @@ class Description:
     hidden_dims: list[int]
     history: list[dict[str, Any]]
     columns: list[str] = field(default_factory=list)
+    amounts: bool = False
 
     @classmethod
     def of(cls, model: torch.nn.Module, **settings: Any) -> Description:
@@ -87,6 +90,7 @@ class Description:
                 for run in content["history"]
             ],
             columns=_names(content.get("columns", [])),  # files of 0.2 have none
+            amounts=check_type(content.get("amounts", False), bool, "amounts"),
         )
 
 
