@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
-from fastparadime import dr, loss
+import torch
+
+from fastparadime import dr, loss, models
 from fastparadime.dr import dataset as datasets
 from fastparadime.types import BinaryTensorFun
 
@@ -55,6 +57,26 @@ class InitializedRoutine(dr.ParametricDR):
                 datasets.spectral_positions, [("rels", "rel")], n_components=out_dim
             )
         return {self.initialization: entry}
+
+    def compute_derived_data(self, only: Literal["rel_based", "other"] | None = None) -> None:
+        key = self.initialization
+        usual = None if key is None else self.derived_data.get(key)
+        if key is None or usual is None or not self._continues:
+            super().compute_derived_data(only)
+            return
+        self.derived_data[key] = self._continued(usual)
+        try:
+            super().compute_derived_data(only)
+        finally:
+            self.derived_data[key] = usual
+
+    def _continued(self, usual: dr.DerivedData) -> dr.DerivedData:
+        """The positions to start from where the model is trained already and the rows are new."""
+        return dr.DerivedData(self._own_positions, [("data", self.data_key)])
+
+    def _own_positions(self, X: torch.Tensor) -> torch.Tensor:
+        """Where the trained model has the rows: to start there keeps the map."""
+        return models.embed_in_chunks(self.model, X, "embed")
 
 
 def item_phase(

@@ -37,8 +37,9 @@ def asks_to_stop(callback: Callback | None, epoch: int, loss: float | None, posi
         None where the loss is not known.
     positions : array (n, dim), or what numpy makes one of
     """
-    # Only True: a callback that ends with the value of a plotting call does not mean to stop.
-    return callback is not None and callback(epoch, loss, positions) is True
+    answer = None if callback is None else callback(epoch, loss, positions)
+    # Only True: what a plotting call returns is not meant to stop anything.
+    return isinstance(answer, (bool, np.bool_)) and bool(answer)
 
 
 class Positions:
@@ -58,7 +59,8 @@ class Positions:
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
         if self._table is None:
             self._table = to_numpy(self._compute())
-        return np.array(self._table, dtype=dtype, copy=bool(copy) or dtype is not None)
+        table = self._table if dtype is None else self._table.astype(dtype, copy=False)
+        return table.copy() if copy else table
 
     def __len__(self) -> int:
         return len(self.__array__())
