@@ -40,6 +40,8 @@ class Description:
         Those that build a model of a registered class again.
     seed, out_dim, hidden_dims, history
         As of the routine.
+    estimator : dict, optional
+        What an estimator keeps beside its routine, as JSON has it.
     """
 
     model_class: str
@@ -48,6 +50,7 @@ class Description:
     out_dim: int
     hidden_dims: list[int]
     history: list[dict[str, Any]]
+    estimator: dict[str, Any] | None = None
 
     @classmethod
     def of(cls, model: torch.nn.Module, **settings: Any) -> Description:
@@ -82,6 +85,8 @@ class Description:
                 }
                 for run in content["history"]
             ],
+            # Absent from files of earlier versions.
+            None if content.get("estimator") is None else dict(content["estimator"]),
         )
 
 

@@ -86,6 +86,10 @@ class Training(Preparation, Inference):
     def _prepare_model(self) -> None:
         """Called before the first phase, with all entries there, for subclasses to override."""
 
+    def _phases_to_run(self) -> list[TrainingPhase]:
+        """Those of `train`, in order, for subclasses to override."""
+        return self.training_phases
+
     def run_training_phase(self, training_phase: TrainingPhase) -> None:
         """Runs one phase; the dataset and the global relations must be there."""
         self._run_phase(training_phase)
@@ -163,8 +167,8 @@ class Training(Preparation, Inference):
         ----------
         data : array, tensor or mapping of them, optional
             Added to the dataset first. Training of a trained routine goes on with rows given here:
-            where their number is another than the dataset's, they become the dataset, and the
-            predefined routines start from where the model has them, so that the map stays.
+            if there are more or fewer than the dataset has, they replace it. The predefined
+            routines then start from where the model has them, so that the map stays.
 
         Raises
         ------
@@ -199,7 +203,7 @@ class Training(Preparation, Inference):
 
     def _train(self) -> None:
         entries = {*self.dataset.data.names(), *self.derived_data}
-        for phase in self.training_phases:
+        for phase in self._phases_to_run():
             check_phase(phase, entries, self.global_relations, self.batch_relations)
             if self._model is not None:
                 _check_methods(self._model, phase.loss)
@@ -209,7 +213,7 @@ class Training(Preparation, Inference):
         self._prepare_model()
         self.model.train()
         try:
-            for phase in self.training_phases:
+            for phase in self._phases_to_run():
                 if self._run_phase(phase):
                     break
         finally:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-import torch
-
-from fastparadime import dr, loss, models
+from fastparadime import dr, loss
 from fastparadime.dr import dataset as datasets
 from fastparadime.types import BinaryTensorFun
 
@@ -28,6 +26,7 @@ class InitializedRoutine(dr.ParametricDR):
     ) -> None:
         self.initialization = initialization
         self.data_key = data_key
+        self._first_phase = first
         first.name = f"{initialization}_init"
         main.name, main.loss_keys = "embedding", ["embedding"]
         self.epochs, self.init_epochs = main.epochs, first.epochs
@@ -58,25 +57,25 @@ class InitializedRoutine(dr.ParametricDR):
             )
         return {self.initialization: entry}
 
+    @property
+    def _skips_first(self) -> bool:
+        """Whether the positions to start from are those that the trained model gives."""
+        return self._continues
+
     def compute_derived_data(self, only: Literal["rel_based", "other"] | None = None) -> None:
-        key = self.initialization
-        usual = None if key is None else self.derived_data.get(key)
-        if key is None or usual is None or not self._continues:
-            super().compute_derived_data(only)
-            return
-        self.derived_data[key] = self._continued(usual)
+        every = self.derived_data
+        if self._skips_first:
+            self.derived_data = {k: v for k, v in every.items() if k != self.initialization}
         try:
             super().compute_derived_data(only)
         finally:
-            self.derived_data[key] = usual
+            self.derived_data = every
 
-    def _continued(self, usual: dr.DerivedData) -> dr.DerivedData:
-        """The positions to start from where the model is trained already and the rows are new."""
-        return dr.DerivedData(self._own_positions, [("data", self.data_key)])
-
-    def _own_positions(self, X: torch.Tensor) -> torch.Tensor:
-        """Where the trained model has the rows: to start there keeps the map."""
-        return models.embed_in_chunks(self.model, X, "embed")
+    def _phases_to_run(self) -> list[dr.TrainingPhase]:
+        phases = super()._phases_to_run()
+        if self._skips_first:  # it would move the map to where a new one starts
+            return [phase for phase in phases if phase is not self._first_phase]
+        return phases
 
 
 def item_phase(

@@ -155,12 +155,12 @@ class ParametricUMAP(InitializedRoutine):
         X = self.dataset.data[self.dataset.data.stored_name(self.data_key)]
         length = QUALITIES[self.quality].noise if self.quality else 0.0
         self._regression.noise = noise_share(X, reldata, length)
-        start = self._own_positions(X) if self._continues else None
+        start = models.embed_in_chunks(self.model, X, "embed") if self._continues else None
         return layout_positions(reldata, self.out_dim, self._curve, self.seed, start)
 
-    def _continued(self, usual: dr.DerivedData) -> dr.DerivedData:
-        # The layout starts from the model's positions, and moves them.
-        return super()._continued(usual) if self.quality is None else usual
+    @property
+    def _skips_first(self) -> bool:
+        return self.quality is None and super()._skips_first
 
     @property
     def _model_class(self) -> type[models.FullyConnectedEmbeddingModel]:
