@@ -12,13 +12,13 @@ from fastparadime.dr.dataset import Dataset, DerivedData, named_parts
 from fastparadime.relationdata import RelationData
 from fastparadime.relations import Relations
 from fastparadime.types import Data, TensorLike
-from fastparadime.utils import ReprMixin
+from fastparadime.utils.display import HtmlReprMixin
 from fastparadime.utils.logging import log
 from fastparadime.utils.progress import timed
 from fastparadime.utils.validate import check_option
 
 
-class Preparation(ReprMixin):
+class Preparation(HtmlReprMixin):
     """Holds data and relations and computes them in order; `ParametricDR` trains on the result.
 
     Parameters

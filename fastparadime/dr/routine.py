@@ -205,6 +205,17 @@ class ParametricDR(Training):
         routine.trained = True
         return routine
 
+    def _displayed(self) -> dict[str, Any]:
+        # Results and what is as it is by default would hide the parts.
+        hidden = ("stages", "global_relation_data", "training_defaults")
+        shown = {
+            key: value
+            for key, value in super()._displayed().items()
+            if key not in hidden and not _is_unset(value)
+        }
+        more = {"dataset": self._dataset, "model": self._model}
+        return {**shown, **{key: value for key, value in more.items() if value is not None}}
+
     def _check_against_model(self, dataset: Dataset) -> None:
         embedded = self._embedded_key()
         if embedded not in dataset.data:
@@ -214,3 +225,7 @@ class ParametricDR(Training):
             self._build_model(check_data(entry, f"entry {embedded!r}").shape[1])
         else:
             models.check_width(self.model, entry)
+
+
+def _is_unset(value: Any) -> bool:
+    return value is None or (isinstance(value, (dict, list)) and not value)

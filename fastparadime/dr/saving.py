@@ -207,6 +207,8 @@ def write(path: str | Path, model: torch.nn.Module, **settings: Any) -> None:
         "version": metadata.version("fastparadime"),
         **asdict(Description.of(model, **settings)),
     }
+    if content["estimator"] is None:
+        del content["estimator"]
     # Copies, since safetensors refuses tensors that share memory, as tied weights do.
     weights = {
         name: value.to("cpu", copy=True, memory_format=torch.contiguous_format)

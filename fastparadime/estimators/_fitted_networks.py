@@ -33,6 +33,7 @@ _OF_THE_ROUTINE = (
 class FittedNetworks(ParametricParameters):
     """The parameters of ParametricUMAP with the networks of a fit."""
 
+    _n_features_out: Any  # which scikit-learn's mixin reads
     model_: torch.nn.Module
     umap_: UMAP | None
     history_: History
@@ -137,7 +138,8 @@ class FittedNetworks(ParametricParameters):
         about = saved.description
         kept = about.estimator or {"parameters": {"n_components": about.out_dim}}
         given = {"encoder": encoder, "decoder": decoder, **parameters}
-        self = cls(**{**kept["parameters"], **given})
+        arguments: dict[str, Any] = {**kept["parameters"], **given}
+        self = cls(**arguments)
         instance = None
         if encoder is not None:
             width = int(kept.get("n_features_in", 0)) or models.input_width(encoder)

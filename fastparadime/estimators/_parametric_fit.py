@@ -18,6 +18,8 @@ from fastparadime.routines.quality import QUALITIES, Quality, noise_share
 from fastparadime.training import History, TrainingPhase
 from fastparadime.utils.callbacks import Callback
 from fastparadime.utils.convert import to_numpy, to_torch
+from fastparadime.utils.logging import log
+from fastparadime.utils.progress import shows_bars
 from fastparadime.utils.seed import derive
 from fastparadime.utils.validate import (
     check_callable,
@@ -214,6 +216,7 @@ class Regression:
 
     settings: NetworkSettings
     routine: dict[str, Any]  # arguments of the routines
+    verbose: bool
     history: History
 
     def encoder(
@@ -294,7 +297,12 @@ class Regression:
     ) -> None:
         n = len(entries["main"])
         phase.epochs = self.settings.times * self.settings.quality.epochs(n)
-        routine = dr.ParametricDR(model, training_phases=[phase], callback=callback, **self.routine)
+        if self.verbose:
+            log(f"ParametricUMAP: {phase.name}, {phase.epochs} epochs")
+        bars = shows_bars(None, verbose=self.verbose)
+        routine = dr.ParametricDR(
+            model, training_phases=[phase], callback=callback, progress=bars, **self.routine
+        )
         routine.train(entries)
         self.history.extend(routine.history)
 

@@ -161,8 +161,8 @@ class ParametricUMAP(
         return table
 
     def _regression(self, settings: NetworkSettings, seed: int, history: History) -> Regression:
-        routine = {"seed": seed, "device": self.device, "verbose": bool(self.verbose)}
-        return Regression(settings, routine, history)
+        routine = {"seed": seed, "device": self.device}
+        return Regression(settings, routine, bool(self.verbose), history)
 
     def _embedded(self, table: Any, X: Any) -> Any:
         """What the network gives for a checked table, in the kind and dtype of the data."""
@@ -280,17 +280,13 @@ class ParametricUMAP(
     def partial_fit(self, X: Any, y: Any = None) -> Self:
         """`fit` the first time, and `update` from then on.
 
-        Raises
-        ------
-        ValueError
-            For labels of rows that are not the first.
+        Parameters
+        ----------
+        X : (n_samples, n_features) array, tensor or data frame
+        y : ignored
+            Labels of some rows say nothing of others; `fit` takes those of all.
         """
-        if not hasattr(self, "model_"):
-            return self.fit(X, y)
-        if y is not None:
-            self._validated(as_known(X), reset=False)
-            raise ValueError("y must be None from the second rows on: update takes no labels")
-        return self.update(X)
+        return self.update(X) if hasattr(self, "model_") else self.fit(X)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -139,6 +139,17 @@ class TrainingPhase(ReprMixin):
         self._loss = loss
         self.check()
 
+    def _displayed(self) -> dict[str, Any]:
+        defaults = inspect.signature(TrainingPhase).parameters
+        settings = {name: getattr(self, name) for name in self.settings() if name != "loss"}
+        settings["loss_keys"] = None if self.loss_keys == ["loss"] else self.loss_keys
+        if self._loss is not None:
+            settings["loss"] = self._loss
+        return {
+            **{k: v for k, v in settings.items() if v != defaults[k].default},
+            **self.kwargs,
+        }
+
     @classmethod
     def settings(cls) -> tuple[str, ...]:
         """Names of the settings that can be set one by one."""
