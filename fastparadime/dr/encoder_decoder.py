@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from fastparadime import models
-from fastparadime.utils.validate import check_integer
+from fastparadime.utils.validate import check_integer, check_list, check_type
 
 
 @models.register
@@ -39,9 +39,15 @@ class EncoderDecoderModel(models.Model):
         super().__init__()
         self.in_dim = check_integer(in_dim, "in_dim", minimum=1)
         self.out_dim = check_integer(out_dim, "out_dim", minimum=1)
-        self.row_shape = None if row_shape is None else models.check_widths(row_shape)
-        self.encoder = _part(encoder)
-        self.decoder = None if decoder is None else _part(decoder)
+        self.row_shape = (
+            None
+            if row_shape is None
+            else [
+                check_integer(n, "row_shape", minimum=1) for n in check_list(row_shape, "row_shape")
+            ]
+        )
+        self.encoder = _part(encoder, "encoder")
+        self.decoder = None if decoder is None else _part(decoder, "decoder")
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Coordinates (n, out_dim) of the rows of `x` (n, in_dim)."""
@@ -72,14 +78,12 @@ class EncoderDecoderModel(models.Model):
         return {**described, **shape}
 
 
-def _part(part: torch.nn.Module | Mapping[str, Any]) -> torch.nn.Module:
-    if isinstance(part, torch.nn.Module):
-        return part
+def _part(part: torch.nn.Module | Mapping[str, Any], name: str) -> torch.nn.Module:
+    if not isinstance(part, Mapping):
+        return check_type(part, torch.nn.Module, name)
     model_class = models.registered(part["class"])
-    if (
-        model_class is None or model_class is EncoderDecoderModel
-    ):  # files are not to nest without end
-        raise ValueError(f"there is no registered model class {part['class']!r}")
+    if model_class is None or model_class is EncoderDecoderModel:  # a file's are not to nest
+        raise ValueError(f"{name} names no registered model class {part['class']!r}")
     return model_class(**part["arguments"])
 
 
