@@ -223,6 +223,20 @@ def has_hooks(part: torch.nn.Module) -> bool:
     return any(hooks) or bool(part._backward_pre_hooks)
 
 
+def runs_hooks(model: torch.nn.Module) -> bool:
+    """Whether torch's steps of the model call anything beside its own code.
+
+    Hooks on modules, on their parameters and buffers, or on all modules of the process.
+    """
+    tensors = [*model.parameters(), *model.buffers()]
+    of_tensors = any(
+        tensor._backward_hooks or getattr(tensor, "_post_accumulate_grad_hooks", None)
+        for tensor in tensors
+    )
+    of_all = bool(torch.nn.modules.module._has_any_global_hook())
+    return of_tensors or of_all or any(has_hooks(part) for part in model.modules())
+
+
 def check_widths(hidden_dims: Sequence[int]) -> list[int]:
     """Widths of hidden layers, checked to be positive."""
     widths = check_list(hidden_dims, "hidden_dims")

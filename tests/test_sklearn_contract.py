@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from fastparadime import UMAP, KNNTransformer
+from fastparadime import UMAP, KNNTransformer, ParametricUMAP
 
 
 # Some checks fit ten rows.
@@ -26,6 +26,7 @@ from fastparadime import UMAP, KNNTransformer
         UMAP(metric="chebyshev", n_epochs=20, random_state=0),
         UMAP(metric="hellinger", n_epochs=20, random_state=0),
         UMAP(metric="nan_euclidean", n_epochs=20, random_state=0),
+        ParametricUMAP(quality="fast", hidden_dims=[8], n_epochs=20, random_state=0),
     ]
 )
 def test_sklearn_contract(estimator: Any, check: Callable[[Any], None]) -> None:

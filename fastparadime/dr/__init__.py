@@ -1,6 +1,7 @@
 """Routines: `ParametricDR` holds the parts and calls the stages in order."""
 
 from fastparadime.dr.dataset import Dataset, DerivedData, NegSampledEdgeDataset
+from fastparadime.dr.encoder_decoder import EncoderDecoderModel
 from fastparadime.dr.routine import LossOrLossDict, ParametricDR, RelOrRelDict
 from fastparadime.dr.spec import (
     register_data_func,
@@ -17,6 +18,7 @@ __all__ = [
     "Data",
     "Dataset",
     "DerivedData",
+    "EncoderDecoderModel",
     "LossOrLossDict",
     "NegSampledEdgeDataset",
     "ParametricDR",

@@ -13,8 +13,9 @@ from fastparadime.layout import pca_positions
 from fastparadime.relationdata import RelationData
 from fastparadime.relations import NeighborBasedPDist, PDist, Relations
 from fastparadime.types import Data, TensorLike
-from fastparadime.utils import ReprMixin, frames
+from fastparadime.utils import frames
 from fastparadime.utils.convert import widened
+from fastparadime.utils.display import HtmlReprMixin
 from fastparadime.utils.logging import log
 from fastparadime.utils.progress import timed
 from fastparadime.utils.validate import check_option
@@ -25,7 +26,7 @@ def _with_room(part: Any) -> Any:
     return widened(part) if isinstance(part, torch.Tensor) else part
 
 
-class Preparation(ReprMixin):
+class Preparation(HtmlReprMixin):
     """Holds data and relations and computes them in order; `ParametricDR` trains on the result.
 
     Parameters

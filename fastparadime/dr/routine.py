@@ -17,8 +17,10 @@ from fastparadime.dr.spec import read_parts
 from fastparadime.dr.training import Training
 from fastparadime.loss import Loss
 from fastparadime.relations import Relations
+from fastparadime.training import History
 from fastparadime.training.phases import TrainingPhase
 from fastparadime.types import Data, Device
+from fastparadime.utils.callbacks import Callback, check_callback
 from fastparadime.utils.logging import log
 from fastparadime.utils.seed import draw_seed
 from fastparadime.utils.validate import check_data, check_integer, check_type
@@ -62,14 +64,20 @@ class ParametricDR(Training):
         Of the default model's weights and all draws; drawn anew, and reported, if None.
     progress : bool, optional
         Whether progress bars are shown; as `verbose` on a terminal if None.
+    callback : callable (epoch, loss, positions), optional
+        Called after every epoch of `train`: with its number, counted from 0 through all phases, the
+        sum of its batch losses, and where the model has the rows of the dataset (n, out_dim), which
+        is computed once numpy.asarray, an index or a length asks for it. Training ends if it returns
+        True. It is not saved with the routine.
 
     Attributes
     ----------
     seed : int
     stages : dict of float
         Seconds of each stage so far.
-    history : list of dict
-        Of each phase run so far: its 'name' and the 'losses' of its epochs.
+    history : History
+        A list with a dict for each phase run so far: its 'name' and the 'losses' of its epochs.
+        ``history.to_frame()`` is a data frame, `fastparadime.plot.history` a picture.
     """
 
     def __init__(
@@ -91,6 +99,7 @@ class ParametricDR(Training):
         device: Device | None = None,
         seed: int | None = None,
         progress: bool | None = None,
+        callback: Callback | None = None,
     ) -> None:
         if device is None and use_cuda:
             device = "cuda"
@@ -100,7 +109,8 @@ class ParametricDR(Training):
         number = draw_seed() if seed is None else check_integer(seed, "seed", minimum=0)
         Preparation.__init__(self, derived_data, global_relations, device=where, verbose=verbose)
         Inference.__init__(self, model, out_dim, hidden_dims, seed=number, device=where)
-        self.progress = progress
+        self.progress, self.callback = progress, check_callback(callback)
+        self.history = History()
         self.batch_relations = named_parts(batch_relations, Relations, "rel", "batch_relations")
         self.losses = named_parts(losses, Loss, "loss", "losses")
         for relation in (*self.global_relations.values(), *self.batch_relations.values()):
@@ -191,10 +201,21 @@ class ParametricDR(Training):
         )
         routine.model.load_state_dict(saved.weights)
         routine.model.eval()
-        routine.history = about.history
+        routine.history = History(about.history)
         routine._columns, routine._amounts = tuple(about.columns), about.amounts
         routine.trained = True
         return routine
+
+    def _displayed(self) -> dict[str, Any]:
+        # Results and what is as it is by default would hide the parts.
+        hidden = ("stages", "global_relation_data", "training_defaults")
+        shown = {
+            key: value
+            for key, value in super()._displayed().items()
+            if key not in hidden and not _is_unset(value)
+        }
+        more = {"dataset": self._dataset, "model": self._model}
+        return {**shown, **{key: value for key, value in more.items() if value is not None}}
 
     def _check_against_model(self, dataset: Dataset) -> None:
         embedded = self._embedded_key()
@@ -205,3 +226,7 @@ class ParametricDR(Training):
             self._build_model(check_data(entry, f"entry {embedded!r}").shape[1])
         else:
             models.check_width(self.model, entry)
+
+
+def _is_unset(value: Any) -> bool:
+    return value is None or (isinstance(value, (dict, list)) and not value)

@@ -45,6 +45,8 @@ class Description:
         Names of the columns of the data, in order; empty if they have none.
     amounts : bool
         Whether integers of the data are amounts even if the model has an embedding table.
+    estimator : dict, optional
+        What an estimator keeps beside its routine, as JSON has it.
     """
 
     model_class: str
@@ -55,6 +57,7 @@ class Description:
     history: list[dict[str, Any]]
     columns: list[str] = field(default_factory=list)
     amounts: bool = False
+    estimator: dict[str, Any] | None = None
 
     @classmethod
     def of(cls, model: torch.nn.Module, **settings: Any) -> Description:
@@ -89,8 +92,9 @@ class Description:
                 }
                 for run in content["history"]
             ],
-            columns=_names(content.get("columns", [])),  # files of 0.2 have none
+            columns=_names(content.get("columns", [])),  # absent from files of 0.2
             amounts=check_type(content.get("amounts", False), bool, "amounts"),
+            estimator=None if content.get("estimator") is None else dict(content["estimator"]),
         )
 
 
@@ -214,6 +218,8 @@ def write(path: str | Path, model: torch.nn.Module, **settings: Any) -> None:
         "version": metadata.version("fastparadime"),
         **asdict(Description.of(model, **settings)),
     }
+    if content["estimator"] is None:
+        del content["estimator"]
     # Copies, since safetensors refuses tensors that share memory, as tied weights do.
     weights = {
         name: value.to("cpu", copy=True, memory_format=torch.contiguous_format)

@@ -8,15 +8,16 @@ from typing import Any
 import torch
 
 from fastparadime import exceptions, models
-from fastparadime.dr.dataset import Dataset
+from fastparadime.dr.dataset import Dataset, DerivedData, expanded
 from fastparadime.dr.inference import Inference
 from fastparadime.dr.outputs import check_outputs
 from fastparadime.dr.preparation import Preparation
 from fastparadime.loss import CompoundLoss, Loss
 from fastparadime.relations import Relations
-from fastparadime.training import TrainingData, TrainingPhase, check_phase, run_phase
+from fastparadime.training import History, TrainingData, TrainingPhase, check_phase, run_phase
 from fastparadime.training.sampling import DataEntries
 from fastparadime.types import Data
+from fastparadime.utils.callbacks import Callback, Positions, asks_to_stop
 from fastparadime.utils.progress import memory_for, shows_bars, timed
 from fastparadime.utils.seed import derive
 from fastparadime.utils.validate import check_type
@@ -33,6 +34,9 @@ class Training(Preparation, Inference):
     training_phases : list of TrainingPhase
     progress : bool or None
         Whether progress bars are shown; as `verbose` on a terminal if None.
+    callback : callable or None
+        Told of every epoch; see `fastparadime.dr.ParametricDR`.
+    history : History
     """
 
     batch_relations: dict[str, Relations]
@@ -40,6 +44,9 @@ class Training(Preparation, Inference):
     training_defaults: TrainingPhase
     training_phases: list[TrainingPhase]
     progress: bool | None
+    callback: Callback | None
+    history: History
+    _continues = False  # whether training goes on from a trained model with rows given anew
 
     def set_training_defaults(
         self, training_phase: TrainingPhase | None = None, **settings: Any
@@ -94,8 +101,16 @@ class Training(Preparation, Inference):
     def _prepare_model(self) -> None:
         """Called before the first phase, with all entries there, for subclasses to override."""
 
+    def _phases_to_run(self) -> list[TrainingPhase]:
+        """Those of `train`, in order, for subclasses to override."""
+        return self.training_phases
+
     def run_training_phase(self, training_phase: TrainingPhase) -> None:
         """Runs one phase; the dataset and the global relations must be there."""
+        self._run_phase(training_phase)
+
+    def _run_phase(self, training_phase: TrainingPhase) -> bool:
+        """The same, and whether the callback asked to stop."""
         check_type(training_phase, TrainingPhase, "training_phase")
         if not self._global_relations_computed:
             raise exceptions.RelationsNotComputedError(
@@ -117,14 +132,45 @@ class Training(Preparation, Inference):
             joins_single=models.normalizes_batches(self.model),
         )
         bars = shows_bars(self.progress, verbose=self.verbose)
-        epochs_before = len(training_phase.loss.history)
+        epochs_before, first = len(training_phase.loss.history), self.history.epochs
+
+        def ends(epoch: int) -> bool:
+            if self.callback is None:  # losses stay on the device until they are read
+                return False
+            loss, positions = training_phase.loss, Positions(lambda: self._positions(loss))
+            return asks_to_stop(self.callback, first + epoch, loss.history[-1], positions)
+
         try:
             with timed(self.stages, f"phase '{training_phase.name}'"):
-                run_phase(self.model, training_phase, data, verbose=self.verbose, progress=bars)
+                ended = run_phase(
+                    self.model,
+                    training_phase,
+                    data,
+                    verbose=self.verbose,
+                    progress=bars,
+                    ends=ends,
+                )
         except KeyboardInterrupt:
             self._record(training_phase, epochs_before)  # trained by the steps so far
             raise
         self._record(training_phase, epochs_before)
+        return ended
+
+    def _positions(self, loss: Loss) -> torch.Tensor:
+        """Where the model has the rows of the dataset while it is trained."""
+        method = next((m for m in _methods(loss, "embedding")), "embed")
+        rows = self.dataset.data[self._embedded_key()]
+        modes = [(part, part.training) for part in self.model.modules()]
+        self.model.eval()
+        try:
+            return models.embed_in_chunks(self.model, rows, method)
+        finally:
+            for part, mode in modes:
+                part.training = mode
+
+    def _embedded_key(self) -> str:
+        """The entry of the dataset that the model takes."""
+        return next((rel.data_key for rel in self.batch_relations.values()), "main")
 
     def _record(self, phase: TrainingPhase, epochs_before: int) -> None:
         losses = phase.loss.history[epochs_before:]
@@ -142,16 +188,19 @@ class Training(Preparation, Inference):
         Parameters
         ----------
         data : array, tensor, data frame, mapping of them, or dataset or loader of torch, optional
-            Added to the dataset first; see `Dataset` for what it takes.
+            Added to the dataset first; see `Dataset` for what it takes. Training of a trained routine goes on with rows given here:
+            if there are more or fewer than the dataset has, they replace it. The predefined
+            routines then start from where the model has them, so that the map stays.
 
         Raises
         ------
         NoDatasetRegisteredError
             If there is no data.
         """
+        self._continues = self.trained and data is not None
         if data is not None:
             entries: Any = data if isinstance(data, Mapping) else {"main": data}
-            self.add_data(entries)
+            self._take(entries)
         elif self._dataset is None:
             raise exceptions.NoDatasetRegisteredError(
                 "Attempted to start training, but no data was pre-added or passed to 'train'."
@@ -161,11 +210,24 @@ class Training(Preparation, Inference):
         try:
             self._train()
         finally:
-            self._copies = None
+            self._copies, self._continues = None, False
+
+    def _take(self, entries: Mapping[str, Any]) -> None:
+        """Adds entries to the dataset; other rows for a trained model replace it."""
+        derived = {k: v for k, v in entries.items() if isinstance(v, DerivedData)}
+        regular = expanded({k: v for k, v in entries.items() if k not in derived})
+        if self.trained and self._dataset is not None:
+            stored = self.dataset.data.stored_name
+            main = stored(self._embedded_key())
+            rows = next((entry for key, entry in regular.items() if stored(key) == main), None)
+            if rows is not None and _length(rows) != len(self.dataset):
+                self.register_dataset(regular)
+                regular = {}
+        self.add_data({**regular, **derived})
 
     def _train(self) -> None:
         entries = {*self.dataset.data.names(), *self.derived_data}
-        for phase in self.training_phases:
+        for phase in self._phases_to_run():
             check_phase(phase, entries, self.global_relations, self.batch_relations)
             if self._model is not None:
                 _check_methods(self._model, phase.loss)
@@ -177,16 +239,29 @@ class Training(Preparation, Inference):
         self._prepare_model()
         self.model.train()
         try:
-            for phase in self.training_phases:
-                self.run_training_phase(phase)
+            for phase in self._phases_to_run():
+                if self._run_phase(phase):
+                    break
         finally:
             self.model.eval()  # usable after an interruption too
 
 
+def _length(rows: Any) -> int | None:
+    """How many rows there are, None for what has none."""
+    shape = getattr(rows, "shape", None)
+    if shape is None:
+        return len(rows) if hasattr(rows, "__len__") else None
+    return shape[0] if len(shape) else None
+
+
 def _check_methods(model: torch.nn.Module, loss: Loss) -> None:
     """Raises AttributeError if the model lacks a method that a loss of the package calls."""
-    for part in loss.losses if isinstance(loss, CompoundLoss) else [loss]:
-        for name in ("embedding", "classification", "encoding", "decoding"):
-            method = getattr(part, f"{name}_method", None)
-            if method is not None:
-                models.method_of(model, method)
+    for method in _methods(loss, "embedding", "classification", "encoding", "decoding"):
+        models.method_of(model, method)
+
+
+def _methods(loss: Loss, *uses: str) -> list[str]:
+    """The methods of the model that a loss calls, of some uses."""
+    parts = loss.losses if isinstance(loss, CompoundLoss) else [loss]
+    found = [getattr(part, f"{use}_method", None) for part in parts for use in uses]
+    return [method for method in found if method is not None]

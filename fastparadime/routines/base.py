@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from fastparadime import dr, loss
 from fastparadime.dr import dataset as datasets
@@ -26,6 +26,7 @@ class InitializedRoutine(dr.ParametricDR):
     ) -> None:
         self.initialization = initialization
         self.data_key = data_key
+        self._first_phase = first
         first.name = f"{initialization}_init"
         main.name, main.loss_keys = "embedding", ["embedding"]
         self.epochs, self.init_epochs = main.epochs, first.epochs
@@ -60,6 +61,26 @@ class InitializedRoutine(dr.ParametricDR):
                 datasets.spectral_positions, [("rels", "rel")], n_components=out_dim
             )
         return {self.initialization: entry}
+
+    @property
+    def _skips_first(self) -> bool:
+        """Whether the positions to start from are those that the trained model gives."""
+        return self._continues
+
+    def compute_derived_data(self, only: Literal["rel_based", "other"] | None = None) -> None:
+        every = self.derived_data
+        if self._skips_first:
+            self.derived_data = {k: v for k, v in every.items() if k != self.initialization}
+        try:
+            super().compute_derived_data(only)
+        finally:
+            self.derived_data = every
+
+    def _phases_to_run(self) -> list[dr.TrainingPhase]:
+        phases = super()._phases_to_run()
+        if self._skips_first:  # it would move the map to where a new one starts
+            return [phase for phase in phases if phase is not self._first_phase]
+        return phases
 
 
 def item_phase(

@@ -9,6 +9,7 @@ import torch
 from fastparadime import dr, loss, neighbors, relations, transforms
 from fastparadime.routines.base import INITIALIZATIONS, InitializedRoutine, item_phase
 from fastparadime.types import Device
+from fastparadime.utils.callbacks import Callback
 from fastparadime.utils.validate import check_option
 
 
@@ -42,7 +43,7 @@ class ParametricTSNE(InitializedRoutine):
         Any metric of `fastparadime.neighbors.knn`, euclidean if None.
     recall : float
         In (0, 1]: the share of true neighbours that a search of much data must find; 1 is exact.
-    device, seed, progress
+    device, seed, progress, callback
         As for `fastparadime.dr.ParametricDR`.
 
     Attributes
@@ -76,6 +77,7 @@ class ParametricTSNE(InitializedRoutine):
         device: Device | None = None,
         seed: int | None = None,
         progress: bool | None = None,
+        callback: Callback | None = None,
     ) -> None:
         self.perplexity, self.alpha = perplexity, alpha
         self.metric, self.recall = metric, recall
@@ -101,6 +103,7 @@ class ParametricTSNE(InitializedRoutine):
             device=device,
             seed=seed,
             progress=progress,
+            callback=callback,
         )
 
 

@@ -12,6 +12,7 @@ from fastparadime.relationdata import RelationData
 from fastparadime.routines.base import INITIALIZATIONS, InitializedRoutine, item_phase
 from fastparadime.routines.quality import QUALITIES, layout_positions, noise_share
 from fastparadime.types import Device
+from fastparadime.utils.callbacks import Callback
 from fastparadime.utils.validate import check_option
 
 # What a quality decides about.
@@ -61,7 +62,7 @@ class ParametricUMAP(InitializedRoutine):
         Any metric of `fastparadime.neighbors.knn`, euclidean if None.
     recall : float
         In (0, 1]: the share of true neighbours that a search of much data must find; 1 is exact.
-    device, seed, progress
+    device, seed, progress, callback
         As for `fastparadime.dr.ParametricDR`.
 
     Attributes
@@ -101,6 +102,7 @@ class ParametricUMAP(InitializedRoutine):
         device: Device | None = None,
         seed: int | None = None,
         progress: bool | None = None,
+        callback: Callback | None = None,
     ) -> None:
         self.quality = check_option(quality, (None, *QUALITIES), "quality")
         self.n_neighbors, self.min_dist, self.spread = n_neighbors, min_dist, spread
@@ -128,6 +130,7 @@ class ParametricUMAP(InitializedRoutine):
             device=device,
             seed=seed,
             progress=progress,
+            callback=callback,
         )
         self._settle(curve)
 
@@ -152,7 +155,12 @@ class ParametricUMAP(InitializedRoutine):
         X = self.dataset.data[self.dataset.data.stored_name(self.data_key)]
         length = QUALITIES[self.quality].noise if self.quality else 0.0
         self._regression.noise = noise_share(X, reldata, length)
-        return layout_positions(reldata, self.out_dim, self._curve, self.seed)
+        start = models.embed_in_chunks(self.model, X, "embed") if self._continues else None
+        return layout_positions(reldata, self.out_dim, self._curve, self.seed, start)
+
+    @property
+    def _skips_first(self) -> bool:
+        return self.quality is None and super()._skips_first
 
     @property
     def _model_class(self) -> type[models.FullyConnectedEmbeddingModel]:

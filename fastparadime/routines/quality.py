@@ -19,6 +19,7 @@ from fastparadime.training.phases import TrainingPhase
 from fastparadime.training.sampling import spread_of
 
 _EDGES_OF_NOISE = 1000  # that show how far neighbours are
+_EPOCHS_OF_CHANGES, _RATE_OF_CHANGES = 100, 0.25  # of a layout that is there, as UMAP.update has
 _QUADRATIC = 0.2  # errors up to which the loss is quadratic, in units of the curve's spread
 
 
@@ -92,9 +93,13 @@ QUALITIES = {
 
 
 def layout_positions(
-    reldata: RelationData, n_components: int, curve: tuple[float, float], seed: int
+    reldata: RelationData,
+    n_components: int,
+    curve: tuple[float, float],
+    seed: int,
+    start: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    """Positions of the points laid out by UMAP's gradient descent from spectral ones.
+    """Positions of the points laid out by UMAP's gradient descent, from spectral ones or others.
 
     Parameters
     ----------
@@ -104,13 +109,21 @@ def layout_positions(
     curve : (float, float)
         Its parameters a and b; see `fastparadime.transforms.find_ab`.
     seed : int
+    start : tensor (n, n_components), optional
+        Positions close to the end, such as a trained model's: moved a little, by fewer and shorter
+        steps.
 
     Returns
     -------
     float32 tensor (n, n_components)
     """
     edges = reldata.to_sparse_array().edges
-    start = layout.noisy_spectral_positions(edges, n_components, seed)
     parameters = layout.LayoutParameters(a=curve[0], b=curve[1], seed=seed)
+    if start is not None:
+        there = start.to(edges.weights.device)
+        return layout.optimize_layout(
+            there, edges, parameters, _EPOCHS_OF_CHANGES, learning_rate=_RATE_OF_CHANGES
+        ).final
+    start = layout.noisy_spectral_positions(edges, n_components, seed)
     epochs = layout.default_epochs(len(start))
     return layout.optimize_layout(start, edges, parameters, epochs).final

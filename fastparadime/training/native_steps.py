@@ -65,8 +65,8 @@ def network_of(
     """The model as a native network, None where only torch can take its steps.
 
     Native steps need a model of exactly one of the package's classes, with float32 weights on the
-    CPU that are all trained and without hooks, called by `embed` or `forward`; torch's Adam with
-    its defaults; and a contiguous float32 table on the CPU.
+    CPU that are all trained, without hooks on it or its tensors, called by `embed` or `forward`;
+    torch's Adam with its defaults; and a contiguous float32 table on the CPU.
 
     Parameters
     ----------
@@ -90,7 +90,7 @@ def network_of(
         or table.shape[1:] != (own.in_dim,)
         or not all(_is_trained_linear(layer) for layer in own.layers)
         or not all(_is_plain(tensor) for tensor in (table, *_tensors_of(own)))
-        or any(models.has_hooks(part) for part in own.modules())
+        or models.runs_hooks(own)
     ):
         return None
     linear = cast(Iterable[torch.nn.Linear], own.layers)

@@ -59,8 +59,10 @@ class TrainingPhase(ReprMixin):
         Epochs between reports.
     loss : Loss, optional
         The loss to minimise (paraDime 0.3).
-    schedule : {"constant", "linear", "cosine"}
-        How the learning rate falls over the steps of the phase, to zero after the last one.
+    schedule : {"constant", "linear", "cosine"} or callable (done) -> share
+        How the learning rate falls over the steps of the phase, to zero after the last one. A
+        function gives the share of `learning_rate` that a step takes, after a share `done` of all
+        steps, in [0, 1).
     cuda_graph : bool
         Whether steps on a CUDA device are recorded once and replayed, where the phase allows it;
         see docs/gpu.md. Not for a model whose `forward` depends on numbers that change on the host.
@@ -105,7 +107,7 @@ class TrainingPhase(ReprMixin):
         report_interval: int = 5,
         *,
         loss: losses.Loss | None = None,
-        schedule: str = "constant",
+        schedule: str | Callable[[float], float] = "constant",
         cuda_graph: bool = True,
         tf32: bool | str = "hidden",
         noise: float = 0.0,
@@ -137,6 +139,17 @@ class TrainingPhase(ReprMixin):
         self._loss = loss
         self.check()
 
+    def _displayed(self) -> dict[str, Any]:
+        defaults = inspect.signature(TrainingPhase).parameters
+        settings = {name: getattr(self, name) for name in self.settings() if name != "loss"}
+        settings["loss_keys"] = None if self.loss_keys == ["loss"] else self.loss_keys
+        if self._loss is not None:
+            settings["loss"] = self._loss
+        return {
+            **{k: v for k, v in settings.items() if v != defaults[k].default},
+            **self.kwargs,
+        }
+
     @classmethod
     def settings(cls) -> tuple[str, ...]:
         """Names of the settings that can be set one by one."""
@@ -158,7 +171,7 @@ class TrainingPhase(ReprMixin):
         check_integer(self.report_interval, "report_interval", minimum=1)
         check_positive(self.learning_rate, "learning_rate", zero_ok=True)
         check_option(self.sampling, _SAMPLING, "sampling")
-        check_option(self.schedule, tuple(_SCHEDULES), "schedule")
+        self._check_schedule()
         check_option(self.cuda_graph, (True, False), "cuda_graph")
         check_option(self.tf32, _TF32, "tf32")
         self._check_budget()
@@ -192,6 +205,16 @@ class TrainingPhase(ReprMixin):
         if self._loss is not None and not isinstance(self._loss, losses.Loss):
             raise TypeError(f"loss must be a Loss, not {type(self._loss).__name__}")
 
+    def _check_schedule(self) -> None:
+        if not callable(self.schedule):
+            check_option(self.schedule, tuple(_SCHEDULES), "schedule")
+        check_positive(self.schedule_at(0.0), "the share that schedule gives", zero_ok=True)
+
+    def schedule_at(self, done: float) -> float:
+        """The share of the learning rate after a share of all steps."""
+        schedule = self.schedule if callable(self.schedule) else _SCHEDULES[self.schedule]
+        return schedule(done)
+
     def _check_budget(self) -> None:
         if self.batches_per_epoch != -1:
             check_integer(self.batches_per_epoch, "batches_per_epoch", minimum=1)
@@ -213,7 +236,10 @@ class TrainingPhase(ReprMixin):
 
     def learning_rate_at(self, step: int, steps: int) -> float:
         """The learning rate of a step, counted from 0, of so many."""
-        return self.learning_rate * _SCHEDULES[self.schedule](step / steps)
+        share = self.schedule_at(step / steps)
+        if not isinstance(self.schedule, str):
+            share = check_positive(share, "the share that schedule gives", zero_ok=True)
+        return self.learning_rate * share
 
     @property
     def loss(self) -> losses.Loss:

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from fastparadime import loss as losses
+from fastparadime import models
 from fastparadime.training import cuda_graphs
 from fastparadime.training.batches import TrainingData, batches_per_epoch, noise_of
 from fastparadime.training.fused_steps import FusedEdgeStep, fused_curve, fused_step
@@ -52,6 +53,11 @@ def recorded_steps(
     fused = fused_curve(phase.loss, data.batch_relations, phase) is not None
     plain = phase.sampling == "standard" and type(phase.loss) in _ITEM_LOSSES
     if not (phase.cuda_graph and data.device.type in cuda_graphs.DEVICES and (fused or plain)):
+        return None
+    if models.runs_hooks(
+        model
+    ):  # they would be called while the steps are recorded, and never again
+        cuda_graphs.warn_not_recorded("the model has hooks")
         return None
     options = recordable_options(phase.optimizer, model, phase.kwargs)
     if options is None:

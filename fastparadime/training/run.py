@@ -34,7 +34,8 @@ def run_phase(
     *,
     verbose: bool = False,
     progress: bool = False,
-) -> None:
+    ends: Callable[[int], bool] = lambda _: False,
+) -> bool:
     """Runs a phase: the model is trained in place, the phase's loss keeps its history.
 
     Parameters
@@ -46,6 +47,13 @@ def run_phase(
         Whether losses are reported as paraDime does.
     progress : bool
         Whether a progress bar is shown on standard error.
+    ends : callable (epoch) -> bool
+        Called after each epoch, counted from 0: whether the phase ends with it.
+
+    Returns
+    -------
+    bool
+        Whether `ends` said so.
 
     Raises
     ------
@@ -60,7 +68,7 @@ def run_phase(
     if verbose:
         log(f"Beginning training phase '{phase.name}'.")
     total = phase.epochs_of(per_epoch) * per_epoch
-    is_flat, done = _early_stop(model, phase, data), 0
+    is_flat, done, ended = _early_stop(model, phase, data), 0, False
     guard = DivergenceMonitor(model, phase.name)
     with (
         tqdm(total=total, desc=phase.name, unit="step", disable=not progress) as bar,
@@ -77,9 +85,11 @@ def run_phase(
                 epoch = done // per_epoch - 1
                 if verbose and epoch % phase.report_interval == 0:
                     log(f"Loss after epoch {epoch}: {phase.loss.history[-1]}")
-                if is_flat():
+                ended = ends(epoch)
+                if ended or is_flat():
                     break
         guard.check()
+    return ended
 
 
 def _steps(

@@ -39,11 +39,6 @@ class Coloring:
     limits: tuple[float, float] | None = None  # of the colour bar
 
 
-def get_color_palette() -> dict[str, str]:
-    """Names and hex values of the categorical colours, distinct for colour-blind readers too."""
-    return dict(_PALETTE)
-
-
 def get_colormap() -> ListedColormap:
     """The colour map of continuous labels: viridis without the end that fades on white."""
     from matplotlib import colormaps

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastparadime.types import Array, TensorLike
-from fastparadime.utils._colors import coloring_of, get_color_palette, get_colormap
+from fastparadime.utils._colors import coloring_of, get_colormap
 from fastparadime.utils._drawing import (
     RASTER_DPI,
     RASTER_FROM,
@@ -18,6 +18,7 @@ from fastparadime.utils._drawing import (
     explain,
     new_axes,
 )
+from fastparadime.utils._palette import get_color_palette
 from fastparadime.utils.convert import to_numpy
 from fastparadime.utils.validate import check_data
 
@@ -49,7 +50,8 @@ def scatterplot(
         Classes, explained by a legend. More than 20 distinct floats, or 60 distinct integers, are
         taken as a continuous scale, explained by a colour bar.
     colormap : sequence of colours, optional
-        Instead of the palette of `get_color_palette`, or of the map of `get_colormap`.
+        Instead of colours that are told apart by colour-blind readers too, or of the map of
+        `get_colormap`.
     labels_to_index : mapping, optional
         Positions of the labels' colours in the colour map; by default in sorted order.
     figsize : (float, float)

@@ -96,7 +96,22 @@ def needing_forms(make: Callable[[], Any]) -> list[Case]:
     return [*transform(make), (lambda: make()(flat), TypeError, "between points, not Flat")]
 
 
+def two_networks(**changes: Any) -> dr.EncoderDecoderModel:
+    return dr.EncoderDecoderModel(
+        **{"encoder": torch.nn.Linear(4, 2), "in_dim": 4, "out_dim": 2, **changes}
+    )
+
+
 CASES: dict[str, list[Case]] = {
+    "dr.EncoderDecoderModel": [
+        (lambda: two_networks(in_dim=0), ValueError, "in_dim .* not 0"),
+        (lambda: two_networks(row_shape=[2, -2]), ValueError, "row_shape .* not -2"),
+        (lambda: two_networks(encoder=3), TypeError, "encoder must be a Module, not int"),
+        (lambda: two_networks(decoder=abs), TypeError, "decoder must be a Module, not builtin"),
+        (lambda: two_networks(encoder={"class": "Unknown", "arguments": {}}), ValueError,
+         "encoder names no registered model class 'Unknown'"),
+        (lambda: two_networks().decode(torch.zeros(1, 2)), AttributeError, "no decoder"),
+    ],
     "dr.Dataset": [
         (lambda: dr.Dataset("data.npy"), TypeError, "data must be a tensor.* not str"),
         (lambda: dr.Dataset({}), ValueError, "data must hold at least one entry"),

@@ -1,0 +1,199 @@
+"""What a fit of ParametricUMAP keeps: its networks, files and programs of them, and the routine."""
+
+from __future__ import annotations
+
+import copy
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from sklearn.utils.validation import check_is_fitted
+
+from fastparadime import dr, models, routines
+from fastparadime.dr import exporting, saving
+from fastparadime.estimators._kinds import place_of
+from fastparadime.estimators._parametric_constructor import ParametricParameters
+from fastparadime.estimators._parametric_fit import check_network
+from fastparadime.estimators.umap import UMAP
+from fastparadime.training import History
+from fastparadime.utils.convert import to_torch
+from fastparadime.utils.validate import check_option
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+# Parameters that the routine takes under the same names.
+_OF_THE_ROUTINE = (
+    "min_dist", "spread", "a", "b", "quality", "metric", "recall", "device", "verbose", "callback",
+)  # fmt: skip
+
+
+class FittedNetworks(ParametricParameters):
+    """The parameters of ParametricUMAP with the networks of a fit."""
+
+    _n_features_out: Any  # which scikit-learn's mixin reads
+    model_: torch.nn.Module
+    umap_: UMAP | None
+    history_: History
+    seed_: int
+
+    def _keep(self, model: torch.nn.Module, history: History, seed: int) -> None:
+        self.model_, self.history_, self.seed_ = model, history, seed
+        self._n_features_out = getattr(model, "out_dim", self.n_components)
+
+    @property
+    def encoder_(self) -> torch.nn.Module:
+        """The trained network from rows to positions."""
+        model = self.model_
+        return model.encoder if isinstance(model, dr.EncoderDecoderModel) else model
+
+    @property
+    def decoder_(self) -> torch.nn.Module | None:
+        """The trained network from positions to rows, None without one."""
+        return getattr(self.model_, "decoder", None)
+
+    @property
+    def graph_(self) -> Any:
+        """The fuzzy simplicial set of the rows of the fit, as `UMAP.graph_`."""
+        if self.__dict__.get("umap_") is None:
+            raise AttributeError("graph_ is there after fit alone")
+        return self.umap_.graph_  # type: ignore[union-attr]
+
+    def to_routine(self) -> routines.ParametricUMAP:
+        """The trained routine with a copy of the network, for phases and losses of your own.
+
+        It has the rows of the fit and the parameters that it shares; training it leaves the
+        estimator as it is.
+        """
+        check_is_fitted(self, "model_")
+        if self.metric_kwds:
+            raise ValueError("routines take no metric_kwds: give metric a function that has them")
+        routine = routines.ParametricUMAP(
+            n_neighbors=max(1, self.n_neighbors - 1),  # which does not count the point itself
+            model=copy.deepcopy(self.model_),
+            out_dim=self.n_components,
+            seed=self.seed_,
+            dataset=None if self.umap_ is None else to_torch(self.umap_._raw_data),
+            **{name: getattr(self, name) for name in _OF_THE_ROUTINE},
+        )
+        routine.history, routine.trained = History(self.history_), True
+        return routine
+
+    def save(self, path: str | Path) -> None:
+        """Writes the networks and the parameters to a safetensors file that `load` reads.
+
+        Rows, layout and what JSON does not hold, such as a function as metric, are not written.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+        """
+        check_is_fitted(self, "model_")
+        names = getattr(self, "feature_names_in_", None)
+        estimator = {
+            "class": type(self).__name__,
+            "parameters": {k: v for k, v in self.get_params().items() if _is_plain(v)},
+            "n_features_in": self.n_features_in_,
+            "feature_names_in": None if names is None else [str(name) for name in names],
+        }
+        saving.write(
+            path,
+            self.model_,
+            seed=self.seed_,
+            out_dim=self._n_features_out,
+            hidden_dims=check_network(self, self.n_features_in_).hidden_dims,
+            history=list(self.history_),
+            estimator=estimator,
+        )
+
+    @classmethod
+    def load(
+        cls,
+        path: str | Path,
+        *,
+        encoder: torch.nn.Module | None = None,
+        decoder: torch.nn.Module | None = None,
+        **parameters: Any,
+    ) -> Self:
+        """The fitted estimator of a file that `save` wrote, or of a routine's file.
+
+        Parameters
+        ----------
+        path : str or Path
+        encoder, decoder : torch.nn.Module, optional
+            Copies of them take the weights; needed where the fit had such.
+        **parameters
+            Others that differ from those of the file, or that it does not hold.
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is no such file.
+        SpecificationError
+            If it is none of a model, or the networks do not fit it.
+        """
+        saved = saving.read(path)
+        about = saved.description
+        kept = about.estimator or {"parameters": {"n_components": about.out_dim}}
+        given = {"encoder": encoder, "decoder": decoder, **parameters}
+        arguments: dict[str, Any] = {**kept["parameters"], **given}
+        self = cls(**arguments)
+        instance = None
+        if encoder is not None:
+            width = int(kept.get("n_features_in", 0)) or models.input_width(encoder)
+            shape = check_network(self, width).row_shape if width else None
+            instance = dr.EncoderDecoderModel(
+                copy.deepcopy(encoder),
+                copy.deepcopy(decoder),
+                in_dim=width or 1,
+                out_dim=about.out_dim,
+                row_shape=shape,
+            )
+        model = saved.model(instance)
+        model.load_state_dict(saved.weights)
+        model.to(place_of(None, self.device)).eval()
+        self._keep(model, History(about.history), about.seed)
+        self.umap_ = None
+        self.n_features_in_ = kept.get("n_features_in", models.input_width(model))
+        if kept.get("feature_names_in") is not None:
+            self.feature_names_in_ = np.array(kept["feature_names_in"], dtype=object)
+        return self
+
+    def export(self, path: str | Path, *, method: str = "embed") -> None:
+        """Writes the program of the encoder, or of ``method="decode"``, for other runtimes.
+
+        Parameters
+        ----------
+        path : str or Path
+            ``.onnx``, or ``.pt2`` for torch.
+        method : {"embed", "decode"}
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+        ModuleNotFoundError
+            For ONNX without its packages.
+        ValueError
+            For another extension, and without a decoder.
+        """
+        check_is_fitted(self, "model_")
+        if check_option(method, ("embed", "decode"), "method") == "embed":
+            exporting.export(self.model_, path)
+            return
+        if self.decoder_ is None:
+            raise ValueError("method 'decode' needs a decoder: parametric_reconstruction=True")
+        exporting.export(self.decoder_, path, np.zeros((1, self._n_features_out), np.float32))
+
+    def to_ONNX(self, path: str | Path) -> None:  # noqa: N802  umap-learn's name
+        """The encoder as an ``.onnx`` file; see `export`."""
+        self.export(path)
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether JSON holds a value as it is."""
+    try:
+        return bool(json.loads(json.dumps(value)) == value)
+    except (TypeError, ValueError):
+        return False

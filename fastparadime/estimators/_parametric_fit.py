@@ -1,0 +1,321 @@
+"""The networks of ParametricUMAP: checked, made, and regressed onto the positions of a layout."""
+
+from __future__ import annotations
+
+import copy
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from fastparadime import dr, loss, models
+from fastparadime.estimators._parametric_constructor import ParametricParameters
+from fastparadime.estimators.umap import UMAP
+from fastparadime.relationdata import SparseRelationArray
+from fastparadime.routines.quality import QUALITIES, Quality, noise_share
+from fastparadime.training import History, TrainingPhase
+from fastparadime.utils.callbacks import Callback
+from fastparadime.utils.convert import to_numpy, to_torch
+from fastparadime.utils.logging import log
+from fastparadime.utils.progress import shows_bars
+from fastparadime.utils.seed import derive
+from fastparadime.utils.validate import (
+    check_callable,
+    check_integer,
+    check_list,
+    check_option,
+    check_positive,
+)
+
+_KERAS = ("keras", "tensorflow", "tf_keras", "jax", "flax")
+
+
+@dataclass(frozen=True)
+class NetworkSettings:
+    """The parameters that the networks take, checked."""
+
+    quality: Quality
+    batch_size: int
+    hidden_dims: list[int]
+    row_shape: list[int] | None
+    times: int  # that the quality's budget is spent
+    decodes: bool
+    joint: bool  # whether the encoder learns from the reconstruction too
+    reconstruction_loss: Any
+    reconstruction_weight: float
+    landmark_weight: float
+    spread: float
+
+
+def check_network(estimator: ParametricParameters, in_dim: int) -> NetworkSettings:
+    """The parameters of the networks, for rows of some width.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For what cannot be used, naming the parameter.
+    """
+    quality = QUALITIES[check_option(estimator.quality, tuple(QUALITIES), "quality")]
+    for name in ("encoder", "decoder"):
+        _check_module(getattr(estimator, name), name)
+    for name in ("parametric_reconstruction", "autoencoder_loss"):
+        check_option(getattr(estimator, name), (True, False), name)
+    decodes = estimator.parametric_reconstruction or estimator.decoder is not None
+    if estimator.autoencoder_loss and not decodes:
+        raise ValueError(
+            "autoencoder_loss=True needs a decoder: set parametric_reconstruction=True, or give one"
+        )
+    hidden = quality.hidden_dims if estimator.hidden_dims is None else estimator.hidden_dims
+    if estimator.hidden_dims is not None and estimator.encoder is not None:
+        raise ValueError("hidden_dims is for the default encoder: leave it out beside encoder")
+    given = estimator.batch_size
+    function = estimator.parametric_reconstruction_loss_fcn
+    return NetworkSettings(
+        quality=quality,
+        batch_size=quality.batch_size
+        if given is None
+        else check_integer(given, "batch_size", minimum=1),
+        hidden_dims=models.check_widths(hidden),
+        row_shape=_row_shape(estimator.dims, in_dim),
+        times=check_integer(estimator.n_training_epochs, "n_training_epochs", minimum=1),
+        decodes=decodes,
+        joint=estimator.autoencoder_loss,
+        reconstruction_loss=None
+        if function is None
+        else check_callable(function, "parametric_reconstruction_loss_fcn"),
+        reconstruction_weight=check_positive(
+            estimator.parametric_reconstruction_loss_weight,
+            "parametric_reconstruction_loss_weight",
+            zero_ok=True,
+        ),
+        landmark_weight=check_positive(
+            estimator.landmark_loss_weight, "landmark_loss_weight", zero_ok=True
+        ),
+        spread=float(estimator.spread),
+    )
+
+
+def _check_module(module: Any, name: str) -> None:
+    if module is None or isinstance(module, torch.nn.Module):
+        return
+    kind = type(module)
+    advice = "torch.nn.Sequential and its layers make one"
+    if kind.__module__.partition(".")[0] in _KERAS:
+        advice = (
+            "networks of Keras, TensorFlow and JAX are not trained here; write the same layers as a "
+            "torch.nn.Sequential (Dense is torch.nn.Linear, Conv2D is torch.nn.Conv2d)"
+        )
+    raise TypeError(
+        f"{name} must be a torch.nn.Module, not {kind.__module__}.{kind.__qualname__}: {advice}"
+    )
+
+
+def _row_shape(dims: Any, in_dim: int) -> list[int] | None:
+    if dims is None:
+        return None
+    shape = [check_integer(size, "dims", minimum=1) for size in check_list(dims, "dims")]
+    if math.prod(shape) != in_dim:
+        raise ValueError(
+            f"dims must be the shape of a row of {in_dim} columns, but {tuple(shape)} holds "
+            f"{math.prod(shape)}"
+        )
+    # A dense network takes rows as they are.
+    return shape if len(shape) > 1 else None
+
+
+def new_encoder(
+    given: torch.nn.Module | None,
+    rows: torch.Tensor,
+    positions: torch.Tensor,
+    settings: NetworkSettings,
+    seed: int,
+) -> torch.nn.Module:
+    """A network to be trained: a default one, or a copy of the one given."""
+    if given is None:
+        return _scaled(rows, positions, settings.hidden_dims, derive(seed, "model"))
+    (_, in_dim), (_, out_dim) = rows.shape, positions.shape
+    encoder = dr.EncoderDecoderModel(
+        copy.deepcopy(given), in_dim=in_dim, out_dim=out_dim, row_shape=settings.row_shape
+    )
+    _check_output(encoder, rows, "encoder", "n_components")
+    return encoder
+
+
+def new_decoder(
+    given: torch.nn.Module | None,
+    rows: torch.Tensor,
+    positions: torch.Tensor,
+    settings: NetworkSettings,
+    seed: int,
+) -> torch.nn.Module:
+    """The same of the way back."""
+    if given is None:
+        return _scaled(positions, rows, settings.hidden_dims[::-1], derive(seed, "decoder"))
+    (_, in_dim), (_, out_dim) = positions.shape, rows.shape
+    flat = torch.nn.Sequential(copy.deepcopy(given), torch.nn.Flatten())
+    decoder = dr.EncoderDecoderModel(flat, in_dim=in_dim, out_dim=out_dim)
+    _check_output(decoder, positions, "decoder", "the columns of X")
+    return decoder
+
+
+def _scaled(
+    rows: torch.Tensor, targets: torch.Tensor, hidden_dims: list[int], seed: int
+) -> models.ScaledEmbeddingModel:
+    generator = torch.Generator().manual_seed(seed)
+    widths = rows.shape[1], targets.shape[1]
+    model = models.ScaledEmbeddingModel(*widths, hidden_dims, generator=generator)
+    model.fit_scales(rows, targets)
+    return model
+
+
+@torch.no_grad()
+def _check_output(model: dr.EncoderDecoderModel, rows: torch.Tensor, name: str, what: str) -> None:
+    """Raises for a network that does not take the rows, or gives others than are wanted."""
+    modes = [(part, part.training) for part in model.modules()]
+    model.eval()
+    try:
+        found = tuple(model(models.as_input(model, rows[:2])).shape)
+    except RuntimeError as error:
+        wanted = (len(rows[:2]), *(model.row_shape or rows.shape[1:]))
+        raise ValueError(f"{name} does not take rows of shape {wanted}: {error}") from error
+    finally:
+        for part, mode in modes:
+            part.training = mode
+    if found != (len(rows[:2]), model.out_dim):
+        raise ValueError(
+            f"{name} must give {what}, {model.out_dim} for a row, but gives {found} for "
+            f"{len(rows[:2])} rows"
+        )
+
+
+def _bare(network: torch.nn.Module) -> torch.nn.Module:
+    """A network without what it was trained in."""
+    return network.encoder if isinstance(network, dr.EncoderDecoderModel) else network
+
+
+def trainable_parts(
+    model: torch.nn.Module, in_dim: int, out_dim: int
+) -> tuple[torch.nn.Module, torch.nn.Module | None]:
+    """The encoder and the decoder of a trained model, as `Regression` takes them."""
+    if not isinstance(model, dr.EncoderDecoderModel):
+        return model, None
+    encoder, decoder = model.encoder, model.decoder
+    if not isinstance(encoder, models.ScaledEmbeddingModel):
+        shape = model.row_shape
+        encoder = dr.EncoderDecoderModel(encoder, in_dim=in_dim, out_dim=out_dim, row_shape=shape)
+    if decoder is not None and not isinstance(decoder, models.ScaledEmbeddingModel):
+        decoder = dr.EncoderDecoderModel(decoder, in_dim=out_dim, out_dim=in_dim)
+    return encoder, decoder
+
+
+@dataclass(frozen=True)
+class Regression:
+    """Trains networks with one budget, seed and device; keeps what it cost."""
+
+    settings: NetworkSettings
+    routine: dict[str, Any]  # arguments of the routines
+    verbose: bool
+    history: History
+
+    def encoder(
+        self,
+        model: torch.nn.Module,
+        rows: torch.Tensor,
+        positions: torch.Tensor,
+        graph: Any,
+        callback: Callback | None,
+    ) -> None:
+        """Regresses a network onto the positions of rows, the points of a graph."""
+        phase = self._phase("layout", self._layout_loss())
+        length = self.settings.quality.noise
+        phase.noise = noise_share(rows, SparseRelationArray(graph), length)
+        self._train(model, phase, {"main": rows, "layout": positions}, callback)
+
+    def decoder(self, model: torch.nn.Module, rows: torch.Tensor, positions: torch.Tensor) -> None:
+        """Regresses a network from positions to their rows."""
+        function = self.settings.reconstruction_loss
+        phase = self._phase("decoder", loss.PositionLoss(function, position_key="rows"))
+        self._train(model, phase, {"main": positions, "rows": rows}, None)
+
+    def both(
+        self, model: dr.EncoderDecoderModel, rows: torch.Tensor, positions: torch.Tensor
+    ) -> None:
+        """Trains an encoder and a decoder together, onto positions and from rows to rows."""
+        given, variance = self.settings.reconstruction_loss, rows.var(dim=0).mean()
+        scale = float(variance) or 1.0
+
+        def share_of_variance(wanted: torch.Tensor, found: torch.Tensor) -> torch.Tensor:
+            return torch.nn.functional.mse_loss(found, wanted) / scale
+
+        rebuilt = loss.ReconstructionLoss(given or share_of_variance)
+        weights = [1.0, self.settings.reconstruction_weight]
+        phase = self._phase(
+            "autoencoder", loss.CompoundLoss([self._layout_loss(), rebuilt], weights)
+        )
+        self._train(model, phase, {"main": rows, "layout": positions}, None)
+
+    def joined(
+        self,
+        encoder: torch.nn.Module,
+        decoder: torch.nn.Module | None,
+        rows: torch.Tensor,
+        positions: torch.Tensor,
+    ) -> torch.nn.Module:
+        """The trained encoder alone, or with a decoder that is trained after it."""
+        if decoder is None:
+            return encoder
+        self.decoder(decoder, rows, models.embed_in_chunks(encoder, rows).to(rows.device))
+        (_, in_dim), (_, out_dim) = rows.shape, positions.shape
+        both = (_bare(encoder), _bare(decoder))
+        shape = self.settings.row_shape
+        model = dr.EncoderDecoderModel(*both, in_dim=in_dim, out_dim=out_dim, row_shape=shape)
+        model.eval()
+        if self.settings.joint:
+            self.both(model, rows, positions)
+        return model
+
+    def _layout_loss(self) -> loss.Loss:
+        return self.settings.quality.phase("layout", "main", self.settings.spread).loss
+
+    def _phase(self, name: str, part: loss.Loss) -> TrainingPhase:
+        return TrainingPhase(
+            name=f"{name}_regression",
+            batch_size=self.settings.batch_size,
+            learning_rate=self.settings.quality.learning_rate,
+            schedule="cosine",
+            loss=part,
+        )
+
+    def _train(
+        self,
+        model: torch.nn.Module,
+        phase: TrainingPhase,
+        entries: dict[str, torch.Tensor],
+        callback: Callback | None,
+    ) -> None:
+        n = len(entries["main"])
+        phase.epochs = self.settings.times * self.settings.quality.epochs(n)
+        if self.verbose:
+            log(f"ParametricUMAP: {phase.name}, {phase.epochs} epochs")
+        bars = shows_bars(None, verbose=self.verbose)
+        routine = dr.ParametricDR(
+            model, training_phases=[phase], callback=callback, progress=bars, **self.routine
+        )
+        routine.train(entries)
+        self.history.extend(routine.history)
+
+
+def laid_out(
+    layout: UMAP, table: Any, device: torch.device, positions: torch.Tensor | None = None
+) -> tuple[torch.Tensor, torch.Tensor, Any]:
+    """Rows that have positions, float32 on a device, with these and their graph."""
+    rows = (to_torch(table) if isinstance(table, np.ndarray) else table).to(device, torch.float32)
+    if positions is None:
+        positions = to_torch(to_numpy(layout.embedding_))
+    known, graph = positions.isfinite().all(dim=1), layout.graph_
+    if not bool(known.all()):
+        rows, positions = rows[known.to(device)], positions[known]
+        graph = graph[known.numpy()][:, known.numpy()]
+    return rows, positions.to(device, torch.float32), graph

@@ -1,0 +1,294 @@
+"""Parametric UMAP as an estimator of scikit-learn's kind, with umap-learn's parameters."""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils.validation import check_is_fitted
+
+from fastparadime import models
+from fastparadime.estimators import _rows
+from fastparadime.estimators._fitted_networks import FittedNetworks
+from fastparadime.estimators._kinds import Kind, as_known, place_of
+from fastparadime.estimators._parameters import seed_of
+from fastparadime.estimators._parametric_constructor import OF_THE_LAYOUT
+from fastparadime.estimators._parametric_fit import (
+    NetworkSettings,
+    Regression,
+    check_network,
+    laid_out,
+    new_decoder,
+    new_encoder,
+    trainable_parts,
+)
+from fastparadime.estimators.umap import UMAP
+from fastparadime.training import History
+from fastparadime.utils.callbacks import check_callback
+from fastparadime.utils.convert import to_numpy, to_torch
+from fastparadime.utils.progress import memory_for
+from fastparadime.utils.seed import derive
+from fastparadime.utils.validate import check_data
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+
+class ParametricUMAP(
+    ClassNamePrefixFeaturesOutMixin,  # type: ignore[misc]
+    TransformerMixin,  # type: ignore[misc]
+    FittedNetworks,
+):
+    """Parametric UMAP (Sainburg et al. 2021, arXiv 2009.12981) with umap-learn's parameters.
+
+    Rows are laid out as `fastparadime.UMAP` does, by their graph and without a network, and a
+    network is regressed onto their positions, so that new rows are embedded by a function of
+    theirs. A fit always starts anew; `update` goes on with more rows.
+
+    Parameters
+    ----------
+    n_neighbors, n_components, metric, metric_kwds, n_epochs, learning_rate, init, min_dist, spread
+        Of the layout, as for `fastparadime.UMAP`, but for ``metric="precomputed"``: a network takes
+        rows.
+    set_op_mix_ratio, local_connectivity, repulsion_strength, negative_sample_rate, a, b
+    target_n_neighbors, target_metric, target_metric_kwds, target_weight
+    disconnection_distance, precomputed_knn
+        Likewise.
+    random_state : int, RandomState, Generator or None
+        Of the layout and the networks. None draws a seed, which `seed_` reports.
+    verbose : bool
+        Whether a line is logged for each stage.
+    quality : {"fast", "balanced", "best"}
+        The network and its budget; see `fastparadime.routines.quality`.
+    batch_size : int, optional
+        Rows of a step; the quality's, 500, if None.
+    dims : sequence of int, optional
+        What a row is made for `encoder`, channels first as torch has them: (1, 28, 28).
+    encoder : torch.nn.Module, optional
+        Takes rows, or items of `dims`, and gives `n_components` numbers for each; copied, and left
+        as it is. A fully connected network that scales data and coordinates itself if None.
+    decoder : torch.nn.Module, optional
+        Takes `n_components` numbers and gives a row, or an item of `dims`; copied likewise.
+    hidden_dims : sequence of int, optional
+        Widths of the default networks; the quality's if None.
+    n_training_epochs : int
+        How many times the quality's budget is spent.
+    parametric_reconstruction : bool
+        Whether a decoder is trained where none is given, for `inverse_transform`.
+    parametric_reconstruction_loss_fcn : callable (rows, wanted) -> tensor (), optional
+        Mean squared error if None.
+    parametric_reconstruction_loss_weight : float
+        With `autoencoder_loss`: weight of the reconstruction, whose mean squared error is then
+        taken over the variance of the data.
+    autoencoder_loss : bool
+        Whether the encoder learns from the reconstruction too.
+    landmark_loss_weight : float
+        How much the rows of the fit stay where they were in `update`: the weight of their squared
+        distance from there, beside that from where the new layout has them.
+    recall : float
+        In (0, 1]: the share of true neighbours that the search must find; 1 searches exactly.
+    device : torch.device or str, optional
+        Where all work is done; where the data is if None.
+    callback : callable (epoch, loss, positions), optional
+        Told of every epoch of the encoder, as for `fastparadime.dr.ParametricDR`; True ends them.
+
+    Attributes
+    ----------
+    embedding_ : array (n_samples, n_components)
+        What the network gives for the rows of the fit: ``transform(X)``.
+    umap_ : UMAP
+        The fitted layout, with its graph, neighbours and rows; None after `load`.
+    model_, encoder_, decoder_ : torch.nn.Module
+        The trained networks; `decoder_` is None without one.
+    history_ : History
+        Losses of the epochs of each network.
+    seed_ : int
+        Give it as `random_state` for the same fit again.
+    n_features_in_ : int
+    feature_names_in_ : array of str
+        Where the data has column names that are all strings.
+    """
+
+    @memory_for("ParametricUMAP.fit")
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Lays out the rows of `X` and trains the networks.
+
+        Parameters
+        ----------
+        X : (n_samples, n_features) array of any library, tensor or data frame
+            Finite numbers, at least two rows.
+        y : (n_samples,) array, optional
+            Labels, as for `fastparadime.UMAP.fit`.
+
+        Raises
+        ------
+        CUDANotAvailableError
+            For a device that is not there, before any work.
+        TypeError, ValueError
+            For data or parameters that are not as described.
+        """
+        X = as_known(X)
+        check_callback(self.callback)
+        if _rows.is_precomputed(self.metric):
+            raise ValueError(
+                "metric must be one between rows, since the network takes rows: give the "
+                "neighbours that precomputed distances have as precomputed_knn, not 'precomputed'"
+            )
+        table = self._validated(X, ensure_min_samples=2)
+        settings = check_network(self, table.shape[1])
+        seed = seed_of(self.random_state)
+        shared = {name: getattr(self, name) for name in OF_THE_LAYOUT}
+        layout = UMAP(random_state=seed, **shared).fit(table, y)
+        rows, positions, graph = laid_out(layout, table, place_of(X, self.device))
+        regression = self._regression(settings, seed, History())
+        encoder = new_encoder(self.encoder, rows, positions, settings, seed)
+        decoder = None
+        if settings.decodes:
+            decoder = new_decoder(self.decoder, rows, positions, settings, seed)
+        regression.encoder(encoder, rows, positions, graph, self.callback)
+        self._keep(regression.joined(encoder, decoder, rows, positions), regression.history, seed)
+        self.umap_ = layout
+        self.embedding_ = self._embedded(table, X)
+        return self
+
+    def _validated(self, X: Any, **options: Any) -> Any:
+        metric = "euclidean" if callable(self.metric) else self.metric
+        table = _rows.validated(self, X, metric, accept_sparse=False, **options)
+        if isinstance(table, np.ndarray) and table.dtype.kind == "f" and np.isnan(table.sum()):
+            raise ValueError("X must hold no NaN: a network takes every value of a row")
+        return table
+
+    def _regression(self, settings: NetworkSettings, seed: int, history: History) -> Regression:
+        routine = {"seed": seed, "device": self.device}
+        return Regression(settings, routine, bool(self.verbose), history)
+
+    def _embedded(self, table: Any, X: Any) -> Any:
+        """What the network gives for a checked table, in the kind and dtype of the data."""
+        rows = to_torch(table) if isinstance(table, np.ndarray) else table
+        found = models.embed_in_chunks(self.model_, rows)
+        return Kind.of(X).array(found, _rows.dtype_of_results(X))
+
+    def fit_transform(self, X: Any, y: Any = None) -> Any:
+        """`embedding_` of a fit; see `fit`."""
+        return self.fit(X, y).embedding_
+
+    @memory_for("ParametricUMAP.transform")
+    def transform(self, X: Any) -> Any:
+        """What the network gives for rows.
+
+        Parameters
+        ----------
+        X : (n_samples, n_features_in_) array, tensor or data frame
+
+        Returns
+        -------
+        array (n_samples, n_components)
+            float32, or float64 for float64 data; a tensor where the data is for a tensor.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+        TypeError, ValueError
+            For data that is not as described.
+        """
+        check_is_fitted(self, "model_")
+        X = as_known(X)
+        return self._embedded(self._validated(X, reset=False), X)
+
+    def inverse_transform(self, X: Any) -> Any:
+        """Rows that the decoder gives for positions.
+
+        Parameters
+        ----------
+        X : (n_samples, n_components) array or tensor
+
+        Returns
+        -------
+        array (n_samples, n_features_in_)
+            float32, or float64 for float64 positions.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+        ValueError
+            Without a decoder, and for positions that are not as described.
+        """
+        check_is_fitted(self, "model_")
+        if self.decoder_ is None:
+            raise ValueError(
+                "inverse_transform needs a decoder: fit with parametric_reconstruction=True, or "
+                "give one as decoder"
+            )
+        X = as_known(X)
+        table = check_data(X, min_rows=1)
+        if table.shape[1] != self._n_features_out:
+            raise ValueError(
+                f"X must have {self._n_features_out} columns, those of the embedding, not "
+                f"{table.shape[1]}"
+            )
+        found = models.embed_in_chunks(self.model_, table, "decode")
+        return Kind.of(X).array(found, _rows.dtype_of_results(X))
+
+    def update(self, X: Any) -> Self:
+        """Goes on with more rows: all are laid out from where they are, and the network follows.
+
+        Parameters
+        ----------
+        X : (n_samples, n_features_in_) array, tensor or data frame
+            Rows beside those of the fit, which `landmark_loss_weight` holds in their places.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+        TypeError, ValueError
+            For data that is not as described; for a fit with labels, and after `load`, which has
+            no rows.
+        """
+        check_is_fitted(self, "model_")
+        if self.umap_ is None:
+            raise ValueError(
+                "update is not available after load, since a file holds no rows: "
+                "to_routine().train(X) goes on with new rows alone"
+            )
+        X = as_known(X)
+        table = self._validated(X, reset=False)
+        settings = check_network(self, table.shape[1])
+        layout, before = copy.copy(self.umap_), to_torch(to_numpy(self.umap_.embedding_))
+        layout.update(table)
+        weight = settings.landmark_weight
+        # Where a row's distances from both places, squared and weighed, are least.
+        pulled = to_torch(to_numpy(layout.embedding_)).clone()
+        pulled[: len(before)] = (pulled[: len(before)] + weight * before) / (1 + weight)
+        rows, positions, graph = laid_out(
+            layout, layout._raw_data, place_of(X, self.device), pulled
+        )
+        regression = self._regression(
+            settings, derive(self.seed_, "update", len(rows)), History(self.history_)
+        )
+        encoder, decoder = trainable_parts(
+            copy.deepcopy(self.model_), rows.shape[1], positions.shape[1]
+        )
+        regression.encoder(encoder, rows, positions, graph, self.callback)
+        model = regression.joined(encoder, decoder, rows, positions)
+        self._keep(model, regression.history, self.seed_)
+        self.umap_ = layout
+        self.embedding_ = self._embedded(layout._raw_data, self.embedding_)
+        return self
+
+    def partial_fit(self, X: Any, y: Any = None) -> Self:
+        """`fit` the first time, and `update` from then on.
+
+        Parameters
+        ----------
+        X : (n_samples, n_features) array, tensor or data frame
+        y : ignored
+            Labels of some rows say nothing of others; `fit` takes those of all.
+        """
+        return self.update(X) if hasattr(self, "model_") else self.fit(X)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
