@@ -13,3 +13,10 @@
 #else
 #define FPD_HD FPD_INLINE
 #endif
+
+// In front of a loop whose counter picks registers on a device.
+#if defined(__CUDACC__)
+#define FPD_UNROLL _Pragma("unroll")
+#else
+#define FPD_UNROLL
+#endif
