@@ -17,7 +17,7 @@ namespace {
 using Layers = std::vector<std::tuple<Address, Address, int, int>>;
 
 EdgeStepArgs planned_step(const Layers& layers, int activation, Index batch, int negatives,
-                     std::size_t shared_bytes) {
+                          std::size_t shared_bytes) {
   EdgeStepArgs args{};
   if (layers.size() < 2 || layers.size() > kMaxHiddenLayers + 1) {
     throw std::length_error("too few or too many layers");
@@ -122,9 +122,8 @@ void bind_edge_step(py::module_& m) {
   m.def("edge_step_shared_bytes", &edge_step_shared_bytes,
         "Shared memory that a block may have on a device.");
   m.def(
-      "edge_step",
-      [](const EdgeStepArgs& args, const Target& target) { edge_step(args, target); }, NoGil(),
-      "A training step.");
+      "edge_step", [](const EdgeStepArgs& args, const Target& target) { edge_step(args, target); },
+      NoGil(), "A training step.");
 }
 
 }  // namespace fpd

@@ -22,11 +22,11 @@ void run_blocks(std::int64_t blocks, std::int64_t size, int threads, const Body&
   });
 }
 
-template <int width>
+template <int width, int tiles>
 void run_step(const EdgeStepArgs& args, int threads) {
-  run_blocks<float>(sum_blocks(args), sum_block_floats(args), threads,
+  run_blocks<float>(sum_blocks(args), sum_block_floats<tiles>(), threads,
                     [&](HostBlock& block, std::int64_t index, float* memory) {
-                      sum_block<width>(block, args, index, memory);
+                      sum_block<width, tiles>(block, args, index, memory);
                     });
   with_activation(args.network.activation, [&](auto activate) {
     run_blocks<float>(args.plan.slots, args.plan.floats, threads,
@@ -34,9 +34,9 @@ void run_step(const EdgeStepArgs& args, int threads) {
                         tile_block(block, args, index, memory, activate);
                       });
   });
-  run_blocks<float>(gradient_blocks(args), gradient_block_floats(args), threads,
+  run_blocks<float>(gradient_blocks(args), gradient_block_floats<tiles>(), threads,
                     [&](HostBlock& block, std::int64_t index, float* memory) {
-                      gradient_block<width>(block, args, index, memory);
+                      gradient_block<width, tiles>(block, args, index, memory);
                     });
   run_blocks<double>(update_blocks(args), kBlockThreads, threads,
                      [&](HostBlock& block, std::int64_t index, double* memory) {
@@ -49,7 +49,9 @@ void run_step(const EdgeStepArgs& args, int threads) {
 std::size_t edge_step_shared_bytes() { return 227 * 1024; }
 
 void edge_step(const EdgeStepArgs& args, int threads) {
-  copies_by_fours(args) ? run_step<4>(args, threads) : run_step<1>(args, threads);
+  with_split_tiles(args.first.out, [&](auto tiles) {
+    copies_by_fours(args) ? run_step<4, tiles>(args, threads) : run_step<1, tiles>(args, threads);
+  });
 }
 
 }  // namespace fpd::cpu

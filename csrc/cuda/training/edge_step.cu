@@ -1,20 +1,19 @@
-#include "ops/training/edge_step.h"
-
 #include "cuda/support/block.cuh"
 #include "cuda/support/launch.cuh"
 #include "ops/training/blocks/plan.h"
+#include "ops/training/edge_step.h"
 
 namespace fpd::cuda {
 namespace {
 
 static_assert(kBlockSize == kBlockThreads, "blocks are those of the bodies");
 
-template <int width>
+template <int width, int tiles>
 __global__ void __launch_bounds__(kBlockThreads, 2)
     step_sums_kernel(const __grid_constant__ EdgeStepArgs args) {
   extern __shared__ __align__(16) float memory[];
   DeviceBlock block;
-  sum_block<width>(block, args, blockIdx.x, memory);
+  sum_block<width, tiles>(block, args, blockIdx.x, memory);
 }
 
 template <typename Function>
@@ -25,12 +24,12 @@ __global__ void __launch_bounds__(kBlockThreads, 1)
   tile_block(block, args, blockIdx.x, memory, activate);
 }
 
-template <int width>
+template <int width, int tiles>
 __global__ void __launch_bounds__(kBlockThreads, 2)
     step_gradients_kernel(const __grid_constant__ EdgeStepArgs args) {
   extern __shared__ __align__(16) float memory[];
   DeviceBlock block;
-  gradient_block<width>(block, args, blockIdx.x, memory);
+  gradient_block<width, tiles>(block, args, blockIdx.x, memory);
 }
 
 __global__ void __launch_bounds__(kBlockThreads)
@@ -49,15 +48,15 @@ void launch(Kernel kernel, std::int64_t blocks, std::int64_t floats, cudaStream_
   FPD_CUDA_CHECK(cudaGetLastError());
 }
 
-template <int width>
+template <int width, int tiles>
 void launch_step(const EdgeStepArgs& args, cudaStream_t stream) {
-  launch(step_sums_kernel<width>, sum_blocks(args), sum_block_floats(args), stream, args);
+  launch(step_sums_kernel<width, tiles>, sum_blocks(args), sum_block_floats<tiles>(), stream, args);
   with_activation(args.network.activation, [&](auto activate) {
     launch(step_tiles_kernel<decltype(activate)>, args.plan.slots, args.plan.floats, stream, args,
            activate);
   });
-  launch(step_gradients_kernel<width>, gradient_blocks(args), gradient_block_floats(args), stream,
-         args);
+  launch(step_gradients_kernel<width, tiles>, gradient_blocks(args), gradient_block_floats<tiles>(),
+         stream, args);
   launch(step_update_kernel, update_blocks(args), 0, stream, args);
 }
 
@@ -66,8 +65,10 @@ void launch_step(const EdgeStepArgs& args, cudaStream_t stream) {
 std::size_t edge_step_shared_bytes() { return shared_memory_limit(); }
 
 void edge_step(const EdgeStepArgs& args, void* stream) {
-  copies_by_fours(args) ? launch_step<4>(args, as_stream(stream))
-                        : launch_step<1>(args, as_stream(stream));
+  with_split_tiles(args.first.out, [&](auto tiles) {
+    copies_by_fours(args) ? launch_step<4, tiles>(args, as_stream(stream))
+                          : launch_step<1, tiles>(args, as_stream(stream));
+  });
 }
 
 }  // namespace fpd::cuda

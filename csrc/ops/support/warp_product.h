@@ -61,20 +61,27 @@ FPD_HD void load_factor(Block& block, SplitFactor<Block, n>& factor, const At& a
   block.template each<n>([&](int lane, int i) {
     const Place place = n == 4 ? left_place(lane, i) : right_place(lane, i);
     const float x = at(place.row, place.column);
-    const float high = to_tf32(x);
-    factor.high.at(lane, i) = high;
-    if constexpr (split) factor.low.at(lane, i) = to_tf32(x - high);
+    if constexpr (split) {
+      const SplitNumber parts = split_tf32(x);
+      factor.high.at(lane, i) = parts.high;
+      factor.low.at(lane, i) = parts.low;
+    } else {
+      factor.high.at(lane, i) = to_tf32(x);
+    }
   });
 }
 
-template <bool split, typename Block>
-FPD_HD void add_product(Block& block, typename Block::template Fragment<4>& sums,
-                        const SplitFactor<Block, 4>& left, const SplitFactor<Block, 2>& right) {
-  if constexpr (split) {  // small ones first
-    block.multiply(sums, left.low, right.high);
-    block.multiply(sums, left.high, right.low);
+// Adds a left factor's products with `count` right ones, the small ones first, each for all of them
+// before the next, since a product waits for the one before it in the same sums.
+template <bool split, int count, typename Block>
+FPD_HD void add_products(Block& block, typename Block::template Fragment<4> (&sums)[count],
+                         const SplitFactor<Block, 4>& left,
+                         const SplitFactor<Block, 2> (&right)[count]) {
+  if constexpr (split) {
+    FPD_UNROLL for (int j = 0; j < count; ++j) block.multiply(sums[j], left.low, right[j].high);
+    FPD_UNROLL for (int j = 0; j < count; ++j) block.multiply(sums[j], left.high, right[j].low);
   }
-  block.multiply(sums, left.high, right.high);
+  FPD_UNROLL for (int j = 0; j < count; ++j) block.multiply(sums[j], left.high, right[j].high);
 }
 
 template <typename Block>
@@ -113,27 +120,29 @@ FPD_HD void block_product(Block& block, const ProductShape& shape, const Left& l
     for (int first = warp / strips * kProductColumns; first < shape.columns;
          first += kColumnsAtOnce * step) {
       typename Block::template Fragment<4> sums[kColumnsAtOnce];
-FPD_UNROLL
-      for (int j = 0; j < kColumnsAtOnce; ++j) clear(block, sums[j]);
+      int columns[kColumnsAtOnce];  // where there is none, the first again: no branch between
+                                    // products
+      FPD_UNROLL
+      for (int j = 0; j < kColumnsAtOnce; ++j) {
+        columns[j] = first + j * step < shape.columns ? first + j * step : first;
+        clear(block, sums[j]);
+      }
       for (int k = 0; k < shape.depth; k += kProductDepth) {
         SplitFactor<Block, 4> a;
+        SplitFactor<Block, 2> b[kColumnsAtOnce];
         load_factor<split>(block, a, [&](int r, int c) { return left(row + r, k + c); });
-FPD_UNROLL
+        FPD_UNROLL
         for (int j = 0; j < kColumnsAtOnce; ++j) {
-          const int column = first + j * step;
-          if (column >= shape.columns) continue;
-          SplitFactor<Block, 2> b;
-          load_factor<split>(block, b, [&](int d, int c) { return right(k + d, column + c); });
-          add_product<split>(block, sums[j], a, b);
+          load_factor<split>(block, b[j],
+                             [&](int d, int c) { return right(k + d, columns[j] + c); });
         }
+        add_products<split>(block, sums, a, b);
       }
-FPD_UNROLL
+      FPD_UNROLL
       for (int j = 0; j < kColumnsAtOnce; ++j) {
-        const int column = first + j * step;
-        if (column >= shape.columns) continue;
-        each_pair(block, sums[j], [&](int r, int c, float x, float y) {
-          emit(row + r, column + c, x, y);
-        });
+        if (first + j * step >= shape.columns) continue;
+        each_pair(block, sums[j],
+                  [&](int r, int c, float x, float y) { emit(row + r, columns[j] + c, x, y); });
       }
     }
   });

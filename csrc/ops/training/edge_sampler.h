@@ -54,8 +54,7 @@ FPD_HD void each_tail(const EdgeDrawArgs& args, std::int64_t lane, PhiloxBits bi
   for (int slot = 1; slot <= args.negatives; ++slot) {
     if (slot % 2 == 0) bits = philox(args.seed, step, lane_bits, slot / 2);
     const std::uint64_t draw = slot % 2 == 0 ? bits.low : bits.high;
-    put(slot,
-        static_cast<std::int32_t>(multiply_high(draw, static_cast<std::uint64_t>(args.n))));
+    put(slot, static_cast<std::int32_t>(multiply_high(draw, static_cast<std::uint64_t>(args.n))));
   }
 }
 

@@ -57,16 +57,16 @@ struct EdgeStepArgs {
   CrossEntropy cross_entropy;
   const float* table;  // (n, in)
   DenseLayer first;
-  HiddenLayers network;     // behind it
-  StepTensors tensors;      // the same weights and biases, in and out
-  float* means;             // (all,) in and out, of Adam
-  float* squares;           // (all,) in and out
-  float* gradients;         // (all,) out; may be null
-  float* losses;            // (steps,) out, that of the step
-  std::int64_t steps;       // later ones change nothing
-  const float* rates;       // (steps,) learning rates, or null: they are all `rate`
-  std::int64_t* counters;   // (2,) in and out: the next step, and that which is made
-  AdamRule rule;            // its scales are those of the step
+  HiddenLayers network;    // behind it
+  StepTensors tensors;     // the same weights and biases, in and out
+  float* means;            // (all,) in and out, of Adam
+  float* squares;          // (all,) in and out
+  float* gradients;        // (all,) out; may be null
+  float* losses;           // (steps,) out, that of the step
+  std::int64_t steps;      // later ones change nothing
+  const float* rates;      // (steps,) learning rates, or null: they are all `rate`
+  std::int64_t* counters;  // (2,) in and out: the next step, and that which is made
+  AdamRule rule;           // its scales are those of the step
   float rate;
   EdgeStepScratch scratch;
   EdgeStepPlan plan;

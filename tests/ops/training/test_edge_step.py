@@ -18,7 +18,7 @@ N = 90
 # Input, hidden layers, output: of one block and of several, whole products and broken ones.
 WIDTHS = [
     (1, 1, 1), (5, 3, 2), (784, 100, 100, 100, 2), (64, 16, 16, 16), (70, 33, 17, 3), (36, 128, 9),
-    (200, 128, 128, 40), (2,) * 10, (7, 12, 128),
+    (200, 128, 128, 40), (8,) * 10, (7, 12, 128),
 ]  # fmt: skip
 
 
@@ -29,7 +29,7 @@ class Case:
         rng = np.random.default_rng([*widths, batch, negatives])
         self.batch, self.negatives = batch, negatives
         self.table = rng.normal(size=(N, widths[0])).astype(np.float32)
-        gain = 3 if len(widths) > 5 else 1  # narrow and deep, all points would be one
+        gain = 2 if len(widths) > 5 else 1  # so deep, all points would be one
         shapes = [(high, low) for low, high in itertools.pairwise(widths)]
         self.weights = [
             (gain * rng.normal(size=shape) / np.sqrt(shape[1])).astype(np.float32)

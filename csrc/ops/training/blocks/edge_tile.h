@@ -86,6 +86,13 @@ FPD_HD void load_weight(Block& block, const DenseLayer& layer, float* memory) {
   }
 }
 
+template <typename Block>
+FPD_HD void load_weights(Block& block, const EdgeStepArgs& args, const TileMemory& memory) {
+  for (int l = 0; l < args.network.count; ++l) {
+    load_weight(block, args.network.layers[l], memory.weights() + weights_before(args.network, l));
+  }
+}
+
 // Where a layer's weights are, which are loaded first unless they stay.
 template <typename Block>
 FPD_HD const float* weight_of(Block& block, const EdgeStepArgs& args, const TileMemory& memory,
@@ -99,22 +106,42 @@ FPD_HD const float* weight_of(Block& block, const EdgeStepArgs& args, const Tile
   return memory.weights();
 }
 
+// Parts of the first layer's sums that are fetched ahead, into what the layers fill later.
+FPD_HD int parts_ahead(const EdgeStepArgs& args) {
+  const std::int64_t parts = args.plan.columns.parts, room = 2 * args.network.count;
+  return static_cast<int>(parts < room ? parts : room);
+}
+
+template <typename Block>
+FPD_HD void fetch_sums(Block& block, const EdgeStepArgs& args, const TileMemory& memory,
+                       std::int64_t first, int rows) {
+  const int columns = padded_to(args.first.out, kProductColumns), parts = parts_ahead(args);
+  block.matrix(parts * rows, columns / 4, [&](int row, int piece) {
+    const int p = row / rows, r = row % rows;
+    block.template copy<4>(
+        memory.values(p) + r * memory.stride + 4 * piece,
+        args.scratch.sums + (p * step_rows(args) + first + r) * columns + 4 * piece, 4);
+  });
+}
+
 template <typename Block, typename Function>
 FPD_HD void first_values(Block& block, const EdgeStepArgs& args, const TileMemory& memory,
                          std::int64_t first, int rows, Function activate) {
   const int out = args.first.out, columns = padded_to(out, kProductColumns);
-  const std::int64_t part = step_rows(args) * columns;
-  float *values = memory.values(0), *slopes = memory.slopes(0);
+  const int ahead = parts_ahead(args);
   block.matrix(memory.rows, columns, [&](int r, int o) {
     ActivationTerm term{0.0f, 0.0f};
+    const int at = r * memory.stride + o;
     if (r < rows && o < out) {
-      const float* partial = args.scratch.sums + (first + r) * columns + o;
       float sum = 0.0f;
-      for (std::int64_t p = 0; p < args.plan.columns.parts; ++p) sum += partial[p * part];
+      for (int p = 0; p < ahead; ++p) sum += memory.values(p)[at];
+      for (std::int64_t p = ahead; p < args.plan.columns.parts; ++p) {
+        sum += args.scratch.sums[(p * step_rows(args) + first + r) * columns + o];
+      }
       term = activate(sum + args.first.bias[o]);
     }
-    values[r * memory.stride + o] = term.value;
-    slopes[r * memory.stride + o] = term.slope;
+    memory.values(0)[at] = term.value;
+    memory.slopes(0)[at] = term.slope;
   });
 }
 
@@ -133,7 +160,7 @@ FPD_HD void forward_layer(Block& block, const EdgeStepArgs& args, const TileMemo
       [&](int o, int r, float x, float y) {
         if (o >= columns) return;
         const float bias = o < layer.out ? layer.bias[o] : 0.0f, sums[] = {x + bias, y + bias};
-FPD_UNROLL
+        FPD_UNROLL
         for (int side = 0; side < 2; ++side) {
           if constexpr (is_last) {
             memory.out()[(r + side) * memory.out_stride + o] = sums[side];
@@ -221,8 +248,7 @@ FPD_HD void backward_layer(Block& block, const EdgeStepArgs& args, const TileMem
       });
   add_bias_grads(block, grads, own, memory.rows, layer.out, to + layer.out * layer.in, is_first);
   block_product<is_last>(
-      block,
-      {padded_to(layer.in, kProductRows), memory.rows, padded_to(layer.out, kProductDepth)},
+      block, {padded_to(layer.in, kProductRows), memory.rows, padded_to(layer.out, kProductDepth)},
       [&](int i, int o) { return weight[o * stride + i]; },
       [&](int o, int r) { return grads[r * own + o]; },
       [&](int i, int r, float x, float y) {
@@ -254,18 +280,18 @@ FPD_HD void tile_block(Block& block, const EdgeStepArgs& args, std::int64_t inde
   const int last = args.network.count - 1, group = rows_per_head(args);
   float* slot = args.scratch.slot_partials + index * slot_size(args);
   if (index == 0) block.elements(1, [&](int) { args.counters[1] = args.counters[0]; });
-  if (args.plan.resident) {
-    for (int l = 0; l <= last; ++l) {
-      load_weight(block, args.network.layers[l], memory.weights() + weights_before(args.network, l));
-    }
-    block.commit();
-  }
   for (std::int64_t tile = index; tile < args.plan.tiles; tile += args.plan.slots) {
     const std::int64_t head = tile * args.plan.heads, left = args.draw.batch - head;
     const int heads = left < args.plan.heads ? static_cast<int>(left) : args.plan.heads;
     const bool is_first = tile == index;
+    fetch_sums(block, args, memory, head * group, heads * group);
+    block.commit();
+    if (is_first && args.plan.resident) load_weights(block, args, memory);
+    block.commit();
+    block.template wait<1>();
+    block.sync();
     first_values(block, args, memory, head * group, heads * group, activate);
-    if (args.plan.resident) block.template wait<0>();
+    block.template wait<0>();
     block.sync();
     for (int l = 0; l < last; ++l) forward_layer<false>(block, args, memory, l, activate);
     forward_layer<true>(block, args, memory, last, activate);

@@ -45,7 +45,11 @@ inline EdgeStepPlan edge_step_plan(EdgeStepArgs args, std::size_t shared_bytes) 
   plan = {};
   plan.columns = split_depth(args.first.in, row_blocks(args));
   plan.batch = split_depth(step_rows(args), column_blocks(args));
-  if (std::max(sum_block_floats(args), gradient_block_floats(args)) > limit) return plan;
+  bool fits = false;
+  with_split_tiles(args.first.out, [&](auto tiles) {
+    fits = std::max(sum_block_floats<tiles>(), gradient_block_floats<tiles>()) <= limit;
+  });
+  if (!fits) return plan;
   for (const bool resident : {true, false}) {
     for (int rows = kProductColumns; rows <= kMaxStepRows; rows += kProductColumns) {
       EdgeStepArgs tried = args;

@@ -2,6 +2,8 @@
 // of two of tf32. Parts are added up by who reads them, in order.
 #pragma once
 
+#include <type_traits>
+
 #include "ops/support/warp_product.h"
 
 namespace fpd {
@@ -11,12 +13,21 @@ constexpr int kSplitDepth = 32;  // that is in shared memory at a time
 constexpr int kSplitStages = 3;  // of which one is used while the others arrive
 constexpr int kSplitStrips = kSplitRows / kProductRows;
 constexpr int kSplitGroups = kBlockWarps / kSplitStrips;  // warps that share a strip's columns
-constexpr int kSplitTiles = 8;                            // most column tiles of a warp
-constexpr int kSplitColumns = kSplitTiles * kSplitGroups * kProductColumns;
+constexpr int kSplitGroupColumns = kSplitGroups * kProductColumns;
 
-template <typename Block>
+// Column tiles of each warp, as many as hold so many columns: kernels are compiled for a few.
+template <typename Body>
+void with_split_tiles(int columns, const Body& body) {
+  const int needed = (columns + kSplitGroupColumns - 1) / kSplitGroupColumns;
+  if (needed <= 2) return body(std::integral_constant<int, 2>());
+  if (needed <= 4) return body(std::integral_constant<int, 4>());
+  if (needed <= 7) return body(std::integral_constant<int, 7>());  // 100 columns
+  body(std::integral_constant<int, 8>());
+}
+
+template <typename Block, int tiles>
 struct SplitSums {
-  typename Block::template Fragment<4> tiles[kSplitTiles];
+  typename Block::template Fragment<4> each[tiles];
 };
 
 // First column of a warp's tile.
@@ -26,34 +37,32 @@ FPD_HD int split_column(int warp, int tile) {
 
 FPD_HD int split_row(int warp) { return warp % kSplitStrips * kProductRows; }
 
-template <typename Block, typename Source>
-FPD_HD void multiply_stage(Block& block, const Source& source, const float* stage,
-                           typename Block::template PerWarp<SplitSums<Block>>& sums) {
+template <int tiles, typename Block, typename Source, typename Sums>
+FPD_HD void multiply_stage(Block& block, const Source& source, const float* stage, Sums& sums) {
   block.warps([&](int warp) {
     const int row = split_row(warp);
+    FPD_UNROLL
     for (int k = 0; k < kSplitDepth; k += kProductDepth) {
       SplitFactor<Block, 4> left;
+      SplitFactor<Block, 2> right[tiles];
       load_factor<true>(block, left,
                         [&](int r, int c) { return stage[source.left_at(row + r, k + c)]; });
-FPD_UNROLL
-      for (int j = 0; j < kSplitTiles; ++j) {
+      FPD_UNROLL
+      for (int j = 0; j < tiles; ++j) {
         const int column = split_column(warp, j);
-        if (column >= source.columns()) continue;
-        SplitFactor<Block, 2> right;
-        load_factor<true>(block, right,
+        load_factor<true>(block, right[j],
                           [&](int d, int c) { return stage[source.right_at(k + d, column + c)]; });
-        add_product<true>(block, sums[warp].tiles[j], left, right);
       }
+      add_products<true>(block, sums[warp].each, left, right);
     }
   });
 }
 
 // sums = left (kSplitRows, depth) times right (depth, columns), over [begin, end) of the depth.
 // `memory` holds kSplitStages times source.stage_size() floats.
-template <typename Block, typename Source>
+template <int tiles, typename Block, typename Source, typename Sums>
 FPD_HD void split_product(Block& block, const Source& source, std::int64_t begin, std::int64_t end,
-                          float* memory,
-                          typename Block::template PerWarp<SplitSums<Block>>& sums) {
+                          float* memory, Sums& sums) {
   const int stages = static_cast<int>((end - begin + kSplitDepth - 1) / kSplitDepth);
   const auto load = [&](int number) {
     if (number < stages) {
@@ -63,30 +72,27 @@ FPD_HD void split_product(Block& block, const Source& source, std::int64_t begin
     block.commit();
   };
   block.warps([&](int warp) {
-FPD_UNROLL
-    for (int j = 0; j < kSplitTiles; ++j) clear(block, sums[warp].tiles[j]);
+    FPD_UNROLL
+    for (int j = 0; j < tiles; ++j) clear(block, sums[warp].each[j]);
   });
   for (int number = 0; number < kSplitStages - 1; ++number) load(number);
   for (int number = 0; number < stages; ++number) {
     block.template wait<kSplitStages - 2>();
     block.sync();  // also: all are done with the stage that is loaded next
     load(number + kSplitStages - 1);
-    multiply_stage(block, source, memory + number % kSplitStages * source.stage_size(), sums);
+    multiply_stage<tiles>(block, source, memory + number % kSplitStages * source.stage_size(),
+                          sums);
   }
 }
 
 // emit(row, column, x, y) of the sums.
-template <typename Block, typename Emit>
-FPD_HD void each_split_sum(Block& block, int columns,
-                           typename Block::template PerWarp<SplitSums<Block>>& sums,
-                           const Emit& emit) {
+template <int tiles, typename Block, typename Sums, typename Emit>
+FPD_HD void each_split_sum(Block& block, Sums& sums, const Emit& emit) {
   block.warps([&](int warp) {
-FPD_UNROLL
-    for (int j = 0; j < kSplitTiles; ++j) {
-      const int column = split_column(warp, j);
-      if (column >= columns) continue;
-      each_pair(block, sums[warp].tiles[j], [&](int r, int c, float x, float y) {
-        emit(split_row(warp) + r, column + c, x, y);
+    FPD_UNROLL
+    for (int j = 0; j < tiles; ++j) {
+      each_pair(block, sums[warp].each[j], [&](int r, int c, float x, float y) {
+        emit(split_row(warp) + r, split_column(warp, j) + c, x, y);
       });
     }
   });

@@ -18,8 +18,8 @@ struct Partials {
 FPD_HD Partials partials_of(const EdgeStepArgs& args, int tensor) {
   const StepTensors& tensors = args.tensors;
   if (tensor == 0) return {args.scratch.first_partials, tensors.begin[1], args.plan.batch.parts};
-  return {args.scratch.slot_partials + (tensors.begin[tensor] - tensors.begin[1]),
-          slot_size(args), args.plan.slots};
+  return {args.scratch.slot_partials + (tensors.begin[tensor] - tensors.begin[1]), slot_size(args),
+          args.plan.slots};
 }
 
 FPD_HD std::int64_t tensor_size(const StepTensors& tensors, int tensor) {
@@ -85,6 +85,7 @@ FPD_HD void update_block(Block& block, const EdgeStepArgs& args, std::int64_t in
     const std::int64_t e = first + thread % elements;
     float sum = 0.0f;
     if (e < size) {
+      FPD_UNROLL_BY_8
       for (std::int64_t p = thread / elements; p < partials.count; p += slices) {
         sum += partials.values[p * partials.stride + e];
       }
