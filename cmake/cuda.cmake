@@ -35,6 +35,7 @@ target_sources(_core PRIVATE
 target_sources(_core PRIVATE
   csrc/cuda/training/edge_loss.cu
   csrc/cuda/training/edge_sampler.cu
+  csrc/cuda/training/edge_step.cu
   csrc/cuda/training/gather_rows.cu
   csrc/cuda/training/hidden_layers.cu)
 target_sources(_core PRIVATE

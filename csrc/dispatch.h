@@ -28,6 +28,7 @@
 #include "ops/training/adam.h"
 #include "ops/training/edge_loss.h"
 #include "ops/training/edge_sampler.h"
+#include "ops/training/edge_step.h"
 #include "ops/training/gather_rows.h"
 #include "ops/training/hidden_layers.h"
 #include "ops/training/mlp.h"
@@ -83,6 +84,7 @@ inline void subgraph(const SubgraphArgs& a, const Target& t) { FPD_DISPATCH(subg
 inline void rerank(const RerankArgs& a, const Target& t) { FPD_DISPATCH(rerank, a, t); }
 inline void density_radii(const DensityRadiiArgs& a, const Target& t) { FPD_DISPATCH(density_radii, a, t); }
 inline void sgd_layout(const SgdLayoutArgs& a, const Target& t) { FPD_DISPATCH(sgd_layout, a, t); }
+inline void edge_step(const EdgeStepArgs& a, const Target& t) { FPD_DISPATCH(edge_step, a, t); }
 inline void hidden_forward(const HiddenForwardArgs& a, const Target& t) { FPD_DISPATCH(hidden_forward, a, t); }
 inline void hidden_backward(const HiddenBackwardArgs& a, const Target& t) { FPD_DISPATCH(hidden_backward, a, t); }
 // clang-format on
@@ -143,6 +145,9 @@ inline std::size_t sgd_layout_scratch(std::int64_t n, std::int64_t edges, int st
 }
 inline bool hidden_layers_fit(int widest, const Target& t) {
   return FPD_DISPATCH_SIZE(hidden_layers_fit, t, widest);
+}
+inline std::size_t edge_step_shared_bytes(const Target& t) {
+  return FPD_DISPATCH_SIZE(edge_step_shared_bytes, t);
 }
 inline std::size_t symmetrize_scratch(std::int64_t n, std::int64_t nnz, const Target& t) {
   return FPD_DISPATCH_SIZE(symmetrize_scratch, t, n, nnz);

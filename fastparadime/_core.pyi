@@ -364,3 +364,33 @@ def hidden_backward(
     network: HiddenLayers, input_grad: int, gradients: int, partials: int, out_grad: int, input: int,
     sums: int, rows: int, target: Target, /,
 ) -> None: ...  # fmt: skip
+
+class EdgeStep:
+    def __init__(
+        self, layers: list[tuple[int, int, int, int]], activation: int, batch: int, negatives: int,
+        shared_bytes: int,
+    ) -> None: ...  # fmt: skip
+    @property
+    def tile_rows(self) -> int: ...
+    @property
+    def resident(self) -> bool: ...
+    @property
+    def size(self) -> int: ...
+    @property
+    def scratch_bytes(self) -> int: ...
+    def use_edges(
+        self, cumulative: int, guide: int, size: int, guide_bits: int, edge_heads: int,
+        edge_tails: int, n: int, seed: int, /,
+    ) -> None: ...  # fmt: skip
+    def use_loss(
+        self, a: float, b: float, epsilon: float, repulsion_strength: float, /
+    ) -> None: ...
+    def use_arrays(
+        self, table: int, means: int, squares: int, gradients: int, losses: int, steps: int,
+        rates: int, counters: int, scratch: int, /,
+    ) -> None: ...  # fmt: skip
+    def use_adam(self, rate: float, beta1: float, beta2: float, epsilon: float, /) -> None: ...
+
+def product_places(lane: int, /) -> list[tuple[int, int]]: ...
+def edge_step_shared_bytes(target: Target, /) -> int: ...
+def edge_step(step: EdgeStep, target: Target, /) -> None: ...

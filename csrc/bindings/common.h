@@ -22,6 +22,7 @@ T* at(Address address) {
 void bind_neighbors(py::module_& m);
 void bind_graph(py::module_& m);
 void bind_training(py::module_& m);
+void bind_edge_step(py::module_& m);
 void bind_layout(py::module_& m);
 
 }  // namespace fpd

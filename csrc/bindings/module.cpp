@@ -43,5 +43,6 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
   bind_neighbors(m);
   bind_graph(m);
   bind_training(m);
+  bind_edge_step(m);
   bind_layout(m);
 }

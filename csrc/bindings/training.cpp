@@ -132,8 +132,12 @@ void bind_network(py::module_& m) {
       "adam",
       [](Address parameter, Address mean, Address square, Address gradient, Index size, float beta1,
          float beta2, float epsilon, float step_size, float square_scale, int threads) {
-        cpu::adam({at<float>(parameter), at<float>(mean), at<float>(square), at<float>(gradient),
-                   size, beta1, beta2, epsilon, step_size, square_scale},
+        cpu::adam({at<float>(parameter),
+                   at<float>(mean),
+                   at<float>(square),
+                   at<float>(gradient),
+                   size,
+                   {beta1, beta2, epsilon, step_size, square_scale}},
                   threads);
       },
       NoGil(), "A step of Adam on one tensor.");

@@ -33,6 +33,7 @@ from fastparadime.ops.neighbors.subspace import Subspace
 from fastparadime.ops.training.adam import Adam
 from fastparadime.ops.training.edge_loss import negative_edge_cross_entropy, negative_edge_gradients
 from fastparadime.ops.training.edge_sampler import EdgeBatch, EdgeSampler, unique_nodes
+from fastparadime.ops.training.edge_step import EdgeStep
 from fastparadime.ops.training.gather_rows import gather_rows, scatter_add
 from fastparadime.ops.training.hidden_layers import hidden_layers
 from fastparadime.ops.training.mlp import MLP_ACTIVATIONS, Mlp
@@ -56,6 +57,7 @@ __all__ = [
     "DensityTerm",
     "EdgeBatch",
     "EdgeSampler",
+    "EdgeStep",
     "Edges",
     "KdTree",
     "Mlp",

@@ -156,8 +156,8 @@ class Progress:
         self.step.add_(1)
 
 
-class RecordedStep:
-    """A step of training that is made as it is written at first, then recorded and replayed.
+class TorchStep:
+    """A step of training by torch: a loss, its backward pass and the optimizer's update.
 
     Parameters
     ----------
@@ -167,7 +167,41 @@ class RecordedStep:
     optimizer : Optimizer
         Of the kind that `optim.recordable_options` allows.
     progress : Progress
+    """
+
+    def __init__(
+        self,
+        loss: Callable[[torch.Tensor], torch.Tensor],
+        optimizer: Optimizer,
+        progress: Progress,
+    ) -> None:
+        self._loss = loss
+        self._optimizer = optimizer
+        self._progress = progress
+        self._one: torch.Tensor | None = None
+
+    def __call__(self) -> None:
+        self._progress.begin()
+        self._optimizer.zero_grad()
+        loss = self._loss(self._progress.step)
+        if self._one is None:
+            self._one = torch.ones_like(loss)  # which backward would fill anew in each step
+        loss.backward(self._one)
+        self._optimizer.step()
+        self._progress.end(loss)
+
+
+class RecordedStep:
+    """A step of training that is made as it is written at first, then recorded and replayed.
+
+    Parameters
+    ----------
+    step : callable
+        Makes the next step.
+    device : torch.device
     steps_per_graph : int
+    recordable : bool
+        Whether it is recorded at all.
 
     Warns
     -----
@@ -177,19 +211,18 @@ class RecordedStep:
 
     def __init__(
         self,
-        loss: Callable[[torch.Tensor], torch.Tensor],
-        optimizer: Optimizer,
-        progress: Progress,
+        step: Callable[[], None],
+        device: torch.device,
         steps_per_graph: int = 1,
+        *,
+        recordable: bool = True,
     ) -> None:
-        self._loss = loss
-        self._optimizer = optimizer
-        self._progress = progress
+        self._step = step
+        self._device = device
         self._steps_per_graph = steps_per_graph
         self._made = 0
-        self._one: torch.Tensor | None = None
         self._replay: Callable[[], None] | None = None
-        self._recordable = True
+        self._recordable = recordable
 
     def advance(self, most: int) -> int:
         """Makes one step or those of the graph, at most so many; returns how many."""
@@ -204,19 +237,9 @@ class RecordedStep:
         self._made += count
         return count
 
-    def _step(self) -> None:
-        self._progress.begin()
-        self._optimizer.zero_grad()
-        loss = self._loss(self._progress.step)
-        if self._one is None:
-            self._one = torch.ones_like(loss)  # which backward would fill anew in each step
-        loss.backward(self._one)
-        self._optimizer.step()
-        self._progress.end(loss)
-
     def _record(self) -> None:
         try:
-            self._replay = record(self._step, self._steps_per_graph, self._progress.step.device)
+            self._replay = record(self._step, self._steps_per_graph, self._device)
         except RuntimeError as error:
             # Nothing of the step was done: its work was to be noted, not made.
             self._recordable = False

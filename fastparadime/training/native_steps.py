@@ -79,19 +79,10 @@ def network_of(
     rows : int
         Most rows of a step.
     """
-    if type(model) not in (models.FullyConnectedEmbeddingModel, models.ScaledEmbeddingModel):
+    if not isinstance(model, models.FullyConnectedEmbeddingModel):
         return None
-    own = cast(models.FullyConnectedEmbeddingModel, model)
-    if (
-        phase.optimizer is not torch.optim.Adam
-        or phase.kwargs
-        or method not in ("embed", "forward")
-        or method in vars(model)
-        or table.shape[1:] != (own.in_dim,)
-        or not all(_is_trained_linear(layer) for layer in own.layers)
-        or not all(_is_plain(tensor) for tensor in (table, *_tensors_of(own)))
-        or models.runs_hooks(own)
-    ):
+    own = model
+    if not is_the_cores(own, phase, method, table) or table.device.type != "cpu":
         return None
     linear = cast(Iterable[torch.nn.Linear], own.layers)
     scales: dict[str, Any] = {}
@@ -106,6 +97,28 @@ def network_of(
     return ops.Mlp(weights, biases, own.activation, rows, **scales)
 
 
+def is_the_cores(
+    model: torch.nn.Module, phase: TrainingPhase, method: str, table: torch.Tensor
+) -> bool:
+    """Whether the core knows all that a phase's steps do to a model, on the device of the table.
+
+    See `network_of`.
+    """
+    if type(model) not in (models.FullyConnectedEmbeddingModel, models.ScaledEmbeddingModel):
+        return False
+    own = cast(models.FullyConnectedEmbeddingModel, model)
+    return (
+        phase.optimizer is torch.optim.Adam
+        and not phase.kwargs
+        and method in ("embed", "forward")
+        and method not in vars(model)
+        and table.shape[1:] == (own.in_dim,)
+        and all(_is_trained_linear(layer) for layer in own.layers)
+        and all(_is_plain(tensor, table.device) for tensor in (table, *_tensors_of(own)))
+        and not models.runs_hooks(own)
+    )
+
+
 def _is_trained_linear(layer: torch.nn.Module) -> bool:
     return models.is_plain_linear(layer) and all(p.requires_grad for p in layer.parameters())
 
@@ -114,8 +127,8 @@ def _tensors_of(model: torch.nn.Module) -> list[torch.Tensor]:
     return [*model.parameters(), *model.buffers()]
 
 
-def _is_plain(tensor: torch.Tensor) -> bool:
-    return tensor.device.type == "cpu" and tensor.dtype == torch.float32 and tensor.is_contiguous()
+def _is_plain(tensor: torch.Tensor, device: torch.device) -> bool:
+    return tensor.device == device and tensor.dtype == torch.float32 and tensor.is_contiguous()
 
 
 def edge_steps(

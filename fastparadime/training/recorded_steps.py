@@ -92,9 +92,10 @@ def _replayed_steps(
         kinds = [_ItemStep(items, size, model, phase.loss, data, noise) for size in sizes]
     count = cuda_graphs.steps_per_graph(steps, whole)
     # The short batch at the end of an epoch is one step.
+    made_by_torch = [cuda_graphs.TorchStep(kind.loss, optimizer, progress) for kind in kinds]
     recorded = [
-        cuda_graphs.RecordedStep(kind.loss, optimizer, progress, times)
-        for kind, times in zip(kinds, (count, 1), strict=False)
+        cuda_graphs.RecordedStep(step, data.device, times)
+        for step, times in zip(made_by_torch, (count, 1), strict=False)
     ]
     try:
         for epoch in range(steps // per_epoch):

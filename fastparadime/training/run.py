@@ -18,6 +18,7 @@ from fastparadime.training.batches import (
 )
 from fastparadime.training.divergence import DivergenceMonitor
 from fastparadime.training.fused_steps import fused_step
+from fastparadime.training.kernel_steps import kernel_steps
 from fastparadime.training.native_steps import native_steps
 from fastparadime.training.optim import make_optimizer
 from fastparadime.training.phases import TrainingPhase
@@ -97,7 +98,8 @@ def _steps(
 ) -> Generator[torch.Tensor, None, None]:
     """Makes the steps in the fastest way that applies; yields the losses of one or several."""
     yield from (
-        recorded_steps(model, phase, data, steps)
+        kernel_steps(model, phase, data, steps)
+        or recorded_steps(model, phase, data, steps)
         or native_steps(model, phase, data, steps)
         or _plain_steps(model, phase, data, steps)
     )

@@ -13,3 +13,12 @@
 #else
 #define FPD_HD FPD_INLINE
 #endif
+
+// In front of a loop whose counter picks registers on a device, or whose loads go side by side.
+#if defined(__CUDACC__)
+#define FPD_UNROLL _Pragma("unroll")
+#define FPD_UNROLL_BY_8 _Pragma("unroll 8")
+#else
+#define FPD_UNROLL
+#define FPD_UNROLL_BY_8
+#endif

@@ -12,4 +12,18 @@ FPD_HD float to_tf32(float x) {
   return (bits & infinity) == infinity ? x : float_of((bits + half_unit) & ~dropped);
 }
 
+// A number as the sum of two with 10 bits of mantissa, but for 2^-21 of it.
+struct SplitNumber {
+  float high;
+  float low;
+};
+
+// Of what is not finite one of the two is NaN.
+FPD_HD SplitNumber split_tf32(float x) {
+  constexpr std::uint32_t half_unit = 0x1000, dropped = 0x1fff;
+  const std::uint32_t bits = static_cast<std::uint32_t>(bits_of(x)) + half_unit;
+  const float high = float_of(static_cast<std::int32_t>(bits & ~dropped));
+  return {high, float_of(bits_of(x - high) & ~static_cast<std::int32_t>(dropped))};
+}
+
 }  // namespace fpd

@@ -8,12 +8,7 @@
 
 namespace fpd {
 
-struct AdamArgs {
-  float* parameter;       // (size,) in and out
-  float* mean;            // (size,) in and out, of the gradients
-  float* square;          // (size,) in and out, of their squares
-  const float* gradient;  // (size,)
-  std::int64_t size;
+struct AdamRule {
   float beta1;
   float beta2;
   float epsilon;
@@ -21,14 +16,27 @@ struct AdamArgs {
   float square_scale;  // one over the root of the square's bias correction
 };
 
+struct AdamArgs {
+  float* parameter;       // (size,) in and out
+  float* mean;            // (size,) in and out, of the gradients
+  float* square;          // (size,) in and out, of their squares
+  const float* gradient;  // (size,)
+  std::int64_t size;
+  AdamRule rule;
+};
+
+// A parameter with its running means, by its gradient.
+FPD_HD void adam_update(const AdamRule& rule, float gradient, float& parameter, float& old_mean,
+                        float& old_square) {
+  const float mean = old_mean + (1.0f - rule.beta1) * (gradient - old_mean);
+  const float square = rule.beta2 * old_square + (1.0f - rule.beta2) * gradient * gradient;
+  old_mean = mean;
+  old_square = square;
+  parameter -= rule.step_size * mean / (std::sqrt(square) * rule.square_scale + rule.epsilon);
+}
+
 FPD_HD void adam_element(const AdamArgs& args, std::int64_t i) {
-  const float gradient = args.gradient[i];
-  const float mean = args.mean[i] + (1.0f - args.beta1) * (gradient - args.mean[i]);
-  const float square = args.beta2 * args.square[i] + (1.0f - args.beta2) * gradient * gradient;
-  args.mean[i] = mean;
-  args.square[i] = square;
-  args.parameter[i] -=
-      args.step_size * mean / (std::sqrt(square) * args.square_scale + args.epsilon);
+  adam_update(args.rule, args.gradient[i], args.parameter[i], args.mean[i], args.square[i]);
 }
 
 namespace cpu {

@@ -44,20 +44,25 @@ FPD_HD PhiloxBits first_bits(const EdgeDrawArgs& args, std::int64_t lane) {
   return philox(args.seed, step_of(args), static_cast<std::uint32_t>(lane), 0);
 }
 
-// The lane's draws, given its first random bits and the edge that they choose.
-FPD_HD void write_lane(const EdgeDrawArgs& args, std::int64_t lane, PhiloxBits bits,
-                       std::int64_t edge) {
+// put(slot, node) for the tails of a lane, given its first random bits and the edge they choose.
+template <typename Put>
+FPD_HD void each_tail(const EdgeDrawArgs& args, std::int64_t lane, PhiloxBits bits,
+                      std::int64_t edge, const Put& put) {
   const std::uint32_t lane_bits = static_cast<std::uint32_t>(lane);
   const std::uint64_t step = step_of(args);
-  args.heads[lane] = args.edge_heads[edge];
-  std::int32_t* tails = args.tails + lane * (1 + args.negatives);
-  tails[0] = args.edge_tails[edge];
+  put(0, args.edge_tails[edge]);
   for (int slot = 1; slot <= args.negatives; ++slot) {
     if (slot % 2 == 0) bits = philox(args.seed, step, lane_bits, slot / 2);
     const std::uint64_t draw = slot % 2 == 0 ? bits.low : bits.high;
-    tails[slot] =
-        static_cast<std::int32_t>(multiply_high(draw, static_cast<std::uint64_t>(args.n)));
+    put(slot, static_cast<std::int32_t>(multiply_high(draw, static_cast<std::uint64_t>(args.n))));
   }
+}
+
+FPD_HD void write_lane(const EdgeDrawArgs& args, std::int64_t lane, PhiloxBits bits,
+                       std::int64_t edge) {
+  args.heads[lane] = args.edge_heads[edge];
+  std::int32_t* tails = args.tails + lane * (1 + args.negatives);
+  each_tail(args, lane, bits, edge, [&](int slot, std::int32_t node) { tails[slot] = node; });
 }
 
 FPD_HD void draw_lane(const EdgeDrawArgs& args, std::int64_t lane) {

@@ -137,12 +137,7 @@ class EdgeSampler:
             _core.edge_draw(
                 ends.data_ptr(),
                 ends[batch_size:].data_ptr(),
-                self._cumulative.data_ptr(),
-                self._guide.data_ptr(),
-                len(self),
-                self._guide_bits,
-                self._heads.data_ptr(),
-                self._tails.data_ptr(),
+                *self.addresses(),
                 batch_size,
                 negatives,
                 self.n,
@@ -152,6 +147,17 @@ class EdgeSampler:
                 target_of(self._heads),
             )
         return ends
+
+    @property
+    def device(self) -> torch.device:
+        """Where the edges are."""
+        return self._heads.device
+
+    def addresses(self) -> tuple[int, int, int, int, int, int]:
+        """What the core draws from: the running sums, their guide, sizes of both, heads, tails."""
+        tables = self._cumulative.data_ptr(), self._guide.data_ptr()
+        ends = self._heads.data_ptr(), self._tails.data_ptr()
+        return *tables, len(self), self._guide_bits, *ends
 
     def _address_of(self, step: torch.Tensor) -> int:
         if step.dtype != torch.int64 or step.shape != (1,):
