@@ -31,7 +31,7 @@ def check_data(
     ----------
     X : (n, d) tensor, array, nested list, data frame or source of rows
         Finite bool, integer or floating-point values; memory-mapped arrays are read in chunks.
-        Sources are what `fastparadime.utils.sources.is_source` says.
+        Sources are what ``utils.sources.is_source`` says.
     name : str
         What errors call it.
     min_rows : int
