@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from fastparadime.cli.config import show_config
     from fastparadime.estimators import UMAP, KNNTransformer
+    from fastparadime.utils.tables import read_table
 
 __version__ = metadata.version("fastparadime")
 
@@ -38,7 +39,12 @@ _MODULES = (
     "types",
     "utils",
 )
-_NAMES = {"UMAP": "estimators", "KNNTransformer": "estimators", "show_config": "cli.config"}
+_NAMES = {
+    "UMAP": "estimators",
+    "KNNTransformer": "estimators",
+    "read_table": "utils.tables",
+    "show_config": "cli.config",
+}
 # Where modules were before, and where they are now.
 _MOVED = {
     "config": "cli.config",
@@ -55,7 +61,7 @@ _MOVED = {
     "spec": "dr.spec",
     "spectral": "layout.spectral",
 }
-__all__ = ["UMAP", "KNNTransformer", "__version__", "show_config"]
+__all__ = ["UMAP", "KNNTransformer", "__version__", "read_table", "show_config"]
 
 
 def _moved(name: str) -> ModuleType:

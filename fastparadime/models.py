@@ -192,7 +192,8 @@ class ScaledEmbeddingModel(FullyConnectedEmbeddingModel):
         positions : (n, out_dim) tensor
         """
         for name, table in (("input", X), ("output", positions)):
-            variance, mean = torch.var_mean(table, dim=0, correction=0)
+            values = table if table.is_floating_point() else table.float()
+            variance, mean = torch.var_mean(values, dim=0, correction=0)
             scale = variance.mean().sqrt()
             getattr(self, f"{name}_mean").copy_(mean)
             getattr(self, f"{name}_scale").copy_(torch.where(scale > 0, scale, 1.0))
@@ -244,6 +245,11 @@ def device_of(model: torch.nn.Module) -> torch.device:
 def dtype_of(model: torch.nn.Module) -> torch.dtype:
     """The dtype of the model's parameters; float32 for a model without any."""
     return next((p.dtype for p in model.parameters()), torch.float32)
+
+
+def normalizes_batches(model: torch.nn.Module) -> bool:
+    """Whether a part of the model is a batch norm, which takes no batch of one row in training."""
+    return any(isinstance(part, torch.nn.modules.batchnorm._BatchNorm) for part in model.modules())
 
 
 def input_width(model: torch.nn.Module) -> int | None:

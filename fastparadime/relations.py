@@ -21,6 +21,7 @@ from fastparadime.types import BinaryTensorFun, Rels, TensorLike
 from fastparadime.utils import ReprMixin
 from fastparadime.utils.convert import to_numpy, to_torch
 from fastparadime.utils.logging import log
+from fastparadime.utils.progress import stage
 from fastparadime.utils.triangular import pairwise_distances
 from fastparadime.utils.validate import (
     check_callable,
@@ -189,6 +190,12 @@ class NeighborBasedPDist(Relations):
         self.metric = neighbors.check_metric("euclidean" if metric is None else metric)
         self.verbose = verbose
         self.recall = neighbors.check_recall(recall)
+        self._neighbor_graph: neighbors.NeighborGraph | None = None
+
+    @property
+    def neighbor_graph(self) -> neighbors.NeighborGraph | None:
+        """The neighbours that were found last, before transforms; None before any were."""
+        return self._neighbor_graph
 
     def _neighbors_of(self, n: int) -> int:
         perplexity = connectivity = 0.0
@@ -233,7 +240,9 @@ class NeighborBasedPDist(Relations):
         k = self._neighbors_of(n)
         if self.verbose:
             log("Indexing nearest neighbors.")
-        graph = neighbors.knn(X, k, self.metric, recall=self.recall)
+        with stage("neighbors"):
+            graph = neighbors.knn(X, k, self.metric, recall=self.recall)
+        self._neighbor_graph = graph
         if self.verbose:
             log(f"Found {k} neighbors of {n} points with {graph.engine}.")
         self.relations = self._transform(NeighborRelationTuple((graph.indices, graph.distances)))

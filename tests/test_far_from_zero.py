@@ -17,9 +17,9 @@ from sklearn.manifold import trustworthiness
 from sklearn.metrics.pairwise import haversine_distances, nan_euclidean_distances
 
 from fastparadime import UMAP, dr, loss, neighbors, relations
-from fastparadime.cli import tables
 from fastparadime.estimators.knn_transformer import KNNTransformer
 from fastparadime.exceptions import PrecisionWarning
+from fastparadime.utils import tables
 from fastparadime.utils.centring import centre_of, centred, difference, may_round
 
 K = 5
@@ -305,7 +305,7 @@ def test_files_keep_their_digits(suffix: str, tmp_path: Path) -> None:
         frame, path = pd.DataFrame(X), tmp_path / f"x.{suffix}"
         frame.columns = [f"c{i}" for i in range(X.shape[1])]
         frame.to_csv(path, index=False) if suffix == "csv" else frame.to_parquet(path)
-        table = tables.read_table(str(path))
+        table = tables.read_table(path).values
         assert table.dtype == dtype
         np.testing.assert_array_equal(table, X.astype(dtype))
 

@@ -11,9 +11,9 @@ import pytest
 import torch
 
 from fastparadime import UMAP, plot
-from fastparadime.cli.tables import read_labels
 from fastparadime.utils._colors import coloring_of
 from fastparadime.utils.labels import known_labels
+from fastparadime.utils.tables import read_labels
 
 N = 60
 CODES = np.random.default_rng(0).integers(-1, 3, N)  # -1 is unknown

@@ -7,17 +7,13 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from fastparadime.cli import common
-
-if TYPE_CHECKING:
-    import torch
-
-    from fastparadime.routines import ParametricUMAP
-    from fastparadime.types import Array
+from fastparadime.cli import common, options
+from fastparadime.cli.common import Results
+from fastparadime.cli.stages import Report
 
 
 @click.group(cls=common.Commands, no_args_is_help=False, invoke_without_command=True)
@@ -29,58 +25,59 @@ def main(ctx: click.Context) -> None:
         click.echo(ctx.get_help())
 
 
-_seed_option = click.option(
-    "--seed",
-    type=click.IntRange(0, 2**63 - 1),
-    help="For the same result again; drawn and reported if not given.",
-)
-_device_option = click.option(
-    "--device", default="cpu", show_default=True, help="cpu, cuda or cuda:N."
-)
-_plot_option = click.option("--plot", metavar="MAP.png", help="Draw the embedding too.")
-_labels_option = click.option(
-    "--labels", metavar="LABELS", help="Labels that colour the plot; any format that X may have."
-)
-_output_option = click.option(
-    "-o", "--output", required=True, metavar="Y.npy", help="Where the embedding goes."
-)
+def _report(*, quiet: bool = False, output: str | None = None) -> Report:
+    return Report(quiet=quiet, bars=sys.stderr.isatty(), to_stderr=output == "-")
 
 
 @main.command()
 @click.option("--output-dir", default=".", show_default=True, help="Where the files go.")
-@_seed_option
-@_device_option
+@options.seed
+@options.device
 def demo(output_dir: str, seed: int | None, device: str) -> None:
     """Embed scikit-learn's handwritten digits and draw the map."""
-    files = [Path(output_dir) / name for name in ("digits_embedding.npy", "digits_map.png")]
-    common.check_outputs(files, [])
+    names = [str(Path(output_dir) / name) for name in ("digits_embedding.npy", "digits_map.png")]
+    results = Results(*names)
+    results.check([])
     common.check_device(device)
-    report = common.Report()
+    report = _report()
     with report.stage("read"):
         from sklearn.datasets import load_digits
 
         images, digits = load_digits(return_X_y=True)
         images = (images / 16).astype("float32")
-    routine = _build_routine(
+    from fastparadime.cli import methods, tables
+
+    fitted = methods.fit_network(
+        images,
+        report,
         n_neighbors=15,
         min_dist=0.1,
         quality="balanced",
         device=device,
         seed=seed,
-        progress=sys.stderr.isatty(),
+        progress=report.bars,
     )
-    coords = _train(routine, images, report)
     title = f"Handwritten digits: {len(images):,} images, parametric UMAP"
-    common.write_results(report, coords, files[0], files[1], digits, title)
-    _summarise(report, images, routine, files)
+    tables.write(report, results, fitted.coords, None, digits, title)
+    report.show({"data": _size(images, fitted.coords), **fitted.facts}, results.files)
 
 
 @main.command()
 @click.argument("x", metavar="X")
-@_output_option
-@_labels_option
-@_plot_option
-@click.option("--n-neighbors", type=click.IntRange(1), default=15, show_default=True)
+@options.results
+@click.option("--save", metavar="MODEL", help="Save the model, for the apply command.")
+@options.beside
+@options.features
+@click.option(
+    "--method",
+    type=click.Choice(["network", "umap"]),
+    default="network",
+    show_default=True,
+    help="A network that learns the map, or UMAP's positions without one.",
+)
+@click.option(
+    "--n-neighbors", type=click.IntRange(1), default=15, show_default=True, help="Other points."
+)
 @click.option("--n-components", type=click.IntRange(1), default=2, show_default=True)
 @click.option("--min-dist", type=float, default=0.1, show_default=True, help="In [0, 1].")
 @click.option("--metric", default="euclidean", show_default=True)
@@ -90,84 +87,80 @@ def demo(output_dir: str, seed: int | None, device: str) -> None:
 @click.option(
     "--quality",
     type=click.Choice(["fast", "balanced", "best"]),
-    default="balanced",
-    show_default=True,
-    help="The network and how long it learns.",
+    help="The network and how long it learns; balanced if not given.",
 )
-@_device_option
-@_seed_option
-@click.option("--save", metavar="MODEL", help="Save the model, for the apply command.")
-@click.option("--quiet", is_flag=True, help="No progress bars.")
-def embed(
-    x: str,
-    output: str,
-    labels: str | None,
-    plot: str | None,
-    n_neighbors: int,
-    n_components: int,
-    recall: float | None,
-    save: str | None,
-    quiet: bool,
-    **options: Any,
-) -> None:
-    """Train a model on the rows of X and write their embedding.
+@options.reading
+@options.device
+@options.seed
+@options.quiet
+def embed(x: str, **given: Any) -> None:
+    """Embed the rows of X and write their coordinates, a map, and a model for new rows.
 
-    X is a .npy, .npz (file.npz:NAME where it holds several arrays), .csv or .parquet file.
+    X is a text file (.csv, .tsv, also compressed), .parquet, .feather, .arrow, .npy, .npz, .h5,
+    .h5ad, .zarr (file.npz:NAME where it holds several arrays), a folder or pattern of such files,
+    or - for standard input.
     """
-    files = [Path(name) for name in (output, plot, save) if name]
-    common.check_outputs(files, [x, labels], output=output, plot=plot)
-    common.check_plot(plot, n_components)
-    if recall is not None:
-        options["recall"] = recall
-    common.check_options(options["min_dist"], options["metric"], recall)
-    common.check_device(options["device"])
-    report = common.Report()
-    with report.stage("read"):
-        data, classes = common.read(x, labels, min_rows=2)
-    common.check_neighbors(n_neighbors, len(data))
-    routine = _build_routine(
-        n_neighbors=n_neighbors,
-        out_dim=n_components,
-        progress=not quiet and sys.stderr.isatty(),
-        **options,
-    )
-    coords = _train(routine, data, report)
-    common.write_results(report, coords, Path(output), Path(plot) if plot else None, classes)
-    if save:
+    results = Results(*(given.pop(name) for name in ("output", "plot", "html", "save")))
+    results.check([x, given["labels"]])
+    results.check_components(given["n_components"])
+    method, quiet = given.pop("method"), given.pop("quiet")
+    common.check_options(given["min_dist"], given["metric"], given["recall"])
+    if method == "umap" and given["quality"] is not None:
+        raise ValueError("--quality is of --method network: UMAP has none")
+    common.check_device(given["device"])
+    report = _report(quiet=quiet, output=results.output)
+    from fastparadime.cli import methods, tables
+
+    asked = tables.Asked.of(x, given)
+    table, labels = asked.read(report, min_rows=2)
+    common.check_neighbors(given["n_neighbors"], len(table))
+    given = {name: value for name, value in given.items() if value is not None}
+    if method == "umap":
+        fitted = methods.fit_umap(table.rows, report, **given)
+    else:
+        progress = report.bars and not quiet
+        fitted = methods.fit_network(table.rows, report, progress=progress, **given)
+    title = tables.title_of(x, len(table), fitted.facts["method"])
+    tables.write(report, results, fitted.coords, table, labels, title, fitted.neighbors)
+    if results.save:
         with report.stage("save"):
-            routine.save(save)
-    _summarise(report, data, routine, files)
+            methods.save(fitted, results.save, table.recipe)
+    report.show({"data": _size(table.values, fitted.coords), **fitted.facts}, results.files)
 
 
 @main.command()
 @click.argument("model")
 @click.argument("x", metavar="X")
-@_output_option
-@_device_option
-@_plot_option
-@_labels_option
-def apply(
-    model: str, x: str, output: str, device: str, plot: str | None, labels: str | None
-) -> None:
-    """Embed the rows of X with a saved MODEL."""
-    files = [Path(name) for name in (output, plot) if name]
-    common.check_outputs(files, [x, labels, model], output=output, plot=plot)
-    common.check_device(device)
-    from fastparadime import dr, models
+@options.results
+@options.beside
+@options.reading
+@options.device
+@options.quiet
+def apply(model: str, x: str, device: str, **given: Any) -> None:
+    """Embed the rows of X with a saved MODEL.
 
-    report = common.Report()
-    with report.stage("read"):
-        routine = dr.ParametricDR.load(model, device=device)
-        data, classes = common.read(x, labels, min_rows=1)
-    width = models.input_width(routine.model)
-    if width is not None and data.shape[1] != width:
-        raise ValueError(f"{x} has {data.shape[1]} columns, but the model of {model} takes {width}")
-    common.check_plot(plot, routine.out_dim)
+    Columns are found by their names, in whatever order they are, and are filled, scaled and made of
+    categories as those of the table that the model was fitted to.
+    """
+    results = Results(*(given.pop(name) for name in ("output", "plot", "html")))
+    results.check([x, given["labels"], model])
+    common.check_device(device)
+    report = _report(quiet=given.pop("quiet"), output=results.output)
+    from fastparadime.cli import methods, tables
+
+    asked = tables.Asked.of(x, given)
+    with report.stage("load"):
+        loaded = methods.load(model, device)
+    results.check_components(loaded.out_dim)
+    table, labels = asked.read(report, loaded.recipe, min_rows=1)
+    loaded.check_width(table)
     with report.stage("apply"):
-        coords = routine.apply(data)
-    common.write_results(report, coords, Path(output), Path(plot) if plot else None, classes)
-    size = f"{len(data):,} x {data.shape[1]:,} -> {routine.out_dim}"
-    report.show({"data": size, "model": model, "device": device}, files)
+        coords = loaded.place(table.rows)
+    title = tables.title_of(x, len(table), f"placed by {Path(model).name}")
+    table = tables.renamed(table, asked.choice)
+    tables.write(report, results, coords, table, labels, title)
+    facts = {"data": _size(table.values, coords), "model": model, "device": device}
+    report.show(facts, results.files)
 
 
 @main.command()
@@ -181,7 +174,7 @@ def export(model: str, output: str) -> None:
     common.check_outputs([Path(output)], [model])
     from fastparadime import dr
 
-    report = common.Report()
+    report = _report()
     with report.stage("export"):
         dr.ParametricDR.load(model).export(output)
     report.show({"model": model}, [Path(output)])
@@ -195,26 +188,5 @@ def info() -> None:
     show_config()
 
 
-def _build_routine(**options: Any) -> ParametricUMAP:
-    from fastparadime import routines
-
-    return routines.ParametricUMAP(**options)
-
-
-def _train(routine: ParametricUMAP, data: Array, report: common.Report) -> torch.Tensor:
-    routine.train(data)
-    report.stages.update(routine.stages)
-    with report.stage("apply"):
-        return routine.apply(data)
-
-
-def _summarise(
-    report: common.Report, data: Array, routine: ParametricUMAP, files: list[Path]
-) -> None:
-    facts = {
-        "data": f"{len(data):,} x {data.shape[1]:,} -> {routine.out_dim}",
-        "method": "parametric UMAP",
-        "seed": routine.seed,
-        "device": routine.device,
-    }
-    report.show(facts, files)
+def _size(rows: Any, coords: Any) -> str:
+    return f"{len(rows):,} x {rows.shape[1]:,} -> {coords.shape[1]}"

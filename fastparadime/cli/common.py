@@ -7,22 +7,14 @@ from __future__ import annotations
 
 import os
 import sys
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 import click
 
 from fastparadime.exceptions import CUDANotAvailableError, SpecificationError
-
-if TYPE_CHECKING:
-    import torch
-
-    from fastparadime.types import Array
 
 
 class Commands(click.Group):
@@ -69,36 +61,7 @@ def _fail(message: str) -> NoReturn:
     sys.exit(2)
 
 
-@dataclass
-class Report:
-    """Seconds of what a command did, for its closing summary."""
-
-    stages: dict[str, float] = field(default_factory=dict)
-    start: float = field(default_factory=time.perf_counter)
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        """Times what runs inside."""
-        start = time.perf_counter()
-        yield
-        self.stages[name] = time.perf_counter() - start
-
-    def show(self, facts: dict[str, Any], files: Sequence[Path]) -> None:
-        """Prints facts, stages and the files written."""
-        seconds = {**self.stages, "total": time.perf_counter() - self.start}
-        width = 2 + max(len(name) for name in (*facts, *seconds))
-        lines = [f"{name:<{width}}{value}" for name, value in facts.items()]
-        lines += [f"{name:<{width}}{value:.2f} s" for name, value in seconds.items()]
-        lines += [f"{'' if i else 'wrote':<{width}}{path}" for i, path in enumerate(files)]
-        click.echo("\n".join(lines))
-
-
-def check_outputs(
-    files: Sequence[Path],
-    inputs: Sequence[str | None],
-    output: str | None = None,
-    plot: str | None = None,
-) -> None:
+def check_outputs(files: Sequence[Path], inputs: Sequence[str | None]) -> None:
     """Checks that all outputs can be written, and that none is another or an input.
 
     Raises
@@ -106,12 +69,8 @@ def check_outputs(
     ValueError, OSError
         Naming the file and what is wrong.
     """
-    if output is not None and Path(output).suffix != ".npy":
-        raise ValueError(f"{output} has an unknown extension; the embedding is written as .npy")
-    if plot is not None and Path(plot).suffix != ".png":
-        raise ValueError(f"{plot} has an unknown extension; the plot is written as .png")
-    taken = {Path(name.rpartition(".npz:")[0] + ".npz").resolve() for name in inputs if name}
-    taken |= {Path(name).resolve() for name in inputs if name}
+    taken = {Path(name).resolve() for name in inputs if name}
+    taken |= {Path(name.rpartition(":")[0]).resolve() for name in inputs if name and ":" in name}
     for file in files:
         target = file.resolve()
         if target in taken:
@@ -127,10 +86,56 @@ def check_outputs(
             raise PermissionError(f"no permission to overwrite {file}")
 
 
-def check_plot(plot: str | None, n_components: int) -> None:
-    """Checks that the embedding can be drawn, if it is to be."""
-    if plot is not None and n_components != 2:
-        raise ValueError(f"--plot draws two components, but the embedding has {n_components}")
+@dataclass(frozen=True)
+class Results:
+    """The files that a command is to write of an embedding.
+
+    Attributes
+    ----------
+    output : str or None
+        Of coordinates; ``-`` is standard output.
+    plot, html, save : str or None
+    """
+
+    output: str | None
+    plot: str | None = None
+    html: str | None = None
+    save: str | None = None
+
+    @property
+    def files(self) -> list[Path]:
+        """All of them."""
+        named = [self.output if self.output != "-" else None, self.plot, self.html, self.save]
+        return [Path(name) for name in named if name]
+
+    def check(self, inputs: Sequence[str | None]) -> None:
+        """Checks that there are some, of known kinds, that can be written.
+
+        Raises
+        ------
+        ValueError, OSError
+            Naming the file and what is wrong.
+        """
+        if not self.files and self.output is None:
+            raise ValueError("nothing would be written: give '-o', '--plot' or '--html'")
+        if self.output is not None:
+            from fastparadime.utils.tables import check_output
+
+            check_output(self.output)
+        for name, kinds in ((self.plot, (".png",)), (self.html, (".html", ".htm"))):
+            if name is not None and Path(name).suffix not in kinds:
+                raise ValueError(
+                    f"{name} has an unknown extension; it is written as {' or '.join(kinds)}"
+                )
+        check_outputs(self.files, inputs)
+
+    def check_components(self, n_components: int) -> None:
+        """Checks that the embedding can be drawn, if it is to be."""
+        for option, asked in (("--plot", self.plot), ("--html", self.html)):
+            if asked is not None and n_components != 2:
+                raise ValueError(
+                    f"{option} draws two components, but the embedding has {n_components}"
+                )
 
 
 def check_device(device: str) -> None:
@@ -170,44 +175,3 @@ def check_neighbors(n_neighbors: int, rows: int) -> None:
         raise ValueError(
             f"--n-neighbors must be smaller than the number of rows, {rows}, but is {n_neighbors}"
         )
-
-
-def read(x: str, labels: str | None, *, min_rows: int) -> tuple[Array, Array | None]:
-    """The data table and its labels, both checked.
-
-    Raises
-    ------
-    ValueError, OSError, ModuleNotFoundError
-    """
-    from fastparadime.cli.tables import read_labels, read_table
-
-    try:
-        data = read_table(x, min_rows=min_rows)
-        return data, None if labels is None else read_labels(labels, len(data))
-    except TypeError as error:
-        raise ValueError(str(error)) from error
-
-
-def write_results(
-    report: Report,
-    coords: torch.Tensor,
-    output: Path,
-    plot: Path | None,
-    labels: Array | None,
-    title: str | None = None,
-) -> None:
-    """Writes the embedding and, if asked, its map."""
-    import numpy as np
-
-    from fastparadime.utils.files import replacing
-
-    with report.stage("write"), replacing(output) as part, part.open("wb") as file:
-        # numpy's own way of writing files does not say why it failed.
-        np.save(SimpleNamespace(write=file.write), coords.numpy())
-    if plot is not None:
-        from fastparadime.utils.plotting import save_map
-
-        with report.stage("plot"), replacing(plot) as part:
-            save_map(part, coords, labels, title)
-    elif labels is not None:
-        click.echo("Note: --labels colour the map of --plot, which was not asked for", err=True)

@@ -1,257 +1,146 @@
-"""Reading data tables and labels from files, by their extension; pickles are never loaded."""
+"""A command's table and labels, and what it writes of them."""
 
 from __future__ import annotations
 
-import csv
-import itertools
-import re
-import tokenize
-import zipfile
-import zlib
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 
+from fastparadime.cli.common import Results
+from fastparadime.cli.stages import Report
 from fastparadime.types import Array
-from fastparadime.utils.centring import centre_of, some_rows
-from fastparadime.utils.validate import check_data
+from fastparadime.utils.files import replacing
+from fastparadime.utils.tables import (
+    Choice,
+    Reading,
+    Recipe,
+    Table,
+    read_labels,
+    table_of,
+    write_embedding,
+)
+from fastparadime.utils.tables.names import kind_of
 
-# Of damaged files; memory runs out where a header tells of more than the file has.
-_NUMPY_ERRORS = (
-    ValueError, TypeError, KeyError, EOFError, SyntaxError, RecursionError, OverflowError,
-    NotImplementedError, RuntimeError, MemoryError, tokenize.TokenError, zipfile.BadZipFile,
-    zlib.error,
-)  # fmt: skip
-# Fields such as #1 or 0x10, which are numbers of another form rather than names of columns.
-_MEANT_AS_NUMBER = re.compile(r"\W*(0x[0-9a-f]+|\d[\d.,e+-]*)\W*", re.IGNORECASE).fullmatch
-EXTENSIONS = (".npy", ".npz", ".csv", ".parquet")
-
-
-def read_table(source: str, *, min_rows: int = 2) -> Array:
-    """The checked data table of a file.
-
-    Parameters
-    ----------
-    source : str
-        A ``.npy`` file, which is memory-mapped; ``file.npz`` with one array, or ``file.npz:key``;
-        a ``.csv`` file with or without a header; a ``.parquet`` file of numeric columns.
-    min_rows : int
-        The fewest rows that are accepted.
-
-    Returns
-    -------
-    (n, d) array
-        Of the file's dtype; from CSV and Parquet float32, or float64 where a column lies so far
-        from zero that float32 would drop digits of it.
-
-    Raises
-    ------
-    OSError
-        If the file cannot be read.
-    TypeError, ValueError
-        If it holds something else, naming the file.
-    ModuleNotFoundError
-        For Parquet without pyarrow.
-    """
-    path, key = split_source(source)
-    if path.suffix == ".csv":
-        table = _read_csv(path)
-    elif path.suffix == ".parquet":
-        table = _read_parquet(path)
-    else:
-        table = _read_numpy(path, key)
-    check_data(table, source, min_rows=min_rows)
-    if path.suffix in (".csv", ".parquet") and centre_of(some_rows(table)) is None:
-        table = table.astype(np.float32)
-    return table
+_CHOICE = ("columns", "drop", "categories")
 
 
-def read_labels(source: str, n: int) -> Array:
-    """The labels of n rows: one column, of numbers or text; empty cells of a CSV file are None.
+@dataclass(frozen=True)
+class Asked:
+    """What the command line says of a table: see `read`."""
 
-    A CSV file may have a header, which shows by its one more line.
+    source: str
+    labels: str | None
+    choice: Choice
+    reading: Reading
+    missing: str | None
+    scale: str | None
 
-    Raises
-    ------
-    OSError, TypeError, ValueError, ModuleNotFoundError
-        As of `read_table`, and for another number of labels.
-    """
-    path, key = split_source(source)
-    if path.suffix == ".csv":
-        labels = _read_csv_labels(path, n)
-    elif path.suffix == ".parquet":
-        columns = _open_parquet(path).columns
-        if len(columns) != 1:
-            raise ValueError(f"{source} must have one column of labels, but has {len(columns)}")
-        labels = columns[0].to_numpy()
-    else:
-        labels = _read_numpy(path, key)
-    if labels.shape not in ((n,), (n, 1)):
-        raise ValueError(
-            f"{source} must hold one label for each of the {n} rows of X, but has shape "
-            f"{labels.shape}"
+    @staticmethod
+    def of(source: str, options: dict[str, Any]) -> Asked:
+        """Takes what concerns the table out of a command's options.
+
+        Raises
+        ------
+        ValueError
+            For options that exclude one another.
+        """
+        take = options.pop
+        labels, label = take("labels"), take("label_column")
+        if labels is not None and label is not None:
+            raise ValueError("--labels and --label-column exclude one another")
+        given = {name: take(name, ()) for name in _CHOICE}
+        choice = Choice(**given, label=label, id=take("id_column"), vector=take("vector", None))
+        reading = Reading(
+            take("header"), take("encoding"), take("layer"), take("obsm"), command_line=True
         )
-    if labels.dtype.kind not in "biufUSO":
-        raise TypeError(f"{source} must hold numbers or text as labels, not {labels.dtype}")
-    return labels.ravel()
+        scale = take("scale", "none")
+        missing = take("missing", None)
+        return Asked(source, labels, choice, reading, missing, None if scale == "none" else scale)
+
+    def read(
+        self, report: Report, recipe: Recipe | None = None, *, min_rows: int
+    ) -> tuple[Table, Array | None]:
+        """The table, made like another one if there is a recipe, and the labels of its rows.
+
+        Raises
+        ------
+        ValueError, OSError, ModuleNotFoundError
+        """
+        try:
+            with report.stage("read"):
+                table = table_of(
+                    self.source,
+                    self.choice,
+                    self.reading,
+                    self.missing,
+                    self.scale,
+                    recipe,
+                    min_rows=min_rows,
+                )
+                labels = table.labels
+                if self.labels is not None:
+                    labels = read_labels(self.labels, len(table))
+        except TypeError as error:
+            raise ValueError(str(error)) from error
+        for note in table.notes:
+            report.note(note)
+        return table, labels
 
 
-def split_source(source: str) -> tuple[Path, str | None]:
-    """The path, and the key of ``file.npz:key``, of a file that is there and not empty."""
-    stem, dot, key = source.rpartition(".npz:")
-    path = Path(f"{stem}.npz" if dot else source)
-    if path.suffix not in EXTENSIONS:
-        known = ", ".join(EXTENSIONS)
-        raise ValueError(f"{source} has an unknown extension; files that can be read are {known}")
-    if path.is_dir():
-        raise IsADirectoryError(f"{path} is a folder, not a file")
-    if not path.exists():
-        raise FileNotFoundError(f"no such file: {path}")
-    if path.stat().st_size == 0:
-        raise ValueError(f"{path} is empty")
-    return path, key if dot else None
+def write(
+    report: Report,
+    results: Results,
+    coords: Array,
+    table: Table | None,
+    labels: Array | None,
+    title: str | None = None,
+    neighbors: tuple[Array, Array] | None = None,
+) -> None:
+    """Writes the embedding and, if asked, its map and its page."""
+    if results.output is not None:
+        others = None if table is not None and labels is table.labels else labels
+        with report.stage("write"):
+            write_embedding(results.output, coords, table, others, neighbors)
+    if results.plot is not None:
+        from fastparadime.utils.plotting import save_map
+
+        with report.stage("plot"), replacing(results.plot) as part:
+            save_map(part, coords, labels, title)
+    if results.html is not None:
+        from fastparadime import plot
+
+        with report.stage("page"), replacing(results.html) as part:
+            plot.html(coords, part, labels=labels, hover=_hover(table), title=title)
+    shown = results.plot or results.html or (results.output and not results.output.endswith(".npy"))
+    if labels is not None and not shown:
+        report.note("labels colour the map of --plot and --html, which were not asked for")
 
 
-def _read_numpy(path: Path, key: str | None) -> Array:
-    try:
-        if path.suffix == ".npz":
-            return _read_npz(path, key)
-        with path.open("rb") as file:
-            np.lib.format.read_magic(file)
-        array: Array = np.load(path, mmap_mode="r", allow_pickle=False)
-        return array
-    except FileNotFoundError:
-        raise
-    except OSError as error:
-        if error.filename is not None:
-            raise
-        raise ValueError(f"cannot read {path}: it is not a valid {path.suffix} file") from error
-    except _NUMPY_ERRORS as error:
-        if "object" in str(error).lower():
-            reason = "it holds Python objects, which are never loaded: save an array of numbers"
-        elif isinstance(error, MemoryError):
-            reason = "it tells of more than there is memory for"
-        elif "mmap" in str(error) or "greater than" in str(error):
-            reason = "it is cut short, or has no elements"
-        else:
-            reason = f"it is not a valid {path.suffix} file"
-        raise ValueError(f"cannot read {path}: {reason}") from error
+def _hover(table: Table | None) -> dict[str, Any] | None:
+    """What is shown of a point: its id and the columns that are no features."""
+    if table is None:
+        return None
+    shown: dict[str, Any] = {}
+    if table.ids is not None:
+        shown[table.recipe.id or "id"] = table.ids
+    for name in table.others.column_names if table.others is not None else ():
+        column = table.others.column(name)
+        if kind_of(column.type) in ("number", "text"):
+            shown[name] = np.asarray(column.to_pandas())
+    return shown or None
 
 
-def _read_npz(path: Path, key: str | None) -> Array:
-    if not zipfile.is_zipfile(path):
-        raise ValueError("not an archive")
-    with np.load(path, allow_pickle=False) as archive:
-        names = list(archive.files)
-        return np.asarray(archive[_choose(path, names, key)])
+def title_of(source: str, rows: int, method: str) -> str:
+    """A map's title: where its points are from, and how many they are."""
+    name = "standard input" if source == "-" else Path(source).name
+    return f"{name}: {rows:,} rows, {method}"
 
 
-def _choose(path: Path, names: list[str], key: str | None) -> str:
-    listing = ", ".join(names) or "none"
-    if key is None and len(names) == 1:
-        return names[0]
-    if key is None:
-        raise FileNotFoundError(
-            f"{path} holds {len(names)} arrays ({listing}): choose one as {path}:NAME"
-        )
-    if key not in names:
-        raise FileNotFoundError(f"{path} has no array {key!r}; there are: {listing}")
-    return key
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _first_rows(file: IO[str], count: int) -> list[list[str]]:
-    rows = (row for row in csv.reader(file) if any(field.strip() for field in row))
-    return list(itertools.islice(rows, count))
-
-
-def _read_csv(path: Path) -> Array:
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = _first_rows(file, 2)
-            header = bool(rows) and not all(map(_is_number, rows[0]))
-            if header and all(map(_MEANT_AS_NUMBER, rows[0])):
-                raise ValueError(f"its first row is neither numbers nor a header: {rows[0]}")
-            if len(rows) <= header:
-                raise ValueError("it has no rows of data")
-            file.seek(0)
-            if header:
-                _first_rows(file, 1)
-            lines = (line for line in file if line.strip())
-            return np.loadtxt(
-                lines, np.float64, delimiter=",", comments=None, ndmin=2, quotechar='"'
-            )
-    except UnicodeDecodeError as error:
-        raise ValueError(f"cannot read {path}: it is not UTF-8 text") from error
-    except (ValueError, csv.Error) as error:
-        reason = str(error).split("; use", 1)[0]  # advice on arguments of numpy's
-        raise ValueError(f"cannot read {path} as a table of numbers: {reason}") from error
-
-
-def _read_csv_labels(path: Path, n: int) -> Array:
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            lines = list(csv.reader(file))
-    except (ValueError, csv.Error) as error:
-        raise ValueError(f"cannot read {path} as a column of labels: {error}") from error
-    # A blank line is an empty cell, unless that makes too many: those at the end rather are none.
-    last = max((i for i, row in enumerate(lines) if row), default=-1)
-    readings = (lines[: last + 1], lines, [row for row in lines if row])
-    rows = next((part for part in readings if len(part) in (n, n + 1)), readings[-1])
-    rows = [row or [""] for row in rows]
-    wide = next((row for row in rows if len(row) != 1), None)
-    if wide is not None:
-        raise ValueError(f"{path} must have one column of labels, but a row has {len(wide)}")
-    cells = [row[0].strip() for row in (rows[1:] if len(rows) == n + 1 else rows)]
-    values = np.array(cells, dtype=str)
-    there = values != ""
-    kept = values[there].tolist()
-    try:
-        labels = np.array(kept, dtype=np.int64)
-    except (ValueError, OverflowError):
-        labels = np.array(kept, dtype=float if all(map(_is_number, kept)) else str)
-    if there.all():
-        return labels
-    found = np.full(len(values), None)
-    found[there] = labels.tolist()
-    return found
-
-
-def _open_parquet(path: Path) -> Any:
-    try:
-        import pyarrow
-        from pyarrow import parquet
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            f"reading {path} needs pyarrow: pip install 'fastparadime[parquet]'"
-        ) from error
-    try:
-        return parquet.read_table(path)
-    except (pyarrow.ArrowException, OSError) as error:
-        if isinstance(error, OSError) and error.filename is not None:
-            raise
-        raise ValueError(f"cannot read {path}: it is not a valid Parquet file") from error
-
-
-def _read_parquet(path: Path) -> Array:
-    content = _open_parquet(path)
-    from pyarrow import types
-
-    numeric = (types.is_integer, types.is_floating, types.is_boolean)
-    for field in content.schema:
-        if not any(test(field.type) for test in numeric):
-            raise TypeError(
-                f"{path} must have numeric columns only, but column {field.name!r} is {field.type}"
-            )
-    table = np.empty((content.num_rows, content.num_columns), np.float64)
-    for i, column in enumerate(content.columns):
-        table[:, i] = column.to_numpy()
-    return table
+def renamed(table: Table, choice: Choice) -> Table:
+    """The table with the names of label and id that were asked for now."""
+    recipe = table.recipe
+    return replace(
+        table, recipe=replace(recipe, label=choice.label or recipe.label, id=choice.id or recipe.id)
+    )

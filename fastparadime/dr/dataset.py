@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import copy
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 
 from fastparadime import layout
+from fastparadime.dr.items import is_items, read_items
 from fastparadime.layout import pca_positions
 from fastparadime.relationdata import RelationData
 from fastparadime.training.sampling import DataEntries, edge_batch
 from fastparadime.types import Data, TensorLike, TypeKeyTuples
-from fastparadime.utils import ReprMixin, sources
+from fastparadime.utils import ReprMixin, frames, sources
 from fastparadime.utils.centring import far_columns
 from fastparadime.utils.convert import to_float64, to_torch
 from fastparadime.utils.masks import without_mask
@@ -57,26 +59,53 @@ class DerivedData(ReprMixin):
         self.requires_relations = any(kind == "rels" for kind, _ in self.type_key_tuples)
 
 
-def check_table(data: Any, name: str) -> TensorLike:
+def check_table(data: Any, name: str, columns: Sequence[str] = ()) -> TensorLike:
     """The data to embed, checked: a finite table, or items of more dimensions."""
     if sources.is_source(data) and data.ndim > 2:
         data = sources.load(data, name)
     if isinstance(data, (np.ndarray, torch.Tensor)) and data.ndim > 2:
         check_data(data.reshape((len(data), -1)), name)
         return data
-    return check_data(data, name)
+    return check_data(data, name, columns=columns)
 
 
-def _loaded(data: Mapping[str, Any]) -> dict[str, Any]:
-    """The entries, with sources of rows, lists and data frames as arrays."""
-    return {key: _as_array(value, f"entry {key!r}") for key, value in data.items()}
+def expanded(data: Mapping[str, Any]) -> dict[str, Any]:
+    """The entries, where datasets and loaders of torch, and `Dataset`, give theirs.
+
+    Their main entry takes the key of the dataset; others stand behind those that are there.
+    """
+    found: dict[str, Any] = {}
+    for key, value in data.items():
+        if isinstance(value, Dataset):
+            parts = value.entries()
+        elif is_items(value):
+            parts = read_items(value, f"entry {key!r}")
+        else:
+            parts = {"main": value}
+        main = "data" if "data" in parts else "main"
+        if main not in parts:
+            raise ValueError(f"entry {key!r} has no 'main' among {sorted(parts)}")
+        found.update({other: part for other, part in parts.items() if other not in (main, *data)})
+        found[key] = parts[main]
+    return found
+
+
+def _loaded(data: Any) -> tuple[dict[str, Any], dict[str, tuple[str, ...]]]:
+    """The entries, with sources of rows, lists and data frames as arrays, and names of columns."""
+    if not isinstance(data, Mapping):
+        rows, columns = frames.rows_and_names(data, "data")
+        return {"main": _as_array(rows, "data")}, {"main": columns}
+    data = expanded(data)
+    found = {key: frames.rows_and_names(value, f"entry {key!r}") for key, value in data.items()}
+    entries = {key: _as_array(rows, f"entry {key!r}") for key, (rows, _) in found.items()}
+    return entries, {key: columns for key, (_, columns) in found.items()}
 
 
 def _as_array(value: Any, name: str) -> Any:
     value = without_mask(value, name)
     if sources.is_source(value):
         return sources.load(value, name)
-    if hasattr(value, "to_numpy"):  # data frames and their columns
+    if hasattr(value, "to_numpy"):  # what is no frame, such as xarray's arrays
         return np.asarray(without_mask(value.to_numpy(), name))
     if isinstance(value, (list, tuple)):
         try:
@@ -105,12 +134,15 @@ class Dataset(torch.utils.data.Dataset[dict[str, torch.Tensor]], ReprMixin):
     data : (n, ...) array, tensor, list, data frame or source of rows, or mapping of them
         A single one becomes the entry 'main', which also answers to 'data'. An entry 'indices'
         is added where there is none. Float32 arrays in C order, memory-mapped ones included, are
-        used where they are; sources, such as datasets of HDF5 or Zarr, are read into memory.
+        used where they are; sources, such as datasets of HDF5 or Zarr, are read into memory. So are
+        datasets and loaders of torch, see `fastparadime.dr.items.read_items`.
 
     Attributes
     ----------
     data : mapping of tensors
         Floats of arrays are float32 and integers int64; see `relation_data` for relations.
+    columns : mapping of tuples of str
+        Names of the columns of entries that were frames with names.
 
     Raises
     ------
@@ -126,30 +158,36 @@ class Dataset(torch.utils.data.Dataset[dict[str, torch.Tensor]], ReprMixin):
     """
 
     def __init__(self, data: Data) -> None:
-        if isinstance(data, Mapping):
-            entries = _loaded(data)
-        else:
-            entries = {"main": check_table(_as_array(data, "data"), "data")}
+        known: Any = {"main": data} if isinstance(data, Dataset) or is_items(data) else data
+        entries, columns = _loaded(known)
         if not entries:
             raise ValueError("data must hold at least one entry")
+        if not isinstance(known, Mapping):
+            check_table(entries["main"], "data", columns["main"])
         key, first = next(iter(entries.items()))
+        self.columns: dict[str, tuple[str, ...]] = {}
         self.data = DataEntries()
         # Arrays that entries were rounded from, each with the entry.
         self._wide: dict[str, tuple[torch.Tensor, torch.Tensor]] = {}
         self.num_items = (
-            len(check_table(first, "entry 'main'")) if key == "main" else _length(key, first)
+            len(check_table(first, "entry 'main'", columns[key]))
+            if key == "main"
+            else _length(key, first)
         )
-        self.add(entries)
+        self._add(entries, columns)
         if "indices" not in self.data:
             self.data["indices"] = torch.arange(self.num_items)
 
     def add(self, data: Mapping[str, TensorLike]) -> None:
         """Adds or replaces entries, after all of them have been checked."""
+        self._add(*_loaded(data))
+
+    def _add(self, entries: Mapping[str, Any], columns: Mapping[str, tuple[str, ...]]) -> None:
         added: dict[str, torch.Tensor] = {}
         wide: dict[str, tuple[torch.Tensor, torch.Tensor]] = {}
-        for key, value in _loaded(data).items():
+        for key, value in entries.items():
             if key in ("main", "data"):
-                check_table(value, f"entry {key!r}")
+                check_table(value, f"entry {key!r}", columns[key])
             if _length(key, value) != self.num_items:
                 raise ValueError(
                     f"Value for key {key!r} has shape {tuple(value.shape)}, but all entries must "
@@ -165,6 +203,40 @@ class Dataset(torch.utils.data.Dataset[dict[str, torch.Tensor]], ReprMixin):
                 wide[name] = (table, to_float64(value))
         self.data.update(added)
         self._wide.update(wide)
+        for key in entries:
+            name = self.data.stored_name(key)
+            self.columns.pop(name, None)
+            if columns[key]:
+                self.columns[name] = columns[key]
+
+    def entries(self) -> dict[str, Any]:
+        """The entries as they were given, with names of columns."""
+        return {
+            key: frames.NamedRows(self.relation_data(key), self.columns[key])
+            if key in self.columns
+            else self.relation_data(key)
+            for key in self.data
+        }
+
+    def in_order(self, key: str, columns: Sequence[str]) -> Dataset:
+        """A dataset whose entry has its named columns in an order; this one if it has it already.
+
+        Raises
+        ------
+        ValueError
+            If the entry has names and lacks some of `columns`, or has others.
+        """
+        name = self.data.stored_name(key)
+        order = frames.order_of(self.columns.get(name, columns), columns, f"entry {key!r}")
+        if order is None:
+            return self
+        found = copy.copy(self)
+        found.data, found._wide = DataEntries(self.data), dict(self._wide)
+        found.data[name] = self.data[name][:, order].contiguous()
+        if name in self._wide:
+            found._wide[name] = (found.data[name], self._wide[name][1][:, order])
+        found.columns = {**self.columns, name: tuple(columns)}
+        return found
 
     def relation_data(self, key: str) -> torch.Tensor:
         """An entry for relations: what it was rounded from, where float32 has dropped digits."""

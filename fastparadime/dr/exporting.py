@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import copy
 import io
+import json
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -38,6 +39,8 @@ def export(
     path: str | Path,
     X: TensorLike | None = None,
     method: str | None = None,
+    *,
+    columns: Sequence[str] = (),
 ) -> None:
     """Writes the model's program for any number of rows, on the CPU, in evaluation mode.
 
@@ -52,6 +55,9 @@ def export(
         wide its input is.
     method : str, optional
         The model's method; its call if None.
+    columns : sequence of str
+        Names of the columns of the data, in order, written as a JSON list: into ONNX's metadata
+        under ``"columns"``, into a ``.pt2`` as its extra file ``"columns"``.
 
     Raises
     ------
@@ -81,7 +87,7 @@ def export(
     )
     for node in program.graph.nodes:
         node.meta.pop("stack_trace", None)  # paths of this machine
-    content = writers[suffix](program)
+    content = writers[suffix](program, {"columns": json.dumps(list(columns))} if columns else {})
     with replacing(path) as part:
         part.write_bytes(content)
 
@@ -102,13 +108,13 @@ def _example(model: torch.nn.Module, X: TensorLike | None) -> torch.Tensor:
     return torch.zeros((2, *row.shape[1:]), dtype=row.dtype)
 
 
-def _torch_bytes(program: torch.export.ExportedProgram) -> bytes:
+def _torch_bytes(program: torch.export.ExportedProgram, about: dict[str, str]) -> bytes:
     buffer = io.BytesIO()
-    torch.export.save(program, buffer)
+    torch.export.save(program, buffer, extra_files=about)
     return buffer.getvalue()
 
 
-def _onnx_bytes(program: torch.export.ExportedProgram) -> bytes:
+def _onnx_bytes(program: torch.export.ExportedProgram, about: dict[str, str]) -> bytes:
     with _quiet():
         converted = torch.onnx.export(
             program,
@@ -118,7 +124,10 @@ def _onnx_bytes(program: torch.export.ExportedProgram) -> bytes:
             dynamo=True,
             verbose=False,
         )
-    content: bytes = cast("torch.onnx.ONNXProgram", converted).model_proto.SerializeToString()
+    model = cast("torch.onnx.ONNXProgram", converted).model_proto
+    for key, value in about.items():
+        model.metadata_props.add(key=key, value=value)
+    content: bytes = model.SerializeToString()
     return content
 
 

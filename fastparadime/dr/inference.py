@@ -11,8 +11,9 @@ import torch
 
 from fastparadime import exceptions, models
 from fastparadime.dr import exporting, saving
-from fastparadime.types import TensorLike
-from fastparadime.utils import sources
+from fastparadime.dr.items import is_items, read_items
+from fastparadime.types import Array, TensorLike
+from fastparadime.utils import frames, sources
 from fastparadime.utils.convert import to_torch
 from fastparadime.utils.masks import without_mask
 from fastparadime.utils.progress import memory_for
@@ -49,6 +50,7 @@ class Inference:
         self.hidden_dims = models.check_widths([100, 50] if hidden_dims is None else hidden_dims)
         self.history: list[dict[str, Any]] = []
         self.trained = False
+        self._columns: tuple[str, ...] = ()  # that the model was trained on, if they have names
         self._device = device
         self._model: torch.nn.Module | None = None
         if model is not None:
@@ -66,6 +68,19 @@ class Inference:
     @model.setter
     def model(self, model: torch.nn.Module) -> None:
         self._model = check_type(model, torch.nn.Module, "model").to(self._device)
+
+    @property
+    def feature_names_in_(self) -> Array:
+        """Names of the columns that the model was trained on, an array of str (d,).
+
+        Raises
+        ------
+        AttributeError
+            If they had none.
+        """
+        if not self._columns:
+            raise AttributeError("the model was not trained on columns with names")
+        return np.array(self._columns, dtype=object)
 
     @property
     def device(self) -> torch.device:
@@ -91,6 +106,7 @@ class Inference:
 
     def _call_model(self, method: str, X: TensorLike) -> torch.Tensor:
         self._check_trained()
+        X = self._in_fitted_order(X)
         models.check_width(self.model, X)
         rows = models.as_input(self.model, to_torch(without_mask(X, "X")))
         result: torch.Tensor = models.method_of(self.model, method)(rows)
@@ -112,7 +128,9 @@ class Inference:
         Parameters
         ----------
         X : array, tensor, list or data frame, memory maps included, or source of rows
-            Such as a dataset of HDF5 or Zarr, which is read chunk by chunk.
+            Sources, such as a dataset of HDF5 or Zarr, are read chunk by chunk. Columns with names
+            are taken in the order that the model was trained on. A dataset or loader of torch is
+            read as in training; what it gives beside the main entry is left out.
         method : str, optional
             The model's method; its call if None.
 
@@ -120,13 +138,23 @@ class Inference:
         ------
         NotTrainedError
             Before training.
-        ValueError
-            For rows of another width than the model's.
+        TypeError, ValueError
+            For rows of another width than the model's, columns that are missing or unknown, or
+            frames with columns that are no numbers.
         OSError, ValueError
             If a source cannot be read, or ends before its shape says.
         """
         self._check_trained()
-        return models.embed_in_chunks(self.model, self._checked_rows(X), method)
+        rows = self._checked_rows(X if method == "decode" else self._in_fitted_order(X))
+        return models.embed_in_chunks(self.model, rows, method)
+
+    def _in_fitted_order(self, X: Any) -> Any:
+        """Rows without names, of columns that are in the order that the model was trained on."""
+        if is_items(X):
+            X = read_items(X, "X")["main"]
+        rows, columns = frames.rows_and_names(X)
+        order = frames.order_of(columns, self._columns) if columns and self._columns else None
+        return rows if order is None else rows[:, order]
 
     def _checked_rows(self, X: Any) -> TensorLike | Source:
         X = without_mask(X, "X")
@@ -150,8 +178,8 @@ class Inference:
     def save(self, path: str | Path) -> None:
         """Writes the trained model to a safetensors file, for `fastparadime.dr.ParametricDR.load`.
 
-        The weights are stored with the model's class, and with `seed`, `out_dim`, `hidden_dims` and
-        `history`. Data, relations, losses, phases and the optimizer's state are not.
+        The weights are stored with the model's class, and with `seed`, `out_dim`, `hidden_dims`,
+        `history` and the names of columns. Data, relations, losses, phases and the optimizer's state are not.
 
         Raises
         ------
@@ -168,6 +196,7 @@ class Inference:
             out_dim=self.out_dim,
             hidden_dims=self.hidden_dims,
             history=self.history,
+            columns=list(self._columns),
         )
 
     def export(
@@ -175,7 +204,8 @@ class Inference:
     ) -> None:
         """Writes the trained model's program for other runtimes: ``.onnx``, or ``.pt2`` for torch.
 
-        The program takes any number of rows, on the CPU, in evaluation mode.
+        The program takes any number of rows, on the CPU, in evaluation mode. Names of columns, in
+        the order that it takes them, go into its metadata.
 
         Parameters
         ----------
@@ -199,4 +229,6 @@ class Inference:
             For another extension, or rows that are missing or of another width.
         """
         self._check_trained()
-        exporting.export(self.model, path, without_mask(X, "X"), method)
+        columns = () if method == "decode" else self._columns
+        rows = None if X is None else self._in_fitted_order(without_mask(X, "X"))
+        exporting.export(self.model, path, rows, method, columns=columns)

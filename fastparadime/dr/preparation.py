@@ -8,11 +8,11 @@ from typing import Any, Literal
 import torch
 
 from fastparadime import exceptions
-from fastparadime.dr.dataset import Dataset, DerivedData, named_parts
+from fastparadime.dr.dataset import Dataset, DerivedData, expanded, named_parts
 from fastparadime.relationdata import RelationData
-from fastparadime.relations import Relations
+from fastparadime.relations import NeighborBasedPDist, PDist, Relations
 from fastparadime.types import Data, TensorLike
-from fastparadime.utils import ReprMixin
+from fastparadime.utils import ReprMixin, frames
 from fastparadime.utils.logging import log
 from fastparadime.utils.progress import timed
 from fastparadime.utils.validate import check_option
@@ -52,6 +52,10 @@ class Preparation(ReprMixin):
     def _check_against_model(self, dataset: Dataset) -> None:
         """Called with a dataset before it is registered."""
 
+    def _columns_of(self, dataset: Dataset, key: str) -> tuple[str, ...]:
+        """Names of the columns that a stored entry must have; empty if it may have any."""
+        return ()
+
     @property
     def dataset(self) -> Dataset:
         """The registered dataset."""
@@ -77,11 +81,19 @@ class Preparation(ReprMixin):
 
         Parameters
         ----------
-        dataset : array, tensor, mapping of them, or Dataset
+        dataset : array, tensor, data frame, mapping of them, dataset of torch, or Dataset
+            Columns with names are put into the order that the model was trained on.
+
+        Raises
+        ------
+        TypeError, ValueError
+            For data that is not as `Dataset` takes it, or columns that are missing or unknown.
         """
         if self.verbose:
             log("Registering dataset.")
         dataset = dataset if isinstance(dataset, Dataset) else Dataset(dataset)
+        for key in tuple(dataset.columns):
+            dataset = dataset.in_order(key, self._columns_of(dataset, key) or dataset.columns[key])
         self._check_against_model(dataset)
         self._dataset = dataset
         self._global_relations_computed = False
@@ -97,13 +109,13 @@ class Preparation(ReprMixin):
         if not isinstance(data, Mapping):
             raise TypeError(f"data must be a mapping of entries, not {type(data).__name__}")
         derived = {k: v for k, v in data.items() if isinstance(v, DerivedData)}
-        regular: dict[str, Any] = {k: v for k, v in data.items() if k not in derived}
+        regular = expanded({k: v for k, v in data.items() if k not in derived})
         if regular and self._dataset is None:
             self.register_dataset(regular)
         elif regular:
             stored = self.dataset.data.stored_name
             replaced = [key for key in regular if key in self.dataset.data]
-            self.dataset.add(regular)
+            self.dataset.add({key: self._in_order(key, part) for key, part in regular.items()})
             # Relations of replaced data are out of date.
             outdated = {stored(key) for key in replaced}
             if any(stored(rel.data_key) in outdated for rel in self.global_relations.values()):
@@ -117,6 +129,16 @@ class Preparation(ReprMixin):
             else:
                 log(f"Adding derived data entry '{key}'.")
         self.derived_data.update(derived)
+
+    def _in_order(self, key: str, part: Any) -> Any:
+        """An entry to be added, as rows whose columns are in order if they have names."""
+        rows, columns = frames.rows_and_names(part, f"entry {key!r}")
+        if not columns:
+            return part
+        stored = self.dataset.data.stored_name(key)
+        expected = self._columns_of(self.dataset, stored) or columns
+        order = frames.order_of(columns, expected, f"entry {key!r}")
+        return frames.NamedRows(rows if order is None else rows[:, order], expected)
 
     def add_to_dataset(self, data: Mapping[str, TensorLike]) -> None:
         """Adds entries to the registered dataset (paraDime 0.3's name)."""
@@ -169,5 +191,7 @@ class Preparation(ReprMixin):
                     data, wide = self._entry_on_device(name), dataset.relation_data(name)
                     if wide.dtype != data.dtype:  # it has digits that float32 has dropped
                         data = wide.to(self._device)
+                    if isinstance(relation, (NeighborBasedPDist, PDist)):
+                        data = data.flatten(1)  # of images, rows of their values
                     self.global_relation_data[key] = relation.compute_relations(data)
         self._global_relations_computed = True

@@ -192,11 +192,12 @@ class ParametricDR(Training):
         routine.model.load_state_dict(saved.weights)
         routine.model.eval()
         routine.history = about.history
+        routine._columns = tuple(about.columns)
         routine.trained = True
         return routine
 
     def _check_against_model(self, dataset: Dataset) -> None:
-        embedded = next((rel.data_key for rel in self.batch_relations.values()), "main")
+        embedded = self._embedded_key()
         if embedded not in dataset.data:
             return
         entry = dataset.data[embedded]

@@ -10,7 +10,7 @@ import hashlib
 import json
 import reprlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import reduce
 from importlib import metadata
 from pathlib import Path
@@ -21,7 +21,7 @@ import torch
 from fastparadime import models
 from fastparadime.exceptions import SpecificationError
 from fastparadime.utils.files import replacing
-from fastparadime.utils.validate import check_integer, check_type
+from fastparadime.utils.validate import check_integer, check_list, check_type, first_doubled
 
 FORMAT = 2
 _MOST_LISTED, _LONGEST = 20, 1000  # problems of a message, and characters
@@ -40,6 +40,8 @@ class Description:
         Those that build a model of a registered class again.
     seed, out_dim, hidden_dims, history
         As of the routine.
+    columns : list of str
+        Names of the columns of the data, in order; empty if they have none.
     """
 
     model_class: str
@@ -48,6 +50,7 @@ class Description:
     out_dim: int
     hidden_dims: list[int]
     history: list[dict[str, Any]]
+    columns: list[str] = field(default_factory=list)
 
     @classmethod
     def of(cls, model: torch.nn.Module, **settings: Any) -> Description:
@@ -82,6 +85,7 @@ class Description:
                 }
                 for run in content["history"]
             ],
+            columns=_names(content.get("columns", [])),  # files of 0.2 have none
         )
 
 
@@ -161,6 +165,14 @@ class SavedRoutine:
                 f"the weights of {self.path} do not fit the model "
                 f"{self.description.model_class}: {'; '.join(problems)}"
             )
+
+
+def _names(columns: Any) -> list[str]:
+    names = [check_type(name, str, "columns") for name in check_list(columns, "columns")]
+    doubled = first_doubled(names)
+    if doubled is not None:
+        raise ValueError(f"columns must be distinct, but two are {doubled!r}")
+    return names
 
 
 def _digest(content: Mapping[str, Any], weights: Mapping[str, torch.Tensor]) -> str:

@@ -8,7 +8,9 @@ from typing import Any
 import torch
 
 from fastparadime import exceptions, models
+from fastparadime.dr.dataset import Dataset
 from fastparadime.dr.inference import Inference
+from fastparadime.dr.outputs import check_outputs
 from fastparadime.dr.preparation import Preparation
 from fastparadime.loss import CompoundLoss, Loss
 from fastparadime.relations import Relations
@@ -72,8 +74,22 @@ class Training(Preparation, Inference):
         check_phase(phase, (), self.global_relations, self.batch_relations)
         self.training_phases.append(phase)
 
+    def _embedded_key(self) -> str:
+        """The entry of the dataset that the model takes."""
+        return next((rel.data_key for rel in self.batch_relations.values()), "main")
+
+    def _columns_of(self, dataset: Dataset, key: str) -> tuple[str, ...]:
+        return self._columns if key == dataset.data.stored_name(self._embedded_key()) else ()
+
     def _prepare_training(self) -> None:
         """Called at the start of training, for subclasses to override."""
+
+    def _width_of(self, position_key: str) -> tuple[int, str] | None:
+        """Columns of given positions, and what says so; for subclasses to extend."""
+        positions = self.dataset.data.get(position_key)
+        if positions is None or positions.ndim != 2:
+            return None
+        return positions.shape[1], f"entry {position_key!r} has shape {tuple(positions.shape)}"
 
     def _prepare_model(self) -> None:
         """Called before the first phase, with all entries there, for subclasses to override."""
@@ -96,6 +112,7 @@ class Training(Preparation, Inference):
             self.batch_relations,
             self.device,
             derive(self.seed, "phase", len(self.history) + 1),
+            joins_single=models.normalizes_batches(self.model),
         )
         bars = shows_bars(self.progress, verbose=self.verbose)
         epochs_before = len(training_phase.loss.history)
@@ -110,16 +127,19 @@ class Training(Preparation, Inference):
     def _record(self, phase: TrainingPhase, epochs_before: int) -> None:
         losses = phase.loss.history[epochs_before:]
         self.history.append({"name": phase.name, "losses": losses})
+        if not self.trained:
+            embedded = self.dataset.data.stored_name(self._embedded_key())
+            self._columns = self.dataset.columns.get(embedded, ())
         self.trained = True
 
     @memory_for("train")
-    def train(self, data: Data | None = None) -> None:
+    def train(self, data: Data | Dataset | None = None) -> None:
         """Computes relations and derived data, then runs all phases in order.
 
         Parameters
         ----------
-        data : array, tensor or mapping of them, optional
-            Added to the dataset first.
+        data : array, tensor, data frame, mapping of them, or dataset or loader of torch, optional
+            Added to the dataset first; see `Dataset` for what it takes.
 
         Raises
         ------
@@ -127,7 +147,8 @@ class Training(Preparation, Inference):
             If there is no data.
         """
         if data is not None:
-            self.add_data(data if isinstance(data, Mapping) else {"main": data})
+            entries: Any = data if isinstance(data, Mapping) else {"main": data}
+            self.add_data(entries)
         elif self._dataset is None:
             raise exceptions.NoDatasetRegisteredError(
                 "Attempted to start training, but no data was pre-added or passed to 'train'."
@@ -145,6 +166,8 @@ class Training(Preparation, Inference):
             check_phase(phase, entries, self.global_relations, self.batch_relations)
             if self._model is not None:
                 _check_methods(self._model, phase.loss)
+                data, relations = self.dataset.data, self.batch_relations
+                check_outputs(self._model, phase.loss, data, relations, self._width_of)
         self.compute_derived_data(only="other")
         self.compute_global_relations()
         self.compute_derived_data(only="rel_based")

@@ -19,7 +19,7 @@ from fastparadime.layout import default_epochs, density, optimize_layout
 from fastparadime.neighbors import NeighborGraph
 from fastparadime.neighbors.metric_space import Space
 from fastparadime.utils.logging import log
-from fastparadime.utils.progress import memory_for
+from fastparadime.utils.progress import memory_for, stage
 from fastparadime.utils.warning import warn
 
 _DENSITY_EPOCHS = 200  # more than by default, for densMAP
@@ -81,16 +81,18 @@ def fit_graph(
         nearest = _neighbors.given_neighbors(knn, n, wanted, settings.device)
     else:
         report.say("UMAP: nearest neighbors")
-        nearest = _neighbors.find_neighbors(
-            rows, wanted - 1, space, settings.recall, settings.min_shared_neighbors
-        )
+        with stage("neighbors"):
+            nearest = _neighbors.find_neighbors(
+                rows, wanted - 1, space, settings.recall, settings.min_shared_neighbors
+            )
     report.say("UMAP: fuzzy graph")
-    edges, rho, sigma, removed = fuzzy_simplicial_set(
-        nearest,
-        set_op_mix_ratio=settings.set_op_mix_ratio,
-        local_connectivity=settings.local_connectivity,
-        disconnection_distance=settings.disconnection_distance,
-    )
+    with stage("graph"):
+        edges, rho, sigma, removed = fuzzy_simplicial_set(
+            nearest,
+            set_op_mix_ratio=settings.set_op_mix_ratio,
+            local_connectivity=settings.local_connectivity,
+            disconnection_distance=settings.disconnection_distance,
+        )
     if removed:
         report.say(f"{removed} neighbors are at the disconnection distance or beyond")
     if target is not None:

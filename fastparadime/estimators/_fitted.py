@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from sklearn.utils.validation import check_is_fitted
 
+from fastparadime.estimators import _saving
 from fastparadime.estimators._constructor import UmapParameters
 from fastparadime.estimators._fit import Embedding, FittedGraph
 from fastparadime.estimators._kinds import Kind
 from fastparadime.estimators._parameters import Settings
 from fastparadime.estimators._transform import FittedRows
-from fastparadime.types import Array
+from fastparadime.types import Array, Device
 from fastparadime.utils.convert import is_sparse, to_numpy
 from fastparadime.utils.lazy import lazy_property
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 _SMALL_DATA = 4096  # points below which umap.plot makes a table of all distances
 
@@ -93,6 +98,38 @@ class FittedUmap(UmapParameters):
             self.embedding_list_ = [kept(positions) for positions in found.kept]
         if found.radii is not None:
             self.rad_orig_, self.rad_emb_ = (kept(part, np.float32) for part in found.radii)
+
+    def save(self, path: str | Path) -> None:
+        """Writes the fit to a safetensors file that `load` reads: rows, positions, graph, parameters.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+        ValueError
+            For fits that a file does not hold: of unique rows, with `output_dens`, of the graph
+            alone, with a list of epochs, combined ones, and with functions as parameters.
+        """
+        _saving.write(path, self)
+
+    @classmethod
+    def load(cls, path: str | Path, *, device: Device | None = None) -> Self:
+        """The fit of a file that `save` wrote; nothing of the file is executed.
+
+        Parameters
+        ----------
+        path : str or Path
+        device : torch.device or str, optional
+            Where new rows are embedded; the CPU if None.
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is no such file.
+        SpecificationError
+            If it is none of a fitted UMAP, or damaged.
+        """
+        fitted: Self = _saving.read(path, cls, device)
+        return fitted
 
     @property
     def _raw_data(self) -> Any:

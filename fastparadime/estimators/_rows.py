@@ -2,23 +2,39 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any, cast
 
 import numpy as np
 import torch
+from sklearn.utils.validation import check_array
 
+from fastparadime.estimators._names import check_names, warn_of_names
 from fastparadime.neighbors.metric_space import DEVICE_METRICS, SPARSE_METRICS
 from fastparadime.neighbors.metrics import PRECOMPUTED
-from fastparadime.neighbors.table import MISSING_METRICS
+from fastparadime.neighbors.table import MISSING_METRICS, rows_of_frame
 from fastparadime.types import Array
-from fastparadime.utils import sources
+from fastparadime.utils import frames, sources
 from fastparadime.utils.convert import is_sparse, share, to_float32, to_numpy
+from fastparadime.utils.frames import NamedRows
 from fastparadime.utils.masks import without_mask
 from fastparadime.utils.validate import check_data, check_finite, check_no_times
 
+# scikit-learn's before 1.6 has another name.
+_FINITE = (
+    "ensure_all_finite"
+    if "ensure_all_finite" in inspect.signature(check_array).parameters
+    else "force_all_finite"
+)
 _BLOCK_BYTES = 64 * 2**20  # of hashes held at a time
 _MIXER = 0xBF58476D1CE4E5B9 - 2**64  # of splitmix64, as int64
 _KEPT = (np.float32, np.float64, np.int32, np.int64, np.uint32, np.uint64)
+
+
+def named(X: Any, metric: Any) -> Any:
+    """A data frame as `NamedRows`, checked for a metric; anything else as it is."""
+    frames.check_not_annotated(X, "X")
+    return rows_of_frame(X, metric) if frames.is_frame(X) else X
 
 
 def validated(estimator: Any, X: Any, metric: Any, **options: Any) -> Any:
@@ -29,6 +45,8 @@ def validated(estimator: Any, X: Any, metric: Any, **options: Any) -> Any:
     refused. Values of ``"precomputed"`` distances are not checked: infinite ones stand for no
     neighbours. NaN stands for what is missing to those of `MISSING_METRICS`.
     """
+    if isinstance(X, NamedRows):
+        return _validated_named(estimator, X, metric, **options)
     X = without_mask(X, "X")
     if sources.is_source(X) and X.ndim == 2:
         X = sources.load(X, "X")
@@ -37,18 +55,43 @@ def validated(estimator: Any, X: Any, metric: Any, **options: Any) -> Any:
             return _validated_tensor(estimator, X, metric, **options)
         X = to_numpy(X)  # scikit-learn would not know its dtype
     check_no_times(X, "X")
+    finite, options = _check_options(X, metric, options)
+    try:
+        from sklearn.utils.validation import validate_data
+    except ImportError:  # scikit-learn before 1.6
+        return estimator._validate_data(X, force_all_finite=finite, **options)
+    return validate_data(estimator, X, ensure_all_finite=finite, **options)
+
+
+def _check_options(
+    X: Any, metric: Any, options: dict[str, Any]
+) -> tuple[bool | str, dict[str, Any]]:
+    """What of `X` has to be finite, and what else scikit-learn's check is told."""
     finite: bool | str = not is_precomputed(metric)
     if isinstance(metric, str) and metric in MISSING_METRICS:
         finite = "allow-nan"
     plain = isinstance(getattr(X, "dtype", None), np.dtype) and X.dtype.kind in "biuf"
     first = np.float32 if plain and X.dtype.itemsize <= 4 else np.float64
     dtype = "numeric" if callable(metric) else (first, *_KEPT)
-    options = {"dtype": dtype, "accept_sparse": "csr", **options}
-    try:
-        from sklearn.utils.validation import validate_data
-    except ImportError:  # scikit-learn before 1.6
-        return estimator._validate_data(X, force_all_finite=finite, **options)
-    return validate_data(estimator, X, ensure_all_finite=finite, **options)
+    return finite, {"dtype": dtype, "accept_sparse": "csr", **options}
+
+
+def _validated_named(
+    estimator: Any, X: NamedRows, metric: Any, *, reset: bool = True, **options: Any
+) -> Any:
+    """The same of the rows of a frame, whose names follow scikit-learn's contract."""
+    fitted = None if reset else getattr(estimator, "feature_names_in_", None)
+    if not X.columns or fitted is None:
+        table = validated(estimator, X.values, metric, reset=reset, **options)
+        if X.columns and reset:
+            estimator.feature_names_in_ = np.array(X.columns, dtype=object)
+        elif X.columns:
+            warn_of_names(estimator)
+        return table
+    check_names(X.columns, fitted)
+    finite, options = _check_options(X.values, metric, options)
+    options[_FINITE] = finite
+    return check_array(X.values, estimator=estimator, input_name="X", **options)
 
 
 def _validated_tensor(
@@ -72,12 +115,8 @@ def is_precomputed(metric: Any) -> bool:
 
 def dtype_of_results(X: Any) -> Any:
     """The dtype of what an estimator gives for `X`: float64 for such an array, else float32."""
-    kinds = getattr(X, "dtypes", None)  # of data frames
-    if kinds is None:
-        name = str(getattr(X, "dtype", ""))
-        return np.float64 if name.removeprefix("torch.") == "float64" else np.float32
-    plain = all(isinstance(kind, np.dtype) for kind in kinds)
-    return np.float64 if plain and np.result_type(*kinds) == np.float64 else np.float32
+    name = str(getattr(X.values if isinstance(X, NamedRows) else X, "dtype", ""))
+    return np.float64 if name.removeprefix("torch.") == "float64" else np.float32
 
 
 def check_sparse_metric(rows: Any, metric: Any, *others: str) -> None:
@@ -94,7 +133,7 @@ def check_device(device: torch.device, X: Any, metric: Any, name: str = "metric"
     """Raises for data and metrics that only the CPU searches, where another device is asked for."""
     if device.type == "cpu":
         return
-    if is_sparse(X):
+    if is_sparse(X.values if isinstance(X, NamedRows) else X):
         raise ValueError(
             f"X is sparse, and sparse rows are searched on the CPU: device must be 'cpu', not "
             f"{str(device)!r}, or X dense"

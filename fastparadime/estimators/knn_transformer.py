@@ -118,7 +118,7 @@ class KNNTransformer(
         TypeError, ValueError
             For data or parameters that are not as described, or that the device does not take.
         """
-        self._fit(as_known(X))
+        self._fit(as_known(_rows.named(X, self.metric)))
         return self
 
     def fit_transform(self, X: Any, y: Any = None) -> scipy.sparse.csr_matrix:
@@ -130,7 +130,7 @@ class KNNTransformer(
             As of `transform`. Each point comes first among its own neighbours, at distance 0.
             Exact or with the promised recall, as `fastparadime.neighbors.knn` says.
         """
-        X = as_known(X)
+        X = as_known(_rows.named(X, self.metric))
         table = self._fit(X)
         n, others = self.n_samples_fit_, self._width - 1
         indices = np.arange(n, dtype=np.int32)[:, None]
@@ -167,7 +167,7 @@ class KNNTransformer(
             For data that is not as described.
         """
         check_is_fitted(self, "n_samples_fit_")  # a fit that failed leaves n_features_in_
-        X = as_known(X)
+        X = as_known(_rows.named(X, self._row_format.metric))
         table = _rows.validated(self, X, self._row_format.metric, reset=False)
         queries = self._row_format.rows(table)
         # What a sparse matrix does not store is no distance.

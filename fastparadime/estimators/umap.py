@@ -22,7 +22,7 @@ from fastparadime.estimators._tags import set_input_tags
 from fastparadime.estimators._transform import FittedRows, transform_epochs
 from fastparadime.layout import initial_positions
 from fastparadime.layout.initialization import check_init
-from fastparadime.utils.progress import memory_for
+from fastparadime.utils.progress import memory_for, stage
 
 
 class UMAP(
@@ -192,6 +192,7 @@ class UMAP(
             For data or parameters that are not as described, or that the device does not take.
         """
         check_data_options(ensure_all_finite=ensure_all_finite, convert_dtype=convert_dtype)
+        X = _rows.named(X, self.metric)
         kind, X = Kind.of(X, self.output_type), as_known(X)
         settings = check_parameters(self, X)
         check_places(settings, X, supervised=y is not None)
@@ -222,9 +223,10 @@ class UMAP(
             self._keep_rows(fitted_rows, supervised=supervised)
             return self
         report.say("UMAP: initial positions")
-        start = initial_positions(
-            rows, fitted.edges, settings.init, settings.n_components, settings.seed
-        )
+        with stage("initial positions"):
+            start = initial_positions(
+                rows, fitted.edges, settings.init, settings.n_components, settings.seed
+            )
         found = embed_graph(start, fitted, settings, report)
         self._keep_graph(fitted, settings)
         self._keep_rows(replace(fitted_rows, positions=found.final), supervised=supervised)
@@ -278,6 +280,7 @@ class UMAP(
         """
         fitted_rows = self._of_rows("transform")
         check_data_options(ensure_all_finite=ensure_all_finite, convert_dtype=convert_dtype)
+        X = _rows.named(X, fitted_rows.row_format.metric)
         kind, X = Kind.of(X, self.output_type), as_known(X)
         table = _rows.validated(self, X, fitted_rows.row_format.metric, reset=False)
         rows = fitted_rows.row_format.rows(table)
@@ -337,7 +340,7 @@ class UMAP(
         for name, is_so in refused.items():
             if is_so:
                 raise ValueError(f"update is not available for a fit with {name}: fit all rows")
-        X = as_known(X)
+        X = as_known(_rows.named(X, fitted_rows.row_format.metric))
         table = _rows.validated(self, X, fitted_rows.row_format.metric, reset=False)
         added = _rows.like(fitted_rows.row_format.rows(table), fitted_rows.rows)
         start = _rows.stacked(fitted_rows.positions, fitted_rows.embed(added))

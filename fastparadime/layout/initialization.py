@@ -119,10 +119,11 @@ def principal_components(X: Any, n_components: int, *, seed: int = 0) -> Array:
 
 
 def pca_positions(X: TensorLike, n_components: int = 2) -> torch.Tensor:
-    """The first principal components of the rows of `X`, float32 (n, n_components).
+    """The first principal components of the rows of `X` (n, ...), float32 (n, n_components).
 
     By scikit-learn on the CPU; of a tensor on a device by the eigenvectors of its covariance, there.
     """
+    X = X.reshape((len(X), -1))
     if isinstance(X, torch.Tensor) and X.is_cuda:
         return _pca_by_covariance(X, n_components)
     # A fixed state: the randomised solver would draw from numpy's global generator.

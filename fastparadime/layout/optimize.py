@@ -12,6 +12,7 @@ import torch
 from fastparadime import ops
 from fastparadime.types import TensorLike
 from fastparadime.utils.convert import mean_of, to_torch
+from fastparadime.utils.progress import stage
 from fastparadime.utils.seed import derive
 
 _MANY_POINTS = 10_000  # beyond which fewer epochs are the default
@@ -89,22 +90,23 @@ def optimize_layout(
         term = density_term(parameters, parameters.density, *density)
         if term is not None:
             density_epochs = n_epochs - int(np.floor(n_epochs * (1 - parameters.density.share)))
-    final = ops.sgd_layout(
-        start,
-        edges,
-        parameters.a,
-        parameters.b,
-        n_epochs,
-        learning_rate=parameters.learning_rate if learning_rate is None else learning_rate,
-        repulsion_strength=parameters.repulsion_strength,
-        negative_sample_rate=parameters.negative_sample_rate,
-        seed=derive(parameters.seed, "layout"),
-        progress=progress,
-        stops=wanted - {0},
-        at_stop=keep,
-        density=term,
-        density_epochs=density_epochs,
-    )
+    with stage("layout", n_epochs) as advance:
+        final = ops.sgd_layout(
+            start,
+            edges,
+            parameters.a,
+            parameters.b,
+            n_epochs,
+            learning_rate=parameters.learning_rate if learning_rate is None else learning_rate,
+            repulsion_strength=parameters.repulsion_strength,
+            negative_sample_rate=parameters.negative_sample_rate,
+            seed=derive(parameters.seed, "layout"),
+            progress=progress or advance,
+            stops=wanted - {0},
+            at_stop=keep,
+            density=term,
+            density_epochs=density_epochs,
+        )
     return Layout(final, kept)
 
 

@@ -35,8 +35,15 @@ from fastparadime.neighbors.metrics import (
 from fastparadime.neighbors.neighbor_graph import DEFAULT_RECALL, NeighborGraph
 from fastparadime.neighbors.sparse_table import warn_of_rounding as warn_of_sparse_rounding
 from fastparadime.neighbors.streamed import streamed_knn
-from fastparadime.neighbors.table import UNIT_METRICS, Table, true_distances, unit_distances
+from fastparadime.neighbors.table import (
+    UNIT_METRICS,
+    Table,
+    rows_of_frame,
+    true_distances,
+    unit_distances,
+)
 from fastparadime.types import Device
+from fastparadime.utils import frames
 from fastparadime.utils.convert import to_numpy, value_range
 from fastparadime.utils.masks import without_mask
 from fastparadime.utils.progress import memory_for
@@ -73,6 +80,7 @@ def knn(
         - an array or tensor (n, d) of finite numbers of any real dtype, NaN where a value is
           missing for ``"nan_euclidean"``. Tensors on a device are searched there. Float32 rows,
           memory-mapped ones included, are not copied;
+        - a data frame of pandas, polars or pyarrow, or a column of vectors;
         - a source of rows, such as a dataset of HDF5 or Zarr: anything with `shape`, `dtype`,
           `ndim` and slices that become arrays. It is read once, block by block;
         - a sparse matrix of SciPy, for all metrics but ``"haversine"``, ``"mahalanobis"``,
@@ -146,6 +154,7 @@ def knn(
         neighbours apart.
     """
     X, metric = without_mask(X, "X"), check_metric(metric)
+    X = rows_of_frame(X, metric).values if frames.is_frame(X) else X
     options = _Options(
         p=check_positive(p, "p"),
         recall=check_recall(recall),

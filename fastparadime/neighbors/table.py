@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from fastparadime.neighbors.metrics import PRECOMPUTED
 from fastparadime.types import Array, TensorLike
-from fastparadime.utils import sources
+from fastparadime.utils import frames, sources
 from fastparadime.utils.centring import (
     centre_of,
     centred,
@@ -19,9 +20,10 @@ from fastparadime.utils.centring import (
     some_rows,
     warn_of_rounding,
 )
-from fastparadime.utils.convert import to_float32, to_float64, to_numpy
+from fastparadime.utils.convert import is_sparse, to_float32, to_float64, to_numpy
+from fastparadime.utils.frames import NamedRows
 from fastparadime.utils.lazy import lazy_property
-from fastparadime.utils.validate import check_data, check_finite, check_form
+from fastparadime.utils.validate import check_data, check_finite, check_form, check_values
 
 _BLOCK_BYTES = 16 * 2**20  # of rows converted at a time
 UNIT_METRICS = ("cosine", "correlation", "hellinger")
@@ -218,6 +220,24 @@ class Table:
             marks = torch.linalg.vector_norm(out, dim=1, keepdim=True) == 0
             out = torch.cat((out, marks), dim=1) if bool(marks.any()) else out
         return out
+
+
+def rows_of_frame(X: Any, metric: Any) -> NamedRows:
+    """The rows of a data frame, checked for a metric, with errors that name its columns.
+
+    Values of ``"precomputed"`` distances, and those of sparse columns, are not looked at.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As of `fastparadime.utils.frames.rows_and_names` and `fastparadime.utils.validate.check_data`.
+    """
+    values, columns = frames.rows_and_names(X, "X")
+    if not is_sparse(values):
+        check_form(values, "X", min_rows=1)
+        if metric != PRECOMPUTED:
+            check_values(values, "X", columns, missing_ok=metric in MISSING_METRICS)
+    return NamedRows(values, columns)
 
 
 def compared_columns(d: int, metric: Any) -> int:

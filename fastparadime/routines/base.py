@@ -43,6 +43,11 @@ class InitializedRoutine(dr.ParametricDR):
             **parts,
         )
 
+    def _width_of(self, position_key: str) -> tuple[int, str] | None:
+        if position_key in self.derived_data and position_key == self.initialization:
+            return self.out_dim, f"out_dim is {self.out_dim}"
+        return super()._width_of(position_key)
+
     def _initial_positions(self, out_dim: int) -> dict[str, dr.DerivedData]:
         if self.initialization is None:
             return {}

@@ -19,6 +19,7 @@ from fastparadime.training.sampling import (
     Entries,
     NegativeEdgeBatches,
     Noise,
+    item_batch_sizes,
     item_batches,
 )
 from fastparadime.utils.seed import derive
@@ -26,13 +27,17 @@ from fastparadime.utils.seed import derive
 
 @dataclass(frozen=True)
 class TrainingData:
-    """What a phase trains on: dataset entries, relations, and where the model is."""
+    """What a phase trains on: dataset entries, relations, and where the model is.
+
+    `joins_single` is as of `fastparadime.training.sampling.item_batch_sizes`.
+    """
 
     entries: Entries
     global_relations: Mapping[str, RelationData]
     batch_relations: Mapping[str, Relations]
     device: torch.device
     seed: int
+    joins_single: bool = False
 
 
 def edge_batches(phase: TrainingPhase, data: TrainingData, seed: int) -> NegativeEdgeBatches:
@@ -68,19 +73,22 @@ def noise_of(phase: TrainingPhase, data: TrainingData) -> tuple[str, Noise] | No
     keys = [str(part.data_key) for part in parts if hasattr(part, "data_key")]
     key = keys[0] if keys else embedded_entry(phase.loss, data.batch_relations)
     table = data.entries[key]
-    rows = min(phase.batch_size, len(table))
+    rows = max(item_batch_sizes(len(table), phase.batch_size, joins_single=data.joins_single))
     return key, Noise(table, phase.noise, rows, derive(data.seed, "noise"))
 
 
 def shuffled_batches(phase: TrainingPhase, data: TrainingData) -> Iterator[Batch]:
     """All batches of a phase of standard sampling, without noise."""
     for epoch in range(phase.epochs):
-        yield from item_batches(data.entries, phase.batch_size, derive(data.seed, epoch))
+        seed = derive(data.seed, epoch)
+        yield from item_batches(
+            data.entries, phase.batch_size, seed, joins_single=data.joins_single
+        )
 
 
-def batches_per_epoch(phase: TrainingPhase, n: int) -> int:
+def batches_per_epoch(phase: TrainingPhase, n: int, *, joins_single: bool = False) -> int:
     if phase.sampling == "standard":
-        return -(-n // phase.batch_size)
+        return len(item_batch_sizes(n, phase.batch_size, joins_single=joins_single))
     if phase.batches_per_epoch != -1:
         return phase.batches_per_epoch
     edges = max(phase.batch_size, math.ceil(n / (phase.neg_sampling_rate + 1)))

@@ -67,7 +67,8 @@ def _replayed_steps(
     steps: int,
     options: Mapping[str, Any],
 ) -> Iterator[torch.Tensor]:
-    per_epoch = batches_per_epoch(phase, len(next(iter(data.entries.values()))))
+    n, joins = len(next(iter(data.entries.values()))), data.joins_single
+    per_epoch = batches_per_epoch(phase, n, joins_single=joins)
     changing = phase.schedule != "constant"
     rates = [phase.learning_rate_at(step, steps) for step in range(steps)] if changing else None
     progress = cuda_graphs.Progress(steps, data.device, rates)
@@ -78,9 +79,9 @@ def _replayed_steps(
     if fused is not None:
         whole, kinds = per_epoch, [fused]
     else:
-        items = ItemBatches(data.entries, phase.batch_size)
-        whole, left = divmod(len(items), phase.batch_size)
-        sizes = (phase.batch_size, left)
+        items = ItemBatches(data.entries, phase.batch_size, joins_single=joins)
+        sizes = (phase.batch_size, items.sizes[-1])
+        whole = items.sizes.count(phase.batch_size)
         noise = noise_of(phase, data)
         kinds = [_ItemStep(items, size, model, phase.loss, data, noise) for size in sizes]
     count = cuda_graphs.steps_per_graph(steps, whole)

@@ -56,7 +56,7 @@ def run_phase(
     from tqdm import tqdm
 
     n = len(next(iter(data.entries.values())))
-    per_epoch = batches_per_epoch(phase, n)
+    per_epoch = batches_per_epoch(phase, n, joins_single=data.joins_single)
     if verbose:
         log(f"Beginning training phase '{phase.name}'.")
     total = phase.epochs_of(per_epoch) * per_epoch

@@ -84,10 +84,25 @@ def _item_batch(entries: Entries, indices: torch.Tensor) -> Batch:
     return Batch({"indices": functools.partial(_same, indices), **builders})
 
 
-def item_batches(entries: Entries, batch_size: int, seed: int) -> Iterator[Batch]:
+def item_batch_sizes(n: int, batch_size: int, *, joins_single: bool = False) -> list[int]:
+    """Items of each batch of an epoch of n items.
+
+    With `joins_single`, a last batch of one item, of which a batch norm knows no variance, is part
+    of the batch before.
+    """
+    whole, left = divmod(n, batch_size)
+    if joins_single and left == 1 and whole:
+        return [batch_size] * (whole - 1) + [batch_size + 1]
+    return [batch_size] * whole + [left] * bool(left)
+
+
+def item_batches(
+    entries: Entries, batch_size: int, seed: int, *, joins_single: bool = False
+) -> Iterator[Batch]:
     """One epoch of batches of items, each item once, in an order drawn from the seed."""
     first = next(iter(entries.values()))
-    for indices in _item_order(len(first), first.device, seed).split(batch_size):
+    sizes = item_batch_sizes(len(first), batch_size, joins_single=joins_single)
+    for indices in _item_order(len(first), first.device, seed).split(sizes):
         yield _item_batch(entries, indices)
 
 
@@ -98,12 +113,20 @@ class ItemBatches:
     ----------
     entries : mapping of tensors (n, ...)
     batch_size : int
+    joins_single : bool
+        As of `item_batch_sizes`.
+
+    Attributes
+    ----------
+    sizes : list of int
+        Items of each batch of an epoch.
     """
 
-    def __init__(self, entries: Entries, batch_size: int) -> None:
+    def __init__(self, entries: Entries, batch_size: int, *, joins_single: bool = False) -> None:
         self._entries = entries
         first = next(iter(entries.values()))
-        self._batch_size, self._per_epoch = batch_size, -(-len(first) // batch_size)
+        self.sizes = item_batch_sizes(len(first), batch_size, joins_single=joins_single)
+        self._batch_size, self._per_epoch = batch_size, len(self.sizes)
         self._order = torch.empty(len(first), dtype=torch.int64, device=first.device)
 
     def __len__(self) -> int:

@@ -1,4 +1,4 @@
-"""Seconds of stages, and whether progress bars are shown."""
+"""Seconds of stages, whether progress bars are shown, and who is told of stages."""
 
 from __future__ import annotations
 
@@ -6,14 +6,43 @@ import re
 import sys
 import time
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from contextvars import ContextVar
 
 import torch
 
 from fastparadime import exceptions
 
 _ADVICE = "a smaller batch_size or fewer neighbors need less, as does device='cpu'"
+
+# Takes a stage's name and its number of steps, and gives what is told the steps that are done.
+Watcher = Callable[[str, int | None], AbstractContextManager[Callable[[int], object] | None]]
+_watcher: ContextVar[Watcher | None] = ContextVar("watcher", default=None)
+
+
+@contextmanager
+def watched(watcher: Watcher) -> Iterator[None]:
+    """Has a watcher told of all stages that run within a `with` block."""
+    before = _watcher.set(watcher)
+    try:
+        yield
+    finally:
+        _watcher.reset(before)
+
+
+@contextmanager
+def stage(name: str, steps: int | None = None) -> Iterator[Callable[[int], object] | None]:
+    """A stage that takes a while: tells the watcher, if there is one.
+
+    Gives a function that is to be called with the number of steps done, or None.
+    """
+    watcher = _watcher.get()
+    if watcher is None:
+        yield None
+        return
+    with watcher(name, steps) as advance:
+        yield advance
 
 
 @contextmanager
@@ -26,7 +55,7 @@ def timed(stages: dict[str, float], name: str) -> Iterator[None]:
         As of `memory_for`.
     """
     start = time.perf_counter()
-    with memory_for(name):
+    with memory_for(name), stage(name):
         yield
     stages[name] = stages.get(name, 0.0) + time.perf_counter() - start
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 import numbers
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
 import torch
 
 from fastparadime.types import Array, TensorLike
-from fastparadime.utils import sources
+from fastparadime.utils import frames, sources
 from fastparadime.utils.masks import without_mask
 
 _T = TypeVar("_T")
@@ -23,7 +23,12 @@ _ACCEPTED = "accepted are bool, integer and floating-point values"
 
 
 def check_data(
-    X: Any, name: str = "X", *, min_rows: int = 2, missing_ok: bool = False
+    X: Any,
+    name: str = "X",
+    *,
+    min_rows: int = 2,
+    missing_ok: bool = False,
+    columns: Sequence[str] = (),
 ) -> TensorLike:
     """The data table of an argument, checked.
 
@@ -31,13 +36,16 @@ def check_data(
     ----------
     X : (n, d) tensor, array, nested list, data frame or source of rows
         Finite bool, integer or floating-point values; memory-mapped arrays are read in chunks.
-        Sources are what ``utils.sources.is_source`` says.
+        Sources are what ``utils.sources.is_source`` says, frames what
+        ``utils.frames.rows_and_names`` takes.
     name : str
         What errors call it.
     min_rows : int
         The fewest rows that are accepted.
     missing_ok : bool
         Whether NaN stands for what is missing.
+    columns : sequence of str
+        Names of columns, for errors, where `X` does not have them itself.
 
     Returns
     -------
@@ -47,23 +55,43 @@ def check_data(
     Raises
     ------
     TypeError
-        For sparse matrices, masked values and dtypes other than those above.
+        For sparse matrices, masked values, AnnData and dtypes other than those above.
     ValueError
         For other shapes, and for values that are NaN, infinite or beyond float32, naming the first
-        such row; for sources that end before their shape says.
+        such row and the column; for sources that end before their shape says.
     OSError
         For sources that cannot be read.
     """
     if sources.is_source(X):
         return load_source(X, name, min_rows=min_rows, missing_ok=missing_ok)
+    X, own = frames.rows_and_names(X, name)
     table = _as_table(X, name)
     check_form(table, name, min_rows=min_rows)
+    check_values(table, name, own or columns, missing_ok=missing_ok)
+    return table
+
+
+def check_values(
+    table: TensorLike, name: str, columns: Sequence[str] = (), *, missing_ok: bool = False
+) -> None:
+    """Raises ValueError if a table (n, d), read in chunks, holds what is not finite in float32.
+
+    Parameters
+    ----------
+    table : array or tensor
+    name : str
+        What errors call it.
+    columns : sequence of str
+        Names of its columns, for errors.
+    missing_ok : bool
+        Whether NaN stands for what is missing.
+    """
     on_device = isinstance(table, torch.Tensor) and table.is_cuda
     chunk_bytes = _DEVICE_CHUNK_BYTES if on_device else _CHUNK_BYTES
     rows = max(1, chunk_bytes // (table.shape[1] * table.dtype.itemsize))
     for start in range(0, len(table), rows):
-        check_finite(table[start : start + rows], name, start, missing_ok=missing_ok)
-    return table
+        chunk = table[start : start + rows]
+        check_finite(chunk, name, start, columns=columns, missing_ok=missing_ok)
 
 
 def load_source(
@@ -151,10 +179,17 @@ def _check_shape(table: TensorLike | sources.Source, name: str, min_rows: int) -
         raise ValueError(f"{name} must have at least 1 column, but has shape {shape}")
 
 
-def check_finite(rows: TensorLike, name: str, first: int = 0, *, missing_ok: bool = False) -> None:
+def check_finite(
+    rows: TensorLike,
+    name: str,
+    first: int = 0,
+    *,
+    columns: Sequence[str] = (),
+    missing_ok: bool = False,
+) -> None:
     """Raises if rows, of which the first has number `first`, hold what is not finite in float32.
 
-    With `missing_ok`, NaN stands for what is missing.
+    With `missing_ok`, NaN stands for what is missing. Errors name a column as `columns` does.
     """
     if isinstance(rows, torch.Tensor):
         floating = rows.is_floating_point()
@@ -172,7 +207,8 @@ def check_finite(rows: TensorLike, name: str, first: int = 0, *, missing_ok: boo
             column = int(np.argmin(np.isfinite(values.astype(np.float32))))
         raise ValueError(
             f"{name} must hold finite float32 values, but row {first + bad} has "
-            f"{values[column]} in column {column}: remove or replace such rows"
+            f"{values[column]} in column {repr(columns[column]) if columns else column}: remove or "
+            "replace such rows"
         )
 
 

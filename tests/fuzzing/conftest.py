@@ -9,12 +9,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import anndata
+import h5py
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 
-from fastparadime import dr
+from fastparadime import UMAP, dr
 
 _SECONDS, _MEBIBYTES = 2.0, 512  # of one file's reading, of processor time and beside the start
 _DOCS = Path(__file__).resolve().parents[2] / "docs" / "specifications"
@@ -42,6 +44,11 @@ def whole_files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     frame = pd.DataFrame(X, columns=list("abcd"))
     frame.to_csv(folder / "table.csv", index=False)
     frame.to_parquet(folder / "table.parquet")
+    frame.to_feather(folder / "table.feather")
+    anndata.AnnData(X).write_h5ad(folder / "table.h5ad")
+    with h5py.File(folder / "table.h5", "w") as file:
+        file["X"] = X
+    UMAP(n_neighbors=4, random_state=0).fit(X).save(folder / "umap.safetensors")
     (folder / "labels.csv").write_text("label\n" + "\n".join(["1", "two", "", "4"] * 3))
     for name in ("umap.yaml", "tsne.json"):
         (folder / name).write_bytes((_DOCS / name).read_bytes())

@@ -37,14 +37,21 @@ def _specification(path: str) -> bytes:
 
 
 def _table(path: str) -> bytes:
-    from fastparadime.cli.tables import read_table
+    from fastparadime import read_table
 
-    table = read_table(path)
+    table = read_table(path, min_rows=2).values
     return f"{table.shape} {table.dtype.kind}".encode()
 
 
+def _umap(path: str) -> bytes:
+    from fastparadime import UMAP
+
+    fitted = UMAP.load(path)
+    return fitted.embedding_.tobytes() + repr(fitted.get_params()).encode()
+
+
 def _labels(path: str) -> bytes:
-    from fastparadime.cli.tables import read_labels
+    from fastparadime.utils.tables import read_labels
 
     return f"{read_labels(path, 12).dtype.kind}".encode()
 
@@ -54,6 +61,7 @@ READERS: dict[str, Callable[[str], bytes]] = {
     "specification": _specification,
     "table": _table,
     "labels": _labels,
+    "umap": _umap,
 }
 
 
@@ -70,13 +78,18 @@ def _too_slow(*_: Any) -> None:
 def main() -> None:
     kind, seconds, mebibytes, *files = sys.argv[1:]
     warnings.simplefilter("ignore")
-    import pyarrow.parquet  # what readers import is loaded before memory is limited
+    # What readers import is loaded before memory is limited.
+    import anndata
+    import h5py
+    import pyarrow.csv
+    import pyarrow.feather
+    import pyarrow.parquet
     import torch
 
     from fastparadime import dr  # noqa: F401
-    from fastparadime.cli import tables  # noqa: F401
+    from fastparadime.utils import tables  # noqa: F401
 
-    del pyarrow
+    del anndata, h5py, pyarrow
     torch.set_num_threads(1)
     signal.signal(signal.SIGALRM, _too_slow)
     _limit_memory(int(mebibytes))

@@ -1,0 +1,158 @@
+"""The two methods, a network and UMAP without one: fitting, saving, loading and applying."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from fastparadime import UMAP, dr, models, routines
+from fastparadime.cli.stages import Report
+from fastparadime.exceptions import SpecificationError
+from fastparadime.types import Array
+from fastparadime.utils.convert import to_numpy
+from fastparadime.utils.files import replacing
+from fastparadime.utils.progress import watched
+from fastparadime.utils.tables import Recipe, Table
+from fastparadime.utils.tables.stored import add_recipe, recipe_of
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What a method made of a table.
+
+    Attributes
+    ----------
+    coords : array (n, n_components)
+    facts : dict
+        For the summary.
+    neighbors : (indices (n, k), distances (n, k)) or None
+    save : callable
+        Takes the path of the model's file.
+    """
+
+    coords: Array
+    facts: dict[str, Any]
+    neighbors: tuple[Array, Array] | None
+    save: Callable[[Path], None]
+
+
+def fit_network(
+    rows: Any,
+    report: Report,
+    *,
+    n_components: int = 2,
+    quality: str | None = None,
+    **options: Any,
+) -> Fitted:
+    """Trains a parametric UMAP on rows (n, d)."""
+    routine = routines.ParametricUMAP(
+        out_dim=n_components, quality=quality or "balanced", **options
+    )
+    with watched(report.watch):
+        routine.train(rows)
+    with report.stage("apply"):
+        coords = routine.apply(rows)
+    relation: Any = routine.global_relations["rel"]
+    facts = {"method": "parametric UMAP", "seed": routine.seed, "device": routine.device}
+    neighbors = tuple(map(to_numpy, relation.neighbor_graph))
+    return Fitted(coords.numpy(), facts, (neighbors[0], neighbors[1]), routine.save)
+
+
+def fit_umap(
+    rows: Any,
+    report: Report,
+    *,
+    n_neighbors: int,
+    seed: int | None = None,
+    **options: Any,
+) -> Fitted:
+    """Lays rows (n, d) out by UMAP without a network, which counts a point among its neighbours."""
+    umap = UMAP(n_neighbors=n_neighbors + 1, random_state=seed, **options)
+    with watched(report.watch):
+        umap.fit(rows)
+    facts = {"method": "UMAP", "seed": umap.seed_, "device": options["device"]}
+    neighbors = (umap._knn_indices[:, 1:], umap._knn_dists[:, 1:])
+    return Fitted(np.asarray(umap.embedding_), facts, neighbors, umap.save)
+
+
+def save(fitted: Fitted, path: str, recipe: Recipe) -> None:
+    """Writes a model with what was decided about the columns of its table."""
+    with replacing(path) as part:
+        fitted.save(part)
+        add_recipe(part, recipe)
+
+
+@dataclass(frozen=True)
+class Model:
+    """A saved model.
+
+    Attributes
+    ----------
+    path : str
+    out_dim : int
+    recipe : Recipe or None
+        None of models that were fitted to neither a file nor columns with names.
+    width : int or None
+        Columns that it takes.
+    place : callable
+        Takes rows (m, d) and gives their positions.
+    """
+
+    path: str
+    out_dim: int
+    recipe: Recipe | None
+    width: int | None
+    place: Callable[[Any], Array]
+
+    def check_width(self, table: Table) -> None:
+        """Raises ValueError if the rows of a table have another width."""
+        found = table.values.shape[1]
+        if self.width is not None and found != self.width:
+            raise ValueError(
+                f"{table.source} has {found} columns, but the model of {self.path} takes "
+                f"{self.width}"
+            )
+
+
+def load(path: str, device: str) -> Model:
+    """The model of a file, of either method.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    SpecificationError
+        If it is no model's.
+    """
+    recipe = recipe_of(path)
+    try:
+        routine = dr.ParametricDR.load(path, device=device)
+    except SpecificationError as error:
+        try:
+            umap = UMAP.load(path, device=device)
+        except SpecificationError as other:
+            raise (other if "digest" in str(other) else error) from None
+        recipe = recipe or _of_names(umap)
+        return Model(path, umap.n_components, recipe, umap.n_features_in_, _placed_by(umap))
+
+    def place(rows: Any) -> Array:
+        coords: torch.Tensor = routine.apply(rows)
+        return coords.numpy()
+
+    width = models.input_width(routine.model)
+    return Model(path, routine.out_dim, recipe or _of_names(routine), width, place)
+
+
+def _of_names(fitted: Any) -> Recipe | None:
+    """The recipe of a model that was fitted in Python to columns with names."""
+    names = getattr(fitted, "feature_names_in_", None)
+    return None if names is None else Recipe.of_columns(tuple(map(str, names)))
+
+
+def _placed_by(umap: UMAP) -> Callable[[Any], Array]:
+    return lambda rows: np.asarray(umap.transform(rows))

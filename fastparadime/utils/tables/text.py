@@ -1,0 +1,192 @@
+"""Tables in text files: separators, decimal signs and headers are found out, pyarrow reads."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from pathlib import Path
+from typing import Any
+
+from fastparadime.utils.tables.arrays import needed
+from fastparadime.utils.tables.raw import Part, Raw, Reading, TextFormat
+
+EXTENSIONS = (".csv", ".tsv", ".tab", ".txt")
+COMPRESSED = (".gz", ".bz2", ".zst", ".lz4")
+_SAMPLE = 256 * 1024  # bytes that show the format
+_LINES = 100  # of them that are looked at
+_DELIMITERS = (",", ";", "\t", "|", " ")
+_POINT = re.compile(r"\s*[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?\s*", re.IGNORECASE).fullmatch
+_COMMA = re.compile(r"\s*[-+]?(\d+,?\d*|,\d+)(e[-+]?\d+)?\s*", re.IGNORECASE).fullmatch
+_MISSING = ("", "na", "nan", "n/a", "#n/a", "null", "none", "inf", "-inf", "+inf", "infinity")
+# Fields such as #1 or 0x10, which are numbers of another form rather than names of columns.
+_MEANT_AS_NUMBER = re.compile(r"\W*(0x[0-9a-f]+|\d[\d.,e+-]*)\W*", re.IGNORECASE).fullmatch
+_MANY_COLUMNS = 10  # whose names 0, 1, 2, ... are no row of integers
+
+
+def read_text(content: Path | bytes, name: str, reading: Reading) -> Raw:
+    """The columns of a text file, or of its bytes.
+
+    Raises
+    ------
+    ValueError
+        For what is no table, naming the file and the line.
+    OSError
+        If the file cannot be read.
+    """
+    pa = needed("pyarrow", name)
+    path = content if isinstance(content, Path) else None
+    try:
+        text, note = _format_of(_start(content), name, reading, path)
+        with _opened(content) as stream:
+            frame = _parsed(stream, text)
+    except (UnicodeDecodeError, LookupError) as error:
+        raise ValueError(_not_text(name, reading, error)) from error
+    except pa.ArrowInvalid as error:
+        raise ValueError(f"cannot read {name}: {_reason(str(error), content, reading)}") from error
+    except OSError as error:
+        if error.filename is not None:
+            raise
+        raise ValueError(f"cannot read {name}: {error}") from error
+    if frame.num_rows == 0:
+        raise ValueError(f"cannot read {name} as a table: it has no rows of data")
+    return Raw(name, [Part(name, frame.num_rows, text, path)], frame=frame, notes=note)
+
+
+def _opened(content: Path | bytes) -> Any:
+    import pyarrow as pa
+
+    if isinstance(content, Path):
+        return pa.input_stream(str(content), compression="detect")
+    return pa.BufferReader(content)
+
+
+def _start(content: Path | bytes) -> bytes:
+    with _opened(content) as stream:
+        start = bytes(stream.read(_SAMPLE))
+        rest = stream.read(1)
+    # The last line may be cut within a character.
+    return start.rpartition(b"\n")[0] + b"\n" if rest and b"\n" in start else start
+
+
+def _format_of(
+    start: bytes, name: str, reading: Reading, path: Path | None
+) -> tuple[TextFormat, list[str]]:
+    sample = start.decode(reading.encoding).removeprefix("\ufeff")
+    tabs = path is not None and any(part in (".tsv", ".tab") for part in path.suffixes)
+    delimiter, decimal = _separators(sample, ("\t",) if tabs else _DELIMITERS)
+    rows = _rows(sample, delimiter)
+    if not rows:
+        raise ValueError(f"cannot read {name} as a table: it has no rows of data")
+    header, counted = reading.header, False
+    if header is None:
+        header, counted = _has_header(rows, name, decimal)
+    note = [f"the first row of {name}, 0, 1, 2, ..., is taken for names of columns"] * counted
+    if counted:
+        remedy = "--no-header" if reading.command_line else "header=False"
+        note = [f"{note[0]} ({remedy} makes it a row of data)"]
+    return TextFormat(delimiter, decimal, header, reading.encoding), note
+
+
+def _rows(sample: str, delimiter: str) -> list[list[str]]:
+    lines = csv.reader(io.StringIO(sample, newline=""), delimiter=delimiter)
+    found: list[list[str]] = []
+    try:
+        for cells in lines:
+            if any(cell.strip() for cell in cells):
+                found.append(cells)
+            if len(found) == _LINES:
+                break
+    except csv.Error:
+        return found
+    return found
+
+
+def _separators(sample: str, delimiters: tuple[str, ...]) -> tuple[str, str]:
+    """The delimiter and the decimal sign by which most cells are numbers, and rows of one length."""
+    best, found = (-1.0, -1.0, -1), (delimiters[0], ".")
+    for delimiter in delimiters:
+        rows = _rows(sample, delimiter)
+        if not rows:
+            continue
+        width = len(rows[0])
+        alike = sum(len(cells) == width for cells in rows) / len(rows) if width > 1 else 0.0
+        body = [cell for cells in rows for cell in cells]
+        points = sum(bool(_POINT(cell)) for cell in body)
+        commas = 0 if delimiter == "," else sum(bool(_COMMA(cell)) for cell in body)
+        numbers = max(points, commas) / max(1, len(body))
+        score = (float(alike >= 0.9), round(numbers * alike, 2), width)
+        if score > best:
+            best, found = score, (delimiter, "," if commas > points else ".")
+    return found if best[0] else (delimiters[0], found[1] if len(delimiters) == 1 else ".")
+
+
+def _is_number(cell: str, decimal: str) -> bool:
+    return cell.strip().lower() in _MISSING or bool((_POINT if decimal == "." else _COMMA)(cell))
+
+
+def _has_header(rows: list[list[str]], name: str, decimal: str) -> tuple[bool, bool]:
+    """Whether the first row has names, and whether these are but 0, 1, 2, ... as pandas counts."""
+    first = [cell.strip() for cell in rows[0]]
+    if not all(_is_number(cell, decimal) for cell in first):
+        if all(map(_MEANT_AS_NUMBER, first)):
+            raise ValueError(
+                f"cannot read {name} as a table of numbers: its first row is neither numbers nor a "
+                f"header: {first[:10]}"
+            )
+        return True, False
+    unnamed = first[0] == ""
+    counted = first[1:] if unnamed else first
+    if len(rows) < 2 or len(counted) < 2 or counted != [str(i) for i in range(len(counted))]:
+        return False, False
+    integers = all(cell.strip().isdigit() for cells in rows[1:] for cell in cells[unnamed:])
+    sure = unnamed or not integers or len(counted) >= _MANY_COLUMNS
+    return sure, sure and not unnamed
+
+
+def _parsed(stream: Any, text: TextFormat) -> Any:
+    from pyarrow import csv as arrow_csv
+
+    reading = arrow_csv.ReadOptions(
+        encoding=text.encoding,
+        autogenerate_column_names=not text.header,
+        block_size=16 * 2**20,
+    )
+    parsing = arrow_csv.ParseOptions(delimiter=text.delimiter, newlines_in_values=True)
+    converting = arrow_csv.ConvertOptions(decimal_point=text.decimal, strings_can_be_null=True)
+    table = arrow_csv.read_csv(
+        stream, read_options=reading, parse_options=parsing, convert_options=converting
+    )
+    names = [name.strip().removeprefix("\ufeff") for name in table.column_names]
+    return table.rename_columns(names) if text.header else table
+
+
+def _not_text(name: str, reading: Reading, error: Exception) -> str:
+    if isinstance(error, LookupError):
+        return f"{reading.option('encoding')} must be an encoding of text, not {reading.encoding!r}"
+    kind = "UTF-8" if reading.encoding == "utf-8" else reading.encoding
+    return (
+        f"cannot read {name}: it is not {kind} text; {reading.option('encoding', 'cp1252')} (of "
+        "Windows) or 'utf-16' may be what it is in"
+    )
+
+
+def _reason(message: str, content: Path | bytes, reading: Reading) -> str:
+    """What pyarrow says of a row, with the line of the file."""
+    if "invalid UTF8" in message or "invalid UTF-8" in message:
+        return f"it is not UTF-8 text: {reading.option('encoding', 'cp1252')} may be what it is in"
+    found = re.search(r"Expected (\d+) columns, got (\d+)(?:: (.*))?", message, re.DOTALL)
+    if found is None:
+        return message.removeprefix("CSV parse error: ")[:300]
+    wanted, had = int(found[1]), int(found[2])
+    with _opened(content) as stream:
+        sample = stream.read().decode(reading.encoding, "replace")
+    delimiter, _ = _separators(sample[:_SAMPLE], _DELIMITERS)
+    lines = csv.reader(sample.splitlines(keepends=True), delimiter=delimiter)
+    try:
+        for cells in lines:
+            if cells and len(cells) != wanted:
+                return f"line {lines.line_num} has {len(cells)} cells instead of {wanted}"
+    except csv.Error:
+        pass
+    return f"a row has {had} cells instead of {wanted}: {(found[3] or '')[:100]!r}"
