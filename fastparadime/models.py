@@ -16,6 +16,14 @@ from fastparadime.utils.convert import to_torch, widened
 from fastparadime.utils.precision import rounds_hidden_layers
 from fastparadime.utils.validate import check_integer, check_list, check_option
 
+__all__ = [
+    "FullyConnectedEmbeddingModel",
+    "Model",
+    "ScaledEmbeddingModel",
+    "register",
+    "registered",
+]
+
 ACTIVATIONS = ("softplus", "silu", "relu")
 _CHUNK_BYTES = 32 * 2**20  # of input rows embedded at a time
 
@@ -92,7 +100,8 @@ class FullyConnectedEmbeddingModel(Model):
     Attributes
     ----------
     alpha : torch.nn.Parameter ()
-        1 at first and unused by the network: `transforms.StudentTTransform` can train it along.
+        1 at first and unused by the network: `fastparadime.transforms.StudentTTransform` can train
+        it along.
     """
 
     def __init__(

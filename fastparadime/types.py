@@ -12,6 +12,17 @@ import torch
 if TYPE_CHECKING:
     import scipy.sparse
 
+__all__ = [
+    "Array",
+    "BinaryTensorFun",
+    "Data",
+    "Device",
+    "IndexList",
+    "Rels",
+    "TensorLike",
+    "TypeKeyTuples",
+]
+
 Array: TypeAlias = npt.NDArray[Any]
 TensorLike: TypeAlias = Array | torch.Tensor
 Data: TypeAlias = TensorLike | Mapping[str, TensorLike]

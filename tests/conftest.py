@@ -20,7 +20,7 @@ _SHARED = _REPOSITORY.parent / "shared"
 
 
 # Who asks for one of these reads files that the repository does not hold.
-_DATA = {"mnist", "words", "sentences", "reference_folder"}
+_DATA = {"find_data", "mnist", "words", "sentences", "reference_folder"}
 # Folders and files whose many short tests take long together, and that few changes touch.
 _SLOW = frozenset(
     {
@@ -28,7 +28,7 @@ _SLOW = frozenset(
         "test_array_kinds", "test_bench", "test_better_than_paradime", "test_cli", "test_config",
         "test_docs", "test_ecosystem", "test_examples", "test_exporting", "test_far_from_zero",
         "test_neighbors_overlapping", "test_plot", "test_plotting", "test_shapes", "test_tsne",
-        "test_sklearn_contract", "test_umap_density", "test_umap_label_metrics", "test_umap_targets",
+        "test_gallery", "test_site", "test_sklearn_contract", "test_umap_density", "test_umap_label_metrics", "test_umap_targets",
     }
 )  # fmt: skip
 
@@ -81,6 +81,17 @@ def _find(variable: str, default: Path, what: str) -> Path:
 def reference_folder() -> Path:
     """The folder of stored outputs of paraDime and umap-learn."""
     return _find("FASTPARADIME_REFERENCE", _SHARED / "reference", "reference arrays")
+
+
+@pytest.fixture(scope="session")
+def find_data() -> Callable[[str], Path]:
+    """The path of mnist.npz, words.npz or sentences.npz."""
+
+    def find(name: str) -> Path:
+        variable = f"FASTPARADIME_{name.removesuffix('.npz').upper()}"
+        return _find(variable, _SHARED / "data" / name, name)
+
+    return find
 
 
 @pytest.fixture(scope="session")

@@ -178,7 +178,7 @@ class Inference:
         return self._call_model("classify", X)
 
     def save(self, path: str | Path) -> None:
-        """Writes the trained model to a safetensors file that `ParametricDR.load` reads.
+        """Writes the trained model to a safetensors file, for `fastparadime.dr.ParametricDR.load`.
 
         The weights are stored with the model's class, and with `seed`, `out_dim`, `hidden_dims`,
         `history` and the names of columns. Data, relations, losses, phases and the optimizer's state are not.
@@ -207,10 +207,29 @@ class Inference:
     ) -> None:
         """Writes the trained model's program for other runtimes: ``.onnx``, or ``.pt2`` for torch.
 
-        Names of columns, in the order that the program takes, go into its metadata.
+        The program takes any number of rows, on the CPU, in evaluation mode. Names of columns, in
+        the order that it takes them, go into its metadata.
 
-        Parameters and errors are those of `fastparadime.dr.exporting.export`; before training
-        NotTrainedError is raised.
+        Parameters
+        ----------
+        path : str or Path
+            Its extension says what is written: ``.onnx`` or ``.pt2``.
+        X : (n, ...) array or tensor, optional
+            Whose shape and dtype show what the model takes. Needed where the model does not say how
+            wide its input is.
+        method : str, optional
+            The model's method; its call if None.
+
+        Raises
+        ------
+        NotTrainedError
+            Before training.
+        AttributeError
+            If the model has no such method.
+        ModuleNotFoundError
+            For ONNX without its packages.
+        ValueError
+            For another extension, or rows that are missing or of another width.
         """
         self._check_trained()
         columns = () if method == "decode" else self._columns

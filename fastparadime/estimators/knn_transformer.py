@@ -60,7 +60,7 @@ class KNNTransformer(
         Of an approximate search; None draws a seed, which `seed_` reports.
     device : torch.device or str, optional
         Where neighbours are searched, by default where the data is; on a GPU among dense rows by the
-        metrics of `fastparadime.neighbors.metric_space.DEVICE_METRICS`. Graphs are SciPy's, on the
+        metrics of ``neighbors.metric_space.DEVICE_METRICS``. Graphs are SciPy's, on the
         host.
 
     Attributes
@@ -152,11 +152,11 @@ class KNNTransformer(
 
         Parameters
         ----------
-        X : (n_samples, n_features_in_) array, sparse matrix or data frame
+        X : (n_samples, n_features) array, sparse matrix or data frame
 
         Returns
         -------
-        csr_matrix (n_samples, n_samples_fit_)
+        csr_matrix (n_samples, rows of the fit)
             Rows of one length where there are as many neighbours, nearest first: float32, or
             float64 for float64 data, computed in float32. Distances of 0 are stored.
 

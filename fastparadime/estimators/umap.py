@@ -116,7 +116,7 @@ class UMAP(
         New rows are always compared exactly.
     device : torch.device or str, optional
         By keyword: where all work is done, by default where the data is. On a GPU by the metrics of
-        `fastparadime.neighbors.metric_space.DEVICE_METRICS`, which `target_metric` is then one of
+        ``neighbors.metric_space.DEVICE_METRICS``, which `target_metric` is then one of
         as well, and for dense rows.
     output_type : {"input", "numpy", "cupy"}
         By keyword, as in cuML: the kind of all arrays that come out. ``"input"``, or None, is that
@@ -259,7 +259,7 @@ class UMAP(
 
         Parameters
         ----------
-        X : (n_samples, n_features_in_) array, data frame or sparse matrix
+        X : (n_samples, n_features) array, data frame or sparse matrix
             Distances to the rows of the fit for ``metric="precomputed"``, infinite to those that
             are no neighbours.
         ensure_all_finite, convert_dtype
@@ -299,7 +299,7 @@ class UMAP(
 
         Returns
         -------
-        array (n_samples, n_features_in_)
+        array (n_samples, n_features)
             float32, or float64 for float64 positions and for fits of data far from zero.
 
         Raises
@@ -321,7 +321,7 @@ class UMAP(
 
         Parameters
         ----------
-        X : (n_samples, n_features_in_) array, data frame or sparse matrix
+        X : (n_samples, n_features) array, data frame or sparse matrix
 
         Raises
         ------

@@ -75,7 +75,7 @@ def optimize_layout(
     learning_rate : float, optional
         Step size at the start; that of the parameters if None.
     density : (edges, log radii float64 (n,)), optional
-        densMAP's graph and radii; needed where `parameters.density` is there.
+        densMAP's graph and radii; needed where ``parameters.density`` is there.
     progress : callable, optional
         Called with the number of epochs done, now and then.
     """

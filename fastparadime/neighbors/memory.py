@@ -73,8 +73,8 @@ def estimate_memory(
         - 4 n d of the rows in float32, as the metric prepares them;
         - exact: 8 n d of the centred copy and the index, 16 n (k + 9) of candidates, 64 MiB of
           distances; Euclidean instead, on the CPU 4 n (d + 1) of rows laid out for products and
-          24 n (k + 9) of candidates, on a GPU what `tiled.make_plan` counts, less where
-          `max_memory` asks for it, and beyond three million rows what `device_clusters.needed_bytes`
+          24 n (k + 9) of candidates, on a GPU what ``tiled.make_plan`` counts, less where
+          `max_memory` asks for it, and beyond three million rows what ``device_clusters.needed_bytes``
           counts;
         - a k-d tree: 5 d + 12 bytes a row, 16 MiB of candidates. Up to 64 columns what the data lets
           a search take is not known beforehand, and the most counts;
@@ -89,7 +89,7 @@ def estimate_memory(
         - sparse: 32 nnz of the rows, the columns and a copy between, 40 (n + d), 4 (n + d) a thread
           of scores, 64 MiB; through a projection 1024 n + 512 min(d, 2^16) of it and
           (30 (2 k + 10) + 40 k + 400) n of lists;
-        - streamed: blocks instead of all that, see `fastparadime.neighbors.streamed.Tiles.bytes`.
+        - streamed: blocks instead of all that, see ``streamed.Tiles.bytes``.
 
     Raises
     ------

@@ -56,8 +56,8 @@ class ParametricUMAP(InitializedRoutine):
     quality : {None, "fast", "balanced", "best"}
         None trains as paraDime does. Else the points are laid out without a network first, as UMAP
         does, and a network is regressed onto their positions, which is closer to the data; see
-        `fastparadime.routines.quality`. The arguments from `initialization` to `init_learning_rate` and
-        `batches_per_epoch` are then settled, so they must not be given.
+        ``fastparadime.routines.quality``. The arguments from `initialization` to
+        `init_learning_rate` and `batches_per_epoch` are then settled, so they must not be given.
     metric : str or callable, optional
         Any metric of `fastparadime.neighbors.knn`, euclidean if None.
     recall : float

@@ -28,7 +28,7 @@ class AdaptiveNeighborhoodRescale(RelationTransform):
     Parameters
     ----------
     kernel : callable (values (k,), parameter) -> (k,)
-    find_param : callable (values (k,), comparison constant, **kwargs) -> parameter
+    find_param : callable (values (k,), comparison constant, ...) -> parameter
     verbose : bool
     """
 

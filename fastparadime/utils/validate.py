@@ -36,8 +36,8 @@ def check_data(
     ----------
     X : (n, d) tensor, array, nested list, data frame or source of rows
         Finite bool, integer or floating-point values; memory-mapped arrays are read in chunks.
-        Sources are what `fastparadime.utils.sources.is_source` says, frames what
-        `fastparadime.utils.frames.rows_and_names` takes.
+        Sources are what ``utils.sources.is_source`` says, frames what
+        ``utils.frames.rows_and_names`` takes.
     name : str
         What errors call it.
     min_rows : int

@@ -113,7 +113,7 @@ class Cluster {
     const auto rows = static_cast<std::size_t>(table_.blocks() * kProductBlock);
     sizes_.assign(rows, 0);
     bounds_.assign(rows, INFINITY);
-    keys_.resize(std::max(keys_.size(), rows * capacity_));
+    keys_.resize(std::max<std::size_t>(keys_.size(), rows * capacity_));
     for (std::int64_t i = task.first; i < task.last; ++i) {
       const std::int64_t row = members_[i];
       const ListLock lock(locks_, row);

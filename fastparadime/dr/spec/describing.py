@@ -50,7 +50,7 @@ def describe(routine: Routine) -> dict[str, Any]:
     Returns
     -------
     dict
-        `ParametricDR.from_spec` makes a routine of the same parts from it.
+        `fastparadime.dr.ParametricDR.from_spec` makes a routine of the same parts from it.
 
     Raises
     ------

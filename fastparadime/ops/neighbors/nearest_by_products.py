@@ -22,7 +22,7 @@ Found = tuple[torch.Tensor, torch.Tensor]
 class ProductTable:
     """Rows for products with each other and with queries.
 
-    Squared distances are |x|^2 + |y|^2 - 2 <x, y> in float32, so digits of close rows far from
+    Squared distances are ``|x|^2 + |y|^2 - 2 <x, y>`` in float32, so digits of close rows far from
     `mean` are lost: `fastparadime.ops.rerank` gives the true ones.
 
     Parameters

@@ -20,8 +20,8 @@ _TOGETHER = 2**16  # rows whose lists are renamed at a time
 class ClusterSearch:
     """The nearest rows of each row among those that it has shared a cluster with so far.
 
-    Squared distances are |x|^2 + |y|^2 - 2 <x, y> of rows less the centre of their cluster, in
-    float32, and no less than 2^-20 of |x|^2 + |y|^2, which is their rounding.
+    Squared distances are ``|x|^2 + |y|^2 - 2 <x, y>`` of rows less their cluster's centre, in
+    float32, and no less than 2^-20 of ``|x|^2 + |y|^2``, which is their rounding.
     `fastparadime.ops.rerank` gives the true ones.
 
     Parameters
