@@ -166,9 +166,7 @@ def trained_scales(model: models.FullyConnectedEmbeddingModel) -> None:
 
 
 @pytest.mark.parametrize("method", [None, "embed", "forward"])
-@pytest.mark.parametrize(
-    "kind", [models.FullyConnectedEmbeddingModel, models.ScaledEmbeddingModel]
-)
+@pytest.mark.parametrize("kind", [models.FullyConnectedEmbeddingModel, models.ScaledEmbeddingModel])
 def test_a_network_is_applied_by_one_kernel(
     kind: Any, method: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:

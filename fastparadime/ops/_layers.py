@@ -40,9 +40,7 @@ def check_layers(
         width = len(weight)
 
 
-def core_layers(
-    weights: Sequence[torch.Tensor], biases: Sequence[torch.Tensor]
-) -> list[CoreLayer]:
+def core_layers(weights: Sequence[torch.Tensor], biases: Sequence[torch.Tensor]) -> list[CoreLayer]:
     return [
         (weight.data_ptr(), bias.data_ptr(), weight.shape[1], weight.shape[0])
         for weight, bias in zip(weights, biases, strict=True)

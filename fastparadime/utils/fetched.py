@@ -13,7 +13,7 @@ class _Place(NamedTuple):
     memory: torch.Tensor
     arrived: torch.cuda.Event
     start: int
-    count: int
+    rows: int
 
 
 class Fetched:
@@ -57,7 +57,7 @@ class Fetched:
     def _land(self) -> torch.Tensor:
         place = self._coming.pop(0)
         place.arrived.synchronize()
-        self._out[place.start : place.start + place.count] = place.memory[: place.count]
+        self._out[place.start : place.start + place.rows] = place.memory[: place.rows]
         return place.memory
 
     def finish(self) -> None:

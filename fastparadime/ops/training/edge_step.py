@@ -201,8 +201,6 @@ def _check(
             f"table must have a row for each of the sampler's {sampler.n} points on "
             f"{sampler.device}, not {len(table)} on {table.device}"
         )
-    if any(len(weight) == 0 for weight in weights):
-        raise ValueError(f"weights must have rows, not shapes {[tuple(w.shape) for w in weights]}")
 
 
 def _rates(

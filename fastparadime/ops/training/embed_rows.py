@@ -78,5 +78,6 @@ def embed_rows_fit(widths: tuple[int, ...], device: torch.device) -> bool:
         return False
     place = torch.empty(0, device=device)
     with on_device(place):
-        return _core.embed_rows_fit(planned_layers(widths), _core.block_shared_bytes(target_of(place)))
-
+        return _core.embed_rows_fit(
+            planned_layers(widths), _core.block_shared_bytes(target_of(place))
+        )

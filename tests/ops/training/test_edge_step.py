@@ -247,7 +247,14 @@ def test_what_fits(
         ({"table": torch.ones(N + 1, 4)}, ValueError, "a row for each of the sampler's 90 points"),
         ({"biases": [torch.ones(3)]}, ValueError, "weights and biases must be as many"),
         ({"biases": [torch.ones(3), torch.ones(3)]}, ValueError, r"biases\[1\] as many values"),
-        ({"weights": [torch.ones(3, 4), torch.ones(0, 3)], "biases": [torch.ones(3), torch.ones(0)]}, ValueError, "weights must have rows"),
+        (
+            {
+                "weights": [torch.ones(3, 4), torch.ones(0, 3)],
+                "biases": [torch.ones(3), torch.ones(0)],
+            },
+            ValueError,
+            r"biases\[1\] must have",
+        ),
         ({"activation": "tanh"}, ValueError, "activation"),
         ({"batch_size": 0}, ValueError, "batch_size"),
         ({"negatives": -1}, ValueError, "negatives"),

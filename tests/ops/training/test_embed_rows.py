@@ -30,8 +30,7 @@ class Case:
 
     def run(self, device: torch.device | str = "cpu", activation: str = "silu") -> torch.Tensor:
         rows, *parameters = (
-            torch.from_numpy(array).to(device)
-            for array in (self.rows, *self.weights, *self.biases)
+            torch.from_numpy(array).to(device) for array in (self.rows, *self.weights, *self.biases)
         )
         count = len(self.weights)
         return ops.embed_rows(rows, parameters[:count], parameters[count:], activation)
@@ -40,9 +39,7 @@ class Case:
         width = self.weights[-1].shape[0]
         plain = (np.zeros(self.rows.shape[1]), 1.0, np.zeros(width), 1.0)
         out_grad = np.zeros((len(self.rows), width))
-        return reference.mlp(
-            self.rows, self.weights, self.biases, activation, out_grad, plain
-        )[0]
+        return reference.mlp(self.rows, self.weights, self.biases, activation, out_grad, plain)[0]
 
 
 def assert_equals_the_reference(case: Case, activation: str, device: torch.device) -> None:
