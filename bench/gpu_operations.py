@@ -11,9 +11,10 @@ import traceback
 import run
 
 OPERATIONS = (
-    "density", "edge_loss", "edge_sampler", "gather_rows", "graph_matmul", "hidden_layers",
-    "nearest_by_cosines", "nearest_by_differences", "nearest_in_tile", "perplexity", "rerank",
-    "segments", "shared_neighbors", "smooth_knn", "subgraph",
+    "density", "edge_loss", "edge_sampler", "edge_step", "embed_rows", "gather_rows",
+    "graph_matmul", "hidden_layers", "nearest_by_cosines", "nearest_by_differences",
+    "nearest_in_tile", "perplexity", "rerank", "segments", "shared_neighbors", "smooth_knn",
+    "subgraph",
 )  # fmt: skip
 
 

@@ -57,6 +57,23 @@ def unit_operations(lists, n, engine):
         lists.update_from_units(units, units, norms, n, slack=0.0, engine=engine)
 
 
+def network_operations(n, edges, activation, device):
+    for columns in (19, 20):  # copied one by one, and by fours
+        widths = [(columns, 33), (33, 16), (16, 2)]
+        parts = [torch.rand(high, low, device=device) for low, high in widths]
+        biases = [torch.rand(high, device=device) for _, high in widths]
+        table = torch.rand(n, columns, device=device)
+        ops.embed_rows(table, parts, biases, activation)
+        if len(edges.weights):
+            sampler = ops.EdgeSampler(edges.heads, edges.tails, edges.weights, n)
+            step = ops.EdgeStep(
+                sampler, table, parts, biases, activation, 400, 3, 1.577, 0.895,
+                steps=2, learning_rate=0.01,
+            )  # fmt: skip
+            step()
+            step()
+
+
 def training_operations(n, edges, device):
     if len(edges.weights):
         step = torch.full((1,), 5, dtype=torch.int64, device=device)
@@ -69,6 +86,9 @@ def training_operations(n, edges, device):
     widths = [(20, 33), (33, 16), (16, 2)]
     parts = [torch.rand(high, low, device=device, requires_grad=True) for low, high in widths]
     biases = [torch.rand(high, device=device, requires_grad=True) for _, high in widths]
+    with torch.no_grad():
+        for activation in ops.MLP_ACTIVATIONS:
+            network_operations(n, edges, activation, device)
     for activation in ops.MLP_ACTIVATIONS:
         sums = torch.rand(n, 20, device=device, requires_grad=True)
         ops.hidden_layers(sums, parts, biases, activation).sum().backward()

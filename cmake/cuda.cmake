@@ -42,12 +42,14 @@ target_sources(_core PRIVATE
   csrc/cuda/training/edge_loss.cu
   csrc/cuda/training/edge_sampler.cu
   csrc/cuda/training/edge_step.cu
+  csrc/cuda/training/embed_rows.cu
   csrc/cuda/training/gather_rows.cu
   csrc/cuda/training/hidden_layers.cu)
 target_sources(_core PRIVATE
   csrc/cuda/layout/density.cu
   csrc/cuda/layout/sgd_layout.cu)
 target_sources(_core PRIVATE
+  csrc/cuda/support/block.cu
   csrc/cuda/support/versions.cu)
 # The target is older than the list of architectures, so it has not taken it over by itself.
 set_target_properties(_core PROPERTIES

@@ -25,10 +25,12 @@
 #include "ops/neighbors/sparse_rows.h"
 #include "ops/support/cuda_versions.h"
 #include "ops/support/target.h"
+#include "ops/support/warp_product.h"
 #include "ops/training/adam.h"
 #include "ops/training/edge_loss.h"
 #include "ops/training/edge_sampler.h"
 #include "ops/training/edge_step.h"
+#include "ops/training/embed_rows.h"
 #include "ops/training/gather_rows.h"
 #include "ops/training/hidden_layers.h"
 #include "ops/training/mlp.h"
@@ -85,6 +87,7 @@ inline void rerank(const RerankArgs& a, const Target& t) { FPD_DISPATCH(rerank, 
 inline void density_radii(const DensityRadiiArgs& a, const Target& t) { FPD_DISPATCH(density_radii, a, t); }
 inline void sgd_layout(const SgdLayoutArgs& a, const Target& t) { FPD_DISPATCH(sgd_layout, a, t); }
 inline void edge_step(const EdgeStepArgs& a, const Target& t) { FPD_DISPATCH(edge_step, a, t); }
+inline void embed_rows(const EmbedRowsArgs& a, const Target& t) { FPD_DISPATCH(embed_rows, a, t); }
 inline void hidden_forward(const HiddenForwardArgs& a, const Target& t) { FPD_DISPATCH(hidden_forward, a, t); }
 inline void hidden_backward(const HiddenBackwardArgs& a, const Target& t) { FPD_DISPATCH(hidden_backward, a, t); }
 // clang-format on
@@ -149,8 +152,8 @@ inline std::int64_t most_unit_columns(ProductEngine engine, const Target& t) {
 inline bool hidden_layers_fit(int widest, const Target& t) {
   return FPD_DISPATCH_SIZE(hidden_layers_fit, t, widest);
 }
-inline std::size_t edge_step_shared_bytes(const Target& t) {
-  return FPD_DISPATCH_SIZE(edge_step_shared_bytes, t);
+inline std::size_t block_shared_bytes(const Target& t) {
+  return FPD_DISPATCH_SIZE(block_shared_bytes, t);
 }
 inline std::size_t symmetrize_scratch(std::int64_t n, std::int64_t nnz, const Target& t) {
   return FPD_DISPATCH_SIZE(symmetrize_scratch, t, n, nnz);

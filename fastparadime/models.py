@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -13,6 +14,7 @@ from fastparadime import ops
 from fastparadime.types import TensorLike
 from fastparadime.utils import sources
 from fastparadime.utils.convert import to_torch, widened
+from fastparadime.utils.fetched import Fetched
 from fastparadime.utils.precision import rounds_hidden_layers
 from fastparadime.utils.validate import check_integer, check_list, check_option
 
@@ -24,6 +26,7 @@ __all__ = [
     "registered",
 ]
 
+DEVICES = {"cuda"}  # where a network of the package is applied by one kernel
 ACTIVATIONS = ("softplus", "silu", "relu")
 _CHUNK_BYTES = 32 * 2**20  # of input rows embedded at a time
 
@@ -144,6 +147,11 @@ class FullyConnectedEmbeddingModel(Model):
     def embed(self, x: torch.Tensor) -> torch.Tensor:
         return self.forward(x)
 
+    def folded(self) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+        """Weights and biases of plain layers that give what the model gives."""
+        linear = cast(list[torch.nn.Linear], list(self.layers))
+        return [layer.weight for layer in linear], [layer.bias for layer in linear]
+
     def arguments(self) -> dict[str, Any]:
         """What the constructor takes for a model of these dimensions."""
         return {
@@ -200,13 +208,23 @@ class ScaledEmbeddingModel(FullyConnectedEmbeddingModel):
             getattr(self, f"{name}_mean").copy_(mean)
             getattr(self, f"{name}_scale").copy_(torch.where(scale > 0, scale, 1.0))
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Coordinates (n, out_dim) of the rows of `x` (n, in_dim)."""
+    def folded(self) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+        """Weights and biases of plain layers that give what the model gives."""
+        weights, biases = super().folded()
+        weights[0], biases[0] = self._first()
+        weights[-1] = weights[-1] * self.output_scale
+        biases[-1] = biases[-1] * self.output_scale + self.output_mean
+        return weights, biases
+
+    def _first(self) -> tuple[torch.Tensor, torch.Tensor]:
         first = cast(torch.nn.Linear, self.layers[0])
         # The scaling goes into the weights: standardised data would be a second copy of X.
         weight = first.weight / self.input_scale
-        bias = first.bias - weight @ self.input_mean
-        products = torch.nn.functional.linear(x, weight, bias)
+        return weight, first.bias - weight @ self.input_mean
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Coordinates (n, out_dim) of the rows of `x` (n, in_dim)."""
+        products = torch.nn.functional.linear(x, *self._first())
         return self._from_first(products) * self.output_scale + self.output_mean
 
 
@@ -356,20 +374,49 @@ def embed_in_chunks(
     ValueError
         If the model does not take rows of this width, or a source ends before its shape says.
     """
-    call = method_of(model, method)
+    call = _applied(model, method)
     if method != "decode":  # codes are not as wide as the data
         check_width(model, X)
-    n, out = X.shape[0], None
+    out: torch.Tensor | None = None
+    fetched: Fetched | None = None
     for start, rows in _chunks(X):
         part = call(as_input(model, widened(to_torch(rows), amounts=amounts)))
-        if out is None:
-            # Fetched once, not chunk by chunk, where it takes no more than X, which is there.
-            there = isinstance(X, torch.Tensor) and X.device == part.device
-            narrow = part[:1].numel() <= math.prod(X.shape[1:])
-            place = part.device if there and narrow else None
-            out = torch.empty((n, *part.shape[1:]), dtype=part.dtype, device=place)
-        out[start : start + len(rows)] = part
-    return torch.empty((0, getattr(model, "out_dim", 0))) if out is None else out.cpu()
+        if out is None or fetched is None:
+            out = torch.empty((X.shape[0], *part.shape[1:]), dtype=part.dtype)
+            fetched = Fetched(out)
+        fetched.take(start, part)
+    if out is None or fetched is None:
+        return torch.empty((0, getattr(model, "out_dim", 0)))
+    fetched.finish()
+    return out
+
+
+def _applied(model: torch.nn.Module, name: str | None) -> Callable[..., Any]:
+    """The model's method, by one kernel where that is possible."""
+    call = method_of(model, name)
+    if (
+        type(model) not in (FullyConnectedEmbeddingModel, ScaledEmbeddingModel)
+        or name not in (None, "embed", "forward")
+        or (name or "forward") in vars(model)
+        or device_of(model).type not in DEVICES
+        or runs_hooks(model)
+    ):
+        return call
+    own = cast(FullyConnectedEmbeddingModel, model)
+    linear = cast(list[torch.nn.Linear], list(own.layers))
+    widths = (linear[0].in_features, *(layer.out_features for layer in linear))
+    tensors = [*own.parameters(), *own.buffers()]
+    if (
+        not all(map(is_plain_linear, linear))
+        or any(tensor.dtype != torch.float32 for tensor in tensors)
+        or len({tensor.device for tensor in tensors}) != 1
+        or not ops.embed_rows_fit(widths, device_of(model))
+    ):
+        return call
+    weights, biases = own.folded()
+    return functools.partial(
+        ops.embed_rows, weights=weights, biases=biases, activation=own.activation
+    )
 
 
 def _chunks(X: TensorLike | sources.Source) -> Iterator[tuple[int, TensorLike]]:

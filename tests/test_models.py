@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 
-from fastparadime import models
+from fastparadime import models, ops
 
 
 def network(
@@ -155,3 +157,71 @@ def test_scaled_model_of_constant_data_stays_finite() -> None:
     model = models.ScaledEmbeddingModel(3, 2, [4])
     model.fit_scales(torch.full((5, 3), 2.0), torch.zeros(5, 2))
     assert bool(torch.isfinite(model(torch.full((5, 3), 2.0))).all())
+
+
+def trained_scales(model: models.FullyConnectedEmbeddingModel) -> None:
+    if isinstance(model, models.ScaledEmbeddingModel):
+        rows = torch.arange(60.0).view(-1, 6) ** 1.1
+        model.fit_scales(rows, rows[:, :2] * 3 + 1)
+
+
+@pytest.mark.parametrize("method", [None, "embed", "forward"])
+@pytest.mark.parametrize("kind", [models.FullyConnectedEmbeddingModel, models.ScaledEmbeddingModel])
+def test_a_network_is_applied_by_one_kernel(
+    kind: Any, method: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[int] = []
+    embed_rows = ops.embed_rows
+
+    def counted(*arguments: Any, **options: Any) -> torch.Tensor:
+        calls.append(1)
+        return embed_rows(*arguments, **options)
+
+    monkeypatch.setattr(ops, "embed_rows", counted)
+    monkeypatch.setattr(models, "_CHUNK_BYTES", 6 * 4 * 100)
+    model = kind(6, 2, [33, 17])
+    trained_scales(model)
+    X = torch.randn(250, 6)
+    expected = models.embed_in_chunks(model, X, method)
+    assert calls == []
+    monkeypatch.setattr(models, "DEVICES", {"cpu", "cuda"})
+    torch.testing.assert_close(
+        models.embed_in_chunks(model, X, method), expected, rtol=1e-5, atol=1e-5
+    )
+    assert calls == [1, 1, 1]
+
+
+@pytest.mark.parametrize("change", ["hook", "dtype", "subclass", "method", "wide", "bias"])
+def test_other_networks_are_applied_as_they_are(
+    change: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Own(models.FullyConnectedEmbeddingModel):
+        pass
+
+    kind = Own if change == "subclass" else models.FullyConnectedEmbeddingModel
+    model = kind(6, 2, [129 if change == "wide" else 5])
+    if change == "hook":
+        model.layers[0].register_forward_hook(lambda *_: None)
+    elif change == "dtype":
+        model = model.double()
+    elif change == "method":
+        model.embed = lambda rows: rows + 1  # type: ignore[method-assign]
+    elif change == "bias":
+        model.layers[0] = torch.nn.Linear(6, 5, bias=False)
+    monkeypatch.setattr(models, "DEVICES", {"cpu", "cuda"})
+    monkeypatch.setattr(ops, "embed_rows", None)
+    X = torch.randn(20, 6)
+    with torch.no_grad():
+        expected = model.embed(models.as_input(model, X))
+    assert torch.equal(models.embed_in_chunks(model, X, "embed"), expected)
+
+
+@pytest.mark.cuda
+@pytest.mark.parametrize("there", [False, True])
+def test_results_of_a_device_come_in_order(there: bool, cuda: torch.device) -> None:
+    model = models.FullyConnectedEmbeddingModel(128, 2, [100, 100]).to(cuda)
+    X = torch.randn(300_000, 128)  # five chunks and a part
+    found = models.embed_in_chunks(model, X.to(cuda) if there else X)
+    with torch.no_grad():
+        expected = model.cpu()(X)
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)

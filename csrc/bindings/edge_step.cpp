@@ -1,14 +1,14 @@
-// Training steps as one operation, from the arrays that it works on.
+// Networks on a device: training steps as one operation, and a network on rows.
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
-#include <algorithm>
 #include <stdexcept>
 #include <tuple>
 #include <vector>
 
 #include "bindings/common.h"
 #include "dispatch.h"
+#include "ops/training/blocks/embed_tile.h"
 #include "ops/training/blocks/plan.h"
 
 namespace fpd {
@@ -16,24 +16,29 @@ namespace {
 
 using Layers = std::vector<std::tuple<Address, Address, int, int>>;
 
-EdgeStepArgs planned_step(const Layers& layers, int activation, Index batch, int negatives,
-                          std::size_t shared_bytes) {
-  EdgeStepArgs args{};
+EmbedRowsArgs network_of(const Layers& layers, int activation) {
+  EmbedRowsArgs args{};
   if (layers.size() < 2 || layers.size() > kMaxHiddenLayers + 1) {
     throw std::length_error("too few or too many layers");
   }
-  args.draw.batch = batch;
-  args.draw.negatives = negatives;
   args.network.activation = static_cast<Activation>(activation);
-  StepTensors& tensors = args.tensors;
   for (const auto& [weight, bias, in, out] : layers) {
     const DenseLayer layer{at<float>(weight), at<float>(bias), in, out};
-    if (tensors.count == 0) {
-      args.first = layer;
-    } else {
-      args.network.layers[args.network.count++] = layer;
-      args.network.widest = std::max({args.network.widest, in, out});
-    }
+    (args.first.out == 0 ? args.first : args.network.layers[args.network.count++]) = layer;
+  }
+  return args;
+}
+
+EdgeStepArgs planned_step(const Layers& layers, int activation, Index batch, int negatives,
+                          std::size_t shared_bytes) {
+  EdgeStepArgs args{};
+  const EmbedRowsArgs whole = network_of(layers, activation);
+  args.first = whole.first;
+  args.network = whole.network;
+  args.draw.batch = batch;
+  args.draw.negatives = negatives;
+  StepTensors& tensors = args.tensors;
+  for (const auto& [weight, bias, in, out] : layers) {
     for (const auto& [address, size] :
          {std::pair{weight, Index{in} * out}, std::pair{bias, Index{out}}}) {
       tensors.values[tensors.count] = at<float>(address);
@@ -119,8 +124,25 @@ void bind_edge_step(py::module_& m) {
         return places;
       },
       "Where a lane's numbers of a left factor (4), a right one (2) and a sum (4) are.");
-  m.def("edge_step_shared_bytes", &edge_step_shared_bytes,
+  m.def("block_shared_bytes", &block_shared_bytes,
         "Shared memory that a block may have on a device.");
+  m.def(
+      "embed_rows_fit",
+      [](const Layers& layers, std::size_t shared_bytes) {
+        return embed_rows_fit(network_of(layers, 0), shared_bytes);
+      },
+      "Whether a block holds a network.");
+  m.def(
+      "embed_rows",
+      [](const Layers& layers, int activation, Address out, Address table, Index rows,
+         const Target& target) {
+        EmbedRowsArgs args = network_of(layers, activation);
+        args.out = at<float>(out);
+        args.table = at<float>(table);
+        args.rows = rows;
+        embed_rows(args, target);
+      },
+      NoGil(), "A network on the rows of a table.");
   m.def(
       "edge_step", [](const EdgeStepArgs& args, const Target& target) { edge_step(args, target); },
       NoGil(), "A training step.");

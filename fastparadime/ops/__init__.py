@@ -36,6 +36,7 @@ from fastparadime.ops.training.adam import Adam
 from fastparadime.ops.training.edge_loss import negative_edge_cross_entropy, negative_edge_gradients
 from fastparadime.ops.training.edge_sampler import EdgeBatch, EdgeSampler, unique_nodes
 from fastparadime.ops.training.edge_step import EdgeStep
+from fastparadime.ops.training.embed_rows import embed_rows, embed_rows_fit
 from fastparadime.ops.training.gather_rows import gather_rows, scatter_add
 from fastparadime.ops.training.hidden_layers import hidden_layers
 from fastparadime.ops.training.mlp import MLP_ACTIVATIONS, Mlp
@@ -72,6 +73,8 @@ __all__ = [
     "Subspace",
     "build_info",
     "candidate_width",
+    "embed_rows",
+    "embed_rows_fit",
     "gather_rows",
     "graph_matmul",
     "hidden_layers",

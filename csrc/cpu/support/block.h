@@ -3,8 +3,10 @@
 #pragma once
 
 #include <algorithm>
+#include <limits>
 #include <vector>
 
+#include "cpu/support/parallel.h"
 #include "ops/support/warp_product.h"
 
 namespace fpd::cpu {
@@ -106,5 +108,17 @@ class HostBlock {
   std::vector<Copy> copies_;         // not done yet
   std::vector<std::size_t> groups_;  // where each group of them ends
 };
+
+// body(block, index, memory) for each block, whose shared memory is not what it was.
+template <typename T, typename Body>
+void run_blocks(std::int64_t blocks, std::int64_t size, int threads, const Body& body) {
+  parallel_for(blocks, 1, threads, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t index = begin; index < end; ++index) {
+      std::vector<T> memory(static_cast<std::size_t>(size), std::numeric_limits<T>::quiet_NaN());
+      HostBlock block;
+      body(block, index, memory.data());
+    }
+  });
+}
 
 }  // namespace fpd::cpu

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 
+#include "cuda/support/launch.cuh"
 #include "ops/support/warp_product.h"
 
 namespace fpd::cuda {
@@ -94,5 +95,16 @@ struct DeviceBlock {
     }
   }
 };
+
+static_assert(kBlockSize == kBlockThreads, "blocks are those of the bodies");
+
+template <typename Kernel, typename... Arguments>
+void launch_blocks(Kernel kernel, std::int64_t blocks, std::int64_t floats, cudaStream_t stream,
+                   const Arguments&... arguments) {
+  const std::size_t bytes = static_cast<std::size_t>(floats) * sizeof(float);
+  if (bytes > 0) allow_shared_memory(kernel, bytes);
+  kernel<<<static_cast<unsigned>(blocks), kBlockThreads, bytes, stream>>>(arguments...);
+  FPD_CUDA_CHECK(cudaGetLastError());
+}
 
 }  // namespace fpd::cuda

@@ -1,12 +1,9 @@
 #include "cuda/support/block.cuh"
-#include "cuda/support/launch.cuh"
 #include "ops/training/blocks/plan.h"
 #include "ops/training/edge_step.h"
 
 namespace fpd::cuda {
 namespace {
-
-static_assert(kBlockSize == kBlockThreads, "blocks are those of the bodies");
 
 template <int width, int tiles>
 __global__ void __launch_bounds__(kBlockThreads, 2)
@@ -39,35 +36,25 @@ __global__ void __launch_bounds__(kBlockThreads)
   update_block(block, args, blockIdx.x, memory);
 }
 
-template <typename Kernel, typename... Arguments>
-void launch(Kernel kernel, std::int64_t blocks, std::int64_t floats, cudaStream_t stream,
-            const Arguments&... arguments) {
-  const std::size_t bytes = static_cast<std::size_t>(floats) * sizeof(float);
-  if (bytes > 0) allow_shared_memory(kernel, bytes);
-  kernel<<<static_cast<unsigned>(blocks), kBlockThreads, bytes, stream>>>(arguments...);
-  FPD_CUDA_CHECK(cudaGetLastError());
-}
-
 template <int width, int tiles>
 void launch_step(const EdgeStepArgs& args, cudaStream_t stream) {
-  launch(step_sums_kernel<width, tiles>, sum_blocks(args), sum_block_floats<tiles>(), stream, args);
+  launch_blocks(step_sums_kernel<width, tiles>, sum_blocks(args), sum_block_floats<tiles>(), stream,
+                args);
   with_activation(args.network.activation, [&](auto activate) {
-    launch(step_tiles_kernel<decltype(activate)>, args.plan.slots, args.plan.floats, stream, args,
-           activate);
+    launch_blocks(step_tiles_kernel<decltype(activate)>, args.plan.slots, args.plan.floats, stream,
+                  args, activate);
   });
-  launch(step_gradients_kernel<width, tiles>, gradient_blocks(args), gradient_block_floats<tiles>(),
-         stream, args);
-  launch(step_update_kernel, update_blocks(args), 0, stream, args);
+  launch_blocks(step_gradients_kernel<width, tiles>, gradient_blocks(args),
+                gradient_block_floats<tiles>(), stream, args);
+  launch_blocks(step_update_kernel, update_blocks(args), 0, stream, args);
 }
 
 }  // namespace
 
-std::size_t edge_step_shared_bytes() { return shared_memory_limit(); }
-
 void edge_step(const EdgeStepArgs& args, void* stream) {
   with_split_tiles(args.first.out, [&](auto tiles) {
-    copies_by_fours(args) ? launch_step<4, tiles>(args, as_stream(stream))
-                          : launch_step<1, tiles>(args, as_stream(stream));
+    copies_by_fours(args.table, args.first) ? launch_step<4, tiles>(args, as_stream(stream))
+                                            : launch_step<1, tiles>(args, as_stream(stream));
   });
 }
 

@@ -15,6 +15,8 @@
 //   put(to, x, y, count)           one or two floats side by side
 #pragma once
 
+#include <cstddef>
+
 #include "math/support/host_device.h"
 #include "math/support/tf32.h"
 
@@ -147,5 +149,14 @@ FPD_HD void block_product(Block& block, const ProductShape& shape, const Left& l
     }
   });
 }
+
+namespace cpu {
+// An H200's, so that the host makes the tiles that the device makes.
+std::size_t block_shared_bytes();
+}  // namespace cpu
+namespace cuda {
+// Shared memory that a block may have on the current device.
+std::size_t block_shared_bytes();
+}  // namespace cuda
 
 }  // namespace fpd

@@ -89,12 +89,9 @@ FPD_HD std::int64_t slot_size(const EdgeStepArgs& args) {
 }
 
 namespace cpu {
-// An H200's, so that the host makes the tiles that the device makes.
-std::size_t edge_step_shared_bytes();
 void edge_step(const EdgeStepArgs& args, int threads);
 }  // namespace cpu
 namespace cuda {
-std::size_t edge_step_shared_bytes();
 void edge_step(const EdgeStepArgs& args, void* stream);
 }  // namespace cuda
 

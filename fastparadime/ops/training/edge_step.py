@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 
 import torch
 
 from fastparadime import _core
-from fastparadime.ops._checks import (
-    as_positive,
-    check_as_many,
-    check_same_device,
-    on_device,
-    target_of,
-)
+from fastparadime.ops._checks import as_positive, on_device, target_of
+from fastparadime.ops._layers import CoreLayer, check_layers, core_layers, planned_layers
 from fastparadime.ops.training.edge_sampler import EdgeSampler
 from fastparadime.ops.training.mlp import MLP_ACTIVATIONS
 from fastparadime.utils.validate import check_integer, check_option, check_positive
@@ -98,10 +92,7 @@ class EdgeStep:
         batch_size = check_integer(batch_size, "batch_size", minimum=1, maximum=2**32 - 1)
         negatives = check_integer(negatives, "negatives", minimum=0)
         check_integer(steps, "steps", minimum=0)
-        layers = [
-            (weight.data_ptr(), bias.data_ptr(), weight.shape[1], weight.shape[0])
-            for weight, bias in zip(weights, biases, strict=True)
-        ]
+        layers = core_layers(weights, biases)
         core = _planned(layers, activation, batch_size, negatives, table.device, shared_bytes)
         if core is None:
             widths = [table.shape[1], *map(len, weights)]
@@ -165,12 +156,12 @@ class EdgeStep:
         Networks of a hidden layer or more, with up to nine layers and 128 columns between them,
         and up to 30 negative edges do, if a block of the device has shared memory enough.
         """
-        layers = [(0, 0, low, high) for low, high in itertools.pairwise(widths)]
+        layers = planned_layers(widths)
         return _planned(layers, MLP_ACTIVATIONS[0], 1, negatives, device, None) is not None
 
 
 def _planned(
-    layers: list[tuple[int, int, int, int]],
+    layers: list[CoreLayer],
     activation: str,
     batch_size: int,
     negatives: int,
@@ -188,7 +179,7 @@ def _planned(
     if shared_bytes is None:
         place = torch.empty(0, device=device)
         with on_device(place):
-            shared_bytes = _core.edge_step_shared_bytes(target_of(place))
+            shared_bytes = _core.block_shared_bytes(target_of(place))
     number = MLP_ACTIVATIONS.index(activation)
     core = _core.EdgeStep(layers, number, batch_size, negatives, shared_bytes)
     return core if core.tile_rows > 0 else None
@@ -200,32 +191,16 @@ def _check(
     weights: Sequence[torch.Tensor],
     biases: Sequence[torch.Tensor],
 ) -> None:
-    check_as_many(weights, biases)
-    named = {"table": table}
-    for number, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
-        named |= {f"weights[{number}]": weight, f"biases[{number}]": bias}
-    for name, tensor in named.items():
-        if tensor.dtype != torch.float32 or not tensor.is_contiguous():
-            raise TypeError(f"{name} must be a contiguous float32 tensor, not {tensor.dtype}")
-        ndim = 1 if name.startswith("biases") else 2
-        if tensor.ndim != ndim or tensor.numel() == 0:
-            raise ValueError(
-                f"{name} must have {ndim} dimensions and values, not shape {tuple(tensor.shape)}"
-            )
-    check_same_device(**named)
+    check_layers(table, "table", weights, biases)
+    for number, tensor in enumerate((table, *weights, *biases)):
+        if not tensor.is_contiguous():
+            what = "the table" if number == 0 else "weights and biases"
+            raise ValueError(f"{what} must be contiguous, not strides {tensor.stride()}")
     if sampler.device != table.device or len(table) != sampler.n:
         raise ValueError(
             f"table must have a row for each of the sampler's {sampler.n} points on "
             f"{sampler.device}, not {len(table)} on {table.device}"
         )
-    width = table.shape[1]
-    for number, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
-        if weight.shape[1] != width or bias.shape != weight.shape[:1]:
-            raise ValueError(
-                f"weights[{number}] must have {width} columns, and biases[{number}] as many values "
-                f"as it has rows, not shapes {tuple(weight.shape)} and {tuple(bias.shape)}"
-            )
-        width = len(weight)
 
 
 def _rates(

@@ -9,7 +9,8 @@ from typing import Any
 import torch
 
 from fastparadime import _core
-from fastparadime.ops._checks import check_as_many, check_same_device, on_device, target_of
+from fastparadime.ops._checks import on_device, target_of
+from fastparadime.ops._layers import check_layers, core_layers
 from fastparadime.ops.training.mlp import MLP_ACTIVATIONS
 from fastparadime.utils.precision import tf32_linear
 from fastparadime.utils.validate import check_option
@@ -51,7 +52,7 @@ def hidden_layers(
     ValueError
         For shapes that do not fit or tensors on two devices.
     """
-    _check(sums, weights, biases)
+    check_layers(sums, "sums", weights, biases)
     check_option(activation, MLP_ACTIVATIONS, "activation")
     parameters = [tensor for pair in zip(weights, biases, strict=True) for tensor in pair]
     widest = max(sums.shape[1], *(len(weight) for weight in weights))
@@ -60,30 +61,6 @@ def hidden_layers(
     keep = torch.is_grad_enabled() and any(t.requires_grad for t in (sums, *parameters))
     out: torch.Tensor = _HiddenLayers.apply(sums, activation, keep, *parameters)  # type: ignore[no-untyped-call]
     return out
-
-
-def _check(
-    sums: torch.Tensor, weights: Sequence[torch.Tensor], biases: Sequence[torch.Tensor]
-) -> None:
-    check_as_many(weights, biases)
-    named = {"sums": sums}
-    for number, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
-        named |= {f"weights[{number}]": weight, f"biases[{number}]": bias}
-    for name, tensor in named.items():
-        if tensor.dtype != torch.float32:
-            raise TypeError(f"{name} must be a float32 tensor, not {tensor.dtype}")
-        ndim = 1 if name.startswith("biases") else 2
-        if tensor.ndim != ndim or 0 in tensor.shape[-ndim + 1 :]:
-            raise ValueError(f"{name} must have {ndim} dimensions, not shape {tuple(tensor.shape)}")
-    check_same_device(**named)
-    width = sums.shape[1]
-    for number, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
-        if weight.shape[1] != width or bias.shape != weight.shape[:1]:
-            raise ValueError(
-                f"weights[{number}] must have {width} columns, and biases[{number}] as many values "
-                f"as it has rows, not shapes {tuple(weight.shape)} and {tuple(bias.shape)}"
-            )
-        width = len(weight)
 
 
 @functools.cache
@@ -160,9 +137,5 @@ class _HiddenLayers(torch.autograd.Function):
 
 
 def _network(parameters: Sequence[torch.Tensor], activation: str) -> _core.HiddenLayers:
-    pairs = zip(parameters[::2], parameters[1::2], strict=True)
-    layers = [
-        (weight.data_ptr(), bias.data_ptr(), weight.shape[1], weight.shape[0])
-        for weight, bias in pairs
-    ]
+    layers = core_layers(parameters[::2], parameters[1::2])
     return _core.HiddenLayers(layers, MLP_ACTIVATIONS.index(activation))

@@ -241,13 +241,20 @@ def test_what_fits(
 @pytest.mark.parametrize(
     ("change", "error", "message"),
     [
-        ({"table": torch.ones(N, 4).double()}, TypeError, "table must be a contiguous float32"),
-        ({"table": torch.ones(N, 8)[:, ::2]}, TypeError, "table must be a contiguous"),
+        ({"table": torch.ones(N, 4).double()}, TypeError, "table must be a float32 tensor"),
+        ({"table": torch.ones(N, 8)[:, ::2]}, ValueError, "the table must be contiguous"),
         ({"table": torch.ones(N, 5)}, ValueError, r"weights\[0\] must have 5 columns"),
         ({"table": torch.ones(N + 1, 4)}, ValueError, "a row for each of the sampler's 90 points"),
         ({"biases": [torch.ones(3)]}, ValueError, "weights and biases must be as many"),
         ({"biases": [torch.ones(3), torch.ones(3)]}, ValueError, r"biases\[1\] as many values"),
-        ({"weights": [torch.ones(3, 4), torch.ones(0, 3)]}, ValueError, r"weights\[1\] must have"),
+        (
+            {
+                "weights": [torch.ones(3, 4), torch.ones(0, 3)],
+                "biases": [torch.ones(3), torch.ones(0)],
+            },
+            ValueError,
+            r"biases\[1\] must have",
+        ),
         ({"activation": "tanh"}, ValueError, "activation"),
         ({"batch_size": 0}, ValueError, "batch_size"),
         ({"negatives": -1}, ValueError, "negatives"),

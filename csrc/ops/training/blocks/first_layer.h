@@ -163,10 +163,10 @@ constexpr int gradient_block_floats() {
 }
 
 // Whether rows of the table and of the weights can be copied by fours.
-inline bool copies_by_fours(const EdgeStepArgs& args) {
-  const auto addresses = reinterpret_cast<std::uintptr_t>(args.table) |
-                         reinterpret_cast<std::uintptr_t>(args.first.weight);
-  return args.first.in % 4 == 0 && addresses % (4 * sizeof(float)) == 0;
+inline bool copies_by_fours(const float* table, const DenseLayer& layer) {
+  const auto addresses =
+      reinterpret_cast<std::uintptr_t>(table) | reinterpret_cast<std::uintptr_t>(layer.weight);
+  return layer.in % 4 == 0 && addresses % (4 * sizeof(float)) == 0;
 }
 
 }  // namespace fpd
