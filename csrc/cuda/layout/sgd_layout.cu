@@ -12,6 +12,13 @@ namespace {
 constexpr int kLayoutThreads = 128;
 constexpr int kLayoutWarps = kLayoutThreads / kWarp;
 
+// Blocks of a multiprocessor for which no register is spilled.
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ == 800
+constexpr int kFewColumnsBlocks = 6;
+#else
+constexpr int kFewColumnsBlocks = 7;
+#endif
+
 // A position of so few columns that it is kept in registers.
 template <int dim>
 struct Point {
@@ -117,7 +124,7 @@ __device__ void add_edges(const SgdLayoutArgs& args, const LayoutStep& step,
 
 // A warp some points in a row: their edges' terms, then their moves.
 template <int dim>
-__global__ void __launch_bounds__(kLayoutThreads, dim <= 2 ? 8 : 4)
+__global__ void __launch_bounds__(kLayoutThreads, dim <= 2 ? kFewColumnsBlocks : 5)
     layout_step_kernel(SgdLayoutArgs args, EdgesByPart sorted, int part) {
   __shared__ Waiting waiting[kLayoutWarps];
   __shared__ float all_sums[kLayoutWarps][kMostPoints * dim];

@@ -53,7 +53,7 @@ __device__ inline void add_wide_edge(const SgdLayoutArgs& args, const LayoutStep
 
 // As layout_step_kernel, one edge of a warp after the other; a lane has the same columns
 // throughout.
-static __global__ void __launch_bounds__(kWideThreads)
+static __global__ void __launch_bounds__(kWideThreads, 6)
     wide_step_kernel(SgdLayoutArgs args, EdgesByPart sorted, int part) {
   __shared__ Waiting waiting[kWideThreads / kWarp];
   const int lane = static_cast<int>(threadIdx.x % kWarp);

@@ -211,3 +211,14 @@ def test_bad_input() -> None:
     with pytest.raises(ValueError, match="one device, not rows on cpu, units on meta"):
         lists.update_from_units(good.to("meta"), columns, ones, 0, slack=0.0)
     assert lists.indices.tolist() == [[-1] * 32] * 3
+
+
+def test_columns_that_engines_take(cuda: torch.device, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert ops.most_unit_columns("cpu") == 65536
+    assert ops.most_unit_columns(cuda, "mma") == ops.MOST_UNIT_COLUMNS
+    monkeypatch.setenv("FASTPARADIME_PRODUCTS", "mma")
+    assert ops.most_unit_columns(cuda) == ops.MOST_UNIT_COLUMNS
+    assert ops.most_unit_columns(cuda, "wgmma") == 0
+    units, ones = torch.ones((3, 8), device=cuda).half(), torch.ones(3, device=cuda)
+    with pytest.raises(ValueError, match=r"'wgmma' needs a GPU of compute capability 9\.0"):
+        ops.Candidates(ones, 5).update_from_units(units, units, ones, 0, slack=0, engine="wgmma")
