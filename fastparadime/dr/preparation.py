@@ -11,7 +11,7 @@ from fastparadime import exceptions
 from fastparadime.dr.dataset import Dataset, DerivedData, expanded, named_parts
 from fastparadime.layout import pca_positions
 from fastparadime.relationdata import RelationData
-from fastparadime.relations import NeighborBasedPDist, PDist, Relations
+from fastparadime.relations import NeighborBasedPDist, PDist, Precomputed, Relations
 from fastparadime.types import Data, TensorLike
 from fastparadime.utils import ReprMixin, frames
 from fastparadime.utils.convert import widened
@@ -201,7 +201,7 @@ class Preparation(ReprMixin):
                     data, wide = self._entry_on_device(name), dataset.relation_data(name)
                     if wide.dtype != data.dtype:  # it has digits that float32 has dropped
                         data = wide.to(self._device)
-                    if isinstance(relation, (NeighborBasedPDist, PDist)):
+                    if isinstance(relation, (NeighborBasedPDist, PDist, Precomputed)):
                         data = data.flatten(1)  # of images, rows of their values
                     else:
                         data = widened(data)
