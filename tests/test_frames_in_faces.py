@@ -12,7 +12,9 @@ import torch
 
 from fastparadime import UMAP, KNNTransformer, dr, routines
 from fastparadime.neighbors import knn
+from fastparadime.relationdata import relation_factory
 from fastparadime.relations import NeighborBasedPDist
+from fastparadime.utils.convert import to_numpy, to_torch
 from fastparadime.utils.frames import NamedRows
 
 pd = pytest.importorskip("pandas", reason="pandas is not installed")
@@ -172,3 +174,16 @@ def test_sparse_columns_are_searched_as_sparse_rows() -> None:
     assert knn(frame, 3).engine.startswith("sparse")
     with pytest.raises(TypeError, match="sparse"):
         routine(frame)
+
+
+def test_relations_and_conversions_take_frames() -> None:
+    square = np.abs(X[:4] - X[:4].T)
+    for frame in (pd.DataFrame(square), pl.DataFrame(square)):
+        np.testing.assert_array_equal(relation_factory(frame).to_square_array().data, square)
+        np.testing.assert_array_equal(to_numpy(frame), square)
+        assert to_torch(frame).dtype == torch.float32
+    sparse = pd.DataFrame(square).astype(pd.SparseDtype(float, 0.0))
+    np.testing.assert_array_equal(to_numpy(sparse), square)
+    assert type(relation_factory(sparse)).__name__ == "SparseRelationArray"
+    with pytest.raises(TypeError, match="column 'k' of relations holds text"):
+        relation_factory(pd.DataFrame({"k": ["x"]}))

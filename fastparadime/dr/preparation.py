@@ -201,9 +201,9 @@ class Preparation(ReprMixin):
                     data, wide = self._entry_on_device(name), dataset.relation_data(name)
                     if wide.dtype != data.dtype:  # it has digits that float32 has dropped
                         data = wide.to(self._device)
-                    if isinstance(relation, (NeighborBasedPDist, PDist, Precomputed)):
+                    if isinstance(relation, (NeighborBasedPDist, PDist)):
                         data = data.flatten(1)  # of images, rows of their values
-                    else:
+                    if type(relation) not in (NeighborBasedPDist, PDist, Precomputed):
                         data = widened(data)
                     self.global_relation_data[key] = relation.compute_relations(data)
         self._global_relations_computed = True
