@@ -87,7 +87,12 @@ def test_routines_read_datasets_through() -> None:
         found.train(data)
         assert torch.equal(found.apply(IMAGES), expected.apply(IMAGES))
         assert torch.equal(found.apply(items), expected.apply(IMAGES))
+        assert torch.equal(found.apply(dr.Dataset({"data": IMAGES})), expected.apply(IMAGES))
         assert found.dataset.data["labels"].tolist() == KINDS.tolist()
+    with pytest.raises(ValueError, match="no 'main' among"):
+        found.apply(dr.Dataset({"images": IMAGES}))
+    doubles = dr.Dataset(Items(lambda image, _: image.astype(float)))
+    assert doubles.data["main"].dtype == torch.float32  # as of an array
     explicit = dr.Dataset({"main": items, "labels": KINDS + 5})
     assert explicit.data["labels"].tolist() == (KINDS + 5).tolist()
 
