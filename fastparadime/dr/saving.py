@@ -177,7 +177,7 @@ def _names(columns: Any, arguments: Any) -> list[str]:
     doubled = first_doubled(names)
     if doubled is not None:
         raise ValueError(f"columns must be distinct, but two are {doubled!r}")
-    width = (arguments or {}).get("in_dim", len(names))
+    width = dict(arguments or {}).get("in_dim", len(names))
     if names and len(names) != width:
         raise ValueError(f"columns must name the {width} that the model takes, not {len(names)}")
     return names
