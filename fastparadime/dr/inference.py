@@ -11,7 +11,8 @@ import torch
 
 from fastparadime import exceptions, models
 from fastparadime.dr import exporting, saving
-from fastparadime.dr.items import is_items, read_items
+from fastparadime.dr.dataset import expanded
+from fastparadime.dr.items import is_items
 from fastparadime.types import Array, TensorLike
 from fastparadime.utils import frames, sources
 from fastparadime.utils.convert import to_torch, widened
@@ -153,7 +154,7 @@ class Inference:
     def _in_fitted_order(self, X: Any) -> Any:
         """Rows without names, of columns that are in the order that the model was trained on."""
         if is_items(X):
-            X = read_items(X, "X")["main"]
+            X = expanded({"X": X})["X"]
         rows, columns = frames.rows_and_names(X)
         order = frames.order_of(columns, self._columns) if columns and self._columns else None
         return rows if order is None else rows[:, order]

@@ -10,7 +10,7 @@ import torch
 from torch.utils import data as torch_data
 
 from fastparadime.types import TensorLike
-from fastparadime.utils.convert import to_torch
+from fastparadime.utils.convert import to_numpy, to_torch
 
 _NAMES = ("main", "labels")  # of the parts of an item that is a tuple
 _ITEMS = 256  # read at a time, where no loader says
@@ -36,7 +36,7 @@ def read_items(data: Any, name: str = "data") -> dict[str, TensorLike]:
     Returns
     -------
     dict of tensors or arrays (n, ...)
-        Of the dtypes that torch's `default_collate` gives; a `TensorDataset` shares its memory.
+        Of the dtypes that torch's `default_collate` gives; a `TensorDataset` gives its tensors.
 
     Raises
     ------
@@ -66,7 +66,8 @@ def read_items(data: Any, name: str = "data") -> dict[str, TensorLike]:
                 )
             place[first : first + len(part)] = part
         first += len(part)
-    return whole
+    # As arrays, whose dtypes a dataset chooses as those of any other.
+    return {key: to_numpy(part) for key, part in whole.items()}
 
 
 def _loader_of(data: Any, name: str) -> torch_data.DataLoader[Any]:

@@ -11,7 +11,7 @@ from fastparadime import exceptions
 from fastparadime.dr.dataset import Dataset, DerivedData, expanded, named_parts
 from fastparadime.layout import pca_positions
 from fastparadime.relationdata import RelationData
-from fastparadime.relations import NeighborBasedPDist, PDist, Relations
+from fastparadime.relations import NeighborBasedPDist, PDist, Precomputed, Relations
 from fastparadime.types import Data, TensorLike
 from fastparadime.utils import frames
 from fastparadime.utils.convert import widened
@@ -204,7 +204,7 @@ class Preparation(HtmlReprMixin):
                         data = wide.to(self._device)
                     if isinstance(relation, (NeighborBasedPDist, PDist)):
                         data = data.flatten(1)  # of images, rows of their values
-                    else:
+                    if type(relation) not in (NeighborBasedPDist, PDist, Precomputed):
                         data = widened(data)
                     self.global_relation_data[key] = relation.compute_relations(data)
         self._global_relations_computed = True

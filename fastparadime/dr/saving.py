@@ -21,7 +21,7 @@ from fastparadime import models
 from fastparadime.exceptions import SpecificationError
 from fastparadime.utils.digests import check_digests, with_digests
 from fastparadime.utils.files import replacing
-from fastparadime.utils.validate import check_integer, check_list, check_type, first_doubled
+from fastparadime.utils.validate import check_integer, check_type, first_doubled
 from fastparadime.utils.warning import warn
 
 FORMAT = 2
@@ -92,7 +92,7 @@ class Description:
                 }
                 for run in content["history"]
             ],
-            columns=_names(content.get("columns", [])),  # absent from files of 0.2
+            columns=_names(content.get("columns", []), arguments),  # not in files of 0.2
             amounts=check_type(content.get("amounts", False), bool, "amounts"),
             estimator=None if content.get("estimator") is None else dict(content["estimator"]),
         )
@@ -182,11 +182,15 @@ class SavedRoutine:
             )
 
 
-def _names(columns: Any) -> list[str]:
-    names = [check_type(name, str, "columns") for name in check_list(columns, "columns")]
+def _names(columns: Any, arguments: Any) -> list[str]:
+    listed = check_type(columns, list, "columns")
+    names = [check_type(name, str, "columns") for name in listed]
     doubled = first_doubled(names)
     if doubled is not None:
         raise ValueError(f"columns must be distinct, but two are {doubled!r}")
+    width = dict(arguments or {}).get("in_dim", len(names))
+    if names and len(names) != width:
+        raise ValueError(f"columns must name the {width} that the model takes, not {len(names)}")
     return names
 
 

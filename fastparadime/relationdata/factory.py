@@ -18,11 +18,12 @@ from fastparadime.relationdata.containers import (
     TriangularRelationTensor,
 )
 from fastparadime.types import Rels
+from fastparadime.utils import frames
 from fastparadime.utils.masks import without_mask
 
 
 def relation_factory(relations: Rels, force_flat: bool = False) -> RelationData:
-    """The container that fits an array, tensor, sparse matrix or neighbour tuple.
+    """The container that fits an array, tensor, data frame, sparse matrix or neighbour tuple.
 
     Raises
     ------
@@ -30,6 +31,8 @@ def relation_factory(relations: Rels, force_flat: bool = False) -> RelationData:
         If none fits.
     """
     relations = without_mask(relations, "relations")
+    if frames.is_frame(relations):
+        relations, _ = frames.rows_and_names(relations, "relations")
     if isinstance(relations, tuple):
         return NeighborRelationTuple(relations)
     if isinstance(relations, (np.ndarray, torch.Tensor)):

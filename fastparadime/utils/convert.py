@@ -11,16 +11,16 @@ import numpy as np
 import torch
 
 from fastparadime.types import Array, TensorLike
-from fastparadime.utils import sources
+from fastparadime.utils import frames, sources
 from fastparadime.utils.masks import without_mask
 
 
 def to_numpy(X: TensorLike | Sequence[Any]) -> Array:
-    """The array of a tensor, array, (nested) list or source of rows.
+    """The array of a tensor, array, (nested) list, data frame or source of rows.
 
     Parameters
     ----------
-    X : tensor, array, list, tuple or source
+    X : tensor, array, list, tuple, data frame or source
         Tensors may live on any device and may require gradients. A source, such as a dataset of
         HDF5 or Zarr, is read block by block.
 
@@ -33,7 +33,7 @@ def to_numpy(X: TensorLike | Sequence[Any]) -> Array:
     Raises
     ------
     TypeError
-        For any other type, and masked values.
+        For any other type, masked values, and columns of a frame that are no numbers.
     OSError, ValueError
         For a source that cannot be read, or ends before its shape says.
     """
@@ -48,15 +48,18 @@ def to_numpy(X: TensorLike | Sequence[Any]) -> Array:
         return np.array(X)
     if sources.is_source(X):
         return sources.load(X, "the source")
+    if frames.is_frame(X):
+        rows, _ = frames.rows_and_names(X, "the frame")
+        return rows.toarray() if is_sparse(rows) else np.asarray(rows)
     raise TypeError(_not_convertible(X))
 
 
 def to_torch(X: TensorLike | Sequence[Any]) -> torch.Tensor:
-    """The tensor of an array, (nested) list or source of rows.
+    """The tensor of an array, (nested) list, data frame or source of rows.
 
     Parameters
     ----------
-    X : tensor, array, list, tuple or source
+    X : tensor, array, list, tuple, data frame or source
         As of `to_numpy`.
 
     Returns

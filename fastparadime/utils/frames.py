@@ -5,7 +5,6 @@ Libraries are told apart by narwhals, which imports none of them.
 
 from __future__ import annotations
 
-import numbers
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,15 +14,9 @@ import narwhals as nw
 import numpy as np
 import torch
 
-from fastparadime.types import Array
+from fastparadime.utils._columns import column_values
 
 _MOST_LISTED = 5  # names in a message
-_ENCODE = (
-    "give it as numbers, e.g. with pandas.get_dummies or sklearn.preprocessing.OneHotEncoder, or "
-    "leave it out"
-)
-_TIMES = (nw.Date, nw.Datetime, nw.Duration, nw.Time)
-_ENCODED = (nw.Categorical, nw.Enum, nw.String, nw.Binary)
 
 
 @dataclass(frozen=True, repr=False)
@@ -123,7 +116,7 @@ def rows_and_names(X: Any, name: str = "X") -> tuple[Any, tuple[str, ...]]:
     if nw.dependencies.is_into_dataframe(X):
         return _table(X, name)
     if nw.dependencies.is_into_series(X):
-        return _column(nw.from_native(X, series_only=True), f"{name} "), ()
+        return column_values(nw.from_native(X, series_only=True), f"{name} "), ()
     if isinstance(X, nw.LazyFrame) or _is_lazy(X):
         compute = "collect" if hasattr(X, "collect") else "compute"
         raise TypeError(f"{name} is a lazy {type(X).__name__}: read it first with .{compute}()")
@@ -205,7 +198,7 @@ def _table(X: Any, name: str) -> tuple[Any, tuple[str, ...]]:
     if _is_plain(frame, native):
         return frame.to_numpy(), columns
     parts = [
-        _column(frame[column], f"column {label!r} of {name} ")
+        column_values(frame[column], f"column {label!r} of {name} ")
         for column, label in zip(frame.columns, labels, strict=True)
     ]
     vectors = [label for label, part in zip(labels, parts, strict=True) if part.ndim > 1]
@@ -258,90 +251,3 @@ def _names_of(labels: list[Any], name: str) -> tuple[str, ...]:
             "strings, e.g. by X.columns = X.columns.astype(str)"
         )
     return ()
-
-
-def _column(series: nw.Series[Any], what: str) -> Array:
-    """The array (n,) of a column of numbers, (n, width) of one of vectors."""
-    dtype = series.dtype
-    if dtype in _ENCODED:
-        raise TypeError(f"{what}holds {_kind_of(dtype)}: {_ENCODE}")
-    if dtype in _TIMES:
-        raise TypeError(
-            f"{what}has dtype {dtype}: convert it to numbers of a unit, e.g. in pandas with "
-            ".astype('datetime64[s]').astype(int)"
-        )
-    if dtype in (nw.List, nw.Array):
-        return _vectors(series, what)
-    if dtype == nw.Object:
-        return _of_objects(series.to_list(), dtype, what)
-    if series.null_count() and not dtype.is_float():
-        series = series.cast(nw.Float64)
-    if dtype.is_decimal():
-        series = series.cast(nw.Float64)
-    values: Array = np.asarray(series.to_numpy())
-    return values if values.dtype.kind in "biuf" else _of_objects(series.to_list(), dtype, what)
-
-
-def _kind_of(dtype: nw.dtypes.DType) -> str:
-    if dtype in (nw.String, nw.Binary):
-        return f"text (dtype {dtype})"
-    return f"categories (dtype {type(dtype).__name__})"
-
-
-def _of_objects(values: list[Any], dtype: Any, what: str) -> Array:
-    """Numbers, or vectors, of a column that does not say what it holds."""
-    known = [value for value in values if value is not None]
-    if known and isinstance(known[0], (list, tuple, np.ndarray)):
-        return _stacked(values, what)
-    odd = next((value for value in known if not isinstance(value, numbers.Real)), None)
-    if odd is not None:
-        raise TypeError(
-            f"{what}has dtype {dtype} and holds {odd!r} ({type(odd).__name__}): {_ENCODE}"
-        )
-    if len(known) < len(values):
-        return np.array([np.nan if value is None else value for value in values], float)
-    return np.array(values) if known else np.empty(0)
-
-
-def _vectors(series: nw.Series[Any], what: str) -> Array:
-    """The table (n, width) of a column whose dtype is one of lists."""
-    if not len(series):
-        return np.empty((0, 0))
-    if series.null_count():
-        missing = int(np.argmax(series.is_null().to_numpy()))
-        raise ValueError(f"{what}holds no vector in row {missing}: leave out such rows")
-    native = series.to_native()
-    is_polars = nw.dependencies.is_polars_series(native)
-    if series.dtype == nw.Array and is_polars:
-        return _numbers(native.to_numpy(), what)
-    if series.dtype == nw.List:
-        lengths = series.list.len().to_numpy()
-        _check_lengths(lengths, what)
-        if is_polars:
-            return _numbers(native.list.to_array(int(lengths[0])).to_numpy(), what)
-    # Arrow keeps the values of all lists one after the other.
-    flat = series.to_arrow().flatten().to_numpy(zero_copy_only=False)
-    return _numbers(flat.reshape(len(series), -1), what)
-
-
-def _stacked(rows: Sequence[Any], what: str) -> Array:
-    _check_lengths(np.array([-1 if row is None else len(row) for row in rows]), what)
-    return _numbers(np.stack([np.asarray(row) for row in rows]), what)
-
-
-def _check_lengths(lengths: Array, what: str) -> None:
-    """Raises ValueError for vectors of more than one length, or none, which is -1."""
-    odd = int(np.argmax((lengths != lengths[0]) | (lengths < 0)))
-    if lengths[odd] < 0:
-        raise ValueError(f"{what}holds no vector in row {odd}: leave out such rows")
-    if lengths[odd] != lengths[0]:
-        raise ValueError(
-            f"{what}holds vectors of more than one length: {lengths[0]} values in row 0, "
-            f"{lengths[odd]} in row {odd}"
-        )
-
-
-def _numbers(table: Array, what: str) -> Array:
-    if table.dtype.kind not in "biuf":
-        raise TypeError(f"{what}holds vectors of dtype {table.dtype}: they must hold numbers")
-    return table
