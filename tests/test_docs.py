@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
+from sklearn.datasets import load_iris
 
 from fastparadime import cli
 
@@ -80,6 +81,10 @@ def test_commands_run(tmp_path: Path, data: dict[str, Any]) -> None:
     np.save(tmp_path / "X.npy", data["X"][:100])
     np.save(tmp_path / "labels.npy", data["labels"][:100])
     np.save(tmp_path / "new.npy", data["X_new"])
+    iris = load_iris(as_frame=True)
+    flowers = iris.data.assign(species=iris.target_names[iris.target])
+    flowers.to_csv(tmp_path / "flowers.csv")
+    flowers[::-5].to_csv(tmp_path / "new_flowers.csv", index=False)
     commands = [
         line
         for block in blocks(DOCS / "command-line.md", "sh")
@@ -92,7 +97,9 @@ def test_commands_run(tmp_path: Path, data: dict[str, Any]) -> None:
         assert program == "fastparadime"
         result = CliRunner().invoke(cli.main, arguments)
         assert result.exit_code == 0, f"{command}: {result.output}"
-    assert {path.name for path in tmp_path.iterdir()} >= {"Y.npy", "map.png", "new_Y.npy"}
+    assert {path.name for path in tmp_path.iterdir()} >= {
+        "Y.npy", "map.png", "new_Y.npy", "map.csv", "map.parquet", "new_map.csv"
+    }  # fmt: skip
 
 
 _LINK = re.compile(r"\]\((?!https?://)([^)#]*)(?:#[^)]*)?\)")

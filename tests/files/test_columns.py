@@ -155,6 +155,17 @@ def test_small_dtypes_stay(tmp_path: Path) -> None:
         np.testing.assert_array_equal(values, X)
 
 
+@pytest.mark.parametrize("first", [0, 2**40])
+def test_wide_integers_become_floats_that_hold_them(first: int, tmp_path: Path) -> None:
+    X = first + np.arange(40, dtype=np.int64).reshape(20, 2)
+    np.save(tmp_path / "x.npy", X)
+    pd.DataFrame({"v": list(X)}).to_parquet(tmp_path / "v.parquet")
+    for name in ("x.npy", "v.parquet"):
+        values = read_table(tmp_path / name).values
+        assert values.dtype == (np.float64 if first else np.float32)
+        np.testing.assert_array_equal(values, X)
+
+
 @pytest.mark.parametrize(
     ("lists", "message"),
     [

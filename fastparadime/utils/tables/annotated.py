@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from fastparadime.utils.tables.arrays import needed
+from fastparadime.utils.tables.arrays import damage_named, needed
 from fastparadime.utils.tables.raw import Part, Raw, Reading
 
 
@@ -16,21 +16,21 @@ def read_anndata(path: Path, name: str, reading: Reading) -> Raw:
 
     Raises
     ------
+    FileNotFoundError
+        If it has no such matrix, with the names of those there are.
     ValueError
-        If it is no such file, or has no such matrix; with the names of those there are.
+        If it is no such file.
     ModuleNotFoundError
         Without anndata.
     """
     anndata = needed("anndata", name)
-    try:
+    with damage_named(name, "AnnData file"):
         data = anndata.read_zarr(path) if path.is_dir() else anndata.read_h5ad(path, backed="r")
-    except (OSError, KeyError, ValueError, TypeError, AttributeError) as error:
-        raise ValueError(f"cannot read {name}: it is not a valid AnnData file") from error
-    try:
-        return _raw(data, name, reading)
-    finally:
-        if data.isbacked:
-            data.file.close()
+        try:
+            return _raw(data, name, reading)
+        finally:
+            if data.isbacked:
+                data.file.close()
 
 
 def _raw(data: Any, name: str, reading: Reading) -> Raw:
@@ -42,7 +42,7 @@ def _raw(data: Any, name: str, reading: Reading) -> Raw:
     elif reading.layer is not None:
         matrix = _chosen(data.layers, name, "layer", reading.layer)
     elif data.X is None:
-        raise ValueError(f"{name} has no X: {_listed(data, reading)}")
+        raise FileNotFoundError(f"{name} has no X: {_listed(data, reading)}")
     else:
         matrix = data.X
     matrix = matrix[:] if hasattr(matrix, "chunks") or not hasattr(matrix, "shape") else matrix
@@ -61,7 +61,7 @@ def _raw(data: Any, name: str, reading: Reading) -> Raw:
 def _chosen(matrices: Any, name: str, option: str, key: str) -> Any:
     if key not in matrices:
         there = ", ".join(map(str, matrices.keys())) or "none"
-        raise ValueError(f"{name} has no {option} {key!r}; there are: {there}")
+        raise FileNotFoundError(f"{name} has no {option} {key!r}; there are: {there}")
     return matrices[key]
 
 

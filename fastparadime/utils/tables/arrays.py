@@ -6,6 +6,8 @@ import io
 import tokenize
 import zipfile
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -95,19 +97,38 @@ def choose(name: str, names: list[str], key: str | None, what: str = "array") ->
     return key
 
 
+@contextmanager
+def damage_named(name: Path | str, kind: str) -> Iterator[None]:
+    """Names the file where a library fails on it, in whatever way.
+
+    Raises
+    ------
+    ValueError
+        Instead of all but what the system says of files, and FileNotFoundError.
+    """
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except MemoryError as error:
+        raise ValueError(
+            f"cannot read {name}: it tells of more than there is memory for"
+        ) from error
+    except Exception as error:
+        if isinstance(error, PermissionError):
+            raise
+        raise ValueError(f"cannot read {name}: it is not a valid {kind}") from error
+
+
 def read_hdf5(path: Path, key: str | None) -> Array:
     """A dataset of an HDF5 file: the one asked for, or the only table of numbers.
 
     Raises
     ------
-    FileNotFoundError, ValueError, OSError, ModuleNotFoundError
+    FileNotFoundError, ValueError, ModuleNotFoundError
     """
     h5py = needed("h5py", path)
-    try:
-        file = h5py.File(path, "r")
-    except OSError as error:
-        raise ValueError(f"cannot read {path}: it is not a valid HDF5 file") from error
-    with file:
+    with damage_named(path, "HDF5 file"), h5py.File(path, "r") as file:
         found: list[str] = []
         file.visititems(lambda name, item: found.append(name) if _is_table(item, h5py) else None)
         wanted = None if key is None else key.strip("/")
@@ -125,20 +146,18 @@ def read_zarr(path: Path, key: str | None) -> Array:
 
     Raises
     ------
-    FileNotFoundError, ValueError, OSError, ModuleNotFoundError
+    FileNotFoundError, ValueError, ModuleNotFoundError
     """
     zarr = needed("zarr", path)
-    try:
+    with damage_named(path, "Zarr store"):
         store = zarr.open(path, mode="r")
-    except (ValueError, KeyError, OSError, TypeError) as error:
-        raise ValueError(f"cannot read {path}: it is not a valid Zarr store") from error
-    if hasattr(store, "dtype"):
-        return sources.load(store, str(path))
-    found = list(_zarr_tables(store))
-    wanted = None if key is None else key.strip("/")
-    if wanted is not None and wanted in store:
-        found = [wanted]
-    return sources.load(store[choose(str(path), found, wanted)], str(path))
+        if hasattr(store, "dtype"):
+            return sources.load(store, str(path))
+        found = sorted(_zarr_tables(store))
+        wanted = None if key is None else key.strip("/")
+        if wanted is not None and wanted in store:
+            found = [wanted]
+        return sources.load(store[choose(str(path), found, wanted)], str(path))
 
 
 def _zarr_tables(group: Any, above: str = "") -> Any:

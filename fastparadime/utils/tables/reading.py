@@ -186,6 +186,8 @@ def table_of(
         roles = assign_like(raw, choice, recipe, reading)
     numbers, names = _numbers(raw, roles)
     check_form(numbers, source, min_rows=min_rows)
+    if numbers.dtype.kind in "iu" and numbers.dtype.itemsize > 1:
+        numbers = numbers.astype(np.float64)
     notes = [*raw.notes, *roles.notes]
     if missing is None and (recipe is None or recipe.missing is None):
         check_cells(raw, numbers, names, reading)
@@ -200,7 +202,7 @@ def table_of(
     values = numbers
     if recipe.centre:
         values = scaled(numbers, recipe.centre, recipe.divisor)
-    elif raw.matrix is None and numbers.dtype == np.float64 and not recipe.wide:
+    elif _may_be_narrowed(raw, numbers) and not recipe.wide:
         values = numbers.astype(np.float32)
     values, unknown = _with_categories(raw, values, recipe)
     others = raw.frame
@@ -231,6 +233,12 @@ def _numbers(raw: Raw, roles: Roles) -> tuple[Any, tuple[str, ...] | None]:
     return raw.matrix[:, [places[name] for name in roles.numbers]], tuple(roles.numbers)
 
 
+def _may_be_narrowed(raw: Raw, numbers: Array) -> bool:
+    """Whether numbers are float64 by other reasons than that a matrix has them so."""
+    given = raw.matrix is not None and raw.matrix.dtype == np.float64
+    return numbers.dtype == np.float64 and not given
+
+
 def _fitted(
     raw: Raw,
     roles: Roles,
@@ -253,7 +261,7 @@ def _fitted(
         id=roles.id,
         left_out=(*roles.left_out, *roles.dropped),
         width=numbers.shape[1] + sum(len(values) for _, values in known),
-        wide=raw.matrix is None and numbers.dtype == np.float64 and cells.far_from_zero(numbers),
+        wide=_may_be_narrowed(raw, numbers) and cells.far_from_zero(numbers),
         layer=reading.layer,
         obsm=reading.obsm,
         **learned(numbers, missing, scale),
