@@ -36,6 +36,7 @@ class FittedNetworks(ParametricParameters):
     _n_features_out: Any  # which scikit-learn's mixin reads
     model_: torch.nn.Module
     umap_: UMAP | None
+    _supervised: bool
     history_: History
     seed_: int
 
@@ -155,7 +156,7 @@ class FittedNetworks(ParametricParameters):
         model.load_state_dict(saved.weights)
         model.to(place_of(None, self.device)).eval()
         self._keep(model, History(about.history), about.seed)
-        self.umap_ = None
+        self.umap_, self._supervised = None, False
         self.n_features_in_ = kept.get("n_features_in", models.input_width(model))
         if kept.get("feature_names_in") is not None:
             self.feature_names_in_ = np.array(kept["feature_names_in"], dtype=object)
