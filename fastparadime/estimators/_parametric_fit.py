@@ -156,8 +156,7 @@ def new_decoder(
     if given is None:
         return _scaled(positions, rows, settings.hidden_dims[::-1], derive(seed, "decoder"))
     (_, in_dim), (_, out_dim) = positions.shape, rows.shape
-    flat = torch.nn.Sequential(copy.deepcopy(given), torch.nn.Flatten())
-    decoder = dr.EncoderDecoderModel(flat, in_dim=in_dim, out_dim=out_dim)
+    decoder = dr.EncoderDecoderModel(copy.deepcopy(given), in_dim=in_dim, out_dim=out_dim)
     _check_output(decoder, positions, "decoder", "the columns of X")
     return decoder
 
@@ -179,7 +178,7 @@ def _check_output(model: dr.EncoderDecoderModel, rows: torch.Tensor, name: str, 
     model.eval()
     try:
         found = tuple(model(models.as_input(model, rows[:2])).shape)
-    except RuntimeError as error:
+    except (RuntimeError, IndexError) as error:
         wanted = (len(rows[:2]), *(model.row_shape or rows.shape[1:]))
         raise ValueError(f"{name} does not take rows of shape {wanted}: {error}") from error
     finally:

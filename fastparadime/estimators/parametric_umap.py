@@ -6,6 +6,7 @@ import copy
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
@@ -162,7 +163,9 @@ class ParametricUMAP(
 
     def _validated(self, X: Any, **options: Any) -> Any:
         metric = "euclidean" if callable(self.metric) else self.metric
-        table = _rows.validated(self, X, metric, accept_sparse=False, **options)
+        if not isinstance(X, torch.Tensor):  # which scikit-learn does not check
+            options["accept_sparse"] = False
+        table = _rows.validated(self, X, metric, **options)
         if isinstance(table, np.ndarray) and table.dtype.kind == "f" and np.isnan(table.sum()):
             raise ValueError("X must hold no NaN: a network takes every value of a row")
         return table
@@ -283,7 +286,7 @@ class ParametricUMAP(
         self.embedding_ = self._embedded(layout._raw_data, self.embedding_)
         return self
 
-    @available_if(_takes_more_rows)
+    @available_if(_takes_more_rows)  # type: ignore[untyped-decorator]
     def partial_fit(self, X: Any, y: Any = None) -> Self:
         """`fit` the first time, and `update` from then on.
 
