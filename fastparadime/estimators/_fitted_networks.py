@@ -92,10 +92,13 @@ class FittedNetworks(ParametricParameters):
         sklearn.exceptions.NotFittedError
         """
         check_is_fitted(self, "model_")
-        names = getattr(self, "feature_names_in_", None)
+        names, parameters = getattr(self, "feature_names_in_", None), self.get_params()
+        for name in ("dims", "hidden_dims"):  # JSON has no tuples
+            if parameters[name] is not None:
+                parameters[name] = [int(size) for size in parameters[name]]
         estimator = {
             "class": type(self).__name__,
-            "parameters": {k: v for k, v in self.get_params().items() if _is_plain(v)},
+            "parameters": {k: v for k, v in parameters.items() if _is_plain(v)},
             "n_features_in": self.n_features_in_,
             "feature_names_in": None if names is None else [str(name) for name in names],
         }
