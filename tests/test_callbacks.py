@@ -117,7 +117,7 @@ def test_positions_are_computed_once_and_only_when_asked_for() -> None:
         return torch.ones(3, 2)
 
     positions = Positions(compute)
-    assert asks_to_stop(lambda _epoch, _value, positions: True, 0, None, positions)
+    assert asks_to_stop(lambda _epoch, _value, _positions: True, 0, None, positions)
     assert not asks_to_stop(check_callback(None), 0, 1.0, positions)
     assert computed == []
     assert (len(positions), positions.shape) == (3, (3, 2))

@@ -52,7 +52,7 @@ class EncoderDecoderModel(models.Model):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Coordinates (n, out_dim) of the rows of `x` (n, in_dim)."""
         rows = x if self.row_shape is None else x.reshape(-1, *self.row_shape)
-        embedded: torch.Tensor = self.encoder(rows)
+        embedded: torch.Tensor = self.encoder(rows).flatten(1)
         return embedded
 
     def embed(self, x: torch.Tensor) -> torch.Tensor:

@@ -36,6 +36,7 @@ class FittedNetworks(ParametricParameters):
     _n_features_out: Any  # which scikit-learn's mixin reads
     model_: torch.nn.Module
     umap_: UMAP | None
+    _supervised: bool
     history_: History
     seed_: int
 
@@ -91,10 +92,13 @@ class FittedNetworks(ParametricParameters):
         sklearn.exceptions.NotFittedError
         """
         check_is_fitted(self, "model_")
-        names = getattr(self, "feature_names_in_", None)
+        names, parameters = getattr(self, "feature_names_in_", None), self.get_params()
+        for name in ("dims", "hidden_dims"):  # JSON has no tuples
+            if parameters[name] is not None:
+                parameters[name] = [int(size) for size in parameters[name]]
         estimator = {
             "class": type(self).__name__,
-            "parameters": {k: v for k, v in self.get_params().items() if _is_plain(v)},
+            "parameters": {k: v for k, v in parameters.items() if _is_plain(v)},
             "n_features_in": self.n_features_in_,
             "feature_names_in": None if names is None else [str(name) for name in names],
         }
@@ -155,7 +159,7 @@ class FittedNetworks(ParametricParameters):
         model.load_state_dict(saved.weights)
         model.to(place_of(None, self.device)).eval()
         self._keep(model, History(about.history), about.seed)
-        self.umap_ = None
+        self.umap_, self._supervised = None, False
         self.n_features_in_ = kept.get("n_features_in", models.input_width(model))
         if kept.get("feature_names_in") is not None:
             self.feature_names_in_ = np.array(kept["feature_names_in"], dtype=object)

@@ -12,6 +12,7 @@ from sklearn.base import BaseEstimator
 from fastparadime.neighbors import DEFAULT_RECALL
 from fastparadime.types import Array, Device
 from fastparadime.utils.callbacks import Callback
+from fastparadime.utils.display import in_short
 
 _Constructor = TypeVar("_Constructor", bound=Callable[..., None])
 
@@ -60,7 +61,8 @@ def understands_umap_learn(init: _Constructor) -> _Constructor:
             value, (accepted, advice) = kwargs.pop(name), _ARGUMENTS[name]
             if accepted[0] is not _ANY and not any(_same(value, one) for one in accepted):
                 raise TypeError(
-                    f"{name_of_class} has no {name}={value!r}, which umap-learn's takes: {advice}"
+                    f"{name_of_class} has no {name}={in_short(value)}, which umap-learn's takes: "
+                    f"{advice}"
                 )
         unknown = kwargs.keys() - parameters
         if unknown:  # Python would name the class that defines the constructor

@@ -16,6 +16,7 @@ from fastparadime.estimators.umap import UMAP
 from fastparadime.relationdata import SparseRelationArray
 from fastparadime.routines.quality import QUALITIES, Quality, noise_share
 from fastparadime.training import History, TrainingPhase
+from fastparadime.training.native_steps import network_of
 from fastparadime.utils.callbacks import Callback
 from fastparadime.utils.convert import to_numpy, to_torch
 from fastparadime.utils.logging import log
@@ -29,6 +30,7 @@ from fastparadime.utils.validate import (
     check_positive,
 )
 
+_BLOCK = 4096  # rows that a native network takes at a time
 _KERAS = ("keras", "tensorflow", "tf_keras", "jax", "flax")
 
 
@@ -154,8 +156,7 @@ def new_decoder(
     if given is None:
         return _scaled(positions, rows, settings.hidden_dims[::-1], derive(seed, "decoder"))
     (_, in_dim), (_, out_dim) = positions.shape, rows.shape
-    flat = torch.nn.Sequential(copy.deepcopy(given), torch.nn.Flatten())
-    decoder = dr.EncoderDecoderModel(flat, in_dim=in_dim, out_dim=out_dim)
+    decoder = dr.EncoderDecoderModel(copy.deepcopy(given), in_dim=in_dim, out_dim=out_dim)
     _check_output(decoder, positions, "decoder", "the columns of X")
     return decoder
 
@@ -177,7 +178,7 @@ def _check_output(model: dr.EncoderDecoderModel, rows: torch.Tensor, name: str, 
     model.eval()
     try:
         found = tuple(model(models.as_input(model, rows[:2])).shape)
-    except RuntimeError as error:
+    except (RuntimeError, IndexError) as error:
         wanted = (len(rows[:2]), *(model.row_shape or rows.shape[1:]))
         raise ValueError(f"{name} does not take rows of shape {wanted}: {error}") from error
     finally:
@@ -208,6 +209,29 @@ def trainable_parts(
     if decoder is not None and not isinstance(decoder, models.ScaledEmbeddingModel):
         decoder = dr.EncoderDecoderModel(decoder, in_dim=out_dim, out_dim=in_dim)
     return encoder, decoder
+
+
+def outputs(model: torch.nn.Module, rows: Any, method: str) -> torch.Tensor:
+    """What a trained model gives for rows, on the CPU.
+
+    The default networks are computed natively there: the result for a row does not depend on the
+    rows beside it, not even by rounding.
+    """
+    part = model
+    if isinstance(model, dr.EncoderDecoderModel):
+        part = model.decoder if method == "decode" else model.encoder  # type: ignore[assignment]
+    table = to_torch(rows) if isinstance(rows, np.ndarray) else rows
+    if table.is_cuda or not isinstance(part, models.ScaledEmbeddingModel):
+        return models.embed_in_chunks(model, table, method)
+    first = table[:1].to(torch.float32).contiguous()
+    network = network_of(part, TrainingPhase(), "embed", first, min(_BLOCK, len(table)))
+    if network is None:
+        return models.embed_in_chunks(model, table, method)
+    found = torch.empty((len(table), part.out_dim))
+    for start in range(0, len(table), _BLOCK):
+        block = table[start : start + _BLOCK].to(torch.float32).contiguous()
+        found[start : start + _BLOCK] = network.forward(block, torch.arange(len(block)))
+    return found
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,11 @@ import copy
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from fastparadime import models
 from fastparadime.estimators import _rows
 from fastparadime.estimators._fitted_networks import FittedNetworks
 from fastparadime.estimators._kinds import Kind, as_known, place_of
@@ -22,6 +23,7 @@ from fastparadime.estimators._parametric_fit import (
     laid_out,
     new_decoder,
     new_encoder,
+    outputs,
     trainable_parts,
 )
 from fastparadime.estimators.umap import UMAP
@@ -34,6 +36,12 @@ from fastparadime.utils.validate import check_data
 
 if TYPE_CHECKING:
     from typing_extensions import Self
+
+
+def _takes_more_rows(estimator: ParametricUMAP) -> bool:
+    if getattr(estimator, "_supervised", False):
+        raise AttributeError("partial_fit is not available for a fit with labels: fit all rows")
+    return True
 
 
 class ParametricUMAP(
@@ -149,13 +157,15 @@ class ParametricUMAP(
             decoder = new_decoder(self.decoder, rows, positions, settings, seed)
         regression.encoder(encoder, rows, positions, graph, self.callback)
         self._keep(regression.joined(encoder, decoder, rows, positions), regression.history, seed)
-        self.umap_ = layout
+        self.umap_, self._supervised = layout, y is not None
         self.embedding_ = self._embedded(table, X)
         return self
 
     def _validated(self, X: Any, **options: Any) -> Any:
         metric = "euclidean" if callable(self.metric) else self.metric
-        table = _rows.validated(self, X, metric, accept_sparse=False, **options)
+        if not isinstance(X, torch.Tensor):  # which scikit-learn does not check
+            options["accept_sparse"] = False
+        table = _rows.validated(self, X, metric, **options)
         if isinstance(table, np.ndarray) and table.dtype.kind == "f" and np.isnan(table.sum()):
             raise ValueError("X must hold no NaN: a network takes every value of a row")
         return table
@@ -166,8 +176,7 @@ class ParametricUMAP(
 
     def _embedded(self, table: Any, X: Any) -> Any:
         """What the network gives for a checked table, in the kind and dtype of the data."""
-        rows = to_torch(table) if isinstance(table, np.ndarray) else table
-        found = models.embed_in_chunks(self.model_, rows)
+        found = outputs(self.model_, table, "embed")
         return Kind.of(X).array(found, _rows.dtype_of_results(X))
 
     def fit_transform(self, X: Any, y: Any = None) -> Any:
@@ -228,7 +237,7 @@ class ParametricUMAP(
                 f"X must have {self._n_features_out} columns, those of the embedding, not "
                 f"{table.shape[1]}"
             )
-        found = models.embed_in_chunks(self.model_, table, "decode")
+        found = outputs(self.model_, table, "decode")
         return Kind.of(X).array(found, _rows.dtype_of_results(X))
 
     def update(self, X: Any) -> Self:
@@ -277,6 +286,7 @@ class ParametricUMAP(
         self.embedding_ = self._embedded(layout._raw_data, self.embedding_)
         return self
 
+    @available_if(_takes_more_rows)  # type: ignore[untyped-decorator]
     def partial_fit(self, X: Any, y: Any = None) -> Self:
         """`fit` the first time, and `update` from then on.
 

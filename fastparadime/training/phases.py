@@ -284,6 +284,8 @@ class TrainingPhase(ReprMixin):
         else:
             self.loss = losses.CompoundLoss(chosen, self.loss_weights, name=self.name)
 
+    _determine_loss = determine_loss  # paraDime's name, which a notebook of its paper calls
+
 
 def check_phase(
     phase: TrainingPhase,
