@@ -12,7 +12,7 @@ import torch
 from fastparadime import ops
 from fastparadime.types import TensorLike
 from fastparadime.utils import sources
-from fastparadime.utils.convert import to_torch
+from fastparadime.utils.convert import to_torch, widened
 from fastparadime.utils.precision import rounds_hidden_layers
 from fastparadime.utils.validate import check_integer, check_list, check_option
 
@@ -192,8 +192,10 @@ class ScaledEmbeddingModel(FullyConnectedEmbeddingModel):
         positions : (n, out_dim) tensor
         """
         for name, table in (("input", X), ("output", positions)):
-            values = table if table.is_floating_point() else table.float()
-            variance, mean = torch.var_mean(values, dim=0, correction=0)
+            if table.is_floating_point():
+                variance, mean = torch.var_mean(table, dim=0, correction=0)
+            else:
+                variance, mean = _integer_moments(table)
             scale = variance.mean().sqrt()
             getattr(self, f"{name}_mean").copy_(mean)
             getattr(self, f"{name}_scale").copy_(torch.where(scale > 0, scale, 1.0))
@@ -206,6 +208,17 @@ class ScaledEmbeddingModel(FullyConnectedEmbeddingModel):
         bias = first.bias - weight @ self.input_mean
         products = torch.nn.functional.linear(x, weight, bias)
         return self._from_first(products) * self.output_scale + self.output_mean
+
+
+def _integer_moments(table: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Variances and means of columns of integers, float64, without a float copy of all rows."""
+    step = max(1, _CHUNK_BYTES // (8 * max(1, table.shape[1])))
+    totals = torch.zeros(2, table.shape[1], dtype=torch.float64, device=table.device)
+    for start in range(0, len(table), step):
+        part = table[start : start + step].double()
+        totals += torch.stack((part.sum(dim=0), part.square().sum(dim=0)))
+    mean, square = totals / len(table)
+    return (square - mean.square()).clamp(min=0), mean
 
 
 def is_plain_linear(layer: torch.nn.Module) -> bool:
@@ -289,14 +302,24 @@ def as_input(model: torch.nn.Module, rows: torch.Tensor) -> torch.Tensor:
 
     Integers stay integers for a model that looks them up in an embedding table.
     """
-    table = any(isinstance(part, torch.nn.Embedding) for part in model.modules())
-    dtype = rows.dtype if table and not rows.is_floating_point() else dtype_of(model)
-    return rows.to(device_of(model), dtype)
+    rows = rows.to(device_of(model))
+    if not rows.is_floating_point() and looks_up(model):
+        return widened(rows)
+    return rows.to(dtype_of(model))
+
+
+def looks_up(model: torch.nn.Module) -> bool:
+    """Whether a part of the model is an embedding table, which takes integers."""
+    return any(isinstance(part, torch.nn.Embedding) for part in model.modules())
 
 
 @torch.no_grad()
 def embed_in_chunks(
-    model: torch.nn.Module, X: TensorLike | sources.Source, method: str | None = None
+    model: torch.nn.Module,
+    X: TensorLike | sources.Source,
+    method: str | None = None,
+    *,
+    amounts: bool = False,
 ) -> torch.Tensor:
     """The model's output for all rows of `X`, on the CPU, computed chunk by chunk.
 
@@ -307,6 +330,8 @@ def embed_in_chunks(
         A source, such as a dataset of HDF5 or Zarr, is read chunk by chunk.
     method : str, optional
         The model's method; its call if None.
+    amounts : bool
+        Whether integers are amounts, such as pixels, even if the model has an embedding table.
 
     Raises
     ------
@@ -322,7 +347,7 @@ def embed_in_chunks(
         check_width(model, X)
     n, out = X.shape[0], None
     for start, rows in _chunks(X):
-        part = call(as_input(model, to_torch(rows)))
+        part = call(as_input(model, widened(to_torch(rows), amounts=amounts)))
         if out is None:
             # Fetched once, not chunk by chunk, where it takes no more than X, which is there.
             there = isinstance(X, torch.Tensor) and X.device == part.device

@@ -14,7 +14,8 @@ CSRC = ROOT / "csrc"
 
 # From the top: a module may import from the rows below its own, and from its own package.
 LAYERS = (
-    {"cli", "estimators", "plot"},
+    {"cli"},
+    {"estimators", "plot"},
     {"routines"},
     {"dr"},
     {"training"},

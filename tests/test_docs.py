@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
+from sklearn.datasets import load_iris
 
 from fastparadime import cli
 
@@ -96,8 +97,14 @@ def test_commands_run(tmp_path: Path, data: dict[str, Any]) -> None:
     np.save(tmp_path / "X.npy", data["X"][:100])
     np.save(tmp_path / "labels.npy", data["labels"][:100])
     np.save(tmp_path / "new.npy", data["X_new"])
+    iris = load_iris(as_frame=True)
+    flowers = iris.data.assign(species=iris.target_names[iris.target])
+    flowers.to_csv(tmp_path / "flowers.csv")
+    flowers[::-5].to_csv(tmp_path / "new_flowers.csv", index=False)
     assert run_commands(DOCS / "command-line.md") >= 4
-    assert {path.name for path in tmp_path.iterdir()} >= {"Y.npy", "map.png", "new_Y.npy"}
+    assert {path.name for path in tmp_path.iterdir()} >= {
+        "Y.npy", "map.png", "new_Y.npy", "map.csv", "map.parquet", "new_map.csv"
+    }  # fmt: skip
 
 
 def test_commands_of_the_tutorial_run(tmp_path: Path) -> None:

@@ -124,6 +124,8 @@ def test_what_a_file_holds(path: Path) -> None:
         "out_dim": 2,
         "hidden_dims": [8, 5],
         "history": [{"name": "start", "losses": routine.history[0]["losses"]}],
+        "columns": [],
+        "amounts": False,
         "digest": description(path)["digest"],
     }
     layers = {f"layers.{i}.{part}" for i in range(3) for part in ("weight", "bias")}

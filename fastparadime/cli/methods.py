@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from fastparadime import UMAP, dr, models, routines
+from fastparadime import dr, models, routines
 from fastparadime.cli.stages import Report
+from fastparadime.estimators import UMAP
 from fastparadime.exceptions import SpecificationError
 from fastparadime.types import Array
 from fastparadime.utils.convert import to_numpy

@@ -6,22 +6,20 @@ import copy
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import torch
 
 from fastparadime import layout
+from fastparadime.dr.entries import as_entry, check_table, length_of, loaded
 from fastparadime.dr.items import is_items, read_items
 from fastparadime.layout import pca_positions
 from fastparadime.relationdata import RelationData
 from fastparadime.training.sampling import DataEntries, edge_batch
 from fastparadime.types import Data, TensorLike, TypeKeyTuples
-from fastparadime.utils import ReprMixin, frames, sources
+from fastparadime.utils import ReprMixin, frames
 from fastparadime.utils.centring import far_columns
-from fastparadime.utils.convert import to_float64, to_torch
-from fastparadime.utils.masks import without_mask
+from fastparadime.utils.convert import to_float64, widened
 from fastparadime.utils.validate import (
     check_callable,
-    check_data,
     check_integer,
     check_list,
     check_option,
@@ -59,16 +57,6 @@ class DerivedData(ReprMixin):
         self.requires_relations = any(kind == "rels" for kind, _ in self.type_key_tuples)
 
 
-def check_table(data: Any, name: str, columns: Sequence[str] = ()) -> TensorLike:
-    """The data to embed, checked: a finite table, or items of more dimensions."""
-    if sources.is_source(data) and data.ndim > 2:
-        data = sources.load(data, name)
-    if isinstance(data, (np.ndarray, torch.Tensor)) and data.ndim > 2:
-        check_data(data.reshape((len(data), -1)), name)
-        return data
-    return check_data(data, name, columns=columns)
-
-
 def expanded(data: Mapping[str, Any]) -> dict[str, Any]:
     """The entries, where datasets and loaders of torch, and `Dataset`, give theirs.
 
@@ -90,42 +78,6 @@ def expanded(data: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _loaded(data: Any) -> tuple[dict[str, Any], dict[str, tuple[str, ...]]]:
-    """The entries, with sources of rows, lists and data frames as arrays, and names of columns."""
-    if not isinstance(data, Mapping):
-        rows, columns = frames.rows_and_names(data, "data")
-        return {"main": _as_array(rows, "data")}, {"main": columns}
-    data = expanded(data)
-    found = {key: frames.rows_and_names(value, f"entry {key!r}") for key, value in data.items()}
-    entries = {key: _as_array(rows, f"entry {key!r}") for key, (rows, _) in found.items()}
-    return entries, {key: columns for key, (_, columns) in found.items()}
-
-
-def _as_array(value: Any, name: str) -> Any:
-    value = without_mask(value, name)
-    if sources.is_source(value):
-        return sources.load(value, name)
-    if hasattr(value, "to_numpy"):  # what is no frame, such as xarray's arrays
-        return np.asarray(without_mask(value.to_numpy(), name))
-    if isinstance(value, (list, tuple)):
-        try:
-            return np.asarray(value)
-        except ValueError:
-            raise ValueError(f"{name} must be a table, but its rows differ in length") from None
-    return value
-
-
-def _length(key: str, value: Any) -> int:
-    if not isinstance(value, (np.ndarray, torch.Tensor)):
-        raise TypeError(
-            f"Value for key {key!r} must be a numpy array or PyTorch tensor, not "
-            f"{type(value).__name__}."
-        )
-    if value.ndim == 0:
-        raise ValueError(f"Value for key {key!r} must have rows, but is a single number.")
-    return len(value)
-
-
 class Dataset(torch.utils.data.Dataset[dict[str, torch.Tensor]], ReprMixin):
     """Named tensors of one length.
 
@@ -136,11 +88,17 @@ class Dataset(torch.utils.data.Dataset[dict[str, torch.Tensor]], ReprMixin):
         is added where there is none. Float32 arrays in C order, memory-mapped ones included, are
         used where they are; sources, such as datasets of HDF5 or Zarr, are read into memory. So are
         datasets and loaders of torch, see ``dr.items.read_items``.
+    tokens : sequence of str, optional
+        The entries whose integers are numbers of tokens, to be looked up: batches hold them as
+        integers. In other tables, integers are amounts, such as pixels, then, and batches hold them
+        as float32. If None, batches hold integers, which become floats for models that have no
+        `torch.nn.Embedding`.
 
     Attributes
     ----------
     data : mapping of tensors
-        Floats of arrays are float32 and integers int64; see `relation_data` for relations.
+        Floats of arrays are float32 and integers int64, but for those of one byte in tables, which
+        stay and are widened batch by batch; see `relation_data` for relations.
     columns : mapping of tuples of str
         Names of the columns of entries that were frames with names.
 
@@ -157,9 +115,15 @@ class Dataset(torch.utils.data.Dataset[dict[str, torch.Tensor]], ReprMixin):
         Where a column lies so far from zero that the network's float32 loses three of its digits.
     """
 
-    def __init__(self, data: Data) -> None:
-        known: Any = {"main": data} if isinstance(data, Dataset) or is_items(data) else data
-        entries, columns = _loaded(known)
+    tokens: list[str] | None
+
+    def __init__(self, data: Data, *, tokens: Sequence[str] | None = None) -> None:
+        known: Any = {"main": data} if is_items(data) else data
+        if tokens is None and isinstance(known, Mapping):
+            told = [part.tokens for part in known.values() if isinstance(part, Dataset)]
+            tokens = next((part for part in told if part is not None), None)
+        self.tokens = None if tokens is None else [str(key) for key in check_list(tokens, "tokens")]
+        entries, columns = loaded(expanded(known) if isinstance(known, Mapping) else known)
         if not entries:
             raise ValueError("data must hold at least one entry")
         if not isinstance(known, Mapping):
@@ -172,7 +136,7 @@ class Dataset(torch.utils.data.Dataset[dict[str, torch.Tensor]], ReprMixin):
         self.num_items = (
             len(check_table(first, "entry 'main'", columns[key]))
             if key == "main"
-            else _length(key, first)
+            else length_of(key, first)
         )
         self._add(entries, columns)
         if "indices" not in self.data:
@@ -180,7 +144,7 @@ class Dataset(torch.utils.data.Dataset[dict[str, torch.Tensor]], ReprMixin):
 
     def add(self, data: Mapping[str, TensorLike]) -> None:
         """Adds or replaces entries, after all of them have been checked."""
-        self._add(*_loaded(data))
+        self._add(*loaded(expanded(data)))
 
     def _add(self, entries: Mapping[str, Any], columns: Mapping[str, tuple[str, ...]]) -> None:
         added: dict[str, torch.Tensor] = {}
@@ -188,12 +152,12 @@ class Dataset(torch.utils.data.Dataset[dict[str, torch.Tensor]], ReprMixin):
         for key, value in entries.items():
             if key in ("main", "data"):
                 check_table(value, f"entry {key!r}", columns[key])
-            if _length(key, value) != self.num_items:
+            if length_of(key, value) != self.num_items:
                 raise ValueError(
                     f"Value for key {key!r} has shape {tuple(value.shape)}, but all entries must "
                     f"have {self.num_items} rows."
                 )
-            table = to_torch(value)
+            table = as_entry(value)
             if table.layout == torch.strided:
                 # Rows in one piece each: batches gather them, natively where they are contiguous.
                 table = table.contiguous()
@@ -208,6 +172,19 @@ class Dataset(torch.utils.data.Dataset[dict[str, torch.Tensor]], ReprMixin):
             self.columns.pop(name, None)
             if columns[key]:
                 self.columns[name] = columns[key]
+        self.data.amounts = self._amounts()
+
+    def _amounts(self) -> frozenset[str]:
+        """Stored names of the tables whose integers are no tokens, where it is said which are."""
+        if self.tokens is None:
+            return frozenset()
+        tokens = {self.data.stored_name(key) for key in self.tokens}
+        unknown = sorted(tokens - {*self.data})
+        if unknown:
+            raise KeyError(
+                f"tokens must name entries, not {unknown}; there are {sorted(self.data)}"
+            )
+        return frozenset(key for key, entry in self.data.items() if entry.ndim > 1) - tokens
 
     def entries(self) -> dict[str, Any]:
         """The entries as they were given, with names of columns."""
@@ -232,6 +209,7 @@ class Dataset(torch.utils.data.Dataset[dict[str, torch.Tensor]], ReprMixin):
             return self
         found = copy.copy(self)
         found.data, found._wide = DataEntries(self.data), dict(self._wide)
+        found.data.amounts = self.data.amounts
         found.data[name] = self.data[name][:, order].contiguous()
         if name in self._wide:
             found._wide[name] = (found.data[name], self._wide[name][1][:, order])
@@ -248,7 +226,8 @@ class Dataset(torch.utils.data.Dataset[dict[str, torch.Tensor]], ReprMixin):
         return self.num_items
 
     def __getitem__(self, index: Any) -> dict[str, torch.Tensor]:
-        return {key: value[index] for key, value in self.data.items()}
+        amounts = self.data.amounts
+        return {k: widened(value[index], amounts=k in amounts) for k, value in self.data.items()}
 
 
 class NegSampledEdgeDataset(torch.utils.data.Dataset[dict[str, torch.Tensor]]):

@@ -14,7 +14,7 @@ from fastparadime.dr import exporting, saving
 from fastparadime.dr.items import is_items, read_items
 from fastparadime.types import Array, TensorLike
 from fastparadime.utils import frames, sources
-from fastparadime.utils.convert import to_torch
+from fastparadime.utils.convert import to_torch, widened
 from fastparadime.utils.masks import without_mask
 from fastparadime.utils.progress import memory_for
 from fastparadime.utils.seed import derive
@@ -51,6 +51,7 @@ class Inference:
         self.history: list[dict[str, Any]] = []
         self.trained = False
         self._columns: tuple[str, ...] = ()  # that the model was trained on, if they have names
+        self._amounts = False  # whether integers were amounts by the dataset's word
         self._device = device
         self._model: torch.nn.Module | None = None
         if model is not None:
@@ -108,7 +109,8 @@ class Inference:
         self._check_trained()
         X = self._in_fitted_order(X)
         models.check_width(self.model, X)
-        rows = models.as_input(self.model, to_torch(without_mask(X, "X")))
+        values = widened(to_torch(without_mask(X, "X")), amounts=self._amounts)
+        rows = models.as_input(self.model, values)
         result: torch.Tensor = models.method_of(self.model, method)(rows)
         return result
 
@@ -146,7 +148,7 @@ class Inference:
         """
         self._check_trained()
         rows = self._checked_rows(X if method == "decode" else self._in_fitted_order(X))
-        return models.embed_in_chunks(self.model, rows, method)
+        return models.embed_in_chunks(self.model, rows, method, amounts=self._amounts)
 
     def _in_fitted_order(self, X: Any) -> Any:
         """Rows without names, of columns that are in the order that the model was trained on."""
@@ -198,6 +200,7 @@ class Inference:
             hidden_dims=self.hidden_dims,
             history=self.history,
             columns=list(self._columns),
+            amounts=self._amounts,
         )
 
     def export(
@@ -232,4 +235,6 @@ class Inference:
         self._check_trained()
         columns = () if method == "decode" else self._columns
         rows = None if X is None else self._in_fitted_order(without_mask(X, "X"))
+        if rows is not None and self._amounts:
+            rows = to_torch(rows[:1]).float()
         exporting.export(self.model, path, rows, method, columns=columns)

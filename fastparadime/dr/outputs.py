@@ -9,6 +9,7 @@ import torch
 from fastparadime import loss as losses
 from fastparadime import models
 from fastparadime.relations import Relations
+from fastparadime.training.sampling import rows_of
 
 _ROWS = 2  # that the model is tried on
 
@@ -44,7 +45,8 @@ def check_outputs(
             continue
         if key not in entries:
             continue
-        rows = entries[key][:_ROWS]
+        some = torch.arange(min(_ROWS, len(entries[key])), device=entries[key].device)
+        rows = rows_of(entries, key, some)
         output = _applied(model, part.embedding_method, rows)
         shape = tuple(output.shape) if isinstance(output, torch.Tensor) else None
         said = f"the model's {part.embedding_method} gives an output of " + (

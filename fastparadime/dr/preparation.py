@@ -9,13 +9,20 @@ import torch
 
 from fastparadime import exceptions
 from fastparadime.dr.dataset import Dataset, DerivedData, expanded, named_parts
+from fastparadime.layout import pca_positions
 from fastparadime.relationdata import RelationData
-from fastparadime.relations import NeighborBasedPDist, PDist, Relations
+from fastparadime.relations import NeighborBasedPDist, PDist, Precomputed, Relations
 from fastparadime.types import Data, TensorLike
 from fastparadime.utils import ReprMixin, frames
+from fastparadime.utils.convert import widened
 from fastparadime.utils.logging import log
 from fastparadime.utils.progress import timed
 from fastparadime.utils.validate import check_option
+
+
+def _with_room(part: Any) -> Any:
+    """A derived entry's argument, whose sums and differences do not wrap."""
+    return widened(part) if isinstance(part, torch.Tensor) else part
 
 
 class Preparation(ReprMixin):
@@ -109,10 +116,11 @@ class Preparation(ReprMixin):
         if not isinstance(data, Mapping):
             raise TypeError(f"data must be a mapping of entries, not {type(data).__name__}")
         derived = {k: v for k, v in data.items() if isinstance(v, DerivedData)}
-        regular = expanded({k: v for k, v in data.items() if k not in derived})
+        regular: dict[str, Any] = {k: v for k, v in data.items() if k not in derived}
         if regular and self._dataset is None:
             self.register_dataset(regular)
         elif regular:
+            regular = expanded(regular)
             stored = self.dataset.data.stored_name
             replaced = [key for key in regular if key in self.dataset.data]
             self.dataset.add({key: self._in_order(key, part) for key, part in regular.items()})
@@ -170,6 +178,8 @@ class Preparation(ReprMixin):
             sources: dict[str, Any] = {"data": dataset.data, "rels": self.global_relation_data}
             with timed(self.stages, key):
                 arguments = [sources[kind][name] for kind, name in entry.type_key_tuples]
+                if entry.func is not pca_positions:
+                    arguments = [_with_room(part) for part in arguments]
                 self.add_data({key: entry.func(*arguments, **entry.kwargs)})
 
     def compute_global_relations(self, force: bool = False) -> None:
@@ -191,7 +201,9 @@ class Preparation(ReprMixin):
                     data, wide = self._entry_on_device(name), dataset.relation_data(name)
                     if wide.dtype != data.dtype:  # it has digits that float32 has dropped
                         data = wide.to(self._device)
-                    if isinstance(relation, (NeighborBasedPDist, PDist)):
+                    if isinstance(relation, (NeighborBasedPDist, PDist, Precomputed)):
                         data = data.flatten(1)  # of images, rows of their values
+                    else:
+                        data = widened(data)
                     self.global_relation_data[key] = relation.compute_relations(data)
         self._global_relations_computed = True

@@ -192,7 +192,7 @@ class ParametricDR(Training):
         routine.model.load_state_dict(saved.weights)
         routine.model.eval()
         routine.history = about.history
-        routine._columns = tuple(about.columns)
+        routine._columns, routine._amounts = tuple(about.columns), about.amounts
         routine.trained = True
         return routine
 

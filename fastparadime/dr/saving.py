@@ -21,7 +21,7 @@ import torch
 from fastparadime import models
 from fastparadime.exceptions import SpecificationError
 from fastparadime.utils.files import replacing
-from fastparadime.utils.validate import check_integer, check_list, check_type, first_doubled
+from fastparadime.utils.validate import check_integer, check_type, first_doubled
 
 FORMAT = 2
 _MOST_LISTED, _LONGEST = 20, 1000  # problems of a message, and characters
@@ -42,6 +42,8 @@ class Description:
         As of the routine.
     columns : list of str
         Names of the columns of the data, in order; empty if they have none.
+    amounts : bool
+        Whether integers of the data are amounts even if the model has an embedding table.
     """
 
     model_class: str
@@ -51,6 +53,7 @@ class Description:
     hidden_dims: list[int]
     history: list[dict[str, Any]]
     columns: list[str] = field(default_factory=list)
+    amounts: bool = False
 
     @classmethod
     def of(cls, model: torch.nn.Module, **settings: Any) -> Description:
@@ -85,7 +88,8 @@ class Description:
                 }
                 for run in content["history"]
             ],
-            columns=_names(content.get("columns", [])),  # files of 0.2 have none
+            columns=_names(content.get("columns", []), arguments),  # files of 0.2 have none
+            amounts=check_type(content.get("amounts", False), bool, "amounts"),
         )
 
 
@@ -167,11 +171,15 @@ class SavedRoutine:
             )
 
 
-def _names(columns: Any) -> list[str]:
-    names = [check_type(name, str, "columns") for name in check_list(columns, "columns")]
+def _names(columns: Any, arguments: Any) -> list[str]:
+    listed = check_type(columns, list, "columns")
+    names = [check_type(name, str, "columns") for name in listed]
     doubled = first_doubled(names)
     if doubled is not None:
         raise ValueError(f"columns must be distinct, but two are {doubled!r}")
+    width = (arguments or {}).get("in_dim", len(names))
+    if names and len(names) != width:
+        raise ValueError(f"columns must name the {width} that the model takes, not {len(names)}")
     return names
 
 

@@ -104,10 +104,12 @@ class Training(Preparation, Inference):
         training_phase.determine_loss(self.losses)
         relations = self.global_relation_data
         check_phase(training_phase, self.dataset.data, relations, self.batch_relations)
+        entries = DataEntries(
+            (key, self._entry_on_device(key).to(self.device)) for key in self.dataset.data
+        )
+        entries.amounts = self.dataset.data.amounts
         data = TrainingData(
-            DataEntries(
-                (key, self._entry_on_device(key).to(self.device)) for key in self.dataset.data
-            ),
+            entries,
             relations,
             self.batch_relations,
             self.device,
@@ -130,6 +132,7 @@ class Training(Preparation, Inference):
         if not self.trained:
             embedded = self.dataset.data.stored_name(self._embedded_key())
             self._columns = self.dataset.columns.get(embedded, ())
+            self._amounts = embedded in self.dataset.data.amounts
         self.trained = True
 
     @memory_for("train")

@@ -13,7 +13,7 @@ from fastparadime import models, ops
 from fastparadime.relations import DistsFromTo, Relations, euclidean_rows
 from fastparadime.training.batches import TrainingData, edge_batches
 from fastparadime.training.phases import TrainingPhase
-from fastparadime.training.sampling import NegativeEdgeBatches
+from fastparadime.training.sampling import NegativeEdgeBatches, rows_of
 from fastparadime.transforms import ModifiedCauchyTransform
 
 
@@ -32,13 +32,13 @@ class FusedEdgeStep:
 
     def loss(self, step: int | torch.Tensor) -> torch.Tensor:
         ids = self.batches.draw(step)
-        data = self.batches.entries[self.batches.data_key]
-        if data.device.type == "cpu":
+        entries, key = self.batches.entries, self.batches.data_key
+        if entries[key].device.type == "cpu":
             # Shapes may vary here, so a point drawn twice is embedded once.
             nodes, positions = ops.unique_nodes(ids)
-            rows = self._embed(data.index_select(0, nodes)).index_select(0, positions)
+            rows = self._embed(rows_of(entries, key, nodes)).index_select(0, positions)
         else:
-            rows = self._embed(data.index_select(0, ids))
+            rows = self._embed(rows_of(entries, key, ids))
         value, _ = ops.negative_edge_gradients(rows, self.batches.batch_size, *self.curve)
         return value
 

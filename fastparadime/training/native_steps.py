@@ -26,6 +26,7 @@ from fastparadime.training.batches import (
 from fastparadime.training.fused_steps import fused_curve
 from fastparadime.training.phases import TrainingPhase
 from fastparadime.training.sampling import Batch, NegativeEdgeBatches, Noise
+from fastparadime.utils.convert import ONE_BYTE
 
 LearningRate = Callable[[int], float]  # of a step, counted from 0
 
@@ -45,7 +46,8 @@ def native_steps(
         return None
     table = data.entries[data_key]
     rows = min(rows, len(table))
-    network = network_of(model, phase, loss.embedding_method, table, rows)
+    like = table[:0].float() if table.dtype in ONE_BYTE else table  # such rows become float32
+    network = network_of(model, phase, loss.embedding_method, like, rows)
     if network is None:
         return None
     rate = functools.partial(phase.learning_rate_at, steps=total)
@@ -129,12 +131,21 @@ def edge_steps(
     adam = ops.Adam(network.parameters, network.gradients)
     for step in range(steps):
         nodes, places = ops.unique_nodes(batches.draw(step))
-        ends = ops.gather_rows(network.forward(table, nodes), places)
+        ends = ops.gather_rows(network.forward(*_float_rows(table, nodes)), places)
         value, gradient = ops.negative_edge_gradients(ends, batches.batch_size, *curve)
         network.backward(ops.scatter_add(gradient, places, len(nodes)))
         adam.step(learning_rate(step))
         loss.accumulate(value)
         yield value
+
+
+def _float_rows(table: torch.Tensor, ids: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """A float32 table and the rows of it that are meant: the table itself, or a copy of its bytes."""
+    if table.dtype == torch.float32:
+        return table, ids
+    # By numpy, on one thread: torch's would spin on.
+    rows = table.numpy()[ids.numpy()].astype(np.float32)
+    return torch.from_numpy(rows), torch.arange(len(rows))
 
 
 def position_steps(
@@ -151,13 +162,13 @@ def position_steps(
     """
     adam = ops.Adam(network.parameters, network.gradients)
     for step, batch in enumerate(batches):
-        source, ids = table, batch["indices"]
+        source, ids = _float_rows(table, batch["indices"])
         if noise is not None:
-            source = ops.gather_rows(table, ids)
+            if source is table:
+                source, ids = ops.gather_rows(table, ids), torch.arange(len(ids))
             # By numpy, on one thread: torch's would spin on.
             rows = source.numpy()
             np.add(rows, noise.piece(step, len(rows)).numpy(), out=rows)
-            ids = torch.arange(len(rows))
         embedded = network.forward(source, ids).requires_grad_()
         value = loss.loss_function(embedded, batch[loss.position_key])
         (gradient,) = torch.autograd.grad(value, embedded)

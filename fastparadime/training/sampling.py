@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 
 from fastparadime.ops import EdgeSampler
+from fastparadime.utils.convert import widened
 
 Entries = Mapping[str, torch.Tensor]
 # paraDime 1.1 names the main entry 'main' and 0.3 names it 'data': one answers for the other.
@@ -19,7 +20,15 @@ _NOISE_STRIDE = 7919  # rows between the pieces of two steps: a prime, so that a
 
 
 class DataEntries(dict[str, torch.Tensor]):
-    """Dataset entries, where 'main' and 'data' stand for one another."""
+    """Dataset entries, where 'main' and 'data' stand for one another.
+
+    Attributes
+    ----------
+    amounts : frozenset of str
+        Stored names of entries whose integers are amounts, which batches hold as float32.
+    """
+
+    amounts: frozenset[str] = frozenset()
 
     def __missing__(self, key: str) -> torch.Tensor:
         other = _OTHER_NAME.get(key)
@@ -66,9 +75,16 @@ class Batch(Mapping[str, torch.Tensor]):
         return len(self._builders)
 
 
-def _rows(entry: torch.Tensor, indices: torch.Tensor) -> Callable[[], torch.Tensor]:
+def rows_of(entries: Entries, key: str, indices: torch.Tensor) -> torch.Tensor:
+    """Rows of an entry as a batch holds them, integers of one byte widened."""
+    entry, amounts = entries[key], getattr(entries, "amounts", ())
     # torch's own: its threads are awake within a step, those of the core asleep.
-    return lambda: entry.index_select(0, indices.to(entry.device))
+    rows = entry.index_select(0, indices.to(entry.device))
+    return widened(rows, amounts=key in amounts or _OTHER_NAME.get(key) in amounts)
+
+
+def _rows(entries: Entries, key: str, indices: torch.Tensor) -> Callable[[], torch.Tensor]:
+    return functools.partial(rows_of, entries, key, indices)
 
 
 def _item_order(n: int, device: torch.device, seed: int) -> torch.Tensor:
@@ -80,7 +96,7 @@ def _item_order(n: int, device: torch.device, seed: int) -> torch.Tensor:
 
 
 def _item_batch(entries: Entries, indices: torch.Tensor) -> Batch:
-    builders = {key: _rows(entry, indices) for key, entry in entries.items()}
+    builders = {key: _rows(entries, key, indices) for key in entries}
     return Batch({"indices": functools.partial(_same, indices), **builders})
 
 
@@ -206,7 +222,6 @@ def edge_batch(
     both ends, 'indices' the distinct points in ascending order; every other entry has the rows of
     'indices'.
     """
-    data = entries[data_key]
 
     @functools.cache
     def indices() -> torch.Tensor:
@@ -220,13 +235,13 @@ def edge_batch(
         return positive
 
     def from_to_data() -> torch.Tensor:
-        both = _rows(data, torch.cat((row, col)))()
+        both = rows_of(entries, data_key, torch.cat((row, col)))
         return both.view(2, len(row), *both.shape[1:])
 
-    def rows_of(entry: torch.Tensor) -> torch.Tensor:
-        return _rows(entry, indices())()
+    def distinct_rows(key: str) -> torch.Tensor:
+        return rows_of(entries, key, indices())
 
-    builders = {key: functools.partial(rows_of, entry) for key, entry in entries.items()}
+    builders = {key: functools.partial(distinct_rows, key) for key in entries}
     return Batch(
         {
             **builders,

@@ -272,6 +272,8 @@ def _column(series: nw.Series[Any], what: str) -> Array:
         )
     if dtype in (nw.List, nw.Array):
         return _vectors(series, what)
+    if dtype == nw.Struct:
+        raise TypeError(f"{what}has dtype {dtype}: give its fields in columns of their own")
     if dtype == nw.Object:
         return _of_objects(series.to_list(), dtype, what)
     if series.null_count() and not dtype.is_float():

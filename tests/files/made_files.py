@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,6 +69,12 @@ def _to_hdf5(path: Path, names: dict[str, np.ndarray]) -> None:
     with h5py.File(path, "w") as file:
         for name, values in names.items():
             file[name] = values
+
+
+def _to_zarr(data: anndata.AnnData, path: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of another format in a later version
+        data.write_zarr(path)
 
 
 def _pyarrow_stream(frame: pd.DataFrame, path: Path) -> None:
@@ -212,7 +219,7 @@ KINDS = {
     "h5ad's obsm": Kind(
         "x.h5ad", lambda f, d: _cells(f).write_h5ad(d / "x.h5ad"), ("--obsm", "X_pca")
     ),
-    "AnnData in zarr": Kind("x.zarr", lambda f, d: _cells(f).write_zarr(d / "x.zarr")),
+    "AnnData in zarr": Kind("x.zarr", lambda f, d: _to_zarr(_cells(f), d / "x.zarr")),
     "h5": Kind(
         "x.h5",
         lambda f, d: _to_hdf5(d / "x.h5", {"g/x": _matrix(f), "n": np.arange(ROWS)}),

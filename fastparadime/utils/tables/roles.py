@@ -62,6 +62,11 @@ def assign(raw: Raw, choice: Choice, reading: Reading) -> Roles:
     """
     of_frame = _names_of_frame(raw)
     names = [*(raw.names or ()), *of_frame]
+    given = [name for name in ("columns", "drop", "categories") if getattr(choice, name)]
+    if given and raw.matrix is not None and raw.names is None:
+        raise ValueError(
+            f"{raw.source} has no names of columns, which {reading.option(given[0])} could choose by"
+        )
     roles = Roles()
     roles.label = one_of(choice.label, names, raw, "label_column", reading)
     roles.id = one_of(choice.id, names, raw, "id_column", reading)
@@ -116,11 +121,6 @@ def _assign_matrix(
     chosen: Sequence[str],
     taken: set[str | None],
 ) -> None:
-    given = [name for name in ("columns", "drop", "categories") if getattr(choice, name)]
-    if given and raw.names is None:
-        raise ValueError(
-            f"{raw.source} has no names of columns, which {reading.option(given[0])} could choose by"
-        )
     if roles.categories:
         raise ValueError(
             f"{raw.source} is a matrix of numbers, which has no {listed(roles.categories)}"
