@@ -4,7 +4,7 @@ import re
 from importlib import metadata
 
 project = "fastparadime"
-author = "the fastparadime developers"
+author = copyright = "the fastparadime developers"
 version = release = metadata.version("fastparadime")
 
 extensions = [

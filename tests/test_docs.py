@@ -77,6 +77,22 @@ def test_blocks_run(page: Path, data: dict[str, Any], set_threads: Any, tmp_path
         np.testing.assert_array_equal(data[key], value)
 
 
+def run_commands(page: Path) -> int:
+    """Runs the page's commands one after the other, and returns how many there were."""
+    commands = [
+        line
+        for block in blocks(page, "sh")
+        for line in block.code.replace("\\\n", "").splitlines()
+        if block.reason is None
+    ]
+    for command in commands:
+        program, *arguments = shlex.split(command, comments=True)
+        assert program == "fastparadime"
+        result = CliRunner().invoke(cli.main, arguments)
+        assert result.exit_code == 0, f"{command}: {result.output}"
+    return len(commands)
+
+
 def test_commands_run(tmp_path: Path, data: dict[str, Any]) -> None:
     np.save(tmp_path / "X.npy", data["X"][:100])
     np.save(tmp_path / "labels.npy", data["labels"][:100])
@@ -85,21 +101,22 @@ def test_commands_run(tmp_path: Path, data: dict[str, Any]) -> None:
     flowers = iris.data.assign(species=iris.target_names[iris.target])
     flowers.to_csv(tmp_path / "flowers.csv")
     flowers[::-5].to_csv(tmp_path / "new_flowers.csv", index=False)
-    commands = [
-        line
-        for block in blocks(DOCS / "command-line.md", "sh")
-        for line in block.code.replace("\\\n", "").splitlines()
-        if block.reason is None
-    ]
-    assert len(commands) >= 4
-    for command in commands:
-        program, *arguments = shlex.split(command, comments=True)
-        assert program == "fastparadime"
-        result = CliRunner().invoke(cli.main, arguments)
-        assert result.exit_code == 0, f"{command}: {result.output}"
+    assert run_commands(DOCS / "command-line.md") >= 4
     assert {path.name for path in tmp_path.iterdir()} >= {
         "Y.npy", "map.png", "new_Y.npy", "map.csv", "map.parquet", "new_map.csv"
     }  # fmt: skip
+
+
+def test_commands_of_the_tutorial_run(tmp_path: Path) -> None:
+    writes_the_files = tmp_path / "write.py"
+    writes_the_files.write_text(blocks(DOCS / "tutorial.md", "python")[0].code, encoding="utf-8")
+    runpy.run_path(str(writes_the_files))
+    assert run_commands(DOCS / "tutorial.md") == 2
+    for file, rows in ("map.csv", 1500), ("later-map.csv", 297):
+        header, *lines = (tmp_path / file).read_text(encoding="utf-8").splitlines()
+        assert header == '"id","target","projection_x","projection_y"'
+        assert len(lines) == rows
+    assert (tmp_path / "later.png").read_bytes().startswith(b"\x89PNG")
 
 
 _LINK = re.compile(r"\]\((?!https?://)([^)#]*)(?:#[^)]*)?\)")

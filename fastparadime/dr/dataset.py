@@ -87,7 +87,7 @@ class Dataset(torch.utils.data.Dataset[dict[str, torch.Tensor]], ReprMixin):
         A single one becomes the entry 'main', which also answers to 'data'. An entry 'indices'
         is added where there is none. Float32 arrays in C order, memory-mapped ones included, are
         used where they are; sources, such as datasets of HDF5 or Zarr, are read into memory. So are
-        datasets and loaders of torch, see `fastparadime.dr.items.read_items`.
+        datasets and loaders of torch, see ``dr.items.read_items``.
     tokens : sequence of str, optional
         The entries whose integers are numbers of tokens, to be looked up: batches hold them as
         integers. In other tables, integers are amounts, such as pixels, then, and batches hold them

@@ -182,7 +182,8 @@ class Inference:
         """Writes the trained model to a safetensors file, for `fastparadime.dr.ParametricDR.load`.
 
         The weights are stored with the model's class, and with `seed`, `out_dim`, `hidden_dims`,
-        `history` and the names of columns. Data, relations, losses, phases and the optimizer's state are not.
+        `history` and the names of columns. Data, relations, losses, phases and the optimizer's
+        state are not.
 
         Raises
         ------

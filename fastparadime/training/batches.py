@@ -29,7 +29,7 @@ from fastparadime.utils.seed import derive
 class TrainingData:
     """What a phase trains on: dataset entries, relations, and where the model is.
 
-    `joins_single` is as of `fastparadime.training.sampling.item_batch_sizes`.
+    `joins_single` is as of ``training.sampling.item_batch_sizes``.
     """
 
     entries: Entries
