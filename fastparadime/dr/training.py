@@ -168,10 +168,6 @@ class Training(Preparation, Inference):
             for part, mode in modes:
                 part.training = mode
 
-    def _embedded_key(self) -> str:
-        """The entry of the dataset that the model takes."""
-        return next((rel.data_key for rel in self.batch_relations.values()), "main")
-
     def _record(self, phase: TrainingPhase, epochs_before: int) -> None:
         losses = phase.loss.history[epochs_before:]
         self.history.append({"name": phase.name, "losses": losses})
