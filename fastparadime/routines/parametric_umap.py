@@ -106,11 +106,9 @@ class ParametricUMAP(InitializedRoutine):
     ) -> None:
         self.quality = check_option(quality, (None, *QUALITIES), "quality")
         self.n_neighbors, self.min_dist, self.spread = n_neighbors, min_dist, spread
-        self.metric, self.recall = metric, recall
-        rate = negative_sampling_rate
+        self.metric, self.recall, self.batches_per_epoch = metric, recall, batches_per_epoch
+        self.negative_sampling_rate = rate = negative_sampling_rate
         main = _edge_phase(epochs, batch_size, batches_per_epoch, rate, learning_rate)
-        self.batches_per_epoch = main.batches_per_epoch
-        self.negative_sampling_rate = main.neg_sampling_rate
         curve = transforms.ModifiedCauchyTransform(min_dist, spread, a, b)
         super().__init__(
             check_option(initialization, INITIALIZATIONS, "initialization"),
