@@ -346,19 +346,9 @@ def mlp_backward(
     mlp: Mlp, table: int, ids: int, rows: int, out_grad: int, threads: int, /
 ) -> None: ...
 def adam(
-    parameter: int,
-    mean: int,
-    square: int,
-    gradient: int,
-    size: int,
-    beta1: float,
-    beta2: float,
-    epsilon: float,
-    step_size: float,
-    square_scale: float,
-    threads: int,
-    /,
-) -> None: ...
+    parameter: int, mean: int, square: int, gradient: int, size: int, beta1: float, beta2: float,
+    epsilon: float, step_size: float, square_scale: float, threads: int, /,
+) -> None: ...  # fmt: skip
 
 class HiddenLayers:
     def __init__(self, layers: list[tuple[int, int, int, int]], activation: int) -> None: ...

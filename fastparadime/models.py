@@ -374,7 +374,7 @@ def embed_in_chunks(
     ValueError
         If the model does not take rows of this width, or a source ends before its shape says.
     """
-    call = _applied(model, method)
+    call = _applied(model, method, len(X.shape))
     if method != "decode":  # codes are not as wide as the data
         check_width(model, X)
     out: torch.Tensor | None = None
@@ -391,24 +391,26 @@ def embed_in_chunks(
     return out
 
 
-def _applied(model: torch.nn.Module, name: str | None) -> Callable[..., Any]:
-    """The model's method, by one kernel where that is possible."""
+def _applied(model: torch.nn.Module, name: str | None, ndim: int) -> Callable[..., Any]:
+    """The model's method for X of so many dimensions, by one kernel where that is possible."""
     call = method_of(model, name)
     if (
         type(model) not in (FullyConnectedEmbeddingModel, ScaledEmbeddingModel)
         or name not in (None, "embed", "forward")
-        or (name or "forward") in vars(model)
+        or not {"embed", "forward"}.isdisjoint(vars(model))
+        or ndim != 2
         or device_of(model).type not in DEVICES
         or runs_hooks(model)
     ):
         return call
     own = cast(FullyConnectedEmbeddingModel, model)
+    if not all(map(is_plain_linear, own.layers)):
+        return call
     linear = cast(list[torch.nn.Linear], list(own.layers))
     widths = (linear[0].in_features, *(layer.out_features for layer in linear))
     tensors = [*own.parameters(), *own.buffers()]
     if (
-        not all(map(is_plain_linear, linear))
-        or any(tensor.dtype != torch.float32 for tensor in tensors)
+        any(tensor.dtype != torch.float32 for tensor in tensors)
         or len({tensor.device for tensor in tensors}) != 1
         or not ops.embed_rows_fit(widths, device_of(model))
     ):

@@ -212,7 +212,7 @@ OPERATIONS = [
 
 # A GPU searches exactly, by tiles of matrix products, where the CPU descends, goes down trees or takes products
 # beside its lists; counts of bits take the CPU seconds; sparse rows are SciPy's; its steps are
-# torch's, whose products and optimizers are at the floor of the device.
+# those of edge_step, or torch's.
 CPU_ONLY = {
     "nn_descent", "nearest_by_products", "nearest_in_clusters", "nearest_binary", "kd_tree",
     "sparse_rows", "mlp", "adam",

@@ -191,7 +191,9 @@ def test_a_network_is_applied_by_one_kernel(
     assert calls == [1, 1, 1]
 
 
-@pytest.mark.parametrize("change", ["hook", "dtype", "subclass", "method", "wide", "bias"])
+@pytest.mark.parametrize(
+    "change", ["hook", "dtype", "subclass", "method", "forward", "wide", "bias", "layer", "deep"]
+)
 def test_other_networks_are_applied_as_they_are(
     change: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -206,11 +208,15 @@ def test_other_networks_are_applied_as_they_are(
         model = model.double()
     elif change == "method":
         model.embed = lambda rows: rows + 1  # type: ignore[method-assign]
+    elif change == "forward":
+        model.forward = lambda rows: rows[:, :2]  # type: ignore[method-assign]
+    elif change == "layer":
+        model.layers[0] = torch.nn.Sequential(torch.nn.Linear(6, 5))
     elif change == "bias":
         model.layers[0] = torch.nn.Linear(6, 5, bias=False)
     monkeypatch.setattr(models, "DEVICES", {"cpu", "cuda"})
     monkeypatch.setattr(ops, "embed_rows", None)
-    X = torch.randn(20, 6)
+    X = torch.randn(20, 3, 6) if change == "deep" else torch.randn(20, 6)
     with torch.no_grad():
         expected = model.embed(models.as_input(model, X))
     assert torch.equal(models.embed_in_chunks(model, X, "embed"), expected)

@@ -45,7 +45,7 @@ struct GradientSource {
   int out;
   int first_column;
 
-  // A third of the banks further in each row: those of a factor's four rows do not meet.
+  // A quarter of the banks further in each row: the four of a factor's depth do not meet.
   static constexpr int columns = tiles * kSplitGroupColumns;
   FPD_HD static constexpr int left_stride() { return kSplitRows + 8; }
   FPD_HD static constexpr int right_stride() { return padded_to(columns, 32) + 8; }
