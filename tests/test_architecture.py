@@ -214,7 +214,7 @@ OPERATIONS = [
 # torch's, whose products and optimizers are at the floor of the device.
 CPU_ONLY = {
     "nn_descent", "nearest_by_products", "nearest_in_clusters", "nearest_binary", "kd_tree",
-    "sparse_rows", "mlp", "adam",
+    "sparse_rows", "mlp", "adam", "metric_layout",
 }  # fmt: skip
 
 

@@ -45,6 +45,7 @@ struct SgdLayoutArgs {
   std::uint64_t seed;
   LayoutForce force;
   LayoutDensity density;
+  const float* row_weights = nullptr;  // (tail_count,) of a row's pull on others, or null: all 1
 };
 
 // A sample of an edge moves both of its ends. The row of its head holds it as the head's own, with

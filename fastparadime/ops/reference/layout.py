@@ -5,12 +5,26 @@ from __future__ import annotations
 import numpy as np
 
 from fastparadime.ops.reference.kinds import Floats, Ints
+from fastparadime.ops.reference.output_metrics import OutputMetric
 from fastparadime.ops.reference.philox import philox
 
 
-def _layout_factor(difference: Floats, a: float, b: float, strength: float | None) -> float:
+def _euclidean_term(x: Floats, y: Floats, a: float, b: float, strength: float | None) -> Floats:
+    """Of the head's move: an attraction, or a repulsion of this strength."""
+    difference = x - y
+    return _layout_factor(float(difference @ difference), a, b, strength) * difference
+
+
+def _metric_term(found: tuple[float, Floats], a: float, b: float, strength: float | None) -> Floats:
+    """The same along the gradient of another distance."""
+    distance, gradient = found
+    if not distance > 0:
+        return np.zeros(len(gradient))
+    return _layout_factor(distance**2, a, b, strength) * distance * gradient
+
+
+def _layout_factor(d2: float, a: float, b: float, strength: float | None) -> float:
     """Of the difference in a head's move: an attraction, or a repulsion of this strength."""
-    d2 = float(difference @ difference)
     power = float(a * (d2 + 1e-12) ** b)
     if strength is None:
         return -2 * b * power / ((d2 + 1e-12) * (1 + power))
@@ -56,10 +70,14 @@ def sgd_layout(
     anchors: Floats | None = None,
     density: tuple[Floats, float] | None = None,
     density_epochs: int = 0,
+    metric: OutputMetric | None = None,
+    on_sphere: bool = False,
+    row_weights: Floats | None = None,
 ) -> Floats:
     """Positions after the epochs: in each, one synchronous step for each part of the edges.
 
     `density` are densMAP's log radii (n,) of the data and its strength, for the last epochs.
+    `row_weights` are of mean 1.
     """
     now = np.asarray(positions, dtype=np.float64)
     fixed = anchors is not None
@@ -80,13 +98,21 @@ def sgd_layout(
         for e in np.flatnonzero(due & (parts == part)):
             i, j = ends[e]
             drawn = _negatives(seed, epoch, i, j, negatives, len(others))
-            pairs = [(i, others[j], None)] + [(i, others[k], repulsion_strength) for k in drawn]
+            pull = 1.0 if row_weights is None else float(row_weights[j])
+            pairs: list[tuple[int, Floats, float | None, float]] = [(i, others[j], None, pull)]
+            for k in drawn:
+                push = pull if row_weights is None else pull * float(row_weights[k])
+                pairs.append((i, others[k], repulsion_strength, push))
             if not fixed:
-                pairs.append((j, others[i], None))
-            for point, other, strength in pairs:
-                difference = now[point] - other
-                term = _layout_factor(difference, a, b, strength) * difference
-                sums[point] += np.clip(term, -4, 4)
+                back = 1.0 if row_weights is None else float(row_weights[i])
+                pairs.append((j, others[i], None, back))
+            for point, other, strength, scale in pairs:
+                x = now[point]
+                if metric is None:
+                    term = _euclidean_term(x, other, a, b, strength)
+                else:
+                    term = _metric_term(metric(x, other), a, b, strength)
+                sums[point] += scale * np.clip(term, -4, 4)
             if dense:
                 difference = now[i] - now[j]
                 slope = _density_factor(difference, pulls[i] + pulls[j], a, b)
@@ -96,6 +122,8 @@ def sgd_layout(
         size = learning_rate * (1 - epoch / n_epochs)
         most = 5 if dense else 8
         now = now + size * np.clip(sums, -most, most)
+        if on_sphere:
+            now /= np.linalg.norm(now, axis=1, keepdims=True)
     return now
 
 
