@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,12 +12,13 @@ import torch
 from fastparadime import ops
 from fastparadime.estimators import _neighbors
 from fastparadime.estimators._parameters import Settings
+from fastparadime.estimators._reporting import Report
 from fastparadime.graph import fuzzy_simplicial_set
 from fastparadime.graph.supervised import Labels, intersect_with_target
 from fastparadime.layout import default_epochs, density, optimize_layout
 from fastparadime.neighbors import NeighborGraph
 from fastparadime.neighbors.metric_space import Space
-from fastparadime.utils.logging import log
+from fastparadime.types import Array
 from fastparadime.utils.progress import memory_for
 from fastparadime.utils.warning import warn
 
@@ -36,30 +36,6 @@ class FittedGraph:
     rho: torch.Tensor  # (n,)
     sigma: torch.Tensor  # (n,)
     n_neighbors: int  # itself counted
-
-
-class Report:
-    """What a fit says while it runs; nothing unless verbose."""
-
-    def __init__(self, verbose: Any, tqdm_kwds: dict[str, Any] | None) -> None:
-        self.verbose, self.tqdm_kwds = bool(verbose), tqdm_kwds or {}
-
-    def say(self, text: str) -> None:
-        if self.verbose:
-            log(text)
-
-    def bar(self, n_epochs: int) -> AbstractContextManager[Callable[[int], object] | None]:
-        if not self.verbose:
-            return nullcontext()
-        from tqdm import tqdm
-
-        @contextmanager
-        def shown() -> Any:
-            options = {"desc": "layout", "unit": "epoch", **self.tqdm_kwds}
-            with tqdm(total=n_epochs, **options) as bar:
-                yield lambda done: bar.update(done - bar.n)
-
-        return shown()
 
 
 def fit_graph(
@@ -122,6 +98,8 @@ def embed_graph(
     *,
     n_epochs: int | None = None,
     learning_rate: float | None = None,
+    row_weights: Array | None = None,
+    callback: Callable[[int, torch.Tensor], object] | None = None,
 ) -> Embedding:
     """The layout of a graph from a start, by default with the epochs and rate of a whole fit."""
     edges = fitted.edges
@@ -142,7 +120,9 @@ def embed_graph(
             n_epochs,
             learning_rate=learning_rate,
             density=local,
+            row_weights=row_weights,
             progress=progress,
+            callback=callback,
         )
     positions = found.final
     kept = [found.kept[epoch] for epoch in sorted(found.kept)] or None

@@ -21,13 +21,16 @@ _MIXER = 0xBF58476D1CE4E5B9 - 2**64  # of splitmix64, as int64
 _KEPT = (np.float32, np.float64, np.int32, np.int64, np.uint32, np.uint64)
 
 
-def validated(estimator: Any, X: Any, metric: Any, **options: Any) -> Any:
+def validated(
+    estimator: Any, X: Any, metric: Any, *, all_finite: bool | str = True, **options: Any
+) -> Any:
     """The data of an estimator as scikit-learn checks it for a metric: a table, or CSR.
 
     Wide integers and floats stay as they are, what float32 holds in any case becomes float32, and
     what has no dtype float64; for a function of two rows all dtypes stay. Masked values are
     refused. Values of ``"precomputed"`` distances are not checked: infinite ones stand for no
-    neighbours. NaN stands for what is missing to those of `MISSING_METRICS`.
+    neighbours. NaN stands for what is missing to those of `MISSING_METRICS`; functions get what
+    `all_finite` lets through: True, "allow-nan" or False.
     """
     X = without_mask(X, "X")
     if sources.is_source(X) and X.ndim == 2:
@@ -40,6 +43,8 @@ def validated(estimator: Any, X: Any, metric: Any, **options: Any) -> Any:
     finite: bool | str = not is_precomputed(metric)
     if isinstance(metric, str) and metric in MISSING_METRICS:
         finite = "allow-nan"
+    elif callable(metric):
+        finite = all_finite
     plain = isinstance(getattr(X, "dtype", None), np.dtype) and X.dtype.kind in "biuf"
     first = np.float32 if plain and X.dtype.itemsize <= 4 else np.float64
     dtype = "numeric" if callable(metric) else (first, *_KEPT)

@@ -34,8 +34,8 @@ class FittedRows:
     """The rows of a fit with their positions.
 
     `rows` is a float32 tensor (n, d), CSR, or an array of what functions and distances take;
-    `positions` a float32 tensor (n, dim), NaN for a row that has none, or None where the fit made
-    the graph alone. `space` is where distances between rows are taken, and `row_format` how the
+    `positions` a float32 tensor (n, dim) as the layout has them, NaN for a row that has none, or
+    None where the fit made the graph alone. `space` is where distances between rows are taken, and `row_format` how the
     data became rows, and on which device.
     """
 
@@ -102,7 +102,7 @@ class FittedRows:
         return graph
 
     def embed(self, rows: Any) -> torch.Tensor:
-        """Positions of new rows, float32 (m, dim); NaN for rows without any neighbour."""
+        """Positions of new rows in the layout, float32 (m, dim); NaN where no neighbour is."""
         assert self.positions is not None
         queries = self._queries(rows)
         reached = self._reached
@@ -118,7 +118,8 @@ class FittedRows:
         k = min(self.settings.n_neighbors, len(anchors))
         indices, distances = self.index.nearest(rows, k)
         weights = self._strengths(distances)
-        positions = weighted_means(weights, indices, anchors).float()
+        output = self.settings.output
+        positions = output.means(weighted_means(weights, indices, anchors)).float()
         related = (weights != 0).any(dim=1).nonzero()[:, 0]
         if len(related):
             graph = _edges_to(indices[related], weights[related])
@@ -152,6 +153,7 @@ class FittedRows:
             streams=streams,
             largest_weight=1.0,
             steps_per_epoch=_STEPS,
+            metric=settings.output.layout_metric(),
         )
 
 

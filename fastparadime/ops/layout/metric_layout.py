@@ -50,9 +50,9 @@ class LayoutMetric:
         Of ``"minkowski"``, at least 1.
     parameters : array, optional
         Ones for the weights by default, and the unit matrix.
-    address : int, optional
-        Of the function compiled to C, ``double (double* x, double* y, int64_t dim, double*
-        gradient)``, which several threads may call at once. `metric` is then not called.
+    compiled : object, optional
+        The function in C, which several threads may call at once instead of it: its `address` is
+        that of a ``double (double* x, double* y, int64_t dim, double* gradient)``.
 
     Raises
     ------
@@ -66,7 +66,7 @@ class LayoutMetric:
         *,
         p: float = 2.0,
         parameters: TensorLike | None = None,
-        address: int | None = None,
+        compiled: Any = None,
     ) -> None:
         self.function = metric if callable(metric) else None
         if callable(metric):
@@ -76,7 +76,7 @@ class LayoutMetric:
         self.p = check_positive(p, "p")
         if self.p < 1:
             raise ValueError(f"p must be at least 1, not {p}")
-        self.address = address
+        self.compiled = compiled
         self.parameters = None if parameters is None else _doubles(parameters)
 
     def check(self, positions: torch.Tensor) -> None:
@@ -104,8 +104,8 @@ class LayoutMetric:
         else:
             parameters = np.eye(dim) if self.name == "mahalanobis" else np.ones(dim)
         kind = getattr(_core.OutputMetric, self.name)
-        calls = None if self.function is None or self.address else _Calls(self.function)
-        address = self.address or (0 if calls is None else calls.address)
+        calls = None if self.function is None or self.compiled else _Calls(self.function)
+        address = getattr(self.compiled or calls, "address", 0)
 
         def run(args: Any, target: Any) -> None:
             if calls is not None:  # threads would wait for each other in Python
