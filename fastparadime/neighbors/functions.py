@@ -19,7 +19,7 @@ def function_distances(queries: Array, rows: Array, metric: Callable[..., Any]) 
     ----------
     queries : array (m, d)
     rows : array (n, d)
-        Given to the function in their dtype; it gets a copy, which it may change.
+        Given to the function as they are, in their dtype.
     metric : callable
         Gives a number, or a pair (distance, gradient) as some of umap-learn's do.
 
@@ -31,7 +31,6 @@ def function_distances(queries: Array, rows: Array, metric: Callable[..., Any]) 
     found = np.empty((len(queries), len(rows)))
     if not found.size:
         return found
-    queries, rows = queries.copy(), rows.copy()
     first = metric(queries[0], rows[0])
     pairs = isinstance(first, tuple)
     try:
