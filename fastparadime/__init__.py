@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from fastparadime.cli.config import show_config
-    from fastparadime.estimators import UMAP, KNNTransformer
+    from fastparadime.estimators import UMAP, AlignedUMAP, KNNTransformer
 
 __version__ = metadata.version("fastparadime")
 
@@ -38,7 +38,12 @@ _MODULES = (
     "types",
     "utils",
 )
-_NAMES = {"UMAP": "estimators", "KNNTransformer": "estimators", "show_config": "cli.config"}
+_NAMES = {
+    "UMAP": "estimators",
+    "AlignedUMAP": "estimators",
+    "KNNTransformer": "estimators",
+    "show_config": "cli.config",
+}
 # Where modules were before, and where they are now.
 _MOVED = {
     "config": "cli.config",
@@ -55,7 +60,7 @@ _MOVED = {
     "spec": "dr.spec",
     "spectral": "layout.spectral",
 }
-__all__ = ["UMAP", "KNNTransformer", "__version__", "show_config"]
+__all__ = ["UMAP", "AlignedUMAP", "KNNTransformer", "__version__", "show_config"]
 
 
 def _moved(name: str) -> ModuleType:

@@ -11,8 +11,10 @@ import torch
 
 from fastparadime import ops
 from fastparadime.estimators import _neighbors
+from fastparadime.estimators._inputs import Inputs
 from fastparadime.estimators._parameters import Settings
 from fastparadime.estimators._reporting import Report
+from fastparadime.estimators._transform import FittedRows
 from fastparadime.graph import fuzzy_simplicial_set
 from fastparadime.graph.supervised import Labels, intersect_with_target
 from fastparadime.layout import default_epochs, density, optimize_layout
@@ -74,6 +76,16 @@ def fit_graph(
     return FittedGraph(edges, nearest, rho, sigma, wanted)
 
 
+def fit_inputs(inputs: Inputs, report: Report) -> tuple[FittedGraph, FittedRows]:
+    """The graph of a fit's data, and its rows, still without positions."""
+    rows, settings = inputs.rows, inputs.settings
+    space = settings.row_metric.space(rows)
+    fitted = fit_graph(rows, inputs.target, inputs.knn, space, settings, report)
+    if not _neighbors.neighbors_given(inputs.knn):
+        inputs.row_format.warn_of_rounding(inputs.table, rows, fitted.nearest.indices)
+    return fitted, FittedRows(rows, None, settings, space, inputs.row_format)
+
+
 def epochs_of(settings: Settings, n: int) -> int:
     """Epochs of the layout of n points."""
     if settings.n_epochs is not None:
@@ -124,19 +136,23 @@ def embed_graph(
             progress=progress,
             callback=callback,
         )
-    positions = found.final
     kept = [found.kept[epoch] for epoch in sorted(found.kept)] or None
-    alone = edges.indptr.diff() == 0
-    for table in (positions, *(kept or ())):
-        table.masked_fill_(alone[:, None], torch.nan)
-    _warn_of_lone_points(int(alone.sum()), len(alone), settings.disconnection_distance)
+    positions = without_lone_points(found.final, edges, settings)
+    for table in kept or ():
+        table.masked_fill_(positions.isnan(), torch.nan)
     if radii is None or not settings.output_dens:
         return Embedding(positions, kept, None)
     embedded = density.embedded_radii(positions, fitted.n_neighbors, settings.recall)
     return Embedding(positions, kept, (radii, embedded))
 
 
-def _warn_of_lone_points(alone: int, n: int, limit: float) -> None:
+def without_lone_points(
+    positions: torch.Tensor, edges: ops.Edges, settings: Settings
+) -> torch.Tensor:
+    """Positions (n, dim) with NaN for points that have no edge, of which a warning tells."""
+    lone = edges.indptr.diff() == 0
+    alone, n, limit = int(lone.sum()), len(lone), settings.disconnection_distance
     if alone:
         lacking = f"neighbour nearer than {limit}" if limit < math.inf else "edge in the graph"
         warn(f"{alone} of {n} points have no {lacking} and get NaN as positions", UserWarning)
+    return positions.masked_fill(lone[:, None], torch.nan)

@@ -9,15 +9,14 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 
 from fastparadime.estimators import _rows
 from fastparadime.estimators._cuml import check_data_options
-from fastparadime.estimators._fit import embed_graph, fit_graph
+from fastparadime.estimators._fit import embed_graph, fit_graph, fit_inputs
 from fastparadime.estimators._inputs import Inputs
 from fastparadime.estimators._inverse_transform import SMOOTH_METRICS, inverse_rows
 from fastparadime.estimators._kinds import Kind, Results, as_known
-from fastparadime.estimators._neighbors import neighbors_given
 from fastparadime.estimators._operators import FuzzySetOperators
 from fastparadime.estimators._reporting import Report, epoch_callback
 from fastparadime.estimators._tags import set_input_tags
-from fastparadime.estimators._transform import FittedRows, transform_epochs
+from fastparadime.estimators._transform import transform_epochs
 from fastparadime.layout import initial_positions
 from fastparadime.utils.progress import memory_for
 
@@ -218,12 +217,8 @@ class UMAP(
             sample_weight=sample_weight,
         )
         rows, settings, weights = inputs.rows, inputs.settings, inputs.weights
-        space = settings.row_metric.space(rows)
-        fitted_rows = FittedRows(rows, None, settings, space, inputs.row_format)
         report = Report(self.verbose, self.tqdm_kwds)
-        fitted = fit_graph(rows, inputs.target, inputs.knn, space, settings, report)
-        if not neighbors_given(inputs.knn):
-            inputs.row_format.warn_of_rounding(inputs.table, rows, fitted.nearest.indices)
+        fitted, fitted_rows = fit_inputs(inputs, report)
         found = None
         if not settings.graph_alone:
             report.say("UMAP: initial positions")
