@@ -16,6 +16,7 @@ from fastparadime.utils.convert import is_sparse, share, to_float32, to_numpy
 from fastparadime.utils.masks import without_mask
 from fastparadime.utils.validate import check_data, check_finite, check_no_times
 
+POSITIVE_METRICS = ("hellinger", "jensenshannon")
 _BLOCK_BYTES = 64 * 2**20  # of hashes held at a time
 _MIXER = 0xBF58476D1CE4E5B9 - 2**64  # of splitmix64, as int64
 _KEPT = (np.float32, np.float64, np.int32, np.int64, np.uint32, np.uint64)
@@ -93,6 +94,19 @@ def check_sparse_metric(rows: Any, metric: Any, *others: str) -> None:
             f"metric must be one of {known} for sparse data, not {metric!r}: make X dense with "
             "X.toarray() for others"
         )
+
+
+def check_not_negative(rows: Any, metric: Any) -> None:
+    """Raises for negative values by a metric of distributions, which a fit that only keeps rows meets late."""
+    if not isinstance(metric, str) or metric not in POSITIVE_METRICS:
+        return
+    values = rows.data if is_sparse(rows) else rows
+    if values.size if isinstance(values, np.ndarray) else values.numel():
+        least = float(values.min())
+        if least < 0:
+            raise ValueError(
+                f"Negative values in data: X must hold none for {metric!r}, but has {least}"
+            )
 
 
 def check_device(device: torch.device, X: Any, metric: Any, name: str = "metric") -> None:
