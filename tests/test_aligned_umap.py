@@ -222,9 +222,9 @@ def test_points_without_neighbors_get_nan_and_pull_no_other() -> None:
     X[:30, :6] = np.random.default_rng(0).random((30, 6))
     X[30, 6] = 1
     model = AlignedUMAP(metric="hellinger", n_neighbors=5, n_epochs=20, random_state=0)
-    with pytest.warns(UserWarning, match="1 of 31 points have no neighbour nearer than 1"):
+    with pytest.warns(UserWarning, match="1 of 31 points have no neighbour nearer than 0.999999"):
         model.fit([X, X], relations=[{row: row for row in range(31)}])
-    with pytest.warns(UserWarning, match="1 of 31 points have no neighbour nearer than 1"):
+    with pytest.warns(UserWarning, match="1 of 31 points have no neighbour nearer than 0.999999"):
         model.update(X, relations={row: row for row in range(31)})
     for embedding in model.embeddings_:
         assert np.flatnonzero(np.isnan(embedding[:, 0])).tolist() == [30]

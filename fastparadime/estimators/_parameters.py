@@ -36,7 +36,7 @@ _MODES = ("embedding", "graph")
 _DISCONNECTION_DISTANCES = {
     "correlation": 2.0,
     "cosine": 2.0,
-    "hellinger": 1.0,
+    "hellinger": 1.0 - 1e-6,  # rows that share nothing are at 1 up to rounding
     "jaccard": 1.0,
     "dice": 1.0,
 }

@@ -109,7 +109,7 @@ class UMAP(
         Whether `rad_orig_` and `rad_emb_` are found, and `fit_transform` returns them as well.
     disconnection_distance : float, optional
         Neighbours at this distance or beyond are none; by default 2 for cosine and correlation,
-        1 for jaccard and dice.
+        1 for jaccard, dice and hellinger.
     precomputed_knn : tuple, NeighborGraph, or array or sparse matrix (n_samples, n_samples)
         (indices, distances) of the neighbours, with the point itself or without; further items and
         entries of index -1 or infinite distance are ignored. Or what `fastparadime.neighbors.knn`
