@@ -20,8 +20,9 @@ def expected_failures(estimator: Any) -> dict[str, str]:
     return {f"check_sample_weight_equivalence_on_{kind}_data": reason for kind in kinds}
 
 
-# Some checks fit ten rows.
+# Some checks fit ten rows, or one that shares no column with others.
 @pytest.mark.filterwarnings("ignore:n_neighbors is lowered:UserWarning")
+@pytest.mark.filterwarnings("ignore:1 of 12 points have no neighbour:UserWarning")
 @parametrize_with_checks(
     [
         UMAP(n_epochs=50, random_state=0),
@@ -36,9 +37,8 @@ def expected_failures(estimator: Any) -> dict[str, str]:
         UMAP(metric="hellinger", n_epochs=20, random_state=0),
         UMAP(metric="nan_euclidean", n_epochs=20, random_state=0),
         UMAP(metric="manhattan", n_epochs=20, random_state=0),
-        UMAP(output_metric="haversine", n_epochs=20, random_state=0),
+        UMAP(output_metric="manhattan", n_epochs=20, random_state=0),
         KNNTransformer(metric="hellinger"),
-        KNNTransformer(metric="jensenshannon"),
     ],
     expected_failed_checks=expected_failures,
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from fastparadime.ops.reference.kinds import Floats, Ints
@@ -9,17 +11,15 @@ from fastparadime.ops.reference.output_metrics import OutputMetric
 from fastparadime.ops.reference.philox import philox
 
 
-def _euclidean_term(x: Floats, y: Floats, a: float, b: float, strength: float | None) -> Floats:
+def _term(
+    x: Floats, y: Floats, a: float, b: float, strength: float | None, metric: OutputMetric | None
+) -> Floats:
     """Of the head's move: an attraction, or a repulsion of this strength."""
-    difference = x - y
-    return _layout_factor(float(difference @ difference), a, b, strength) * difference
-
-
-def _metric_term(found: tuple[float, Floats], a: float, b: float, strength: float | None) -> Floats:
-    """The same along the gradient of another distance."""
-    distance, gradient = found
+    if metric is None:
+        return _layout_factor(float((x - y) @ (x - y)), a, b, strength) * (x - y)
+    distance, gradient = metric(x, y)
     if not distance > 0:
-        return np.zeros(len(gradient))
+        return np.zeros(len(x))
     return _layout_factor(distance**2, a, b, strength) * distance * gradient
 
 
@@ -53,6 +53,10 @@ def _negatives(seed: int, epoch: int, head: int, tail: int, count: int, n: int) 
     return [word * n >> 32 for word in words[:count]]
 
 
+def _weights(row_weights: Floats | None) -> Callable[[int], float]:
+    return lambda row: 1.0 if row_weights is None else float(row_weights[row])
+
+
 def sgd_layout(
     positions: Floats,
     indptr: Ints,
@@ -80,6 +84,7 @@ def sgd_layout(
     `row_weights` are of mean 1.
     """
     now = np.asarray(positions, dtype=np.float64)
+    weights_of = _weights(row_weights)
     fixed = anchors is not None
     singles = np.asarray(weights, dtype=np.float32)
     shares = singles / singles.max()  # the schedule is one of float32
@@ -97,26 +102,18 @@ def sgd_layout(
             gain = 2 * density[1] * weights.sum() / (deviation * len(now))
         for e in np.flatnonzero(due & (parts == part)):
             i, j = ends[e]
-            drawn = _negatives(seed, epoch, i, j, negatives, len(others))
-            pull = 1.0 if row_weights is None else float(row_weights[j])
+            pull = weights_of(j)
             pairs: list[tuple[int, Floats, float | None, float]] = [(i, others[j], None, pull)]
-            for k in drawn:
-                push = pull if row_weights is None else pull * float(row_weights[k])
-                pairs.append((i, others[k], repulsion_strength, push))
+            for k in _negatives(seed, epoch, i, j, negatives, len(others)):
+                pairs.append((i, others[k], repulsion_strength, pull * weights_of(k)))
             if not fixed:
-                back = 1.0 if row_weights is None else float(row_weights[i])
-                pairs.append((j, others[i], None, back))
+                pairs.append((j, others[i], None, weights_of(i)))
             for point, other, strength, scale in pairs:
-                x = now[point]
-                if metric is None:
-                    term = _euclidean_term(x, other, a, b, strength)
-                else:
-                    term = _metric_term(metric(x, other), a, b, strength)
+                term = _term(now[point], other, a, b, strength, metric)
                 sums[point] += scale * np.clip(term, -4, 4)
             if dense:
-                difference = now[i] - now[j]
-                slope = _density_factor(difference, pulls[i] + pulls[j], a, b)
-                term = np.clip(gain / weights[e] * slope * difference, -4, 4)
+                slope = _density_factor(now[i] - now[j], pulls[i] + pulls[j], a, b)
+                term = np.clip(gain / weights[e] * slope * (now[i] - now[j]), -4, 4)
                 sums[i] += term
                 sums[j] -= term
         size = learning_rate * (1 - epoch / n_epochs)
