@@ -9,14 +9,14 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 
 from fastparadime.estimators import _rows
 from fastparadime.estimators._cuml import check_data_options
-from fastparadime.estimators._fit import embed_graph, fit_graph, fit_inputs
+from fastparadime.estimators._fit import embed_graph, fit_inputs
 from fastparadime.estimators._inputs import Inputs
 from fastparadime.estimators._inverse_transform import SMOOTH_METRICS, inverse_rows
-from fastparadime.estimators._kinds import Kind, Results, as_known
+from fastparadime.estimators._kinds import Kind, as_known
 from fastparadime.estimators._operators import FuzzySetOperators
 from fastparadime.estimators._reporting import Report, epoch_callback
 from fastparadime.estimators._tags import set_input_tags
-from fastparadime.estimators._transform import transform_epochs
+from fastparadime.estimators._update import add_rows
 from fastparadime.layout import initial_positions
 from fastparadime.utils.progress import memory_for
 
@@ -344,42 +344,7 @@ class UMAP(
             For data that is not as described, and for fits with labels or weights, of distances, of
             unique rows or of the graph alone.
         """
-        fitted_rows, settings = self._of_rows("update"), self._settings
-        refused = {
-            "metric='precomputed'": settings.metric == "precomputed",
-            "labels": self._supervised,
-            "sample_weight": self._weighted,
-            "unique=True": settings.unique,
-            "transform_mode='graph'": settings.graph_alone,
-        }
-        for name, is_so in refused.items():
-            if is_so:
-                raise ValueError(f"update is not available for a fit with {name}: fit all rows")
-        check_data_options(ensure_all_finite=ensure_all_finite, convert_dtype=True)
-        X = as_known(X)
-        table = _rows.validated(
-            self, X, fitted_rows.row_format.metric, all_finite=ensure_all_finite, reset=False
-        )
-        added = _rows.like(fitted_rows.row_format.rows(table), fitted_rows.rows)
-        start = _rows.stacked(fitted_rows.positions, fitted_rows.embed(added))
-        start.masked_fill_(~start.isfinite(), 0.0)  # points without neighbours until now
-        rows = _rows.stacked(fitted_rows.rows, added)
-        report = Report(self.verbose, self.tqdm_kwds)
-        fitted = fit_graph(rows, None, None, fitted_rows.space, settings, report)
-        kind, dtype = Kind.of(self.embedding_), _rows.dtype_of_results(self.embedding_)
-        results = Results(kind, dtype, None, settings.output)
-        found = embed_graph(
-            start,
-            fitted,
-            replace(settings, kept_epochs=None),
-            report,
-            n_epochs=transform_epochs(settings),
-            learning_rate=settings.learning_rate / 4,
-            callback=epoch_callback(self.callback, results.positions),
-        )
-        self._keep_graph(fitted, settings)
-        self._keep_rows(replace(fitted_rows, rows=rows, positions=found.final))
-        self._keep_positions(found, results)
+        add_rows(self, X, ensure_all_finite)
         return self
 
     def __sklearn_tags__(self) -> Any:
