@@ -24,16 +24,23 @@ struct Minkowski : FlatMetric {
   const double* weights;  // (dim,)
 
   Minkowski(double power, const double* of_columns) : p(power), weights(of_columns) {}
+  // Of a number that is not negative.
+  static double raised(double x, double exponent) {
+    return exponent == 0.0   ? 1.0
+           : exponent == 1.0 ? x
+           : exponent == 2.0 ? x * x
+                             : std::pow(x, exponent);
+  }
   double operator()(const double* x, const double* y, std::int64_t dim, double* gradient) const {
     double sum = 0.0;
-    for (std::int64_t c = 0; c < dim; ++c) sum += weights[c] * std::pow(std::fabs(x[c] - y[c]), p);
-    const double scale = sum > 0.0 ? std::pow(sum, (1.0 - p) / p) : 0.0;
+    for (std::int64_t c = 0; c < dim; ++c) sum += weights[c] * raised(std::fabs(x[c] - y[c]), p);
+    const double distance = p == 2.0 ? std::sqrt(sum) : raised(sum, 1.0 / p);
+    const double scale = sum > 0.0 ? 1.0 / raised(distance, p - 1.0) : 0.0;
     for (std::int64_t c = 0; c < dim; ++c) {
       const double side = sign_of(x[c] - y[c]);
-      const double slope = side == 0.0 ? 0.0 : std::pow(std::fabs(x[c] - y[c]), p - 1.0);
-      gradient[c] = weights[c] * slope * side * scale;
+      gradient[c] = side * weights[c] * raised(std::fabs(x[c] - y[c]), p - 1.0) * scale;
     }
-    return std::pow(sum, 1.0 / p);
+    return distance;
   }
 };
 

@@ -2,8 +2,6 @@
 // samples, draws and steps, with moves along the gradient of the distance.
 #pragma once
 
-#include <cmath>
-
 #include "math/layout/output_metrics.h"
 #include "ops/layout/sgd_layout.h"
 
@@ -39,12 +37,12 @@ struct MetricForce {
   LayoutForce force;
 
   double power(double distance) const {
-    return force.curve.a * std::pow(distance, 2.0 * force.curve.b);
+    return force.curve.scaled_power(static_cast<float>(distance * distance) + kNothing);
   }
   double attraction(double distance) const {
     if (!(distance > 0.0)) return 0.0;
     const double scaled = power(distance);
-    return std::isinf(scaled) ? 0.0 : -2.0 * force.curve.b * scaled / (distance * (1.0 + scaled));
+    return -2.0 * force.curve.b * scaled / (distance * (1.0 + scaled));
   }
   double repulsion(double distance) const {
     if (!(distance > 0.0)) return 0.0;
