@@ -184,6 +184,17 @@ def test_refused(
     assert not hasattr(model, "embeddings_")
 
 
+def test_a_table_that_is_refused_changes_nothing(slices: Any) -> None:
+    model = AlignedUMAP(n_epochs=5, random_state=0).fit(slices[0][:2], relations=RELATIONS[:1])
+    for relations, error in (({0: 50}, ValueError), ([{0: 1}], TypeError)):
+        with pytest.raises(error, match="relations must"):
+            model.update(slices[0][2], relations=relations)
+    with pytest.raises(ValueError, match="NaN"):
+        model.update(slices[0][2] * np.nan, relations={0: 0})
+    assert len(model.embeddings_) == len(model.mappers_) == model.n_models_ == 2
+    assert model.dict_relations_ == RELATIONS[:1]
+
+
 def test_relations_are_chained_both_ways() -> None:
     sizes = [4, 4, 3, 4]
     relations = [{0: 1, 1: 2, 2: 0, 3: 3}, {0: 0, 2: 1, 3: 2}, {1: 0, 2: 3}]
@@ -225,6 +236,6 @@ def test_points_without_neighbors_get_nan_and_pull_no_other() -> None:
     with pytest.warns(UserWarning, match="1 of 31 points have no neighbour nearer than 0.999999"):
         model.fit([X, X], relations=[{row: row for row in range(31)}])
     with pytest.warns(UserWarning, match="1 of 31 points have no neighbour nearer than 0.999999"):
-        model.update(X, relations={row: row for row in range(31)})
+        model.update(X, relations={29: 30, 30: 29, **{row: row for row in range(29)}})
     for embedding in model.embeddings_:
         assert np.flatnonzero(np.isnan(embedding[:, 0])).tolist() == [30]

@@ -23,6 +23,7 @@ from fastparadime.estimators._parameters import seed_of
 from fastparadime.estimators._reporting import Report
 from fastparadime.estimators.umap import UMAP
 from fastparadime.layout import aligned
+from fastparadime.neighbors.search import count_points
 from fastparadime.types import Array
 from fastparadime.utils.progress import memory_for
 from fastparadime.utils.validate import check_integer, check_positive
@@ -107,7 +108,9 @@ target_metric_kwds, target_weight, transform_seed, a, b, verbose
         self.__dict__.update(arguments)
 
     @memory_for("AlignedUMAP.fit")
-    def fit(self, X: Sequence[Any], y: Sequence[Any] | None = None, **fit_params: Any) -> Any:
+    def fit(
+        self, X: Sequence[Any], y: Sequence[Any] | None = None, **fit_params: Any
+    ) -> AlignedUMAP:
         """Embeds the rows of all tables.
 
         Parameters
@@ -130,15 +133,15 @@ target_metric_kwds, target_weight, transform_seed, a, b, verbose
         labels = [None] * len(tables) if y is None else check_tables(y, "y", len(tables))
         relations, window = self._fit_parameters(fit_params)
         check_relations(relations, len(tables))
+        sizes = [count_points(table) for table in tables]
+        for number, relation in enumerate(relations):
+            check_relation(relation, sizes[number], sizes[number + 1], f"relations[{number}]")
         self._check_parameters(len(tables))
         seed, report = seed_of(self.random_state), Report(self.verbose, None)
         made = []
         for number, (table, target) in enumerate(zip(tables, labels, strict=True)):
             report.say(f"AlignedUMAP: table {number}")
             made.append(Table.of(self._mapper(number, seed), table, target, report))
-        sizes = [size_of(table.mapper) for table in made]
-        for number, relation in enumerate(relations):
-            check_relation(relation, sizes[number], sizes[number + 1], f"relations[{number}]")
         kept = [dict(relation) for relation in relations]
         rows = aligned.related_rows(kept, sizes)
         starts = [made[0].start()]
@@ -159,7 +162,7 @@ target_metric_kwds, target_weight, transform_seed, a, b, verbose
         return self.embeddings_
 
     @memory_for("AlignedUMAP.update")
-    def update(self, X: Any, y: Any = None, **fit_params: Any) -> Any:
+    def update(self, X: Any, y: Any = None, **fit_params: Any) -> AlignedUMAP:
         """Adds a table after the last; the maps of the others stay.
 
         Parameters
@@ -183,12 +186,10 @@ target_metric_kwds, target_weight, transform_seed, a, b, verbose
         own = {name: fit_params.pop(name) for name in VARYING & fit_params.keys()}
         relation, window = self._fit_parameters(fit_params)
         number, last = self.n_models_, self.mappers_[-1]
-        if not isinstance(relation, Mapping):
-            raise TypeError(f"relations must be a dictionary, not {type(relation).__name__}")
+        n = count_points(X)
+        check_relation(relation, size_of(last), n, "relations")
         report = Report(self.verbose, None)
         table = Table.of(self._mapper(number, self.seed_, own), X, y, report)
-        n = size_of(table.mapper)
-        check_relation(relation, size_of(last), n, "relations")
         mappers = [*self.mappers_, table.mapper]
         kept = [*self.dict_relations_, dict(relation)]
         rows = aligned.related_rows(kept, [size_of(mapper) for mapper in mappers])

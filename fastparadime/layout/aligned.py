@@ -122,7 +122,10 @@ class Pull:
         """Positions after an epoch of steps of a size: they decay to the mean of their images."""
         if not self.others:
             return positions
-        images = [tables[t][self.rows[:, i]].double() for i, t in enumerate(self.others)]
+        # Points without an edge have no position, and no weight.
+        images = [
+            tables[t][self.rows[:, i]].double().nan_to_num() for i, t in enumerate(self.others)
+        ]
         total = sums_over(self.weights, 1)
         sums = sums_over(torch.stack(images, 1) * self.weights[:, :, None], 1)
         means = sums / total.clamp_min(1e-300)[:, None]
