@@ -257,6 +257,7 @@ def test_defaults_are_those_of_umap_learn() -> None:
         "device": None,
         "output_type": "input",
         "callback": None,
+        "placement": "layout",
     }
     assert UMAP().get_params() == {**umap.UMAP().get_params(), **more}
 
@@ -293,6 +294,7 @@ def test_the_package_imports_without_scikit_learn() -> None:
         ({"a": -1.0, "b": 1.0}, "a must be a finite number > 0"),
         ({"dens_frac": 1.5}, r"dens_frac must lie in \[0, 1\]"),
         ({"disconnection_distance": "far"}, "disconnection_distance must be a number or None"),
+        ({"placement": "mean"}, "placement must be one of 'layout', 'median'"),
         ({"unique": True, "metric": "precomputed"}, "unique=True needs rows"),
     ],
 )

@@ -59,6 +59,7 @@ class UmapParameters(BaseEstimator):  # type: ignore[misc]
     device: Device | None
     output_type: str | None
     callback: Any
+    placement: str
 
     @understands_cuml
     def __init__(
@@ -108,6 +109,7 @@ class UmapParameters(BaseEstimator):  # type: ignore[misc]
         device: Device | None = None,
         output_type: str | None = "input",
         callback: Any = None,
+        placement: str = "layout",
     ) -> None:
         arguments = dict(locals())
         arguments.pop("self")

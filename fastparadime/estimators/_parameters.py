@@ -32,6 +32,7 @@ from fastparadime.utils.validate import check_integer, check_option, check_posit
 
 _INITS = ("spectral", "tswspectral", "pca", "random")
 _MODES = ("embedding", "graph")
+_PLACEMENTS = ("layout", "median")
 # Distances at which points have nothing in common, by metric, as umap-learn sets them.
 _DISCONNECTION_DISTANCES = {
     "correlation": 2.0,
@@ -61,6 +62,7 @@ class Settings(LayoutParameters):
     recall: float
     min_shared_neighbors: int
     transform_seed: int
+    placement: str
     device: torch.device
 
     @property
@@ -124,6 +126,7 @@ def check_parameters(estimator: UmapParameters, X: Any) -> Settings:
         transform_seed=check_integer(
             estimator.transform_seed, "transform_seed", minimum=0, maximum=2**63 - 1
         ),
+        placement=check_option(estimator.placement, _PLACEMENTS, "placement"),
         device=place_of(X, estimator.device),
     )
 
