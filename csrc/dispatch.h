@@ -12,6 +12,7 @@
 #include "ops/graph/subgraph.h"
 #include "ops/graph/symmetrize.h"
 #include "ops/layout/density.h"
+#include "ops/layout/metric_layout.h"
 #include "ops/layout/sgd_layout.h"
 #include "ops/neighbors/kd_tree.h"
 #include "ops/neighbors/nearest_binary.h"
@@ -93,7 +94,8 @@ inline void hidden_backward(const HiddenBackwardArgs& a, const Target& t) { FPD_
 // clang-format on
 
 // Neighbour descent, trees and lists beside products are for the CPU, since a GPU searches exactly,
-// by products on tensor cores; so are sparse rows, which come from SciPy.
+// by products on tensor cores; so are sparse rows, which come from SciPy, and layouts by other
+// metrics than the euclidean.
 inline int cpu_threads(const Target& target) {
   if (target.device == Device::cuda) throw std::runtime_error("the operation has no CUDA code");
   return target.threads;
@@ -140,6 +142,9 @@ inline void sparse_rerank(const SparseRerankArgs& a, const Target& t) {
 }
 inline void nearest_binary(const NearestBinaryArgs& a, const Target& t) {
   cpu::nearest_binary(a, cpu_threads(t));
+}
+inline void metric_layout(const MetricLayoutArgs& a, const Target& t) {
+  cpu::metric_layout(a, cpu_threads(t));
 }
 
 inline std::size_t sgd_layout_scratch(std::int64_t n, std::int64_t edges, int steps_per_epoch,

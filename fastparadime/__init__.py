@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from fastparadime.cli.config import show_config
-    from fastparadime.estimators import UMAP, KNNTransformer, ParametricUMAP
+    from fastparadime.estimators import UMAP, AlignedUMAP, KNNTransformer, ParametricUMAP
     from fastparadime.utils.tables import read_table
 
 __version__ = metadata.version("fastparadime")
@@ -41,6 +41,7 @@ _MODULES = (
 )
 _NAMES = {
     "UMAP": "estimators",
+    "AlignedUMAP": "estimators",
     "KNNTransformer": "estimators",
     "ParametricUMAP": "estimators",
     "read_table": "utils.tables",
@@ -62,7 +63,15 @@ _MOVED = {
     "spec": "dr.spec",
     "spectral": "layout.spectral",
 }
-__all__ = ["UMAP", "KNNTransformer", "ParametricUMAP", "__version__", "read_table", "show_config"]
+__all__ = [
+    "UMAP",
+    "AlignedUMAP",
+    "KNNTransformer",
+    "ParametricUMAP",
+    "__version__",
+    "read_table",
+    "show_config",
+]
 
 
 def _moved(name: str) -> ModuleType:

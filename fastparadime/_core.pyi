@@ -300,12 +300,37 @@ def gather_rows(
     out: int, table: int, indices: int, m_rows: int, row_bytes: int, target: Target, /
 ) -> None: ...
 def sgd_layout_scratch(n: int, edges: int, steps_per_epoch: int, target: Target, /) -> int: ...
-def sgd_layout(
-    positions: int, next: int, scratch: int, anchors: int, indptr: int, tails: int, weights: int,
-    streams: int, n: int, edges: int, dim: int, tail_count: int, negatives: int,
-    steps_per_epoch: int, first_epoch: int, last_epoch: int, n_epochs: int, learning_rate: float,
-    largest_weight: float, seed: int, a: float, b: float, repulsion_strength: float, pulls: int,
-    sampled_weights: int, density_gain: float, sorted: bool, target: Target, /,
+
+class SgdLayoutArgs:
+    def __init__(
+        self, positions: int, next: int, scratch: int, anchors: int, indptr: int, tails: int,
+        weights: int, streams: int, n: int, edges: int, dim: int, tail_count: int, negatives: int,
+        steps_per_epoch: int, first_epoch: int, last_epoch: int, n_epochs: int,
+        learning_rate: float, largest_weight: float, seed: int, a: float, b: float,
+        repulsion_strength: float, pulls: int, sampled_weights: int, density_gain: float,
+        sorted: bool, row_weights: int, /,
+    ) -> None: ...  # fmt: skip
+
+def sgd_layout(args: SgdLayoutArgs, target: Target, /) -> None: ...
+
+class OutputMetric:
+    minkowski: OutputMetric
+    chebyshev: OutputMetric
+    mahalanobis: OutputMetric
+    cosine: OutputMetric
+    correlation: OutputMetric
+    canberra: OutputMetric
+    braycurtis: OutputMetric
+    sphere: OutputMetric
+    hyperboloid: OutputMetric
+    spherical_gaussian: OutputMetric
+    diagonal_gaussian: OutputMetric
+    gaussian: OutputMetric
+    function: OutputMetric
+
+def metric_layout(
+    layout: SgdLayoutArgs, metric: OutputMetric, p: float, parameters: int, function: int,
+    target: Target, /,
 ) -> None: ...  # fmt: skip
 
 class DensityGraph:

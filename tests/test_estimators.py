@@ -256,6 +256,8 @@ def test_defaults_are_those_of_umap_learn() -> None:
         "min_shared_neighbors": 0,
         "device": None,
         "output_type": "input",
+        "callback": None,
+        "placement": "layout",
     }
     assert UMAP().get_params() == {**umap.UMAP().get_params(), **more}
 
@@ -276,7 +278,7 @@ def test_the_package_imports_without_scikit_learn() -> None:
         ({"min_dist": -0.1}, "min_dist must be a finite number >= 0"),
         ({"spread": 0.0}, "spread must be a finite number > 0"),
         ({"n_epochs": -1}, "n_epochs must be an integer >= 0"),
-        ({"learning_rate": -1.0}, "learning_rate must be a finite number > 0"),
+        ({"learning_rate": -1.0}, "learning_rate must be a finite number >= 0"),
         ({"repulsion_strength": -1.0}, "repulsion_strength must be a finite number >= 0"),
         ({"negative_sample_rate": -1}, "negative_sample_rate must be an integer >= 0|in \\[0"),
         ({"set_op_mix_ratio": 1.5}, r"set_op_mix_ratio must lie in \[0, 1\], not 1.5"),
@@ -292,6 +294,7 @@ def test_the_package_imports_without_scikit_learn() -> None:
         ({"a": -1.0, "b": 1.0}, "a must be a finite number > 0"),
         ({"dens_frac": 1.5}, r"dens_frac must lie in \[0, 1\]"),
         ({"disconnection_distance": "far"}, "disconnection_distance must be a number or None"),
+        ({"placement": "mean"}, "placement must be one of 'layout', 'median'"),
         ({"unique": True, "metric": "precomputed"}, "unique=True needs rows"),
     ],
 )
@@ -309,6 +312,8 @@ def test_bad_parameters(options: dict[str, Any], message: str) -> None:
         {"metric": 3},
         {"metric_kwds": 3},
         {"tqdm_kwds": 3},
+        {"output_metric_kwds": 3},
+        {"callback": 3},
         {"n_neighbors": "15"},
         {"precomputed_knn": (np.zeros((120, 15)), None)},
     ],
@@ -322,8 +327,6 @@ def test_bad_types(options: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     "options",
     [
-        {"output_metric": "haversine"},
-        {"output_metric_kwds": {"p": 3}},
         {"target_metric": "inner_product"},
         {"metric": "inner_product"},
         {"metric_kwds": {"p": 3}},

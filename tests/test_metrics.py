@@ -215,8 +215,6 @@ def test_haversine() -> None:
     check(index.nearest(queries, K), true, K)
     fit = UMAP(metric="haversine", n_epochs=20, random_state=0).fit(X)
     assert np.isfinite(fit.transform(new)).all()
-    with pytest.raises(NotImplementedError, match="output_metric='haversine' is not supported"):
-        UMAP(output_metric="haversine").fit(X)
 
 
 def test_haversine_of_many_equal_places() -> None:

@@ -11,40 +11,67 @@ namespace {
 
 void bind_sgd_layout(py::module_& m) {
   m.def("sgd_layout_scratch", &sgd_layout_scratch, "Bytes of scratch that sgd_layout takes.");
+  py::class_<SgdLayoutArgs>(m, "SgdLayoutArgs")
+      .def(py::init([](Address positions, Address next, Address scratch, Address anchors,
+                       Address indptr, Address tails, Address weights, Address streams, Index n,
+                       Index edges, Index dim, Index tail_count, int negatives, int steps_per_epoch,
+                       Index first_epoch, Index last_epoch, Index n_epochs, float learning_rate,
+                       float largest_weight, std::uint64_t seed, float a, float b,
+                       float repulsion_strength, Address pulls, Address sampled_weights,
+                       float density_gain, bool sorted, Address row_weights) {
+        return SgdLayoutArgs{at<float>(positions),
+                             at<float>(next),
+                             at<void>(scratch),
+                             at<float>(anchors),
+                             at<Index>(indptr),
+                             at<std::int32_t>(tails),
+                             at<float>(weights),
+                             at<std::uint32_t>(streams),
+                             n,
+                             edges,
+                             dim,
+                             tail_count,
+                             negatives,
+                             steps_per_epoch,
+                             first_epoch,
+                             last_epoch,
+                             n_epochs,
+                             learning_rate,
+                             largest_weight,
+                             seed,
+                             {{a, b}, repulsion_strength},
+                             {at<DensityPull>(pulls), at<float>(sampled_weights), density_gain},
+                             sorted,
+                             at<float>(row_weights)};
+      }));
+  m.def("sgd_layout", &sgd_layout, NoGil(),
+        "Epochs of UMAP's stochastic layout, on positions in place.");
+}
+
+void bind_metric_layout(py::module_& m) {
+  py::enum_<OutputMetric>(m, "OutputMetric")
+      .value("minkowski", OutputMetric::minkowski)
+      .value("chebyshev", OutputMetric::chebyshev)
+      .value("mahalanobis", OutputMetric::mahalanobis)
+      .value("cosine", OutputMetric::cosine)
+      .value("correlation", OutputMetric::correlation)
+      .value("canberra", OutputMetric::canberra)
+      .value("braycurtis", OutputMetric::braycurtis)
+      .value("sphere", OutputMetric::sphere)
+      .value("hyperboloid", OutputMetric::hyperboloid)
+      .value("spherical_gaussian", OutputMetric::spherical_gaussian)
+      .value("diagonal_gaussian", OutputMetric::diagonal_gaussian)
+      .value("gaussian", OutputMetric::gaussian)
+      .value("function", OutputMetric::function);
   m.def(
-      "sgd_layout",
-      [](Address positions, Address next, Address scratch, Address anchors, Address indptr,
-         Address tails, Address weights, Address streams, Index n, Index edges, Index dim,
-         Index tail_count, int negatives, int steps_per_epoch, Index first_epoch, Index last_epoch,
-         Index n_epochs, float learning_rate, float largest_weight, std::uint64_t seed, float a,
-         float b, float repulsion_strength, Address pulls, Address sampled_weights,
-         float density_gain, bool sorted, const Target& target) {
-        sgd_layout({at<float>(positions),
-                    at<float>(next),
-                    at<void>(scratch),
-                    at<float>(anchors),
-                    at<Index>(indptr),
-                    at<std::int32_t>(tails),
-                    at<float>(weights),
-                    at<std::uint32_t>(streams),
-                    n,
-                    edges,
-                    dim,
-                    tail_count,
-                    negatives,
-                    steps_per_epoch,
-                    first_epoch,
-                    last_epoch,
-                    n_epochs,
-                    learning_rate,
-                    largest_weight,
-                    seed,
-                    {{a, b}, repulsion_strength},
-                    {at<DensityPull>(pulls), at<float>(sampled_weights), density_gain},
-                    sorted},
-                   target);
+      "metric_layout",
+      [](const SgdLayoutArgs& layout, OutputMetric metric, double p, Address parameters,
+         Address function, const Target& target) {
+        metric_layout({layout, metric, p, at<double>(parameters),
+                       reinterpret_cast<MetricFunction::Pointer>(function)},
+                      target);
       },
-      NoGil(), "Epochs of UMAP's stochastic layout, on positions in place.");
+      NoGil(), "Epochs of the same layout by another metric between positions.");
 }
 
 void bind_density(py::module_& m) {
@@ -68,6 +95,7 @@ void bind_density(py::module_& m) {
 
 void bind_layout(py::module_& m) {
   bind_sgd_layout(m);
+  bind_metric_layout(m);
   bind_density(m);
 }
 

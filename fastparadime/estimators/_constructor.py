@@ -58,6 +58,8 @@ class UmapParameters(BaseEstimator):  # type: ignore[misc]
     min_shared_neighbors: int
     device: Device | None
     output_type: str | None
+    callback: Any
+    placement: str
 
     @understands_cuml
     def __init__(
@@ -106,6 +108,8 @@ class UmapParameters(BaseEstimator):  # type: ignore[misc]
         min_shared_neighbors: int = 0,
         device: Device | None = None,
         output_type: str | None = "input",
+        callback: Any = None,
+        placement: str = "layout",
     ) -> None:
         arguments = dict(locals())
         arguments.pop("self")

@@ -30,7 +30,6 @@ _ARGUMENTS: dict[str, tuple[Callable[[Any], bool], str]] = {
         _unset,
         "give the neighbours of fastparadime.neighbors.knn(X, k, recall=...) as precomputed_knn",
     ),
-    "callback": (_unset, "n_epochs=[...] keeps positions on the way in embedding_list_"),
     "device_ids": (_unset, "device='cuda:0' names the one device that a fit runs on"),
     "handle": (_unset, "the threads and the stream are torch's"),
 }
@@ -67,11 +66,10 @@ def _parameters_of(init: Callable[..., None]) -> frozenset[str]:
 
 
 def check_data_options(*, ensure_all_finite: Any, convert_dtype: Any) -> None:
-    """Raises for options of `fit` and `transform` that ask for what is not done."""
-    if ensure_all_finite is not True:
+    """Raises for options of `fit` and `transform` that are none."""
+    if ensure_all_finite not in (True, False, "allow-nan"):
         raise ValueError(
-            "ensure_all_finite must be True, since neighbours of rows with NaN or infinite values "
-            f"are not defined, not {ensure_all_finite!r}"
+            f"ensure_all_finite must be True, False or 'allow-nan', not {ensure_all_finite!r}"
         )
     if not isinstance(convert_dtype, bool):
         raise TypeError(f"convert_dtype must be a bool, not {convert_dtype!r}")

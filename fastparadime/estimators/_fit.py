@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,13 +11,16 @@ import torch
 
 from fastparadime import ops
 from fastparadime.estimators import _neighbors
+from fastparadime.estimators._inputs import Inputs
 from fastparadime.estimators._parameters import Settings
+from fastparadime.estimators._reporting import Report
+from fastparadime.estimators._transform import FittedRows
 from fastparadime.graph import fuzzy_simplicial_set
 from fastparadime.graph.supervised import Labels, intersect_with_target
 from fastparadime.layout import default_epochs, density, optimize_layout
 from fastparadime.neighbors import NeighborGraph
 from fastparadime.neighbors.metric_space import Space
-from fastparadime.utils.logging import log
+from fastparadime.types import Array
 from fastparadime.utils.progress import memory_for, stage
 from fastparadime.utils.warning import warn
 
@@ -36,30 +38,6 @@ class FittedGraph:
     rho: torch.Tensor  # (n,)
     sigma: torch.Tensor  # (n,)
     n_neighbors: int  # itself counted
-
-
-class Report:
-    """What a fit says while it runs; nothing unless verbose."""
-
-    def __init__(self, verbose: Any, tqdm_kwds: dict[str, Any] | None) -> None:
-        self.verbose, self.tqdm_kwds = bool(verbose), tqdm_kwds or {}
-
-    def say(self, text: str) -> None:
-        if self.verbose:
-            log(text)
-
-    def bar(self, n_epochs: int) -> AbstractContextManager[Callable[[int], object] | None]:
-        if not self.verbose:
-            return nullcontext()
-        from tqdm import tqdm
-
-        @contextmanager
-        def shown() -> Any:
-            options = {"desc": "layout", "unit": "epoch", **self.tqdm_kwds}
-            with tqdm(total=n_epochs, **options) as bar:
-                yield lambda done: bar.update(done - bar.n)
-
-        return shown()
 
 
 def fit_graph(
@@ -100,6 +78,16 @@ def fit_graph(
     return FittedGraph(edges, nearest, rho, sigma, wanted)
 
 
+def fit_inputs(inputs: Inputs, report: Report) -> tuple[FittedGraph, FittedRows]:
+    """The graph of a fit's data, and its rows, still without positions."""
+    rows, settings = inputs.rows, inputs.settings
+    space = settings.row_metric.space(rows)
+    fitted = fit_graph(rows, inputs.target, inputs.knn, space, settings, report)
+    if not _neighbors.neighbors_given(inputs.knn):
+        inputs.row_format.warn_of_rounding(inputs.table, rows, fitted.nearest.indices)
+    return fitted, FittedRows(rows, None, settings, space, inputs.row_format)
+
+
 def epochs_of(settings: Settings, n: int) -> int:
     """Epochs of the layout of n points."""
     if settings.n_epochs is not None:
@@ -124,6 +112,8 @@ def embed_graph(
     *,
     n_epochs: int | None = None,
     learning_rate: float | None = None,
+    row_weights: Array | None = None,
+    callback: Callable[[int, torch.Tensor], object] | None = None,
 ) -> Embedding:
     """The layout of a graph from a start, by default with the epochs and rate of a whole fit."""
     edges = fitted.edges
@@ -144,21 +134,27 @@ def embed_graph(
             n_epochs,
             learning_rate=learning_rate,
             density=local,
+            row_weights=row_weights,
             progress=progress,
+            callback=callback,
         )
-    positions = found.final
     kept = [found.kept[epoch] for epoch in sorted(found.kept)] or None
-    alone = edges.indptr.diff() == 0
-    for table in (positions, *(kept or ())):
-        table.masked_fill_(alone[:, None], torch.nan)
-    _warn_of_lone_points(int(alone.sum()), len(alone), settings.disconnection_distance)
+    positions = without_lone_points(found.final, edges, settings)
+    for table in kept or ():
+        table.masked_fill_(positions.isnan(), torch.nan)
     if radii is None or not settings.output_dens:
         return Embedding(positions, kept, None)
     embedded = density.embedded_radii(positions, fitted.n_neighbors, settings.recall)
     return Embedding(positions, kept, (radii, embedded))
 
 
-def _warn_of_lone_points(alone: int, n: int, limit: float) -> None:
+def without_lone_points(
+    positions: torch.Tensor, edges: ops.Edges, settings: Settings
+) -> torch.Tensor:
+    """Positions (n, dim) with NaN for points that have no edge, of which a warning tells."""
+    lone = edges.indptr.diff() == 0
+    alone, n, limit = int(lone.sum()), len(lone), settings.disconnection_distance
     if alone:
         lacking = f"neighbour nearer than {limit}" if limit < math.inf else "edge in the graph"
         warn(f"{alone} of {n} points have no {lacking} and get NaN as positions", UserWarning)
+    return positions.masked_fill(lone[:, None], torch.nan)

@@ -6,13 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from sklearn.utils.validation import check_is_fitted
 
 from fastparadime.estimators import _saving
 from fastparadime.estimators._constructor import UmapParameters
 from fastparadime.estimators._fit import Embedding, FittedGraph
-from fastparadime.estimators._kinds import Kind
+from fastparadime.estimators._kinds import Results
 from fastparadime.estimators._parameters import Settings
 from fastparadime.estimators._transform import FittedRows
 from fastparadime.types import Array, Device
@@ -45,6 +44,7 @@ class FittedUmap(UmapParameters):
         self.seed_ = settings.seed
         self._settings = settings
         self._rows: FittedRows | None = None
+        self._supervised = self._weighted = False
         self._a, self._b = settings.a, settings.b
         n = len(fitted.rho)
         self._small_data = n < _SMALL_DATA
@@ -81,23 +81,20 @@ class FittedUmap(UmapParameters):
     def _sigmas(self) -> Array:
         return to_numpy(self._fitted_graph.sigma)
 
-    def _keep_rows(self, rows: FittedRows, *, supervised: bool) -> None:
-        self._rows, self._supervised = rows, supervised
+    def _keep_rows(
+        self, rows: FittedRows, *, supervised: bool = False, weighted: bool = False
+    ) -> None:
+        self._rows, self._supervised, self._weighted = rows, supervised, weighted
         self._sparse_data = is_sparse(rows.rows)
         self._metric_kwds = dict(self.metric_kwds or {})
 
-    def _keep_positions(
-        self, found: Embedding, inverse: Array | None, kind: Kind, dtype: Any
-    ) -> None:
-        def kept(values: torch.Tensor, dtype: Any = dtype) -> Any:
-            places = slice(None) if inverse is None else torch.from_numpy(inverse).to(values.device)
-            return kind.array(values[places], dtype)
-
-        self.embedding_ = kept(found.final)
+    def _keep_positions(self, found: Embedding, results: Results) -> None:
+        self.embedding_ = results.positions(found.final)
         if found.kept is not None:
-            self.embedding_list_ = [kept(positions) for positions in found.kept]
+            self.embedding_list_ = [results.positions(positions) for positions in found.kept]
         if found.radii is not None:
-            self.rad_orig_, self.rad_emb_ = (kept(part, np.float32) for part in found.radii)
+            radii = (results.values(part, np.float32) for part in found.radii)
+            self.rad_orig_, self.rad_emb_ = radii
 
     def save(self, path: str | Path) -> None:
         """Writes the fit to a safetensors file that `load` reads: rows, positions, graph, parameters.

@@ -11,7 +11,8 @@ import torch
 from torch.utils.dlpack import from_dlpack
 
 from fastparadime import ops
-from fastparadime.types import Device
+from fastparadime.layout import OutputSpace
+from fastparadime.types import Array, Device
 from fastparadime.utils.convert import to_numpy
 from fastparadime.utils.validate import check_option
 
@@ -102,6 +103,36 @@ class Kind:
             return to_numpy(values)
         there = values.to(self.device)
         return there if self.library is torch else self.library.from_dlpack(there)
+
+
+@dataclass(frozen=True)
+class Results:
+    """How the tensors of a fit become what the user gets.
+
+    Attributes
+    ----------
+    kind : Kind
+    dtype : dtype of numpy
+        Of positions.
+    inverse : integer array (n_samples,) or None
+        Which row of the fit each row of the data is, where each is fitted once.
+    output : OutputSpace
+    """
+
+    kind: Kind
+    dtype: Any
+    inverse: Array | None
+    output: OutputSpace
+
+    def positions(self, positions: torch.Tensor) -> Any:
+        """Positions of a layout, of all rows of the data."""
+        return self.values(self.output.coordinates(positions), self.dtype)
+
+    def values(self, values: torch.Tensor, dtype: Any) -> Any:
+        """One of each row."""
+        if self.inverse is not None:
+            values = values[torch.from_numpy(self.inverse).to(values.device)]
+        return self.kind.array(values, dtype)
 
 
 def _cupy() -> Any:

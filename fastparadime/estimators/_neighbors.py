@@ -14,6 +14,7 @@ from fastparadime.graph.shared import candidates_for, with_shared_neighbors
 from fastparadime.neighbors import NeighborGraph
 from fastparadime.neighbors.metric_space import Space
 from fastparadime.neighbors.precomputed import from_graph, from_lists, from_square
+from fastparadime.neighbors.search import function_knn
 from fastparadime.types import Array
 from fastparadime.utils.convert import is_sparse, to_numpy
 from fastparadime.utils.masks import without_mask
@@ -27,6 +28,8 @@ def find_neighbors(
     count = candidates_for(X.shape[0], k) if least else k
     if space.metric == "precomputed":
         found = neighbors.knn(X, count, "precomputed")
+    elif callable(space.metric) and not is_sparse(X):
+        found = function_knn(X, count, space.metric)
     else:
         found = neighbors.knn(space.rows(X), count, space.metric, p=space.p, recall=recall)
     return with_shared_neighbors(found, k, least) if least else found

@@ -11,10 +11,11 @@ import torch
 from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
-from fastparadime.estimators._fit import FittedGraph, Report, embed_graph
+from fastparadime.estimators._fit import FittedGraph, embed_graph
 from fastparadime.estimators._fitted import FittedUmap
-from fastparadime.estimators._kinds import Kind
+from fastparadime.estimators._kinds import Kind, Results
 from fastparadime.estimators._parameters import Settings
+from fastparadime.estimators._reporting import Report
 from fastparadime.graph.set_operations import (
     AlignedGraphs,
     difference,
@@ -64,7 +65,11 @@ def _combined(
         raise ValueError(f"only fits of the same points can be combined, not of {counts}")
     if first.unique or second.unique:
         raise ValueError("fits with unique=True cannot be combined: their graphs omit rows")
+    if first._weighted or second._weighted:
+        raise ValueError("fits with sample_weight cannot be combined: their graphs have no weights")
     settings = _common(first._settings, second._settings)
+    if second._settings.output != settings.output:
+        raise ValueError("only fits of one output_metric can be combined")
     if second._settings.device != settings.device:
         raise ValueError(
             "only fits on one device can be combined, not on "
@@ -83,10 +88,10 @@ def _combined(
     result: _Fit = clone(first)
     report = Report(result.verbose, result.tqdm_kwds)
     start = initial_positions(none, joined, settings.init, settings.n_components, settings.seed)
-    found = embed_graph(start, fitted, settings, report)
+    found = embed_graph(settings.output.start(start), fitted, settings, report)
     result._keep_graph(fitted, settings)
     kind = Kind.of(getattr(first, "embedding_", None), first.output_type)
-    result._keep_positions(found, None, kind, np.float32)
+    result._keep_positions(found, Results(kind, np.float32, None, settings.output))
     return result
 
 

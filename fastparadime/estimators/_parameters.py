@@ -20,7 +20,7 @@ from fastparadime.graph.label_metrics import (
     check_label_metric,
 )
 from fastparadime.graph.supervised import Target
-from fastparadime.layout import LayoutParameters, find_ab
+from fastparadime.layout import LayoutParameters, OutputSpace, check_output_metric, find_ab
 from fastparadime.layout.optimize import DensityParameters
 from fastparadime.neighbors import Metric, check_recall
 from fastparadime.neighbors.metric_space import RowMetric, check_row_metric
@@ -32,8 +32,15 @@ from fastparadime.utils.validate import check_integer, check_option, check_posit
 
 _INITS = ("spectral", "tswspectral", "pca", "random")
 _MODES = ("embedding", "graph")
+_PLACEMENTS = ("layout", "median")
 # Distances at which points have nothing in common, by metric, as umap-learn sets them.
-_DISCONNECTION_DISTANCES = {"correlation": 2.0, "cosine": 2.0, "jaccard": 1.0, "dice": 1.0}
+_DISCONNECTION_DISTANCES = {
+    "correlation": 2.0,
+    "cosine": 2.0,
+    "hellinger": 1.0 - 1e-6,  # rows that share nothing are at 1 up to rounding
+    "jaccard": 1.0,
+    "dice": 1.0,
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +62,7 @@ class Settings(LayoutParameters):
     recall: float
     min_shared_neighbors: int
     transform_seed: int
+    placement: str
     device: torch.device
 
     @property
@@ -70,11 +78,10 @@ def check_parameters(estimator: UmapParameters, X: Any) -> Settings:
     CUDANotAvailableError
         For a device that is not there.
     NotImplementedError
-        For parts of umap-learn that are not supported.
+        For metrics that are not supported.
     TypeError, ValueError
         For values out of range, naming the parameter.
     """
-    _refuse_unsupported(estimator)
     _check_without_effect(estimator)
     row_metric = check_row_metric(estimator.metric, estimator.metric_kwds)
     a, b = _curve(estimator)
@@ -82,13 +89,18 @@ def check_parameters(estimator: UmapParameters, X: Any) -> Settings:
     unique = check_option(estimator.unique, (True, False), "unique")
     if unique and row_metric.name == "precomputed":
         raise ValueError("unique=True needs rows of data, not metric='precomputed'")
+    n_components = check_integer(estimator.n_components, "n_components", minimum=1)
+    output = check_output_metric(
+        estimator.output_metric, estimator.output_metric_kwds, n_components
+    )
     return Settings(
         n_neighbors=check_integer(estimator.n_neighbors, "n_neighbors", minimum=2),
-        n_components=check_integer(estimator.n_components, "n_components", minimum=1),
+        n_components=n_components,
+        output=output,
         row_metric=row_metric,
         n_epochs=epochs,
         kept_epochs=kept_epochs,
-        learning_rate=check_positive(estimator.learning_rate, "learning_rate"),
+        learning_rate=check_positive(estimator.learning_rate, "learning_rate", zero_ok=True),
         init=_checked_init(estimator.init),
         a=a,
         b=b,
@@ -101,7 +113,7 @@ def check_parameters(estimator: UmapParameters, X: Any) -> Settings:
             estimator.negative_sample_rate, "negative_sample_rate", minimum=0, maximum=2**16
         ),
         target=_checked_target(estimator),
-        density=_checked_density(estimator),
+        density=_checked_density(estimator, output),
         output_dens=check_option(estimator.output_dens, (True, False), "output_dens"),
         graph_alone=check_option(estimator.transform_mode, _MODES, "transform_mode") == "graph",
         unique=unique,
@@ -114,6 +126,7 @@ def check_parameters(estimator: UmapParameters, X: Any) -> Settings:
         transform_seed=check_integer(
             estimator.transform_seed, "transform_seed", minimum=0, maximum=2**63 - 1
         ),
+        placement=check_option(estimator.placement, _PLACEMENTS, "placement"),
         device=place_of(X, estimator.device),
     )
 
@@ -133,26 +146,27 @@ def _min_shared_neighbors(estimator: UmapParameters) -> int:
     return least
 
 
-def check_places(settings: Settings, X: Any, *, supervised: bool) -> None:
+def check_places(settings: Settings, X: Any, *, supervised: bool, weighted: bool) -> None:
     """Raises for what the settings' device cannot do, before any work is done elsewhere."""
     check_device(settings.device, X, settings.metric)
+    on_host = {"output_metric": not settings.output.euclidean, "sample_weight": weighted}
+    for name, is_so in on_host.items():
+        if is_so and settings.device.type != "cpu":
+            raise ValueError(
+                f"layouts with {name} are made on the CPU: device must be 'cpu', not "
+                f"{str(settings.device)!r}"
+            )
     target = settings.target.metric
     if supervised and target is not None:
         check_device(settings.device, None, target.name, "target_metric")
 
 
-def _refuse_unsupported(estimator: UmapParameters) -> None:
-    unsupported = {
-        "output_metric": estimator.output_metric not in ("euclidean", "l2"),
-        "output_metric_kwds": bool(estimator.output_metric_kwds),
-    }
-    for name, refused in unsupported.items():
-        if refused:
-            value = getattr(estimator, name)
-            raise NotImplementedError(
-                f"{name}={value!r} is not supported by fastparadime's UMAP: leave {name} at its "
-                "default, or use umap-learn for it"
-            )
+def check_callback(callback: Any) -> None:
+    if callback is not None and not callable(callback):
+        raise TypeError(
+            "callback must be a function of the epoch, the loss and the positions, or None, not "
+            f"{callback!r}"
+        )
 
 
 def _check_without_effect(estimator: UmapParameters) -> None:
@@ -160,6 +174,7 @@ def _check_without_effect(estimator: UmapParameters) -> None:
     check_n_jobs(estimator.n_jobs)
     check_output_type(estimator.output_type)
     check_positive(estimator.transform_queue_size, "transform_queue_size")
+    check_callback(estimator.callback)
     if estimator.tqdm_kwds is not None and not isinstance(estimator.tqdm_kwds, dict):
         raise TypeError(f"tqdm_kwds must be a dictionary or None, not {estimator.tqdm_kwds!r}")
 
@@ -204,7 +219,10 @@ def _checked_target(estimator: UmapParameters) -> Target:
     return Target(checked, weight, None if wanted == -1 else int(wanted))
 
 
-def _checked_density(estimator: UmapParameters) -> DensityParameters | None:
+def _checked_density(estimator: UmapParameters, output: OutputSpace) -> DensityParameters | None:
+    for name in ("densmap", "output_dens"):
+        if getattr(estimator, name) and not output.euclidean:
+            raise ValueError(f"{name}=True needs output_metric='euclidean', not {output.name!r}")
     density = DensityParameters(
         check_positive(estimator.dens_lambda, "dens_lambda", zero_ok=True),
         _share(estimator.dens_frac, "dens_frac"),

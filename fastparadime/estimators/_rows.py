@@ -26,6 +26,7 @@ _FINITE = (
     if "ensure_all_finite" in inspect.signature(check_array).parameters
     else "force_all_finite"
 )
+POSITIVE_METRICS = ("hellinger", "jensenshannon")
 _BLOCK_BYTES = 64 * 2**20  # of hashes held at a time
 _MIXER = 0xBF58476D1CE4E5B9 - 2**64  # of splitmix64, as int64
 _KEPT = (np.float32, np.float64, np.int32, np.int64, np.uint32, np.uint64)
@@ -37,16 +38,19 @@ def named(X: Any, metric: Any) -> Any:
     return rows_of_frame(X, metric) if frames.is_frame(X) else X
 
 
-def validated(estimator: Any, X: Any, metric: Any, **options: Any) -> Any:
+def validated(
+    estimator: Any, X: Any, metric: Any, *, all_finite: bool | str = True, **options: Any
+) -> Any:
     """The data of an estimator as scikit-learn checks it for a metric: a table, or CSR.
 
     Wide integers and floats stay as they are, what float32 holds in any case becomes float32, and
     what has no dtype float64; for a function of two rows all dtypes stay. Masked values are
     refused. Values of ``"precomputed"`` distances are not checked: infinite ones stand for no
-    neighbours. NaN stands for what is missing to those of `MISSING_METRICS`.
+    neighbours. NaN stands for what is missing to those of `MISSING_METRICS`; functions get what
+    `all_finite` lets through: True, "allow-nan" or False.
     """
     if isinstance(X, NamedRows):
-        return _validated_named(estimator, X, metric, **options)
+        return _validated_named(estimator, X, metric, all_finite=all_finite, **options)
     X = without_mask(X, "X")
     if sources.is_source(X) and X.ndim == 2:
         X = sources.load(X, "X")
@@ -55,7 +59,7 @@ def validated(estimator: Any, X: Any, metric: Any, **options: Any) -> Any:
             return _validated_tensor(estimator, X, metric, **options)
         X = to_numpy(X)  # scikit-learn would not know its dtype
     check_no_times(X, "X")
-    finite, options = _check_options(X, metric, options)
+    finite, options = _check_options(X, metric, all_finite, options)
     try:
         from sklearn.utils.validation import validate_data
     except ImportError:  # scikit-learn before 1.6
@@ -64,12 +68,14 @@ def validated(estimator: Any, X: Any, metric: Any, **options: Any) -> Any:
 
 
 def _check_options(
-    X: Any, metric: Any, options: dict[str, Any]
+    X: Any, metric: Any, all_finite: bool | str, options: dict[str, Any]
 ) -> tuple[bool | str, dict[str, Any]]:
     """What of `X` has to be finite, and what else scikit-learn's check is told."""
     finite: bool | str = not is_precomputed(metric)
     if isinstance(metric, str) and metric in MISSING_METRICS:
         finite = "allow-nan"
+    elif callable(metric):
+        finite = all_finite
     plain = isinstance(getattr(X, "dtype", None), np.dtype) and X.dtype.kind in "biuf"
     first = np.float32 if plain and X.dtype.itemsize <= 4 else np.float64
     dtype = "numeric" if callable(metric) else (first, *_KEPT)
@@ -77,19 +83,27 @@ def _check_options(
 
 
 def _validated_named(
-    estimator: Any, X: NamedRows, metric: Any, *, reset: bool = True, **options: Any
+    estimator: Any,
+    X: NamedRows,
+    metric: Any,
+    *,
+    all_finite: bool | str,
+    reset: bool = True,
+    **options: Any,
 ) -> Any:
     """The same of the rows of a frame, whose names follow scikit-learn's contract."""
     fitted = None if reset else getattr(estimator, "feature_names_in_", None)
     if not X.columns or fitted is None:
-        table = validated(estimator, X.values, metric, reset=reset, **options)
+        table = validated(
+            estimator, X.values, metric, all_finite=all_finite, reset=reset, **options
+        )
         if X.columns and reset:
             estimator.feature_names_in_ = np.array(X.columns, dtype=object)
         elif X.columns:
             warn_of_names(estimator)
         return table
     check_names(X.columns, fitted)
-    finite, options = _check_options(X.values, metric, options)
+    finite, options = _check_options(X.values, metric, all_finite, options)
     options[_FINITE] = finite
     return check_array(X.values, estimator=estimator, input_name="X", **options)
 
@@ -127,6 +141,19 @@ def check_sparse_metric(rows: Any, metric: Any, *others: str) -> None:
             f"metric must be one of {known} for sparse data, not {metric!r}: make X dense with "
             "X.toarray() for others"
         )
+
+
+def check_not_negative(rows: Any, metric: Any) -> None:
+    """Raises for negative values by a metric of distributions, which a fit that only keeps rows meets late."""
+    if not isinstance(metric, str) or metric not in POSITIVE_METRICS:
+        return
+    values = rows.data if is_sparse(rows) else rows
+    if values.size if isinstance(values, np.ndarray) else values.numel():
+        least = float(values.min())
+        if least < 0:
+            raise ValueError(
+                f"Negative values in data: X must hold none for {metric!r}, but has {least}"
+            )
 
 
 def check_device(device: torch.device, X: Any, metric: Any, name: str = "metric") -> None:

@@ -14,7 +14,7 @@ import torch
 from fastparadime import ops
 from fastparadime.estimators._constructor import UmapParameters
 from fastparadime.estimators._fit import Embedding, FittedGraph
-from fastparadime.estimators._kinds import Kind
+from fastparadime.estimators._kinds import Kind, Results
 from fastparadime.estimators._parameters import check_parameters
 from fastparadime.estimators._row_format import RowFormat
 from fastparadime.estimators._transform import FittedRows
@@ -56,6 +56,7 @@ def write(path: str | Path, estimator: Any) -> None:
         "seed": estimator.seed_,
         "wide": fitted_rows.row_format.wide,
         "supervised": bool(estimator._supervised),
+        "weighted": bool(estimator._weighted),
         "double": estimator.embedding_.dtype in (np.float64, torch.float64),
         "n_neighbors": estimator._fitted_graph.n_neighbors,
         "n_features_in": int(estimator.n_features_in_),
@@ -73,7 +74,7 @@ def write(path: str | Path, estimator: Any) -> None:
 def _plain_parameters(estimator: UmapParameters) -> dict[str, Any]:
     """The parameters but for where it runs and what its seed is."""
     given: dict[str, Any] = estimator.get_params(deep=False)
-    for name in ("random_state", "device", "precomputed_knn", "verbose", "tqdm_kwds"):
+    for name in ("random_state", "device", "precomputed_knn", "verbose", "tqdm_kwds", "callback"):
         given.pop(name)
     if not isinstance(given["init"], str):
         given["init"] = "random"  # where the layout began, which is over
@@ -152,7 +153,8 @@ def _restored(estimator: Any, content: dict[str, Any], arrays: dict[str, torch.T
     rows = _rows_of(arrays, content["n_features_in"])
     settings = check_parameters(estimator, rows)
     shapes = {"rows": tuple(rows.shape), "positions": tuple(arrays["positions"].shape)}
-    expected = (len(arrays["rho"]), settings.n_components)
+    dim = settings.output.start(torch.zeros(2, settings.n_components)).shape[1]
+    expected = (len(arrays["rho"]), dim)
     if shapes["positions"] != expected or shapes["rows"] != (expected[0], content["n_features_in"]):
         raise ValueError(f"its arrays have shapes {shapes}")
     where = settings.device
@@ -174,9 +176,10 @@ def _restored(estimator: Any, content: dict[str, Any], arrays: dict[str, torch.T
     estimator._keep_graph(fitted, settings)
     space = settings.row_metric.space(rows)
     kept = FittedRows(rows, moved["positions"], settings, space, row_format)
-    estimator._keep_rows(kept, supervised=content["supervised"])
+    estimator._keep_rows(kept, supervised=content["supervised"], weighted=content["weighted"])
     dtype = np.float64 if content["double"] else np.float32
-    estimator._keep_positions(Embedding(moved["positions"], None, None), None, Kind(np), dtype)
+    results = Results(Kind(np), dtype, None, settings.output)
+    estimator._keep_positions(Embedding(moved["positions"], None, None), results)
     return estimator
 
 

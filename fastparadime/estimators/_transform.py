@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -21,6 +22,9 @@ from fastparadime.utils.lazy import lazy_property
 from fastparadime.utils.seed import derive
 
 _DEFAULT_EPOCHS = 100
+_PER_MEDIAN = 3  # of its neighbours, the nearest one has a say where a row is placed by a median
+_MEDIAN_STEPS = 50
+_NEAR, _NOTHING = 1e-4, 1e-30  # keep a median's weights finite on top of an anchor
 _STEPS = 2  # of an epoch: fixed, so that it does not depend on the other new rows
 
 
@@ -34,9 +38,9 @@ class FittedRows:
     """The rows of a fit with their positions.
 
     `rows` is a float32 tensor (n, d), CSR, or an array of what functions and distances take;
-    `positions` a float32 tensor (n, dim), NaN for a row that has none, or None where the fit made
-    the graph alone. `space` is where distances between rows are taken, and `row_format` how the
-    data became rows, and on which device.
+    `positions` a float32 tensor (n, dim) as the layout has them, NaN for a row that has none, or
+    None where the fit made the graph alone. `space` is where distances between rows are taken, and
+    `row_format` how the data became rows, and on which device.
     """
 
     rows: Any
@@ -102,7 +106,7 @@ class FittedRows:
         return graph
 
     def embed(self, rows: Any) -> torch.Tensor:
-        """Positions of new rows, float32 (m, dim); NaN for rows without any neighbour."""
+        """Positions of new rows in the layout, float32 (m, dim); NaN where no neighbour is."""
         assert self.positions is not None
         queries = self._queries(rows)
         reached = self._reached
@@ -118,9 +122,15 @@ class FittedRows:
         k = min(self.settings.n_neighbors, len(anchors))
         indices, distances = self.index.nearest(rows, k)
         weights = self._strengths(distances)
-        positions = weighted_means(weights, indices, anchors).float()
+        output, by_median = self.settings.output, self.settings.placement == "median"
+        if by_median:
+            nearest = math.ceil(k / _PER_MEDIAN)
+            places = weighted_medians(weights[:, :nearest], indices[:, :nearest], anchors)
+        else:
+            places = weighted_means(weights, indices, anchors)
+        positions = output.means(places).float()
         related = (weights != 0).any(dim=1).nonzero()[:, 0]
-        if len(related):
+        if len(related) and not by_median:
             graph = _edges_to(indices[related], weights[related])
             streams = row_streams(taken(rows, related)).to(anchors.device)
             positions[related] = self._layout(positions[related], graph, anchors, streams)
@@ -152,6 +162,7 @@ class FittedRows:
             streams=streams,
             largest_weight=1.0,
             steps_per_epoch=_STEPS,
+            metric=settings.output.layout_metric(),
         )
 
 
@@ -162,6 +173,24 @@ def weighted_means(
     shares = weights.double()[:, :, None]
     places = anchors[indices.long()].double()
     return sums_over(shares * places, 1) / sums_over(shares, 1)
+
+
+def weighted_medians(
+    weights: torch.Tensor, indices: torch.Tensor, anchors: torch.Tensor
+) -> torch.Tensor:
+    """Geometric medians of the anchors (m, dim) by their weights, float64, by Weiszfeld's iteration.
+
+    They have the least sum of weighted distances, so that one anchor far away does not draw them
+    there, as it does means. NaN where all weights are 0.
+    """
+    shares, places = weights.double(), anchors[indices.long()].double()
+    found = weighted_means(weights, indices, anchors)
+    for _ in range(_MEDIAN_STEPS):
+        distances = sums_over((places - found[:, None]).square(), 2).sqrt()
+        least = _NEAR * sums_over(distances, 1)[:, None] + _NOTHING
+        pulls = (shares / (distances + least))[:, :, None]
+        found = sums_over(pulls * places, 1) / sums_over(pulls, 1)
+    return found
 
 
 def _edges_to(indices: torch.Tensor, weights: torch.Tensor) -> ops.Edges:

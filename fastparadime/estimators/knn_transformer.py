@@ -190,6 +190,7 @@ class KNNTransformer(
         most = table.shape[0] - itself
         n_neighbors = check_integer(self.n_neighbors, "n_neighbors", minimum=1, maximum=most)
         _rows.check_sparse_metric(table, metric.name, "precomputed")
+        _rows.check_not_negative(table, metric.name)
         check_recall(self.recall)
         check_n_jobs(self.n_jobs)
         seed = seed_of(self.random_state)

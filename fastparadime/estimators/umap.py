@@ -5,23 +5,19 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-import torch
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 
 from fastparadime.estimators import _rows
 from fastparadime.estimators._cuml import check_data_options
-from fastparadime.estimators._fit import Report, embed_graph, fit_graph
+from fastparadime.estimators._fit import embed_graph, fit_inputs
+from fastparadime.estimators._inputs import Inputs
 from fastparadime.estimators._inverse_transform import SMOOTH_METRICS, inverse_rows
 from fastparadime.estimators._kinds import Kind, as_known
-from fastparadime.estimators._labels import check_labels
-from fastparadime.estimators._neighbors import neighbors_given
 from fastparadime.estimators._operators import FuzzySetOperators
-from fastparadime.estimators._parameters import check_parameters, check_places
-from fastparadime.estimators._row_format import RowFormat
+from fastparadime.estimators._reporting import Report, epoch_callback
 from fastparadime.estimators._tags import set_input_tags
-from fastparadime.estimators._transform import FittedRows, transform_epochs
+from fastparadime.estimators._update import add_rows
 from fastparadime.layout import initial_positions
-from fastparadime.layout.initialization import check_init
 from fastparadime.utils.progress import memory_for, stage
 
 
@@ -49,6 +45,17 @@ class UMAP(
     metric_kwds : dict, optional
         ``"p"`` and ``"w"`` of ``"minkowski"``, ``"V"`` of ``"seuclidean"``, ``"V"`` or ``"VI"`` of
         ``"mahalanobis"``, keywords of a function. Variances are those of the fit by default.
+    output_metric : str or callable
+        Of distances in the embedding, umap-learn's: ``"euclidean"``; ``"haversine"``, a layout on
+        the sphere, whose positions are colatitude and longitude in radians; ``"hyperboloid"``;
+        ``"spherical_gaussian_energy"``, ``"diagonal_gaussian_energy"`` and ``"gaussian_energy"``,
+        of 3, 4 and 5 components; ``"minkowski"`` and its kin, ``"cosine"``, ``"correlation"``,
+        ``"canberra"``, ``"braycurtis"``, ``"seuclidean"``, ``"mahalanobis"``. Or a function of two
+        positions that gives (distance, gradient in the first); on one thread, unless numba compiled
+        it. All but the first on the CPU and without densMAP.
+    output_metric_kwds : dict, optional
+        ``"p"`` of ``"minkowski"``, and ``"w"`` of ``"wminkowski"``; ``"V"`` of ``"seuclidean"``,
+        ``"V"`` or ``"VI"`` of ``"mahalanobis"``; keywords of a function.
     n_epochs : int or list of int, optional
         500 up to 10,000 points and 200 beyond, by default, and 200 more for densMAP. The positions
         after each number of a list are kept in `embedding_list_`.
@@ -102,7 +109,7 @@ class UMAP(
         Whether `rad_orig_` and `rad_emb_` are found, and `fit_transform` returns them as well.
     disconnection_distance : float, optional
         Neighbours at this distance or beyond are none; by default 2 for cosine and correlation,
-        1 for jaccard and dice.
+        1 for jaccard, dice and hellinger.
     precomputed_knn : tuple, NeighborGraph, or array or sparse matrix (n_samples, n_samples)
         (indices, distances) of the neighbours, with the point itself or without; further items and
         entries of index -1 or infinite distance are ignored. Or what `fastparadime.neighbors.knn`
@@ -122,11 +129,17 @@ class UMAP(
         By keyword, as in cuML: the kind of all arrays that come out. ``"input"``, or None, is that
         of `X`: tensors on its device for tensors, and arrays of its library for what has
         ``__dlpack__``; tensors for what only has ``__cuda_array_interface__``.
+    placement : {"layout", "median"}
+        By keyword: how `transform` places a row: by the layout, as umap-learn does, or at the
+        geometric median of the nearest third of its neighbours, which keeps more of them on most
+        data.
+    callback : callable, optional
+        By keyword: ``callback(epoch, loss, positions)`` after each epoch of `fit` and `update`, with
+        the number of those done, None, since the layout does without its loss, and a copy of the
+        positions. The layout ends where it returns True.
     low_memory, n_jobs, transform_queue_size, angular_rp_forest, force_approximation_algorithm
         Accepted and checked, without effect here: the threads are torch's.
-    output_metric, output_metric_kwds
-        Only their defaults are supported; others raise NotImplementedError.
-    hash_input, force_serial_epochs, build_algo, build_kwds, callback, device_ids, handle
+    hash_input, force_serial_epochs, build_algo, build_kwds, device_ids, handle
         cuML's, which are no parameters here: accepted at values that ask for nothing else than is
         done; at others a TypeError says what to use.
 
@@ -157,10 +170,11 @@ class UMAP(
         self,
         X: Any,
         y: Any = None,
+        ensure_all_finite: bool | str = True,
         *,
-        ensure_all_finite: bool = True,
         knn_graph: Any = None,
         convert_dtype: bool = True,
+        sample_weight: Any = None,
     ) -> UMAP:
         """Embeds the rows of `X`.
 
@@ -175,65 +189,66 @@ class UMAP(
             Categories, -1 where unknown: points of one category are drawn together. For another
             `target_metric`, labels of its kind, or numbers (n_samples,) or (n_samples, n_targets).
             None, NaN, NaT, pandas' NA and masked entries are unknown, -1 among strings too.
-        ensure_all_finite : bool
-            True: rows with NaN or infinite values have no neighbours.
+        ensure_all_finite : bool or "allow-nan"
+            What functions get: finite numbers alone, NaN as well, or infinite ones too. Neighbours
+            by other metrics are not defined for such rows, which are refused in any case.
         knn_graph : optional
             As `precomputed_knn`, for this fit alone.
         convert_dtype : bool
             Without effect: the dtype of the data is kept.
+        sample_weight : (n_samples,) array, optional
+            How many equal rows each row stands for in the layout: its pull and push on others are
+            multiplied by it, on average as if it were there so many times. Only ratios count. The
+            graph is that of rows without weights. On the CPU; weights of equal rows are added if
+            `unique`.
 
         Raises
         ------
         CUDANotAvailableError
             For a device that is not there, before any work.
         NotImplementedError
-            For parts of umap-learn that are not supported.
+            For metrics that are not supported.
         TypeError, ValueError
             For data or parameters that are not as described, or that the device does not take.
         """
-        check_data_options(ensure_all_finite=ensure_all_finite, convert_dtype=convert_dtype)
-        X = _rows.named(X, self.metric)
-        kind, X = Kind.of(X, self.output_type), as_known(X)
-        settings = check_parameters(self, X)
-        check_places(settings, X, supervised=y is not None)
-        table = _rows.validated(self, X, self.metric, ensure_min_samples=2)
-        row_format = RowFormat.of(table, settings.metric, settings.device)
-        rows = row_format.rows(table)
-        _rows.check_sparse_metric(rows, settings.metric, "precomputed")
-        target = None if y is None else check_labels(y, rows.shape[0], settings.target)
-        check_init(settings.init, rows, settings.n_components)
-        knn = self.precomputed_knn if knn_graph is None else knn_graph
-        inverse = None
-        if settings.unique:
-            if neighbors_given(knn):
-                raise ValueError("unique=True cannot be combined with precomputed_knn")
-            first, inverse = _rows.distinct(rows)
-            rows, table = (_rows.taken(part, torch.from_numpy(first)) for part in (rows, table))
-            target = None if target is None else target[first]
-            if not isinstance(settings.init, str):
-                settings = replace(settings, init=settings.init[first])
-        fitted_rows = FittedRows(rows, None, settings, settings.row_metric.space(rows), row_format)
+        inputs = Inputs.checked(
+            self,
+            X,
+            y,
+            ensure_all_finite=ensure_all_finite,
+            knn_graph=knn_graph,
+            convert_dtype=convert_dtype,
+            sample_weight=sample_weight,
+        )
+        rows, settings, weights = inputs.rows, inputs.settings, inputs.weights
         report = Report(self.verbose, self.tqdm_kwds)
-        fitted = fit_graph(rows, target, knn, fitted_rows.space, settings, report)
-        if not neighbors_given(knn):
-            row_format.warn_of_rounding(table, rows, fitted.nearest.indices)
-        supervised = target is not None
-        if settings.graph_alone:
-            self._keep_graph(fitted, settings)
-            self._keep_rows(fitted_rows, supervised=supervised)
-            return self
-        report.say("UMAP: initial positions")
-        with stage("initial positions"):
-            start = initial_positions(
-                rows, fitted.edges, settings.init, settings.n_components, settings.seed
+        fitted, fitted_rows = fit_inputs(inputs, report)
+        found = None
+        if not settings.graph_alone:
+            report.say("UMAP: initial positions")
+            with stage("initial positions"):
+                start = initial_positions(
+                    rows, fitted.edges, settings.init, settings.n_components, settings.seed
+                )
+            found = embed_graph(
+                settings.output.start(start),
+                fitted,
+                settings,
+                report,
+                row_weights=weights,
+                callback=epoch_callback(self.callback, inputs.results.positions),
             )
-        found = embed_graph(start, fitted, settings, report)
+            fitted_rows = replace(fitted_rows, positions=found.final)
         self._keep_graph(fitted, settings)
-        self._keep_rows(replace(fitted_rows, positions=found.final), supervised=supervised)
-        self._keep_positions(found, inverse, kind, _rows.dtype_of_results(X))
+        supervised, weighted = inputs.target is not None, weights is not None
+        self._keep_rows(fitted_rows, supervised=supervised, weighted=weighted)
+        if found is not None:
+            self._keep_positions(found, inputs.results)
         return self
 
-    def fit_transform(self, X: Any, y: Any = None, **options: Any) -> Any:
+    def fit_transform(
+        self, X: Any, y: Any = None, ensure_all_finite: bool | str = True, **options: Any
+    ) -> Any:
         """Embeds the rows of `X`; see `fit`.
 
         Returns
@@ -241,7 +256,7 @@ class UMAP(
         `embedding_`; with `output_dens` (`embedding_`, `rad_orig_`, `rad_emb_`); with
         ``transform_mode="graph"`` `graph_`.
         """
-        self.fit(X, y, **options)
+        self.fit(X, y, ensure_all_finite, **options)
         if self._settings.graph_alone:
             return self.graph_
         if self._settings.output_dens:
@@ -250,7 +265,7 @@ class UMAP(
 
     @memory_for("UMAP.transform")
     def transform(
-        self, X: Any, *, ensure_all_finite: bool = True, convert_dtype: bool = True
+        self, X: Any, ensure_all_finite: bool | str = True, *, convert_dtype: bool = True
     ) -> Any:
         """Positions of new rows among those of the fit, which stay.
 
@@ -282,11 +297,14 @@ class UMAP(
         check_data_options(ensure_all_finite=ensure_all_finite, convert_dtype=convert_dtype)
         X = _rows.named(X, fitted_rows.row_format.metric)
         kind, X = Kind.of(X, self.output_type), as_known(X)
-        table = _rows.validated(self, X, fitted_rows.row_format.metric, reset=False)
+        table = _rows.validated(
+            self, X, fitted_rows.row_format.metric, all_finite=ensure_all_finite, reset=False
+        )
         rows = fitted_rows.row_format.rows(table)
         if self._settings.graph_alone:
             return fitted_rows.memberships(rows)
-        return kind.array(fitted_rows.embed(rows), _rows.dtype_of_results(X))
+        positions = self._settings.output.coordinates(fitted_rows.embed(rows))
+        return kind.array(positions, _rows.dtype_of_results(X))
 
     def inverse_transform(self, X: Any) -> Any:
         """Rows of data for positions in the embedding.
@@ -313,7 +331,7 @@ class UMAP(
         kind = Kind.of(X, self.output_type)
         return kind.array(*inverse_rows(as_known(X), fitted_rows))
 
-    def update(self, X: Any) -> UMAP:
+    def update(self, X: Any, ensure_all_finite: bool | str = True) -> UMAP:
         """Adds rows to the fit: the graph is made anew, and all positions move a little.
 
         New rows start where `transform` places them. The layout has as many epochs as that of
@@ -321,45 +339,18 @@ class UMAP(
 
         Parameters
         ----------
-        X : (n_samples, n_features) array, data frame or sparse matrix
+        X : (n_samples, n_features_in_) array, data frame or sparse matrix
+        ensure_all_finite
+            As for `fit`.
 
         Raises
         ------
         sklearn.exceptions.NotFittedError
         TypeError, ValueError
-            For data that is not as described, and for fits with labels, of distances, of unique
-            rows or of the graph alone.
+            For data that is not as described, and for fits with labels or weights, of distances, of
+            unique rows or of the graph alone.
         """
-        fitted_rows, settings = self._of_rows("update"), self._settings
-        refused = {
-            "metric='precomputed'": settings.metric == "precomputed",
-            "labels": self._supervised,
-            "unique=True": settings.unique,
-            "transform_mode='graph'": settings.graph_alone,
-        }
-        for name, is_so in refused.items():
-            if is_so:
-                raise ValueError(f"update is not available for a fit with {name}: fit all rows")
-        X = as_known(_rows.named(X, fitted_rows.row_format.metric))
-        table = _rows.validated(self, X, fitted_rows.row_format.metric, reset=False)
-        added = _rows.like(fitted_rows.row_format.rows(table), fitted_rows.rows)
-        start = _rows.stacked(fitted_rows.positions, fitted_rows.embed(added))
-        start.masked_fill_(~start.isfinite(), 0.0)  # points without neighbours until now
-        rows = _rows.stacked(fitted_rows.rows, added)
-        report = Report(self.verbose, self.tqdm_kwds)
-        fitted = fit_graph(rows, None, None, fitted_rows.space, settings, report)
-        found = embed_graph(
-            start,
-            fitted,
-            replace(settings, kept_epochs=None),
-            report,
-            n_epochs=transform_epochs(settings),
-            learning_rate=settings.learning_rate / 4,
-        )
-        kind, dtype = Kind.of(self.embedding_), _rows.dtype_of_results(self.embedding_)
-        self._keep_graph(fitted, settings)
-        self._keep_rows(replace(fitted_rows, rows=rows, positions=found.final), supervised=False)
-        self._keep_positions(found, None, kind, dtype)
+        add_rows(self, X, ensure_all_finite)
         return self
 
     def __sklearn_tags__(self) -> Any:

@@ -11,10 +11,13 @@ from fastparadime.layout.optimize import (
     default_epochs,
     optimize_layout,
 )
+from fastparadime.layout.output_space import OutputSpace, check_output_metric
 from fastparadime.layout.spectral import spectral_positions
 
 __all__ = [
     "LayoutParameters",
+    "OutputSpace",
+    "check_output_metric",
     "default_epochs",
     "find_ab",
     "initial_positions",

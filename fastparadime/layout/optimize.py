@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from fastparadime import ops
+from fastparadime.layout.output_space import EUCLIDEAN, OutputSpace
 from fastparadime.types import TensorLike
 from fastparadime.utils.convert import mean_of, to_torch
 from fastparadime.utils.progress import stage
@@ -39,6 +40,7 @@ class LayoutParameters:
     negative_sample_rate: int = 5
     kept_epochs: tuple[int, ...] | None = None  # after which positions are kept
     density: DensityParameters | None = None
+    output: OutputSpace = EUCLIDEAN
     seed: int
 
 
@@ -62,7 +64,9 @@ def optimize_layout(
     *,
     learning_rate: float | None = None,
     density: tuple[ops.Edges, torch.Tensor] | None = None,
+    row_weights: TensorLike | None = None,
     progress: Callable[[int], object] | None = None,
+    callback: Callable[[int, torch.Tensor], object] | None = None,
 ) -> Layout:
     """The layout of a symmetric graph of n points.
 
@@ -75,15 +79,22 @@ def optimize_layout(
     learning_rate : float, optional
         Step size at the start; that of the parameters if None.
     density : (edges, log radii float64 (n,)), optional
-        densMAP's graph and radii; needed where ``parameters.density`` is there.
+        densMAP's graph and radii; needed where `parameters.density` is there.
+    row_weights : (n,) array, optional
+        How many rows each stands for; see `ops.sgd_layout`.
     progress : callable, optional
         Called with the number of epochs done, now and then.
+    callback : callable, optional
+        Called with the number of epochs done and a copy of the positions after each of them. The
+        layout ends where it gives what is true.
     """
     wanted = set(parameters.kept_epochs or ())
     kept = {0: to_torch(start).clone()} if 0 in wanted else {}
 
-    def keep(done: int, positions: torch.Tensor) -> None:
-        kept[done] = positions.clone()
+    def at_stop(done: int, positions: torch.Tensor) -> bool:
+        if done in wanted:
+            kept[done] = positions.clone()
+        return callback is not None and bool(callback(done, positions.clone()))
 
     term, density_epochs = None, 0
     if parameters.density is not None and density is not None:
@@ -102,10 +113,12 @@ def optimize_layout(
             negative_sample_rate=parameters.negative_sample_rate,
             seed=derive(parameters.seed, "layout"),
             progress=progress or advance,
-            stops=wanted - {0},
-            at_stop=keep,
+            stops=wanted - {0} if callback is None else range(1, n_epochs + 1),
+            at_stop=at_stop,
             density=term,
             density_epochs=density_epochs,
+            metric=parameters.output.layout_metric(),
+            row_weights=row_weights,
         )
     return Layout(final, kept)
 

@@ -219,6 +219,13 @@ def _precomputed(X: Any, k: int) -> NeighborGraph:
     return precomputed.from_square(X, k)
 
 
+def function_knn(X: Any, k: int, metric: Metric) -> NeighborGraph:
+    """The k nearest other rows by a function, which gets numbers that are not finite too."""
+    n, d = X.shape
+    costs.warn_if_slow(n, d, metric)
+    return exact.scipy_knn(X, k, metric)
+
+
 def _by_whole_rows(X: Any, k: int, metric: Metric, options: _Options) -> NeighborGraph:
     """By metrics that are searched on the CPU, all rows at once."""
     is_binary = metric in BINARY_METRICS

@@ -14,7 +14,8 @@ from fastparadime.ops.graph.smooth_knn import SmoothKnn, smooth_knn
 from fastparadime.ops.graph.subgraph import subgraph
 from fastparadime.ops.graph.symmetrize import Edges, symmetrize
 from fastparadime.ops.layout.density import DensityTerm
-from fastparadime.ops.layout.sgd_layout import sgd_layout
+from fastparadime.ops.layout.metric_layout import LAYOUT_METRICS, LayoutMetric
+from fastparadime.ops.layout.sgd_layout import layout_epochs, sgd_layout
 from fastparadime.ops.neighbors.kd_tree import TREE_METRICS, KdTree, tree_bytes
 from fastparadime.ops.neighbors.nearest_binary import BINARY_METRICS, BinaryTable
 from fastparadime.ops.neighbors.nearest_by_differences import nearest_by_differences
@@ -46,6 +47,7 @@ forks.register()
 
 __all__ = [
     "BINARY_METRICS",
+    "LAYOUT_METRICS",
     "METRICS",
     "MLP_ACTIVATIONS",
     "MOST_CANDIDATES",
@@ -63,6 +65,7 @@ __all__ = [
     "EdgeStep",
     "Edges",
     "KdTree",
+    "LayoutMetric",
     "Mlp",
     "NeighborDescent",
     "ProductEngine",
@@ -78,6 +81,7 @@ __all__ = [
     "gather_rows",
     "graph_matmul",
     "hidden_layers",
+    "layout_epochs",
     "leaf_size",
     "list_width",
     "most_unit_columns",

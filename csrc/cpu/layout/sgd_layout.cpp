@@ -73,10 +73,20 @@ FPD_HD void gather(const float* rows, const std::int32_t* points, std::int64_t c
   }
 }
 
-// Adds factor(d2, place) of each difference head - tail, its components limited, to the forces.
-template <int kDim, typename Factor>
+struct Unscaled {
+  FPD_HD float operator()(float term, std::int64_t) const { return term; }
+};
+
+struct ScaledBy {
+  const float* scales;
+  FPD_HD float operator()(float term, std::int64_t place) const { return scales[place] * term; }
+};
+
+// Adds factor(d2, place) of each difference head - tail, its components limited and then scaled, to
+// the forces.
+template <int kDim, typename Factor, typename Scale>
 FPD_HD void add_terms(std::int64_t count, std::int64_t any_dim, const float* heads,
-                      const float* tails, float* forces, const Factor& factor) {
+                      const float* tails, float* forces, const Factor& factor, const Scale& scale) {
   const std::int64_t dim = kDim > 0 ? kDim : any_dim;
   for (std::int64_t first = 0; first < count; first += kLanes) {
     float factors[kLanes];
@@ -91,17 +101,27 @@ FPD_HD void add_terms(std::int64_t count, std::int64_t any_dim, const float* hea
     for (std::int64_t c = 0; c < dim; ++c) {
       for (std::int64_t l = 0; l < kLanes; ++l) {
         const std::int64_t at = c * kBatch + first + l;
-        forces[at] += limited(factors[l] * (heads[at] - tails[at]), kTermLimit);
+        const float term = limited(factors[l] * (heads[at] - tails[at]), kTermLimit);
+        forces[at] += scale(term, first + l);
       }
     }
   }
 }
 
+template <bool kWeighted>
+FPD_HD auto scale_of(const float* scales) {
+  if constexpr (kWeighted) {
+    return ScaledBy{scales};
+  } else {
+    return Unscaled{};
+  }
+}
+
 // Adds densMAP's terms of the edges of a batch, of which `taken` have a weight, to the forces.
-template <int kDim>
+template <int kDim, typename Scale>
 FPD_HD void add_density(const SgdLayoutArgs& args, const Batch& batch, const float* sampled_weights,
                         std::int64_t taken, std::int64_t dim, const float* heads,
-                        const float* tails, float* forces) {
+                        const float* tails, float* forces, const Scale& scale) {
   float weights[kBatch], by_strength[kBatch], by_square[kBatch];
   std::copy_n(sampled_weights, taken, weights);
   std::fill(weights + taken, weights + batch.size, 1.0f);
@@ -115,12 +135,12 @@ FPD_HD void add_density(const SgdLayoutArgs& args, const Batch& batch, const flo
   const auto factor = [&](float d2, std::int64_t l) FPD_INLINE_LAMBDA {
     return density_factor(own, d2, weights[l], {by_strength[l], by_square[l]});
   };
-  add_terms<kDim>(batch.size, dim, heads, tails, forces, factor);
+  add_terms<kDim>(batch.size, dim, heads, tails, forces, factor, scale);
 }
 
 // Adds the terms of edges to the sums (points, dim) of their heads; columns are three of
 // (dim, kBatch).
-template <int kDim>
+template <int kDim, bool kWeighted>
 FPD_HD void sum_forces(const SgdLayoutArgs& args, const LayoutStep& step, const EdgeList& edges,
                        int negatives, std::int64_t begin, float* columns, float* sums) {
   const std::int64_t dim = kDim > 0 ? kDim : args.dim;
@@ -132,6 +152,7 @@ FPD_HD void sum_forces(const SgdLayoutArgs& args, const LayoutStep& step, const 
                               FPD_INLINE_LAMBDA { return force.attraction(d2); };
   const auto repulsion = [=](float d2, std::int64_t)
                              FPD_INLINE_LAMBDA { return force.repulsion(d2); };
+  float pulls[kWeighted ? kBatch : 1], pushes[kWeighted ? kBatch : 1];
   Batch batch;
   for (std::int64_t first = 0; first < edges.size; first += kBatch) {
     const std::int64_t taken = std::min(kBatch, edges.size - first);
@@ -139,9 +160,13 @@ FPD_HD void sum_forces(const SgdLayoutArgs& args, const LayoutStep& step, const 
     gather<kDim>(step.from, batch.heads, batch.size, dim, heads);
     gather<kDim>(step.others, batch.tails, batch.size, dim, tails);
     std::fill_n(forces, dim * kBatch, 0.0f);
-    add_terms<kDim>(batch.size, dim, heads, tails, forces, attraction);
+    const auto pull = scale_of<kWeighted>(pulls);
+    if constexpr (kWeighted) {
+      for (std::int64_t l = 0; l < batch.size; ++l) pulls[l] = args.row_weights[batch.tails[l]];
+    }
+    add_terms<kDim>(batch.size, dim, heads, tails, forces, attraction, pull);
     if (args.density.pulls != nullptr) {
-      add_density<kDim>(args, batch, edges.weights + first, taken, dim, heads, tails, forces);
+      add_density<kDim>(args, batch, edges.weights + first, taken, dim, heads, tails, forces, pull);
     }
     for (int negative = 0; negative < negatives; ++negative) {
       const int word = negative % kDrawsPerBlock;
@@ -151,7 +176,13 @@ FPD_HD void sum_forces(const SgdLayoutArgs& args, const LayoutStep& step, const 
         drawn[l] = negative_tail(args, batch.words[word][l]);
       }
       gather<kDim>(step.others, drawn, batch.size, dim, tails);
-      add_terms<kDim>(batch.size, dim, heads, tails, forces, repulsion);
+      if constexpr (kWeighted) {
+        for (std::int64_t l = 0; l < batch.size; ++l) {
+          pushes[l] = pulls[l] * args.row_weights[drawn[l]];
+        }
+      }
+      add_terms<kDim>(batch.size, dim, heads, tails, forces, repulsion,
+                      scale_of<kWeighted>(pushes));
     }
     for (std::int64_t l = 0; l < taken; ++l) {
       float* sum = sums + edges.heads[first + l] * dim;
@@ -160,23 +191,53 @@ FPD_HD void sum_forces(const SgdLayoutArgs& args, const LayoutStep& step, const 
   }
 }
 
+template <bool kWeighted>
+FPD_HD void sum_forces_in_plane(const SgdLayoutArgs& args, const LayoutStep& step,
+                                const EdgeList& edges, int negatives, std::int64_t begin,
+                                float* sums) {
+  float columns[3 * 2 * kBatch];
+  sum_forces<2, kWeighted>(args, step, edges, negatives, begin, columns, sums);
+}
+
 FPD_INLINE void sum_forces_2d(const SgdLayoutArgs& args, const LayoutStep& step,
                               const EdgeList& edges, int negatives, std::int64_t begin,
                               float* sums) {
-  float columns[3 * 2 * kBatch];
-  sum_forces<2>(args, step, edges, negatives, begin, columns, sums);
+  sum_forces_in_plane<false>(args, step, edges, negatives, begin, sums);
+}
+
+FPD_INLINE void sum_weighted_2d(const SgdLayoutArgs& args, const LayoutStep& step,
+                                const EdgeList& edges, int negatives, std::int64_t begin,
+                                float* sums) {
+  sum_forces_in_plane<true>(args, step, edges, negatives, begin, sums);
 }
 
 FPD_INLINE void sum_forces_any(const SgdLayoutArgs& args, const LayoutStep& step,
                                const EdgeList& edges, int negatives, std::int64_t begin,
                                float* sums) {
   std::vector<float> columns(3 * args.dim * kBatch);
-  sum_forces<0>(args, step, edges, negatives, begin, columns.data(), sums);
+  sum_forces<0, false>(args, step, edges, negatives, begin, columns.data(), sums);
+}
+
+FPD_INLINE void sum_weighted_any(const SgdLayoutArgs& args, const LayoutStep& step,
+                                 const EdgeList& edges, int negatives, std::int64_t begin,
+                                 float* sums) {
+  std::vector<float> columns(3 * args.dim * kBatch);
+  sum_forces<0, true>(args, step, edges, negatives, begin, columns.data(), sums);
+}
+
+using SumOfForces = void (*)(const SgdLayoutArgs&, const LayoutStep&, const EdgeList&, int,
+                             std::int64_t, float*);
+
+SumOfForces sum_for(const SgdLayoutArgs& args) {
+  if (args.row_weights != nullptr) {
+    return args.dim == 2 ? at_simd_level<sum_weighted_2d> : at_simd_level<sum_weighted_any>;
+  }
+  return args.dim == 2 ? at_simd_level<sum_forces_2d> : at_simd_level<sum_forces_any>;
 }
 
 void move_points(const SgdLayoutArgs& args, const LayoutStep& step, const SampledEdges& sampled,
                  std::int64_t begin, std::int64_t end) {
-  const auto sum = args.dim == 2 ? at_simd_level<sum_forces_2d> : at_simd_level<sum_forces_any>;
+  const SumOfForces sum = sum_for(args);
   const std::int64_t piece = begin / kPointsPerPiece;
   std::vector<float> sums((end - begin) * args.dim);
   sum(args, step, sampled.list(piece, step.part), args.negatives, begin, sums.data());

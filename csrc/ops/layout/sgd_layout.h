@@ -47,6 +47,7 @@ struct SgdLayoutArgs {
   LayoutForce force;
   LayoutDensity density;
   bool sorted;  // scratch is as a call before left it: of the same edges, parts and terms
+  const float* row_weights = nullptr;  // (tail_count,) of a row's pull on others, or null: all 1
 };
 
 // A sample of an edge moves both of its ends. The row of its head holds it as the head's own, with

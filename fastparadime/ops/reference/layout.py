@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from fastparadime.ops.reference.kinds import Floats, Ints
+from fastparadime.ops.reference.output_metrics import OutputMetric
 from fastparadime.ops.reference.philox import philox
 
 
-def _layout_factor(difference: Floats, a: float, b: float, strength: float | None) -> float:
+def _term(
+    x: Floats, y: Floats, a: float, b: float, strength: float | None, metric: OutputMetric | None
+) -> Floats:
+    """Of the head's move: an attraction, or a repulsion of this strength."""
+    if metric is None:
+        return _layout_factor(float((x - y) @ (x - y)), a, b, strength) * (x - y)
+    distance, gradient = metric(x, y)
+    if not distance > 0:
+        return np.zeros(len(x))
+    return _layout_factor(distance**2, a, b, strength) * distance * gradient
+
+
+def _layout_factor(d2: float, a: float, b: float, strength: float | None) -> float:
     """Of the difference in a head's move: an attraction, or a repulsion of this strength."""
-    d2 = float(difference @ difference)
     power = float(a * (d2 + 1e-12) ** b)
     if strength is None:
         return -2 * b * power / ((d2 + 1e-12) * (1 + power))
@@ -39,6 +53,10 @@ def _negatives(seed: int, epoch: int, head: int, tail: int, count: int, n: int) 
     return [word * n >> 32 for word in words[:count]]
 
 
+def _weights(row_weights: Floats | None) -> Callable[[int], float]:
+    return lambda row: 1.0 if row_weights is None else float(row_weights[row])
+
+
 def sgd_layout(
     positions: Floats,
     indptr: Ints,
@@ -56,12 +74,17 @@ def sgd_layout(
     anchors: Floats | None = None,
     density: tuple[Floats, float] | None = None,
     density_epochs: int = 0,
+    metric: OutputMetric | None = None,
+    on_sphere: bool = False,
+    row_weights: Floats | None = None,
 ) -> Floats:
     """Positions after the epochs: in each, one synchronous step for each part of the edges.
 
     `density` are densMAP's log radii (n,) of the data and its strength, for the last epochs.
+    `row_weights` are of mean 1.
     """
     now = np.asarray(positions, dtype=np.float64)
+    weights_of = _weights(row_weights)
     fixed = anchors is not None
     singles = np.asarray(weights, dtype=np.float32)
     shares = singles / singles.max()  # the schedule is one of float32
@@ -79,23 +102,25 @@ def sgd_layout(
             gain = 2 * density[1] * weights.sum() / (deviation * len(now))
         for e in np.flatnonzero(due & (parts == part)):
             i, j = ends[e]
-            drawn = _negatives(seed, epoch, i, j, negatives, len(others))
-            pairs = [(i, others[j], None)] + [(i, others[k], repulsion_strength) for k in drawn]
+            pull = weights_of(j)
+            pairs: list[tuple[int, Floats, float | None, float]] = [(i, others[j], None, pull)]
+            for k in _negatives(seed, epoch, i, j, negatives, len(others)):
+                pairs.append((i, others[k], repulsion_strength, pull * weights_of(k)))
             if not fixed:
-                pairs.append((j, others[i], None))
-            for point, other, strength in pairs:
-                difference = now[point] - other
-                term = _layout_factor(difference, a, b, strength) * difference
-                sums[point] += np.clip(term, -4, 4)
+                pairs.append((j, others[i], None, weights_of(i)))
+            for point, other, strength, scale in pairs:
+                term = _term(now[point], other, a, b, strength, metric)
+                sums[point] += scale * np.clip(term, -4, 4)
             if dense:
-                difference = now[i] - now[j]
-                slope = _density_factor(difference, pulls[i] + pulls[j], a, b)
-                term = np.clip(gain / weights[e] * slope * difference, -4, 4)
+                slope = _density_factor(now[i] - now[j], pulls[i] + pulls[j], a, b)
+                term = np.clip(gain / weights[e] * slope * (now[i] - now[j]), -4, 4)
                 sums[i] += term
                 sums[j] -= term
         size = learning_rate * (1 - epoch / n_epochs)
         most = 5 if dense else 8
         now = now + size * np.clip(sums, -most, most)
+        if on_sphere:
+            now /= np.linalg.norm(now, axis=1, keepdims=True)
     return now
 
 

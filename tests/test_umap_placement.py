@@ -1,0 +1,67 @@
+"""New rows at the median of their neighbours."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from fastparadime import UMAP, neighbors
+from fastparadime.estimators._transform import weighted_medians
+from fastparadime.neighbors.metric_space import Space
+from fastparadime.neighbors.query_index import QueryIndex
+
+
+def test_medians_have_the_least_sum_of_distances() -> None:
+    rng = np.random.default_rng(0)
+    anchors = torch.from_numpy(rng.normal(size=(60, 2)))
+    indices = torch.from_numpy(rng.integers(0, 60, (40, 5)))
+    weights = torch.from_numpy(rng.random((40, 5)))
+    found = weighted_medians(weights, indices, anchors)
+
+    def cost(places: torch.Tensor) -> torch.Tensor:
+        return (weights * (anchors[indices] - places[:, None]).norm(dim=2)).sum(dim=1)
+
+    for step in torch.from_numpy(rng.normal(size=(20, 40, 2)) * 0.05):
+        assert (cost(found) < cost(found + step) + 1e-3).all()
+    # Three of five lie at one place: that is the median, however far the others are.
+    indices[:, :3] = 7
+    equal = torch.ones_like(weights)
+    np.testing.assert_allclose(
+        weighted_medians(equal, indices, anchors), anchors[7].expand(40, 2), atol=5e-3
+    )
+    assert weighted_medians(0 * equal, indices, anchors).isnan().all()
+
+
+def test_new_rows_of_full_rank_keep_more_neighbors() -> None:
+    rows = np.random.default_rng(0).normal(size=(1300, 12)).astype(np.float32)
+    X, new = rows[:1000], rows[1000:]
+    true = QueryIndex(torch.from_numpy(X), Space("euclidean")).nearest(torch.from_numpy(new), 15)[0]
+    kept = {}
+    for placement in ("layout", "median"):
+        estimator = UMAP(random_state=0, n_epochs=200, placement=placement).fit(X)
+        anchors = torch.from_numpy(estimator.embedding_)
+        placed = torch.from_numpy(estimator.transform(new))
+        found = QueryIndex(anchors, Space("euclidean")).nearest(placed, 15)[0]
+        both = [np.isin(a, b).mean() for a, b in zip(true.numpy(), found.numpy(), strict=True)]
+        kept[placement] = float(np.mean(both))
+    assert kept["median"] > kept["layout"] + 0.01
+
+
+@pytest.mark.parametrize("output_metric", ["euclidean", "haversine"])
+def test_a_row_is_placed_by_itself(output_metric: str) -> None:
+    rng = np.random.default_rng(0)
+    X, new = rng.normal(size=(200, 5)), rng.normal(size=(50, 5))
+    options: dict[str, Any] = {"n_epochs": 30, "random_state": 0, "output_metric": output_metric}
+    estimator = UMAP(placement="median", **options).fit(X)
+    np.testing.assert_array_equal(estimator.embedding_, UMAP(**options).fit(X).embedding_)
+    placed = estimator.transform(new)
+    np.testing.assert_array_equal(estimator.transform(new[::-1])[::-1], placed)
+    np.testing.assert_array_equal(estimator.transform(new[7:8]), placed[7:8])
+    np.testing.assert_array_equal(estimator.transform(X[:9]), estimator.embedding_[:9])
+    assert np.isfinite(placed).all()
+    estimator.update(new)
+    assert estimator.embedding_.shape == (250, 2)
+    assert neighbors.knn(estimator.embedding_, 3).indices.shape == (250, 3)
