@@ -11,17 +11,17 @@ import numpy as np
 import torch
 
 from fastparadime.types import Array, TensorLike
+from fastparadime.utils._classes import category_order, check_labels, classes_of
 from fastparadime.utils._colors import (
-    LUMA,
     Coloring,
-    check_labels,
-    classes_of,
     color_classes,
     color_scale,
     color_table,
-    lightened,
+    is_dark,
+    is_scale,
     one_color,
 )
+from fastparadime.utils._limits import Limits, limits_of
 from fastparadime.utils.convert import to_numpy
 from fastparadime.utils.masks import without_mask
 from fastparadime.utils.validate import check_data, check_integer, check_positive
@@ -36,6 +36,7 @@ class Map:
     points: Array  # float64 (m, 2)
     coloring: Coloring
     drawn: Array  # bool (n,)
+    limits: Limits  # of all points, so that they stay when a subset is drawn
 
 
 @dataclass(frozen=True)
@@ -60,30 +61,38 @@ class Colors:
         check_color(self.background, "background")
         if self.labels is not None and self.values is not None:
             raise ValueError("labels and values were both given, but points have one colour")
-        if self.labels is None and (self.color_key is not None or self.color_key_cmap is not None):
+        keyed = self.color_key is not None or self.color_key_cmap is not None
+        if self.labels is None and keyed:
             raise ValueError("color_key and color_key_cmap colour labels, but no labels were given")
-        if self.values is None and self.cmap is not None:
-            raise ValueError("cmap colours values, but no values were given")
         if self.labels is not None:
-            return self._of_labels(*check_labels(self.labels, n))
+            values, known = check_labels(self.labels, n)
+            classes, codes = classes_of(values, known, category_order(self.labels))
+            if keyed or not is_scale(values, len(classes)):
+                return self._of_classes(classes, codes)
+            return self._of_values(values, known)
         if self.values is not None:
             return self._of_values(*check_labels(self.values, n, "values"))
-        return one_color(n)
+        if self.cmap is not None:
+            raise ValueError("cmap colours values, but no values were given")
+        return one_color(n, dark=self.dark)
 
-    def _of_labels(self, labels: Array, known: Array) -> Coloring:
+    @property
+    def dark(self) -> bool:
+        """Whether the background is."""
+        return is_dark(self.background)
+
+    def _of_classes(self, classes: list[Any], codes: Array) -> Coloring:
         if self.color_key is not None and self.color_key_cmap is not None:
             raise ValueError("color_key and color_key_cmap were both given: one says the colours")
-        classes, codes = classes_of(labels, known)
+        if self.cmap is not None:
+            raise ValueError("cmap colours values, but the labels are classes: color_key_cmap does")
         table = None
         if self.color_key is not None:
-            table = _key_table(self.color_key, classes.tolist())
+            table = _key_table(self.color_key, classes)
         elif self.color_key_cmap is not None:
             cmap = _colormap(self.color_key_cmap, "color_key_cmap")
             table = cmap(np.linspace(0, 1, len(classes)))[:, :3]
-        coloring = color_classes(classes, codes, table)
-        if table is None and is_dark(self.background):
-            return lightened(coloring)
-        return coloring
+        return color_classes(classes, codes, table, dark=self.dark)
 
     def _of_values(self, values: Array, known: Array) -> Coloring:
         if values.dtype.kind not in "biuf":
@@ -92,8 +101,9 @@ class Colors:
         if not np.isfinite(numbers).any():
             raise ValueError("values must hold a finite number, but none is")
         if self.cmap is None:
-            return color_scale(numbers)
-        return color_scale(numbers, _colormap(self.cmap, "cmap")(np.arange(256) / 255)[:, :3])
+            return color_scale(numbers, dark=self.dark)
+        table = _colormap(self.cmap, "cmap")(np.arange(256) / 255)[:, :3]
+        return color_scale(numbers, table, dark=self.dark)
 
 
 def _key_table(color_key: Mapping[Any, Any] | Sequence[Any], classes: list[Any]) -> Array:
@@ -140,7 +150,8 @@ def map_of(embedding: Any, colors: Colors, subset_points: Any = None) -> Map:
     points = positions_of(embedding)
     n = len(points)
     coloring = colors.coloring(n)
-    drawn: Array = ~np.all(np.isnan(points), axis=1)
+    placed: Array = ~np.all(np.isnan(points), axis=1)
+    drawn = placed
     if subset_points is not None:
         subset, known = check_labels(subset_points, n, "subset_points")
         if subset.dtype != bool:
@@ -150,8 +161,9 @@ def map_of(embedding: Any, colors: Colors, subset_points: Any = None) -> Map:
         raise ValueError(
             "no point is left to draw: all are without a position or out of the subset"
         )
-    check_data(points[drawn], "embedding", min_rows=1)
-    return Map(points[drawn], replace(coloring, codes=coloring.codes[drawn]), drawn)
+    check_data(points[placed], "embedding", min_rows=1)
+    codes, limits = coloring.codes[drawn], limits_of(points[placed])
+    return Map(points[drawn], replace(coloring, codes=codes), drawn, limits)
 
 
 def positions_of(embedding: Any) -> Array:
@@ -183,18 +195,6 @@ def check_color(color: Any, name: str) -> None:
         raise ValueError(f"{name} must be a colour, not {color!r}")
 
 
-def is_dark(color: Any) -> bool:
-    """Whether light text is the readable one on it."""
-    from matplotlib.colors import to_rgb
-
-    return bool(np.dot(to_rgb(color), LUMA) < 0.5)
-
-
-def ink_on(background: Any) -> str | None:
-    """The colour of text on dark backgrounds; None, the usual, on light ones."""
-    return "#f0f0f0" if is_dark(background) else None
-
-
 def check_pixels(width: Any, height: Any) -> tuple[int, int]:
     """The sizes, if they are whole numbers of pixels."""
     return check_integer(width, "width", minimum=1), check_integer(height, "height", minimum=1)
@@ -207,6 +207,30 @@ def check_alpha(alpha: Any) -> float | None:
     if check_positive(alpha, "alpha") > 1:
         raise ValueError(f"alpha must lie in (0, 1], not {alpha}")
     return float(alpha)
+
+
+def check_text(text: Any, name: str) -> str | None:
+    """The text, if it is one or None."""
+    if text is not None and not isinstance(text, str):
+        raise TypeError(f"{name} must be text, not {type(text).__name__}")
+    return text
+
+
+_IN_CAPTION = ("n_neighbors", "min_dist", "spread", "metric", "n_epochs", "densmap", "random_state")
+
+
+def parameters_of(embedding: Any) -> str:
+    """What a caption says of an estimator: its name and main parameters that are set; else ""."""
+    if not hasattr(embedding, "embedding_") or not hasattr(embedding, "get_params"):
+        return ""
+    params = embedding.get_params(deep=False)
+    said = [
+        f"{name}={params[name]}"
+        for name in _IN_CAPTION
+        if isinstance(params.get(name), (int, float, str)) and params[name] is not False
+    ]
+    name = type(embedding).__name__
+    return f"{name}: {', '.join(said)}" if said else name
 
 
 def load(module: str, extra: str, otherwise: str) -> Any:

@@ -14,21 +14,23 @@ from fastparadime.plot._arguments import (
     check_alpha,
     check_color,
     check_pixels,
-    ink_on,
+    check_text,
     load,
     map_of,
+    parameters_of,
 )
 from fastparadime.types import Array
 from fastparadime.utils._drawing import (
     RASTER_FROM,
     Grid,
+    add_up,
     draw_points,
     draw_raster,
-    explain,
     grid_of,
     new_axes,
     show_image,
 )
+from fastparadime.utils._legends import add_caption, add_title, explain, ink_on, strays_note
 from fastparadime.utils.validate import check_option, check_positive
 
 if TYPE_CHECKING:
@@ -55,24 +57,32 @@ def points(
     point_size: float | None = None,
     alpha: float | None = None,
     renderer: str | None = None,
+    title: str | None = None,
+    caption: str | None = None,
     ax: Axes | None = None,
 ) -> Axes:
     """Draws a map of points.
+
+    A few strays far outside, at most one in a thousand on each side, do not shrink the map: it ends
+    where the others do, and the caption tells how many lie outside.
 
     Parameters
     ----------
     embedding : (n, 2) array or tensor, or estimator
         Of a fitted estimator, its `embedding_`. Points without a position, NaN, are left out.
     labels : (n,) array, tensor or list, optional
-        Classes, explained by a legend.
+        Classes, explained by a legend: categories in their order, words in the natural one ("c2"
+        before "c10"), unknown ones grey and last. Where a legend would take more than a quarter of
+        the width, the classes' names are on the map instead. More than 20 distinct floats, or 60
+        distinct integers, are values.
     values : (n,) array, tensor or list, optional
         Numbers on a scale, explained by a colour bar; NaN is grey.
     cmap : str or Colormap, optional
         Of `values`; by default viridis.
     color_key : mapping or sequence, optional
-        Colours by label, or of the labels in sorted order.
+        Colours by label, or of the labels in the legend's order.
     color_key_cmap : str or Colormap, optional
-        Whose colours, evenly spaced, are those of the labels in sorted order.
+        Whose colours, evenly spaced, are those of the labels in the legend's order.
     background : colour
     width, height : int
         Pixels of a new figure.
@@ -81,12 +91,15 @@ def points(
     subset_points : (n,) bool array, optional
         Which points are drawn. They keep the colours that they have among all.
     point_size : float, optional
-        Area in square points, for single points; by default from their number.
+        Area in square points, for single points; by default from their density.
     alpha : float, optional
         Opacity in (0, 1].
     renderer : {"scatter", "image", "datashader"}, optional
         How: each point by itself, an image of their density by numpy, or the same by datashader.
         By default the first up to 50,000 points or with a `point_size`, the second up to 1,000,000.
+    title : str, optional
+    caption : str, optional
+        Small print below; by default the parameters of an estimator. "" for none.
     ax : Axes, optional
         To draw into, instead of a new pyplot figure.
 
@@ -110,11 +123,19 @@ def points(
     renderer = _renderer(renderer, len(shown.points), point_size)
     if renderer == "datashader":
         _load_datashader(f" draws {len(shown.points):,} points; renderer='image' goes without")
+    title, caption = check_text(title, "title"), check_text(caption, "caption")
     beside = ax is None
     ax = _axes(ax, size, background)
     _draw(ax, shown, renderer, background, point_size, alpha)
+    notes = [parameters_of(embedding) if caption is None else caption]
+    notes.append(strays_note(shown.points, shown.limits.holds(shown.points)))
+    if title:
+        add_title(ax, title, background)
     if show_legend:
-        explain(ax, shown.coloring, {}, beside=beside, ink=ink_on(background))
+        explain(
+            ax, shown.points, shown.coloring, {}, beside=beside, background=background, notes=notes
+        )
+    add_caption(ax, notes, background)
     return ax
 
 
@@ -176,7 +197,12 @@ def connectivity(
     if show_points:
         _draw(ax, shown, "scatter", background, None, None)
         if show_legend:
-            explain(ax, shown.coloring, {}, beside=beside, ink=ink)
+            notes: list[str] = []
+            explain(
+                ax, shown.points, shown.coloring, {},
+                beside=beside, background=background, notes=notes,
+            )  # fmt: skip
+            add_caption(ax, notes, background)
     return ax
 
 
@@ -215,11 +241,10 @@ def _draw(
     if renderer == "scatter":
         options = {"s": point_size, "alpha": alpha}
         given = {key: value for key, value in options.items() if value is not None}
-        draw_points(ax, shown.points, shown.coloring, background, given)
-    elif renderer == "image":
-        draw_raster(ax, shown.points, shown.coloring, alpha=alpha or 1.0)
-    else:
-        draw_raster(ax, shown.points, shown.coloring, alpha=alpha or 1.0, add=_add_by_datashader)
+        draw_points(ax, shown.points, shown.coloring, background, given, shown.limits)
+        return
+    add = add_up if renderer == "image" else _add_by_datashader
+    draw_raster(ax, shown.points, shown.coloring, shown.limits, alpha=alpha or 1.0, add=add)
 
 
 def _canvas(grid: Grid) -> Any:
@@ -264,7 +289,7 @@ def _draw_edges(ax: Axes, shown: Map, edges: tuple[Array, Array, Array], color: 
     from matplotlib.colors import to_rgb
 
     heads, tails, weights = edges
-    grid = grid_of(ax, shown.points)
+    grid = grid_of(ax, shown.limits)
     (x0, y0), (x1, y1) = shown.points[heads].T, shown.points[tails].T
     frame = pd.DataFrame({"x0": x0, "x1": x1, "y0": y0, "y1": y1, "weight": weights})
     sums = _canvas(grid).line(frame, ["x0", "x1"], ["y0", "y1"], agg=ds.sum("weight"), axis=1)
@@ -275,4 +300,4 @@ def _draw_edges(ax: Axes, shown: Map, edges: tuple[Array, Array, Array], color: 
     if seen.any():
         dense = np.log1p(np.quantile(totals[seen], 0.99))
         image[..., 3] = np.clip(np.log1p(totals) / dense, 0, 1)
-    show_image(ax, grid, image)
+    show_image(ax, grid, image, shown.limits)

@@ -16,10 +16,14 @@ from fastparadime.plot._arguments import (
     load,
     map_of,
 )
+from fastparadime.plot._columns import hover_columns
 from fastparadime.types import Array
-from fastparadime.utils._colors import check_labels
+from fastparadime.utils._classes import check_labels
+from fastparadime.utils._legends import unknown_name
+from fastparadime.utils._limits import Limits
 from fastparadime.utils.validate import check_option, check_positive
 
+_PADDING = 1.06  # around the map, so that points on its border are whole
 _OWN_COLUMNS = ("x", "y", "label", "value")
 
 
@@ -33,8 +37,8 @@ def interactive(
     color_key: Mapping[Any, Any] | Sequence[Any] | None = None,
     color_key_cmap: Any = None,
     background: Any = "white",
-    width: int = 800,
-    height: int = 800,
+    width: int = 700,
+    height: int = 500,
     show_legend: bool = True,
     subset_points: Values | None = None,
     point_size: float | None = None,
@@ -44,14 +48,15 @@ def interactive(
 
     Parameters
     ----------
-    embedding, labels, cmap, color_key, color_key_cmap, background, width, height, \
-show_legend, subset_points
+    embedding, labels, cmap, color_key, color_key_cmap, background, show_legend, subset_points
         As of `points`.
     values : (n,) array, tensor or list, optional
         As of `points`, but finite: the widget has no colour for missing ones.
     hover_data : list of n names, mapping of columns or data frame, optional
         What is shown of the point under the pointer, beside its label or value. A list becomes
         the column ``"name"``.
+    width, height : int
+        Pixels; by default what a laptop shows at once. All but strays is in view at first.
     point_size : float, optional
         Diameter in pixels; by default from the number of points.
     alpha : float, optional
@@ -71,7 +76,7 @@ show_legend, subset_points
     """
     colors = Colors(labels, values, cmap, color_key, color_key_cmap, background)
     shown = map_of(embedding, colors, subset_points)
-    hovered = _hover_columns(hover_data, shown.drawn)
+    hovered = _told_columns(hover_data, shown.drawn)
     size, alpha = check_pixels(width, height), check_alpha(alpha)
     check_option(show_legend, (True, False), "show_legend")
     if point_size is not None:
@@ -80,10 +85,10 @@ show_legend, subset_points
     import pandas as pd
 
     columns: dict[str, Any] = {"x": shown.points[:, 0], "y": shown.points[:, 1]}
-    options = _coloring_options(shown, columns, values)
+    options = _coloring_options(shown, columns, labels if values is None else values)
     columns |= hovered
     frame = pd.DataFrame(columns, index=np.flatnonzero(shown.drawn))
-    x_scale, y_scale = _scales(shown.points)
+    x_scale, y_scale = _scales(shown.limits, size)
     told = [name for name in frame.columns if name not in ("x", "y")]
     if told:
         options |= {"tooltip": True, "tooltip_properties": told, "tooltip_histograms": False}
@@ -106,30 +111,11 @@ show_legend, subset_points
     )
 
 
-def _hover_columns(hover_data: Any, drawn: Array) -> dict[str, Array]:
-    if hover_data is None:
-        return {}
-    if hasattr(hover_data, "columns"):
-        given = {str(name): hover_data[name].to_numpy() for name in hover_data.columns}
-    elif isinstance(hover_data, Mapping):
-        given = {str(name): column for name, column in hover_data.items()}
-    else:
-        given = {"name": hover_data}
-    taken = [name for name in given if name in _OWN_COLUMNS]
+def _told_columns(hover_data: Any, drawn: Array) -> dict[str, Array]:
+    columns = hover_columns(hover_data, drawn, "hover_data")
+    taken = [name for name in columns if name in _OWN_COLUMNS]
     if taken:
         raise ValueError(f"hover_data has a column {taken[0]!r}, which the plot's own is named")
-    columns = {}
-    for name, column in given.items():
-        if isinstance(column, str) or not hasattr(column, "__len__"):
-            raise TypeError(
-                "hover_data must be a list of names, a mapping of columns or a data frame, but "
-                f"{name!r} is {type(column).__name__}"
-            )
-        shown, known = check_labels(column, len(drawn), f"hover_data[{name!r}]")
-        if not known.all():
-            shown = shown.astype(object)
-            shown[~known] = None
-        columns[name] = shown[drawn]
     return columns
 
 
@@ -140,8 +126,8 @@ def _coloring_options(shown: Map, columns: dict[str, Any], values: Any) -> dict[
     coloring = shown.coloring
     if coloring.entries:
         names = [name for name, _ in coloring.entries]
-        if len(coloring.table) > len(names):  # the widget has no colour for what has no name
-            names.append("unknown" if "unknown" not in names else "(unknown)")
+        if coloring.unknown is not None:  # the widget has no colour for what has no name
+            names.append(unknown_name(coloring))
         columns["label"] = pd.Categorical.from_codes(coloring.codes, names)
         return {
             "color_by": "label",
@@ -170,9 +156,12 @@ def _hex(table: Array) -> list[str]:
     return [to_hex(tuple(rgb)) for rgb in table.tolist()]
 
 
-def _scales(points: Array) -> tuple[tuple[float, float], tuple[float, float]]:
-    """Domains of one length for both axes, so that circles stay circles."""
-    low, high = points.min(axis=0), points.max(axis=0)
-    middle, half = (low + high) / 2, max(float((high - low).max()) / 2, 1e-12)
-    x, y = ((float(m - half), float(m + half)) for m in middle)
-    return x, y
+def _scales(limits: Limits, size: tuple[int, int]) -> tuple[tuple[float, float], ...]:
+    """Domains of one length for both axes, so that circles stay circles.
+
+    The widget shows all of the vertical one, and as much of the horizontal one as its shape has.
+    """
+    spans = limits.high - limits.low
+    half = max(float(max(spans[1], spans[0] * size[1] / size[0])) / 2 * _PADDING, 1e-12)
+    middle = (limits.low + limits.high) / 2
+    return tuple((float(m - half), float(m + half)) for m in middle)

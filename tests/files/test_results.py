@@ -177,3 +177,10 @@ def test_nothing_to_write_is_said(frame: pd.DataFrame) -> None:
     assert result.exit_code == 2
     assert "nothing would be written: give '-o', '--plot' or '--html'" in result.stderr
     assert len(frame) == 40
+
+
+def test_a_page_with_what_lies_beside_the_features(frame: pd.DataFrame) -> None:
+    _ok("embed", "x.csv", "--html", "map.html", "--label-column", "kind", *_UMAP)
+    page = Path("map.html").read_text(encoding="utf-8")
+    assert page.lstrip().lower().startswith("<!doctype html>")
+    assert len(frame) == 40
