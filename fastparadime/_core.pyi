@@ -39,34 +39,13 @@ def symmetrize_fill(
     operation: int, mix_ratio: float, target: Target, /,
 ) -> None: ...  # fmt: skip
 def graph_matmul(
-    out: int,
-    x: int,
-    scale: int,
-    gain: int,
-    shift: int,
-    previous: int,
-    indptr: int,
-    indices: int,
-    weights: int,
-    n: int,
-    columns: int,
-    target: Target,
-    /,
-) -> None: ...
+    out: int, x: int, scale: int, gain: int, shift: int, previous: int, indptr: int, indices: int,
+    weights: int, n: int, columns: int, target: Target, /,
+) -> None: ...  # fmt: skip
 def segment_gram(
-    out: int,
-    partials: int,
-    x: int,
-    y: int,
-    starts: int,
-    pieces: int,
-    piece_count: int,
-    segments: int,
-    p: int,
-    q: int,
-    target: Target,
-    /,
-) -> None: ...
+    out: int, partials: int, x: int, y: int, starts: int, pieces: int, piece_count: int,
+    segments: int, p: int, q: int, target: Target, /,
+) -> None: ...  # fmt: skip
 def segment_matmul(
     out: int, x: int, matrices: int, segment_of: int, n: int, p: int, q: int, target: Target, /
 ) -> None: ...
@@ -78,15 +57,9 @@ class CandidateLists:
 
 def cuda_versions() -> tuple[int, int]: ...
 def nearest_in_tile(
-    lists: CandidateLists,
-    cosines: int,
-    norms: int,
-    slack: float,
-    columns: int,
-    first: int,
-    target: Target,
-    /,
-) -> None: ...
+    lists: CandidateLists, cosines: int, norms: int, slack: float, columns: int, first: int,
+    target: Target, /,
+) -> None: ...  # fmt: skip
 
 class ProductEngine:
     fastest: ProductEngine
@@ -95,50 +68,22 @@ class ProductEngine:
 
 def most_unit_columns(engine: ProductEngine, target: Target, /) -> int: ...
 def nearest_by_cosines(
-    lists: CandidateLists,
-    units: int,
-    column_units: int,
-    norms: int,
-    slack: float,
-    columns: int,
-    dim: int,
-    first_column: int,
-    engine: ProductEngine,
-    target: Target,
-    /,
-) -> None: ...
+    lists: CandidateLists, units: int, column_units: int, norms: int, slack: float, columns: int,
+    dim: int, first_column: int, engine: ProductEngine, target: Target, /,
+) -> None: ...  # fmt: skip
 def nearest_by_differences(
     lists: CandidateLists, X: int, points: int, rows: int, n: int, dim: int, parts: int,
     target: Target, /,
 ) -> None: ...  # fmt: skip
 def subgraph(
-    out: int,
-    points: int,
-    places: int,
-    indptr: int,
-    indices: int,
-    weights: int,
-    m: int,
-    target: Target,
-    /,
-) -> None: ...
+    out: int, points: int, places: int, indptr: int, indices: int, weights: int, m: int,
+    target: Target, /,
+) -> None: ...  # fmt: skip
 def rerank(
-    indices: int,
-    distances: int,
-    X: int,
-    candidates: int,
-    points: int,
-    queries: int,
-    first_row: int,
-    rows: int,
-    count: int,
-    dim: int,
-    k: int,
-    metric: int,
-    p: float,
-    target: Target,
+    indices: int, distances: int, X: int, candidates: int, points: int, queries: int,
+    first_row: int, rows: int, count: int, dim: int, k: int, metric: int, p: float, target: Target,
     /,
-) -> None: ...
+) -> None: ...  # fmt: skip
 
 class ProductLists:
     def __init__(self, keys: int, sizes: int, bounds: int, width: int, capacity: int) -> None: ...
@@ -154,15 +99,9 @@ def nearest_pairs(
     lists: ProductLists, table: ProductTable, first_round: int, last_round: int, target: Target, /
 ) -> None: ...
 def nearest_to_queries(
-    lists: ProductLists,
-    queries: ProductTable,
-    rows: PlainRows,
-    first: int,
-    last: int,
-    parts: int,
-    target: Target,
-    /,
-) -> None: ...
+    lists: ProductLists, queries: ProductTable, rows: PlainRows, first: int, last: int, parts: int,
+    target: Target, /,
+) -> None: ...  # fmt: skip
 def read_lists(
     indices: int, squares: int, lists: ProductLists, parts: int, rows: int, target: Target, /
 ) -> None: ...
@@ -210,27 +149,13 @@ class NeighborLists:
     def __init__(self, indices: int, distances: int, rounds: int, width: int) -> None: ...
 
 def project_rows(
-    out: int,
-    X: int,
-    scale: float,
-    mean: int,
-    basis: int,
-    n: int,
-    dim: int,
-    stride: int,
-    target: Target,
-    /,
-) -> None: ...
+    out: int, X: int, scale: float, mean: int, basis: int, n: int, dim: int, stride: int,
+    target: Target, /,
+) -> None: ...  # fmt: skip
 def build_forest(
-    orders: int,
-    points: Points,
-    trees: int,
-    first_tree: int,
-    leaf: int,
-    seed: int,
-    target: Target,
+    orders: int, points: Points, trees: int, first_tree: int, leaf: int, seed: int, target: Target,
     /,
-) -> None: ...
+) -> None: ...  # fmt: skip
 def join_leaves(
     lists: NeighborLists, points: Points, order: int, leaf: int, target: Target, /
 ) -> None: ...
@@ -238,64 +163,25 @@ def reverse_lists(
     reverse: int, lists: NeighborLists, n: int, max_candidates: int, round: int, target: Target, /
 ) -> None: ...
 def nn_descent(
-    lists: NeighborLists,
-    points: Points,
-    reverse: int,
-    max_candidates: int,
-    first: int,
-    last: int,
-    round: int,
-    target: Target,
-    /,
-) -> int: ...
+    lists: NeighborLists, points: Points, reverse: int, max_candidates: int, first: int, last: int,
+    round: int, target: Target, /,
+) -> int: ...  # fmt: skip
 def edge_table_scratch(size: int, target: Target, /) -> int: ...
 def edge_table(
-    cumulative: int,
-    guide: int,
-    scratch: int,
-    weights: int,
-    size: int,
-    guide_bits: int,
-    scale: float,
-    target: Target,
-    /,
-) -> None: ...
+    cumulative: int, guide: int, scratch: int, weights: int, size: int, guide_bits: int,
+    scale: float, target: Target, /,
+) -> None: ...  # fmt: skip
 def edge_draw(
-    heads: int,
-    tails: int,
-    cumulative: int,
-    guide: int,
-    size: int,
-    guide_bits: int,
-    edge_heads: int,
-    edge_tails: int,
-    batch: int,
-    negatives: int,
-    n: int,
-    seed: int,
-    step: int,
-    counter: int,
-    target: Target,
-    /,
-) -> None: ...
+    heads: int, tails: int, cumulative: int, guide: int, size: int, guide_bits: int,
+    edge_heads: int, edge_tails: int, batch: int, negatives: int, n: int, seed: int, step: int,
+    counter: int, target: Target, /,
+) -> None: ...  # fmt: skip
 def unique_nodes(nodes: int, positions: int, ids: int, size: int, /) -> int: ...
 def edge_loss(
-    loss: int,
-    head_grad: int,
-    tail_grad: int,
-    partials: int,
-    heads: int,
-    tails: int,
-    batch: int,
-    slots: int,
-    dim: int,
-    a: float,
-    b: float,
-    epsilon: float,
-    repulsion_strength: float,
-    target: Target,
-    /,
-) -> None: ...
+    loss: int, head_grad: int, tail_grad: int, partials: int, heads: int, tails: int, batch: int,
+    slots: int, dim: int, a: float, b: float, epsilon: float, repulsion_strength: float,
+    target: Target, /,
+) -> None: ...  # fmt: skip
 def gather_rows(
     out: int, table: int, indices: int, m_rows: int, row_bytes: int, target: Target, /
 ) -> None: ...
@@ -343,28 +229,15 @@ def scatter_add(out: int, rows: int, indices: int, n: int, m_rows: int, dim: int
 
 class MlpLayer:
     def __init__(
-        self,
-        weight: int,
-        bias: int,
-        transposed: int,
-        values: int,
-        slopes: int,
-        weight_grad: int,
-        bias_grad: int,
-        in_dim: int,
-        out_dim: int,
-    ) -> None: ...
+        self, weight: int, bias: int, transposed: int, values: int, slopes: int, weight_grad: int,
+        bias_grad: int, in_dim: int, out_dim: int,
+    ) -> None: ...  # fmt: skip
 
 class Mlp:
     def __init__(
-        self,
-        layers: list[MlpLayer],
-        activation: int,
-        input_mean: int,
-        input_scale: float,
-        output_mean: int,
-        output_scale: float,
-    ) -> None: ...
+        self, layers: list[MlpLayer], activation: int, input_mean: int, input_scale: float,
+        output_mean: int, output_scale: float,
+    ) -> None: ...  # fmt: skip
 
 def mlp_forward(mlp: Mlp, table: int, ids: int, rows: int, threads: int, /) -> None: ...
 def mlp_backward(

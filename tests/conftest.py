@@ -167,7 +167,7 @@ def registries() -> Iterator[None]:
 
     known = [
         names.DATA_FUNCS, names.RELATIONS, names.TRANSFORMS, names.LOSSES, names.LOSS_FUNCS,
-        models._registered,
+        models.networks._registered,
     ]  # fmt: skip
     before = [dict(registry) for registry in known]
     yield

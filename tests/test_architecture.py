@@ -30,7 +30,7 @@ LAYERS = (
     {"types", "exceptions"},
 )
 LEVEL = {name: -depth for depth, row in enumerate(LAYERS) for name in row}
-SPECIAL = {"__init__"}  # outside the rows: the package's face
+SPECIAL = {"__init__", "__main__"}  # outside the rows: the faces of the package
 
 
 def sources(folder: str, *patterns: str) -> list[Path]:

@@ -28,7 +28,7 @@ def test_chunks_equal_one_pass(
 ) -> None:
     model = network().to(device)
     whole = model(torch.from_numpy(table()).to(device)).detach().cpu()
-    monkeypatch.setattr(models, "_CHUNK_BYTES", rows * 6 * 4)
+    monkeypatch.setattr(models.chunks, "_CHUNK_BYTES", rows * 6 * 4)
     for X in (table(), torch.from_numpy(table()).to(device)):
         chunked = models.embed_in_chunks(model, X)
         assert chunked.device.type == "cpu"
@@ -37,7 +37,7 @@ def test_chunks_equal_one_pass(
 
 
 def test_memory_mapped_and_other_tables(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(models, "_CHUNK_BYTES", 9 * 6 * 4)
+    monkeypatch.setattr(models.chunks, "_CHUNK_BYTES", 9 * 6 * 4)
     model = network()
     wanted = models.embed_in_chunks(model, torch.from_numpy(table()))
     np.save(tmp_path / "X.npy", table())
@@ -178,13 +178,13 @@ def test_a_network_is_applied_by_one_kernel(
         return embed_rows(*arguments, **options)
 
     monkeypatch.setattr(ops, "embed_rows", counted)
-    monkeypatch.setattr(models, "_CHUNK_BYTES", 6 * 4 * 100)
+    monkeypatch.setattr(models.chunks, "_CHUNK_BYTES", 6 * 4 * 100)
     model = kind(6, 2, [33, 17])
     trained_scales(model)
     X = torch.randn(250, 6)
     expected = models.embed_in_chunks(model, X, method)
     assert calls == []
-    monkeypatch.setattr(models, "DEVICES", {"cpu", "cuda"})
+    monkeypatch.setattr(models.chunks, "DEVICES", {"cpu", "cuda"})
     torch.testing.assert_close(
         models.embed_in_chunks(model, X, method), expected, rtol=1e-5, atol=1e-5
     )
@@ -214,7 +214,7 @@ def test_other_networks_are_applied_as_they_are(
         model.layers[0] = torch.nn.Sequential(torch.nn.Linear(6, 5))
     elif change == "bias":
         model.layers[0] = torch.nn.Linear(6, 5, bias=False)
-    monkeypatch.setattr(models, "DEVICES", {"cpu", "cuda"})
+    monkeypatch.setattr(models.chunks, "DEVICES", {"cpu", "cuda"})
     monkeypatch.setattr(ops, "embed_rows", None)
     X = torch.randn(20, 3, 6) if change == "deep" else torch.randn(20, 6)
     with torch.no_grad():

@@ -129,7 +129,6 @@ def test_what_a_file_holds(path: Path) -> None:
         "history": [{"name": "start", "losses": routine.history[0]["losses"]}],
         "columns": [],
         "amounts": False,
-        "estimator": None,
         "digests": description(path)["digests"],
     }
     layers = {f"layers.{i}.{part}" for i in range(3) for part in ("weight", "bias")}

@@ -118,7 +118,7 @@ def test_training_and_applying(make: Make, tmp_path: Path, monkeypatch: Any) -> 
         routine.train(data)
         routines.append(routine)
     whole = routines[0].apply(X)
-    monkeypatch.setattr(models, "_CHUNK_BYTES", 4 * D * 40)  # not a whole number of chunks
+    monkeypatch.setattr(models.chunks, "_CHUNK_BYTES", 4 * D * 40)  # not a whole number of chunks
     torch.testing.assert_close(routines[1].apply(source), whole)
     model = models.FullyConnectedEmbeddingModel(3, 2, [])
     with pytest.raises(ValueError, match="X has 4 columns, but the model takes 3"):

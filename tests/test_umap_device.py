@@ -186,10 +186,10 @@ def test_given_neighbours_and_the_device_asked_for(tables: Any, device: torch.de
 )
 def test_what_no_device_takes(options: dict[str, Any], X: Any, message: str) -> None:
     settings = check_parameters(quick(**options), X)
-    check_places(settings, X, supervised=True)
+    check_places(settings, X, supervised=True, weighted=False)
     object.__setattr__(settings, "device", torch.device("cuda"))
     with pytest.raises(ValueError, match=message):
-        check_places(settings, X, supervised=True)
+        check_places(settings, X, supervised=True, weighted=False)
 
 
 @pytest.mark.parametrize("estimator", [quick(device="cuda"), KNNTransformer(device="cuda")])

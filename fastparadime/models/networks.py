@@ -1,34 +1,20 @@
-"""Models that routines train, and applying them in chunks."""
+"""The networks that routines train by default, and how classes of one's own are registered."""
 
 from __future__ import annotations
 
-import functools
 import itertools
-import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, TypeVar, cast
 
 import torch
 
 from fastparadime import ops
-from fastparadime.types import TensorLike
-from fastparadime.utils import sources
-from fastparadime.utils.convert import to_torch, widened
-from fastparadime.utils.fetched import Fetched
+from fastparadime.models.inspection import is_plain_linear
 from fastparadime.utils.precision import rounds_hidden_layers
 from fastparadime.utils.validate import check_integer, check_list, check_option
 
-__all__ = [
-    "FullyConnectedEmbeddingModel",
-    "Model",
-    "ScaledEmbeddingModel",
-    "register",
-    "registered",
-]
-
-DEVICES = {"cuda"}  # where a network of the package is applied by one kernel
 ACTIVATIONS = ("softplus", "silu", "relu")
-_CHUNK_BYTES = 32 * 2**20  # of input rows embedded at a time
+_CHUNK_BYTES = 32 * 2**20  # of a table of integers read at a time
 
 _ModelClass = TypeVar("_ModelClass", bound=type[torch.nn.Module])
 _registered: dict[str, type[torch.nn.Module]] = {}
@@ -239,31 +225,6 @@ def _integer_moments(table: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     return (square - mean.square()).clamp(min=0), mean
 
 
-def is_plain_linear(layer: torch.nn.Module) -> bool:
-    """Whether a layer is torch's linear one with a bias and nothing else."""
-    return type(layer) is torch.nn.Linear and layer.bias is not None and not has_hooks(layer)
-
-
-def has_hooks(part: torch.nn.Module) -> bool:
-    """Whether anything runs before or after the part's forward or backward pass."""
-    hooks = (part._forward_hooks, part._forward_pre_hooks, part._backward_hooks)
-    return any(hooks) or bool(part._backward_pre_hooks)
-
-
-def runs_hooks(model: torch.nn.Module) -> bool:
-    """Whether torch's steps of the model call anything beside its own code.
-
-    Hooks on modules, on their parameters and buffers, or on all modules of the process.
-    """
-    tensors = [*model.parameters(), *model.buffers()]
-    of_tensors = any(
-        tensor._backward_hooks or getattr(tensor, "_post_accumulate_grad_hooks", None)
-        for tensor in tensors
-    )
-    of_all = bool(torch.nn.modules.module._has_any_global_hook())
-    return of_tensors or of_all or any(has_hooks(part) for part in model.modules())
-
-
 def check_widths(hidden_dims: Sequence[int]) -> list[int]:
     """Widths of hidden layers, checked to be positive."""
     widths = check_list(hidden_dims, "hidden_dims")
@@ -280,151 +241,3 @@ def _linear(in_dim: int, out_dim: int, generator: torch.Generator | None) -> tor
         for parameter in layer.parameters():
             parameter.uniform_(-bound, bound, generator=generator)
     return layer
-
-
-def device_of(model: torch.nn.Module) -> torch.device:
-    """Where the model's parameters are; the CPU for a model without any."""
-    return next((p.device for p in model.parameters()), torch.device("cpu"))
-
-
-def dtype_of(model: torch.nn.Module) -> torch.dtype:
-    """The dtype of the model's parameters; float32 for a model without any."""
-    return next((p.dtype for p in model.parameters()), torch.float32)
-
-
-def normalizes_batches(model: torch.nn.Module) -> bool:
-    """Whether a part of the model is a batch norm, which takes no batch of one row in training."""
-    return any(isinstance(part, torch.nn.modules.batchnorm._BatchNorm) for part in model.modules())
-
-
-def input_width(model: torch.nn.Module) -> int | None:
-    """Columns of the rows that the model takes, None if it does not say.
-
-    Known for models with an attribute `in_dim`, and for a Sequential that starts with a Linear.
-    """
-    width = getattr(model, "in_dim", None)
-    if isinstance(model, torch.nn.Sequential) and len(model):
-        width = getattr(model[0], "in_features", width)
-    return width if isinstance(width, int) else None
-
-
-def check_width(model: torch.nn.Module, X: TensorLike | sources.Source) -> None:
-    """Raises if the rows of `X` are not of the model's `input_width`."""
-    width = input_width(model)
-    if width is not None and X.ndim == 2 and X.shape[1] != width:
-        raise ValueError(f"X has {X.shape[1]} columns, but the model takes {width}")
-
-
-def method_of(model: torch.nn.Module, name: str | None) -> Callable[..., Any]:
-    """The model's method, or the model itself if `name` is None.
-
-    Raises
-    ------
-    AttributeError
-        If the model has no such method.
-    """
-    method: object = model if name is None else getattr(model, name, None)
-    if not callable(method):
-        raise AttributeError(f"Model has no {name} method.")
-    return method
-
-
-def as_input(model: torch.nn.Module, rows: torch.Tensor) -> torch.Tensor:
-    """Rows in the dtype that the model computes in, on its device.
-
-    Integers stay integers for a model that looks them up in an embedding table.
-    """
-    rows = rows.to(device_of(model))
-    if not rows.is_floating_point() and looks_up(model):
-        return widened(rows)
-    return rows.to(dtype_of(model))
-
-
-def looks_up(model: torch.nn.Module) -> bool:
-    """Whether a part of the model is an embedding table, which takes integers."""
-    return any(isinstance(part, torch.nn.Embedding) for part in model.modules())
-
-
-@torch.no_grad()
-def embed_in_chunks(
-    model: torch.nn.Module,
-    X: TensorLike | sources.Source,
-    method: str | None = None,
-    *,
-    amounts: bool = False,
-) -> torch.Tensor:
-    """The model's output for all rows of `X`, on the CPU, computed chunk by chunk.
-
-    Parameters
-    ----------
-    model : torch.nn.Module
-    X : (n, ...) array or tensor, memory-mapped ones included, or source of rows
-        A source, such as a dataset of HDF5 or Zarr, is read chunk by chunk.
-    method : str, optional
-        The model's method; its call if None.
-    amounts : bool
-        Whether integers are amounts, such as pixels, even if the model has an embedding table.
-
-    Raises
-    ------
-    AttributeError
-        If the model has no such method.
-    OSError
-        If a source cannot be read.
-    ValueError
-        If the model does not take rows of this width, or a source ends before its shape says.
-    """
-    call = _applied(model, method, len(X.shape))
-    if method != "decode":  # codes are not as wide as the data
-        check_width(model, X)
-    out: torch.Tensor | None = None
-    fetched: Fetched | None = None
-    for start, rows in _chunks(X):
-        part = call(as_input(model, widened(to_torch(rows), amounts=amounts)))
-        if out is None or fetched is None:
-            out = torch.empty((X.shape[0], *part.shape[1:]), dtype=part.dtype)
-            fetched = Fetched(out)
-        fetched.take(start, part)
-    if out is None or fetched is None:
-        return torch.empty((0, getattr(model, "out_dim", 0)))
-    fetched.finish()
-    return out
-
-
-def _applied(model: torch.nn.Module, name: str | None, ndim: int) -> Callable[..., Any]:
-    """The model's method for X of so many dimensions, by one kernel where that is possible."""
-    call = method_of(model, name)
-    if (
-        type(model) not in (FullyConnectedEmbeddingModel, ScaledEmbeddingModel)
-        or name not in (None, "embed", "forward")
-        or not {"embed", "forward"}.isdisjoint(vars(model))
-        or ndim != 2
-        or device_of(model).type not in DEVICES
-        or runs_hooks(model)
-    ):
-        return call
-    own = cast(FullyConnectedEmbeddingModel, model)
-    if not all(map(is_plain_linear, own.layers)):
-        return call
-    linear = cast(list[torch.nn.Linear], list(own.layers))
-    widths = (linear[0].in_features, *(layer.out_features for layer in linear))
-    tensors = [*own.parameters(), *own.buffers()]
-    if (
-        any(tensor.dtype != torch.float32 for tensor in tensors)
-        or len({tensor.device for tensor in tensors}) != 1
-        or not ops.embed_rows_fit(widths, device_of(model))
-    ):
-        return call
-    weights, biases = own.folded()
-    return functools.partial(
-        ops.embed_rows, weights=weights, biases=biases, activation=own.activation
-    )
-
-
-def _chunks(X: TensorLike | sources.Source) -> Iterator[tuple[int, TensorLike]]:
-    most = max(1, _CHUNK_BYTES // max(1, 4 * math.prod(X.shape[1:])))
-    if sources.is_source(X):
-        yield from sources.row_blocks(X, "X", most)
-    else:
-        for start in range(0, X.shape[0], most):
-            yield start, X[start : start + most]

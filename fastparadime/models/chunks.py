@@ -1,0 +1,113 @@
+"""A model applied to many rows, chunk by chunk."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable, Iterator
+from typing import Any, cast
+
+import torch
+
+from fastparadime import ops
+from fastparadime.models.inspection import (
+    as_input,
+    check_width,
+    device_of,
+    is_plain_linear,
+    method_of,
+    runs_hooks,
+)
+from fastparadime.models.networks import FullyConnectedEmbeddingModel, ScaledEmbeddingModel
+from fastparadime.types import TensorLike
+from fastparadime.utils import sources
+from fastparadime.utils.convert import to_torch, widened
+from fastparadime.utils.fetched import Fetched
+
+DEVICES = {"cuda"}  # where a network of the package is applied by one kernel
+_CHUNK_BYTES = 32 * 2**20  # of input rows embedded at a time
+
+
+@torch.no_grad()
+def embed_in_chunks(
+    model: torch.nn.Module,
+    X: TensorLike | sources.Source,
+    method: str | None = None,
+    *,
+    amounts: bool = False,
+) -> torch.Tensor:
+    """The model's output for all rows of `X`, on the CPU, computed chunk by chunk.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+    X : (n, ...) array or tensor, memory-mapped ones included, or source of rows
+        A source, such as a dataset of HDF5 or Zarr, is read chunk by chunk.
+    method : str, optional
+        The model's method; its call if None.
+    amounts : bool
+        Whether integers are amounts, such as pixels, even if the model has an embedding table.
+
+    Raises
+    ------
+    AttributeError
+        If the model has no such method.
+    OSError
+        If a source cannot be read.
+    ValueError
+        If the model does not take rows of this width, or a source ends before its shape says.
+    """
+    call = _applied(model, method, len(X.shape))
+    if method != "decode":  # codes are not as wide as the data
+        check_width(model, X)
+    out: torch.Tensor | None = None
+    fetched: Fetched | None = None
+    for start, rows in _chunks(X):
+        part = call(as_input(model, widened(to_torch(rows), amounts=amounts)))
+        if out is None or fetched is None:
+            out = torch.empty((X.shape[0], *part.shape[1:]), dtype=part.dtype)
+            fetched = Fetched(out)
+        fetched.take(start, part)
+    if out is None or fetched is None:
+        return torch.empty((0, getattr(model, "out_dim", 0)))
+    fetched.finish()
+    return out
+
+
+def _applied(model: torch.nn.Module, name: str | None, ndim: int) -> Callable[..., Any]:
+    """The model's method for X of so many dimensions, by one kernel where that is possible."""
+    call = method_of(model, name)
+    if (
+        type(model) not in (FullyConnectedEmbeddingModel, ScaledEmbeddingModel)
+        or name not in (None, "embed", "forward")
+        or not {"embed", "forward"}.isdisjoint(vars(model))
+        or ndim != 2
+        or device_of(model).type not in DEVICES
+        or runs_hooks(model)
+    ):
+        return call
+    own = cast(FullyConnectedEmbeddingModel, model)
+    if not all(map(is_plain_linear, own.layers)):
+        return call
+    linear = cast(list[torch.nn.Linear], list(own.layers))
+    widths = (linear[0].in_features, *(layer.out_features for layer in linear))
+    tensors = [*own.parameters(), *own.buffers()]
+    if (
+        any(tensor.dtype != torch.float32 for tensor in tensors)
+        or len({tensor.device for tensor in tensors}) != 1
+        or not ops.embed_rows_fit(widths, device_of(model))
+    ):
+        return call
+    weights, biases = own.folded()
+    return functools.partial(
+        ops.embed_rows, weights=weights, biases=biases, activation=own.activation
+    )
+
+
+def _chunks(X: TensorLike | sources.Source) -> Iterator[tuple[int, TensorLike]]:
+    most = max(1, _CHUNK_BYTES // max(1, 4 * math.prod(X.shape[1:])))
+    if sources.is_source(X):
+        yield from sources.row_blocks(X, "X", most)
+    else:
+        for start in range(0, X.shape[0], most):
+            yield start, X[start : start + most]
