@@ -125,11 +125,13 @@ class SparseRows:
     def __init__(self, indptr: int, columns: int, values: int) -> None: ...
 
 def sparse_nearest(
-    indices: int, query_rows: SparseRows, by_column: SparseRows, alone: int, points: int, queries: int,
+    indices: int, query_rows: SparseRows, by_column: SparseRows, alone: int, points: int,
+    queries: int,
     n: int, dim: int, count: int, metric: int, target: Target, /,
 ) -> None: ...  # fmt: skip
 def sparse_rerank(
-    indices: int, distances: int, rows: SparseRows, query_rows: SparseRows, candidates: int, points: int,
+    indices: int, distances: int, rows: SparseRows, query_rows: SparseRows, candidates: int,
+    points: int,
     itself: int, queries: int, dim: int, count: int, k: int, metric: int, p: float,
     target: Target, /,
 ) -> None: ...  # fmt: skip
@@ -257,7 +259,8 @@ def hidden_forward(
     network: HiddenLayers, out: int, sums: int, input: int, rows: int, target: Target, /
 ) -> None: ...
 def hidden_backward(
-    network: HiddenLayers, input_grad: int, gradients: int, partials: int, out_grad: int, input: int,
+    network: HiddenLayers, input_grad: int, gradients: int, partials: int, out_grad: int,
+    input: int,
     sums: int, rows: int, target: Target, /,
 ) -> None: ...  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""Tables of one-byte integers: kept as they are, widened batch by batch, pixels or tokens."""
+"""Tables of integers, of one byte above all: kept as they are, widened batch by batch, pixels or tokens."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ import pytest
 import torch
 
 from fastparadime import dr, loss, models, relations, routines
+from fastparadime.training.batches import TrainingData
+from fastparadime.training.native_steps import native_steps
 from fastparadime.training.sampling import edge_batch, item_batches
 from fastparadime.utils.convert import widened
 
@@ -102,15 +104,27 @@ def linear() -> torch.nn.Module:
     return model
 
 
+@pytest.mark.parametrize("dtype", ["uint8", "int32", "int64", "bool"])
 @pytest.mark.parametrize("make", [lambda: None, linear])
-def test_bytes_train_like_floats(make: Any) -> None:
+def test_integers_train_like_floats(make: Any, dtype: str) -> None:
     """By native steps and by torch's."""
-    floats = PIXELS.astype(np.float32)
+    integers = (PIXELS > 99) if dtype == "bool" else PIXELS.astype(dtype)
+    floats = integers.astype(np.float32)
     expected = trained(floats, make())
-    found = trained(PIXELS, make())
-    assert found.dataset.data["main"].dtype == torch.uint8
-    assert torch.equal(found.apply(PIXELS), expected.apply(floats))
-    assert torch.equal(found(PIXELS), expected(floats))
+    found = trained(integers, make())
+    assert not found.dataset.data["main"].is_floating_point()
+    assert torch.equal(found.apply(integers), expected.apply(floats))
+    assert torch.equal(found(integers), expected(floats))
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int32, torch.int64])
+def test_integers_take_native_steps(dtype: torch.dtype) -> None:
+    model = models.FullyConnectedEmbeddingModel(16, 2, [4])
+    table = torch.from_numpy(PIXELS).to(dtype)
+    entries = {"main": table, "wanted": torch.zeros(80, 2)}
+    data = TrainingData(entries, {}, {}, torch.device("cpu"), 0)
+    phase = dr.TrainingPhase(loss=loss.PositionLoss(position_key="wanted"))
+    assert native_steps(model, phase, data, 1) is not None
 
 
 @pytest.mark.parametrize("options", [{"initialization": "pca"}, {"quality": "fast"}])

@@ -116,7 +116,9 @@ def test_registered_classes() -> None:
     with pytest.raises(TypeError, match="Linear must have a method 'arguments'"):
         models.register(torch.nn.Linear)
     namesake = type("FullyConnectedEmbeddingModel", (models.FullyConnectedEmbeddingModel,), {})
-    with pytest.raises(ValueError, match=r"of fastparadime\.models is registered already"):
+    with pytest.raises(
+        ValueError, match=r"of fastparadime\.models\.networks is registered already"
+    ):
         models.register(namesake)
     assert models.registered("Linear") is None
     assert models.registered("FullyConnectedEmbeddingModel") is models.FullyConnectedEmbeddingModel

@@ -163,7 +163,8 @@ class Training(Preparation, Inference):
         modes = [(part, part.training) for part in self.model.modules()]
         self.model.eval()
         try:
-            return models.embed_in_chunks(self.model, rows, method)
+            amounts = self._embedded_key() in self.dataset.data.amounts
+            return models.embed_in_chunks(self.model, rows, method, amounts=amounts)
         finally:
             for part, mode in modes:
                 part.training = mode
@@ -184,9 +185,10 @@ class Training(Preparation, Inference):
         Parameters
         ----------
         data : array, tensor, data frame, mapping of them, or dataset or loader of torch, optional
-            Added to the dataset first; see `Dataset` for what it takes. Training of a trained routine goes on with rows given here:
-            if there are more or fewer than the dataset has, they replace it. The predefined
-            routines then start from where the model has them, so that the map stays.
+            Added to the dataset first; see `Dataset` for what it takes. Training of a trained
+            routine goes on with rows given here: if there are more or fewer than the dataset has,
+            they replace it. The predefined routines then start from where the model has them, so
+            that the map stays.
 
         Raises
         ------
@@ -210,16 +212,17 @@ class Training(Preparation, Inference):
 
     def _take(self, entries: Mapping[str, Any]) -> None:
         """Adds entries to the dataset; other rows for a trained model replace it."""
-        derived = {k: v for k, v in entries.items() if isinstance(v, DerivedData)}
-        regular = expanded({k: v for k, v in entries.items() if k not in derived})
         if self.trained and self._dataset is not None:
+            derived = {k: v for k, v in entries.items() if isinstance(v, DerivedData)}
+            regular = {k: v for k, v in entries.items() if k not in derived}
             stored = self.dataset.data.stored_name
             main = stored(self._embedded_key())
-            rows = next((entry for key, entry in regular.items() if stored(key) == main), None)
+            parts = expanded(regular).items()
+            rows = next((part for key, part in parts if stored(key) == main), None)
             if rows is not None and _length(rows) != len(self.dataset):
                 self.register_dataset(regular)
-                regular = {}
-        self.add_data({**regular, **derived})
+                entries = derived
+        self.add_data(entries)
 
     def _train(self) -> None:
         entries = {*self.dataset.data.names(), *self.derived_data}

@@ -26,7 +26,6 @@ from fastparadime.training.batches import (
 from fastparadime.training.fused_steps import fused_curve
 from fastparadime.training.phases import TrainingPhase
 from fastparadime.training.sampling import Batch, NegativeEdgeBatches, Noise
-from fastparadime.utils.convert import ONE_BYTE
 
 LearningRate = Callable[[int], float]  # of a step, counted from 0
 
@@ -46,7 +45,7 @@ def native_steps(
         return None
     table = data.entries[data_key]
     rows = min(rows, len(table))
-    like = table[:0].float() if table.dtype in ONE_BYTE else table  # such rows become float32
+    like = table if table.is_floating_point() else table[:0].float()  # integers become float32
     network = network_of(model, phase, loss.embedding_method, like, rows)
     if network is None:
         return None
@@ -153,7 +152,7 @@ def edge_steps(
 
 
 def _float_rows(table: torch.Tensor, ids: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """A float32 table and the rows of it that are meant: the table itself, or a copy of its bytes."""
+    """A float32 table and the rows of it that are meant: the table itself, or a copy of its integers."""
     if table.dtype == torch.float32:
         return table, ids
     # By numpy, on one thread: torch's would spin on.
