@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from fastparadime import dr, exceptions, loss, relations, transforms
+from fastparadime.utils.digests import with_digests
 from fastparadime.utils.frames import NamedRows
 
 NAMES = ["a", "b", "c", "d"]
@@ -122,10 +123,10 @@ def changed(path: Path, **values: Any) -> Path:
     with safe_open(str(path), framework="pt") as file:
         content = json.loads(file.metadata()["fastparadime"])
     content.update(values)
-    del content["digest"]
     content = {key: value for key, value in content.items() if value is not None}
-    other = path.with_name("changed")
-    save_file(load_file(path), other, {"fastparadime": json.dumps(content)})
+    weights, other = load_file(path), path.with_name("changed")
+    described = json.dumps(with_digests(content, weights))
+    save_file(weights, other, {"fastparadime": described})
     return other
 
 

@@ -220,11 +220,21 @@ class Training(Preparation, Inference):
             parts = expanded(regular).items()
             rows = next((part for key, part in parts if stored(key) == main), None)
             if rows is not None and _length(rows) != len(self.dataset):
-                self.register_dataset(regular)
+                self._replace(regular)
                 entries = derived
         self.add_data(entries)
 
-    def _train(self) -> None:
+    def _replace(self, entries: Mapping[str, Any]) -> None:
+        """Registers other rows, unless the phases lack an entry of them."""
+        before = self._dataset, self._global_relations_computed
+        self.register_dataset(entries)
+        try:
+            self._check_phases()
+        except (KeyError, TypeError, ValueError):
+            self._dataset, self._global_relations_computed = before
+            raise
+
+    def _check_phases(self) -> None:
         entries = {*self.dataset.data.names(), *self.derived_data}
         for phase in self._phases_to_run():
             check_phase(phase, entries, self.global_relations, self.batch_relations)
@@ -232,6 +242,9 @@ class Training(Preparation, Inference):
                 _check_methods(self._model, phase.loss)
                 data, relations = self.dataset.data, self.batch_relations
                 check_outputs(self._model, phase.loss, data, relations, self._width_of)
+
+    def _train(self) -> None:
+        self._check_phases()
         self.compute_derived_data(only="other")
         self.compute_global_relations()
         self.compute_derived_data(only="rel_based")

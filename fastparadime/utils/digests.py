@@ -14,8 +14,9 @@ _DESCRIPTION = ""  # no tensor has this name
 
 
 def with_digests(content: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]) -> dict[str, Any]:
-    """A description with the SHA-256 of itself and of each contiguous tensor beside it."""
-    return {**content, _KEY: _digests(content, tensors)}
+    """A description with the SHA-256 of itself and of each tensor beside it, instead of old ones."""
+    about = {name: value for name, value in content.items() if name != _KEY}
+    return {**about, _KEY: _digests(about, tensors)}
 
 
 def check_digests(content: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]) -> bool:

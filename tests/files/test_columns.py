@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -196,11 +197,11 @@ def test_a_column_that_outweighs_the_others_is_said(frame: pd.DataFrame, tmp_pat
     assert read_table(_parquet(frame, tmp_path), scale="standard").notes == ()
 
 
-def test_recipes_are_kept_as_text(frame: pd.DataFrame, tmp_path: Path) -> None:
+def test_recipes_are_kept_as_json(frame: pd.DataFrame, tmp_path: Path) -> None:
     path = _parquet(frame, tmp_path)
     recipe = read_table(path, missing="mean", scale="robust", categories="kind").recipe
-    text = recipe.to_json()
-    assert Recipe.from_json(text, "m") == recipe
-    for damaged in (text.replace("robust", "rubust"), text[:-9], "[]", "{}"):
+    content = recipe.to_content()
+    assert Recipe.from_content(json.loads(json.dumps(content)), "m") == recipe
+    for damaged in ({**content, "scale": "rubust"}, {"digest": "a"}, [], {}, 3, "text"):
         with pytest.raises(SpecificationError, match="the table of m is damaged"):
-            Recipe.from_json(damaged, "m")
+            Recipe.from_content(damaged, "m")

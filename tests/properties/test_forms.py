@@ -162,6 +162,16 @@ OPERATIONS = {
         lambda r: {"positions": rows(r, N, 2)},
         lambda positions: ops.sgd_layout(positions, GRAPH, A, B, 3),
     ),
+    "layout_epochs": Operation(
+        lambda r: {"positions": rows(r, N, 2)},
+        lambda positions: [moved.clone() for _, moved in ops.layout_epochs(positions, GRAPH, A, B, 2)],
+    ),
+    "LayoutMetric": Operation(
+        lambda r: {"positions": rows(r, N, 2), "row_weights": strengths(r, N)},
+        lambda positions, row_weights: ops.sgd_layout(
+            positions, GRAPH, A, B, 3, metric=ops.LayoutMetric("canberra"), row_weights=row_weights
+        ),
+    ),
     "DensityTerm": Operation(
         lambda r: {"radii": strengths(r, N), "positions": rows(r, N, 2)},
         lambda radii, positions: ops.DensityTerm(GRAPH, radii, A, B).pulls(positions)[0],
@@ -200,11 +210,11 @@ OPERATIONS = {
 }  # fmt: skip
 # Their arguments are tensors of one form, which they check; or numbers.
 OF_ONE_FORM = {
-    "nearest_by_differences",
-    "Adam", "BINARY_METRICS", "EdgeBatch", "Edges", "METRICS", "MLP_ACTIVATIONS",
-    "MOST_CANDIDATES", "MOST_UNIT_COLUMNS", "NeighborDescent", "SHARED_METRICS", "SPARSE_METRICS",
-    "SmoothKnn", "Subspace", "TREE_METRICS", "build_info", "candidate_width", "hidden_layers",
-    "leaf_size", "list_width", "product_bytes", "resolve_device", "tree_bytes",
+    "Adam", "BINARY_METRICS", "EdgeBatch", "EdgeStep", "Edges", "LAYOUT_METRICS", "METRICS",
+    "MLP_ACTIVATIONS", "MOST_CANDIDATES", "MOST_UNIT_COLUMNS", "NeighborDescent", "ProductEngine",
+    "SHARED_METRICS", "SPARSE_METRICS", "SmoothKnn", "Subspace", "TREE_METRICS", "build_info",
+    "candidate_width", "embed_rows", "embed_rows_fit", "hidden_layers", "leaf_size", "list_width",
+    "most_unit_columns", "nearest_by_differences", "product_bytes", "resolve_device", "tree_bytes",
 }  # fmt: skip
 
 

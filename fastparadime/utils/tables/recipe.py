@@ -86,22 +86,22 @@ class Recipe:
         hot = [f"{name}={value}" for name, values in self.categories for value in values]
         return (*self.columns, *hot)
 
-    def to_json(self) -> str:
-        """The recipe as text, with a digest that tells damage."""
+    def to_content(self) -> dict[str, Any]:
+        """The recipe as JSON has it, with a digest that tells damage."""
         content = {"version": VERSION, **asdict(self)}
-        return json.dumps({**content, "digest": _digest(content)})
+        return {**content, "digest": _digest(content)}
 
     @classmethod
-    def from_json(cls, text: str, path: str) -> Recipe:
+    def from_content(cls, found: Any, path: str) -> Recipe:
         """The recipe of a file.
 
         Raises
         ------
         SpecificationError
-            If the text is damaged or of another version.
+            If it is damaged or of another version.
         """
         try:
-            content = json.loads(text)
+            content = dict(found)
             digest = content.pop("digest")
             if digest != _digest(content):
                 raise ValueError("it does not have its digest")
