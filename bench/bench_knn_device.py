@@ -1,5 +1,6 @@
 """Exact search by products on a device, beside its floor: 2 n^2 d operations at the rate of half-precision products.
 
+Where a GPU has the products of warpgroups, those of warps follow, which take tiles for more columns.
 Where products and candidates come from one operation, tiles of products follow where there are few rows, as rows of more columns go.
 Where the installed faiss has indexes for GPUs, they follow: `knn_gpu`, and what `knn(index=)` makes of others, their building included.
 """
@@ -93,6 +94,8 @@ def main():
         n, d = map(int, shape.split("x"))
         X = rows_of_rank_ten(n, d, device)
         calls = {"exact": lambda X=X: tiled.tiled_knn(X, K).engine}
+        if device.type == "cuda" and ops.most_unit_columns(device, "wgmma"):
+            calls["by mma"] = lambda X=X: tiled.tiled_knn(X, K, engine="mma").engine
         if d <= ops.MOST_UNIT_COLUMNS and n <= MOST_BY_TILES:
             calls["exact, by tiles"] = lambda X=X: by_tiles(X)
         calls |= faiss_calls(X)

@@ -45,9 +45,16 @@ def tile_operations(n, device):
                 0,
                 slack=0.0,
             )
-        for width in (8, 40, 128):
-            units = torch.rand(n, width, device=device).half()
-            lists.update_from_units(units, units, torch.rand(n, device=device), n, slack=0.0)
+        unit_operations(lists, n, "mma" if device.type == "cuda" else None)
+
+
+def unit_operations(lists, n, engine):
+    device = lists.norms.device
+    for width in (8, 40, 128, 200, 264):
+        if width > ops.most_unit_columns(device, engine):
+            continue
+        units, norms = torch.rand(n, width, device=device).half(), torch.rand(n, device=device)
+        lists.update_from_units(units, units, norms, n, slack=0.0, engine=engine)
 
 
 def network_operations(n, edges, activation, device):
@@ -102,6 +109,10 @@ def main():
             ops.rerank(table, indices, k)
             for count, parts in ((1, 1), (40, 3)):
                 ops.nearest_by_differences(table, indices[:, 0], count, parts=parts)
+    # Last: warpgroups wait for barriers, which a sanitizer may slow down most.
+    if device.type == "cuda" and ops.most_unit_columns(device, "wgmma"):
+        for n in (4, 300, 1025):
+            unit_operations(ops.Candidates(torch.rand(n, device=device), 28), n, "wgmma")
     if device.type == "cuda":
         torch.cuda.synchronize()
     print("every operation ran")

@@ -35,6 +35,7 @@ class Stage:
     stub: list[str]  # what stands for it on a machine without a device
     needed: bool = False  # by all that follows
     variables: dict[str, str] = field(default_factory=dict)
+    otherwise: dict[str, str] = field(default_factory=dict)  # of all that follows if it fails
 
 
 def program(name, *options):
@@ -61,9 +62,15 @@ def preparations(carried):
         for option in ("FASTPARADIME_CUDA=ON", "CMAKE_CUDA_ARCHITECTURES=native"):
             built += ["-C", f"cmake.define.{option}"]
         stages.append(
-            Stage("build", 90, 200, [*built, "-C", "build-dir={work}/build"], nothing, needed=True)
+            Stage("build", 80, 200, [*built, "-C", "build-dir={work}/build"], nothing, needed=True)
         )
     return stages
+
+
+def engines():
+    once = [sys.executable, str(BENCH / "gpu_engines.py")]
+    slower = {"FASTPARADIME_PRODUCTS": "mma"}
+    return Stage("engines", 12, 30, once, [*once, "--device", "cpu"], otherwise=slower)
 
 
 def tests(out):
@@ -125,7 +132,14 @@ def measurements(carried, out):
 def plan(carried, out):
     """All stages, what is worth most first."""
     before, after = sanitized("memcheck", 40), sanitized("racecheck", 40)
-    return [*preparations(carried), tests(out), before, *measurements(carried, out), after]
+    return [
+        *preparations(carried),
+        engines(),
+        tests(out),
+        before,
+        *measurements(carried, out),
+        after,
+    ]
 
 
 class Results:
@@ -176,7 +190,7 @@ def run(command, seconds, log, work, variables):
 
 def run_all(stages, results, work, *, stub):
     """Runs the stages in turn; the exit code."""
-    begin, failed = time.monotonic(), False
+    begin, failed, variables = time.monotonic(), False, {}
     for stage in stages:
         started = time.monotonic()
         left = BUDGET - (started - begin)
@@ -187,9 +201,11 @@ def run_all(stages, results, work, *, stub):
         command = [
             part.replace("{work}", str(work)) for part in (stage.stub if stub else stage.command)
         ]
-        status = run(command, min(stage.most, left), results.log, work, stage.variables)
+        given = {**variables, **stage.variables}
+        status = run(command, min(stage.most, left), results.log, work, given)
         results.keep(stage, status, round(time.monotonic() - started, 1))
         failed |= status != 0
+        variables |= stage.otherwise if status != 0 else {}
         if stage.needed and status != 0:
             return 3 if status == 3 else 2
     return int(failed)

@@ -12,7 +12,8 @@ from pathlib import Path
 
 CSRC = Path(__file__).resolve().parent.parent / "csrc"
 OPTIONS = ["-std=c++17", "-O3", "--expt-extended-lambda", "-Werror", "all-warnings", f"-I{CSRC}"]
-ENTRY = re.compile(r"Compiling entry function '(\w+)' for 'sm_(\d+)'")
+OPTIONS += ["-DFPD_SM_90A=1"]
+ENTRY = re.compile(r"Compiling entry function '(\w+)' for 'sm_(\d+a?)'")
 SPILLS = re.compile(r"(\d+) bytes spill stores, (\d+) bytes spill loads")
 USED = re.compile(r"Used (\d+) registers(?:.*?, (\d+) bytes smem)?")
 
@@ -58,7 +59,7 @@ def readable(names):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--architectures", type=int, nargs="+", default=[80, 90, 120])
+    parser.add_argument("--architectures", nargs="+", default=["80", "90a", "120"])
     architectures = parser.parse_args().architectures
     print("| kernel | " + " | ".join(f"sm_{a}" for a in architectures) + " |")
     print("|---" * (1 + len(architectures)) + "|")
@@ -68,7 +69,7 @@ def main():
         for name, shown in sorted(readable(sorted(kernels)).items(), key=lambda item: item[1]):
             cells = []
             for architecture in architectures:
-                registers, shared, spilled = usage[name, str(architecture)]
+                registers, shared, spilled = usage[name, architecture]
                 memory = f", {shared} B shared" if shared else ""
                 cells.append(
                     f"{registers}{memory}" + (f", **{spilled} B spilled**" if spilled else "")

@@ -15,9 +15,15 @@ if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES)
 endif()
 enable_language(CUDA)
 # "native" is what the machine has.
-string(REGEX REPLACE "^native$" "${CMAKE_CUDA_ARCHITECTURES_NATIVE}" FASTPARADIME_CUDA_ARCHITECTURES
+string(REGEX REPLACE "^native$" "${CMAKE_CUDA_ARCHITECTURES_NATIVE}" CMAKE_CUDA_ARCHITECTURES
                      "${CMAKE_CUDA_ARCHITECTURES}")
-string(REPLACE ";" " " FASTPARADIME_CUDA_ARCHITECTURES "${FASTPARADIME_CUDA_ARCHITECTURES}")
+# The products of warpgroups are part of sm_90a, which every chip of compute capability 9.0 has.
+string(REGEX REPLACE "(^|;)90(;|$)" "\\190a-real;90-virtual\\2" CMAKE_CUDA_ARCHITECTURES
+                     "${CMAKE_CUDA_ARCHITECTURES}")
+string(REGEX REPLACE "(^|;)90-real(;|$)" "\\190a-real\\2" CMAKE_CUDA_ARCHITECTURES
+                     "${CMAKE_CUDA_ARCHITECTURES}")
+string(REGEX MATCH "90a" with_90a "${CMAKE_CUDA_ARCHITECTURES}")
+string(REPLACE ";" " " FASTPARADIME_CUDA_ARCHITECTURES "${CMAKE_CUDA_ARCHITECTURES}")
 
 target_sources(_core PRIVATE
   csrc/cuda/neighbors/nearest_by_cosines.cu
@@ -51,6 +57,7 @@ set_target_properties(_core PROPERTIES
   CUDA_STANDARD_REQUIRED ON
   CUDA_RUNTIME_LIBRARY Static
   CUDA_ARCHITECTURES "${CMAKE_CUDA_ARCHITECTURES}")
+target_compile_definitions(_core PRIVATE FPD_SM_90A=$<BOOL:${with_90a}>)
 target_compile_options(_core PRIVATE $<$<COMPILE_LANGUAGE:CUDA>:-O3 --expt-extended-lambda>)
 if(FASTPARADIME_WERROR)
   target_compile_options(_core PRIVATE $<$<COMPILE_LANGUAGE:CUDA>:-Werror=all-warnings>)

@@ -146,6 +146,9 @@ inline std::size_t sgd_layout_scratch(std::int64_t n, std::int64_t edges, int st
                                       const Target& t) {
   return FPD_DISPATCH_SIZE(sgd_layout_scratch, t, n, edges, steps_per_epoch);
 }
+inline std::int64_t most_unit_columns(ProductEngine engine, const Target& t) {
+  return FPD_DISPATCH_SIZE(most_unit_columns, t, engine);
+}
 inline bool hidden_layers_fit(int widest, const Target& t) {
   return FPD_DISPATCH_SIZE(hidden_layers_fit, t, widest);
 }

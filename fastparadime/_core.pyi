@@ -87,6 +87,13 @@ def nearest_in_tile(
     target: Target,
     /,
 ) -> None: ...
+
+class ProductEngine:
+    fastest: ProductEngine
+    mma: ProductEngine
+    wgmma: ProductEngine
+
+def most_unit_columns(engine: ProductEngine, target: Target, /) -> int: ...
 def nearest_by_cosines(
     lists: CandidateLists,
     units: int,
@@ -96,6 +103,7 @@ def nearest_by_cosines(
     columns: int,
     dim: int,
     first_column: int,
+    engine: ProductEngine,
     target: Target,
     /,
 ) -> None: ...
@@ -294,10 +302,10 @@ def gather_rows(
 def sgd_layout_scratch(n: int, edges: int, steps_per_epoch: int, target: Target, /) -> int: ...
 def sgd_layout(
     positions: int, next: int, scratch: int, anchors: int, indptr: int, tails: int, weights: int,
-    streams: int, n: int, dim: int, tail_count: int, negatives: int, steps_per_epoch: int,
-    first_epoch: int, last_epoch: int, n_epochs: int, learning_rate: float, largest_weight: float,
-    seed: int, a: float, b: float, repulsion_strength: float, pulls: int, sampled_weights: int,
-    density_gain: float, target: Target, /,
+    streams: int, n: int, edges: int, dim: int, tail_count: int, negatives: int,
+    steps_per_epoch: int, first_epoch: int, last_epoch: int, n_epochs: int, learning_rate: float,
+    largest_weight: float, seed: int, a: float, b: float, repulsion_strength: float, pulls: int,
+    sampled_weights: int, density_gain: float, sorted: bool, target: Target, /,
 ) -> None: ...  # fmt: skip
 
 class DensityGraph:

@@ -66,7 +66,7 @@ def test_the_plan_of_a_gpu_fits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     planned = stages.plan(tmp_path, tmp_path)
     assert sum(stage.planned for stage in planned) < stages.PLANNED
     assert [stage.name for stage in planned][:6] == [
-        "probe", "wheels", "build", "tests", "memcheck", "training",
+        "probe", "wheels", "build", "engines", "tests", "memcheck",
     ]  # fmt: skip
     (tmp_path / "fastparadime-1.0-cp312-cp312-linux_x86_64.whl").touch()
     assert "build" not in {stage.name for stage in stages.plan(tmp_path, tmp_path)}
@@ -81,9 +81,12 @@ def test_stages_keep_what_they_gave(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     stages = load("gpu_stages", monkeypatch)
+    unset = "import os; raise SystemExit(os.environ.get('ENGINE'))"
+    slower = "import os; raise SystemExit(os.environ['ENGINE'] != 'slow')"
     plan = [
-        stub_stage(stages, "good", "print('well')"),
-        stub_stage(stages, "bad", "raise SystemExit('went wrong')"),
+        stub_stage(stages, "good", f"print('well'); {unset}", otherwise={"ENGINE": "unused"}),
+        stub_stage(stages, "bad", "raise SystemExit('went wrong')", otherwise={"ENGINE": "slow"}),
+        stub_stage(stages, "slower", slower),
         stub_stage(stages, "endless", "while True: pass", most=1),
         stages.Stage("absent", 1, 1, ["no-such-program"], ["no-such-program"]),
         stub_stage(stages, "needed", "raise SystemExit(3)", needed=True),
@@ -93,10 +96,10 @@ def test_stages_keep_what_they_gave(
     assert stages.run_all(plan, stages.Results(out), tmp_path, stub=True) == 3
     kept = [json.loads(line) for line in (out / "stages.jsonl").read_text("utf-8").splitlines()]
     assert {stage["name"]: stage["status"] for stage in kept} == {
-        "good": 0, "bad": 1, "endless": "killed", "absent": "missing", "needed": 3,
+        "good": 0, "bad": 1, "slower": 0, "endless": "killed", "absent": "missing", "needed": 3,
     }  # fmt: skip
     with tarfile.open(out / "logs.tar") as logs:
-        assert logs.getnames() == ["good.log", "bad.log", "endless.log", "absent.log", "needed.log"]
+        assert logs.getnames() == [f"{stage['name']}.log" for stage in kept]
     shown = capsys.readouterr().out
     assert "went wrong" in shown
     assert "well" not in shown

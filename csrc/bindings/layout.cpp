@@ -14,11 +14,11 @@ void bind_sgd_layout(py::module_& m) {
   m.def(
       "sgd_layout",
       [](Address positions, Address next, Address scratch, Address anchors, Address indptr,
-         Address tails, Address weights, Address streams, Index n, Index dim, Index tail_count,
-         int negatives, int steps_per_epoch, Index first_epoch, Index last_epoch, Index n_epochs,
-         float learning_rate, float largest_weight, std::uint64_t seed, float a, float b,
-         float repulsion_strength, Address pulls, Address sampled_weights, float density_gain,
-         const Target& target) {
+         Address tails, Address weights, Address streams, Index n, Index edges, Index dim,
+         Index tail_count, int negatives, int steps_per_epoch, Index first_epoch, Index last_epoch,
+         Index n_epochs, float learning_rate, float largest_weight, std::uint64_t seed, float a,
+         float b, float repulsion_strength, Address pulls, Address sampled_weights,
+         float density_gain, bool sorted, const Target& target) {
         sgd_layout({at<float>(positions),
                     at<float>(next),
                     at<void>(scratch),
@@ -28,6 +28,7 @@ void bind_sgd_layout(py::module_& m) {
                     at<float>(weights),
                     at<std::uint32_t>(streams),
                     n,
+                    edges,
                     dim,
                     tail_count,
                     negatives,
@@ -39,7 +40,8 @@ void bind_sgd_layout(py::module_& m) {
                     largest_weight,
                     seed,
                     {{a, b}, repulsion_strength},
-                    {at<DensityPull>(pulls), at<float>(sampled_weights), density_gain}},
+                    {at<DensityPull>(pulls), at<float>(sampled_weights), density_gain},
+                    sorted},
                    target);
       },
       NoGil(), "Epochs of UMAP's stochastic layout, on positions in place.");

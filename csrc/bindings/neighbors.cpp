@@ -39,12 +39,18 @@ void bind_tiles(py::module_& m) {
                         target);
       },
       NoGil(), "The nearest columns of a tile of products join each row's list.");
+  py::enum_<ProductEngine>(m, "ProductEngine")
+      .value("fastest", ProductEngine::fastest)
+      .value("mma", ProductEngine::mma)
+      .value("wgmma", ProductEngine::wgmma);
+  m.def("most_unit_columns", &most_unit_columns, "Columns of units that an engine takes.");
   m.def(
       "nearest_by_cosines",
       [](const CandidateLists& lists, Address units, Address column_units, Address norms,
-         float slack, Index columns, Index dim, Index first_column, const Target& target) {
+         float slack, Index columns, Index dim, Index first_column, ProductEngine engine,
+         const Target& target) {
         nearest_by_cosines({lists, at<std::uint16_t>(units), at<std::uint16_t>(column_units),
-                            at<float>(norms), slack, columns, dim, first_column},
+                            at<float>(norms), slack, columns, dim, first_column, engine},
                            target);
       },
       NoGil(), "The nearest columns by products of unit rows join each row's list.");

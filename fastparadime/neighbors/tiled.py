@@ -129,6 +129,7 @@ def tiled_knn(
     device: torch.device | None = None,
     precision: torch.dtype | None = None,
     limit: float | None = None,
+    engine: ops.ProductEngine | None = None,
 ) -> NeighborGraph:
     """Exact neighbours of all rows of `X` by Euclidean distance.
 
@@ -143,6 +144,8 @@ def tiled_knn(
         Of unit rows; `default_precision` unless given.
     limit : float, optional
         Most bytes on the device beside `X` and the result.
+    engine : {"mma", "wgmma"}, optional
+        By which instructions a GPU multiplies, see `ops.Candidates.update_from_units`.
 
     Returns
     -------
@@ -152,19 +155,19 @@ def tiled_knn(
     device = X.device if device is None else device
     if X.shape[1] <= _FEW_COLUMNS and X.device == device:
         indices, distances = differing_rows(X, torch.arange(len(X), device=device), k)
-        engine = "differences, exact"
+        name = "differences, exact"
     else:
         precision = default_precision(device) if precision is None else precision
         n, d = X.shape
         plan = make_plan(n, d, k, itemsize=precision.itemsize, limit=limit)
-        search = _Search(X, k, device, precision, plan)
+        search = _Search(X, k, device, precision, plan, engine)
         indices, distances, doubtful, differed = search.of_all()
-        engine = "tiled products, exact"
+        name = "tiled products, exact"
         if doubtful:
-            engine += f", {doubtful} rows again, {differed} of them by differences"
+            name += f", {doubtful} rows again, {differed} of them by differences"
     if metric == "sqeuclidean":
         distances.square_()
-    return NeighborGraph(indices, distances, engine)
+    return NeighborGraph(indices, distances, name)
 
 
 @dataclass(frozen=True)
@@ -176,6 +179,7 @@ class _Search:
     device: torch.device
     precision: torch.dtype
     plan: Plan
+    engine: ops.ProductEngine | None
 
     def of_all(self) -> tuple[torch.Tensor, torch.Tensor, int, int]:
         """Neighbours and distances of all points, how many were in doubt, and how many by differences."""
@@ -232,7 +236,7 @@ class _Search:
         plan: Plan,
     ) -> torch.Tensor:
         """Fills in what is found for a panel's points; returns which of them are in doubt."""
-        lists = _candidates(table, panel, plan, self.k)
+        lists = _candidates(table, panel, plan, self.k, self.engine)
         place = max(panel.first, 0)
         doubts = []
         for start in range(0, len(points), plan.rows):
@@ -246,16 +250,18 @@ class _Search:
         return torch.cat(doubts)
 
 
-def _candidates(table: UnitTable, panel: Panel, plan: Plan, k: int) -> ops.Candidates:
+def _candidates(
+    table: UnitTable, panel: Panel, plan: Plan, k: int, engine: ops.ProductEngine | None
+) -> ops.Candidates:
     """Of a panel's points among all."""
     lists, n = ops.Candidates(panel.norms, k + 1 + _SPARE), len(table)
     for first in range(0, n, plan.panel):
         count = min(plan.panel, n - first)
         other = panel if first == panel.first else table.panel(first, count)
         slack = panel.slack(other)
-        if _in_one_pass(panel):
+        if _in_one_pass(panel, engine):
             mine, theirs = panel.side_by_side(other)
-            lists.update_from_units(mine, theirs, other.norms, first, slack=slack)
+            lists.update_from_units(mine, theirs, other.norms, first, slack=slack, engine=engine)
             continue
         for start in range(0, len(panel.units), plan.rows):
             rows = slice(start, start + plan.rows)
@@ -267,11 +273,15 @@ def _candidates(table: UnitTable, panel: Panel, plan: Plan, k: int) -> ops.Candi
     return lists
 
 
-def _in_one_pass(panel: Panel) -> bool:
+def _in_one_pass(panel: Panel, engine: ops.ProductEngine | None) -> bool:
     """Whether one operation takes products and candidates, without tiles in between."""
-    parts = 1 if panel.rest is None else 3
-    columns = parts * panel.units.shape[1]
-    return panel.units.dtype == torch.float16 and columns <= ops.MOST_UNIT_COLUMNS
+    if panel.units.dtype != torch.float16:
+        return False
+    columns = panel.units.shape[1]
+    if panel.rest is not None:  # whose slack counts on short sums
+        return 3 * columns <= ops.MOST_UNIT_COLUMNS
+    most = ops.most_unit_columns(panel.units.device, engine)
+    return columns <= most or most == 0  # which is an error there
 
 
 def _is_sure(

@@ -24,7 +24,9 @@ from fastparadime.ops.neighbors.nearest_in_tile import (
     MOST_CANDIDATES,
     MOST_UNIT_COLUMNS,
     Candidates,
+    ProductEngine,
     candidate_width,
+    most_unit_columns,
 )
 from fastparadime.ops.neighbors.nn_descent import NeighborDescent, leaf_size, list_width, nn_descent
 from fastparadime.ops.neighbors.rerank import METRICS, rerank
@@ -63,6 +65,7 @@ __all__ = [
     "KdTree",
     "Mlp",
     "NeighborDescent",
+    "ProductEngine",
     "ProductTable",
     "Segments",
     "SmoothKnn",
@@ -77,6 +80,7 @@ __all__ = [
     "hidden_layers",
     "leaf_size",
     "list_width",
+    "most_unit_columns",
     "nearest_by_differences",
     "negative_edge_cross_entropy",
     "negative_edge_gradients",

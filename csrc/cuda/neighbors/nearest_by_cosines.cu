@@ -1,11 +1,15 @@
 #include <cuda_pipeline.h>
 
+#include <cstdlib>
+#include <cstring>
 #include <stdexcept>
 #include <string>
 
 #include "cuda/neighbors/candidate_lists.cuh"
 #include "cuda/neighbors/tensor_core.cuh"
+#include "cuda/neighbors/warpgroup_search.cuh"
 #include "cuda/support/launch.cuh"
+#include "cuda/support/tensor_map.h"
 #include "ops/neighbors/nearest_by_cosines.h"
 
 namespace fpd::cuda {
@@ -224,10 +228,7 @@ void launch(const NearestByCosinesArgs& args, void* stream) {
   FPD_CUDA_CHECK(cudaGetLastError());
 }
 
-}  // namespace
-
-void nearest_by_cosines(const NearestByCosinesArgs& args, void* stream) {
-  if (args.lists.rows == 0 || args.columns == 0) return;
+void launch_by_width(const NearestByCosinesArgs& args, void* stream) {
   switch ((args.dim + kDepth - 1) / kDepth) {
     case 1: return launch<1>(args, stream);
     case 2: return launch<2>(args, stream);
@@ -237,8 +238,45 @@ void nearest_by_cosines(const NearestByCosinesArgs& args, void* stream) {
     case 6: return launch<6>(args, stream);
     case 7: return launch<7>(args, stream);
     case 8: return launch<8>(args, stream);
-    default: throw std::runtime_error("no units of " + std::to_string(args.dim) + " columns");
+    default:
+      throw std::runtime_error("mma takes no units of " + std::to_string(args.dim) + " columns");
   }
+}
+
+void launch_warpgroups(const NearestByCosinesArgs& args, void* stream) {
+  const TensorMap row_map =
+      half_matrix_map(args.units, args.lists.rows, args.dim, kSearchRows, kSliceColumns);
+  const TensorMap column_map =
+      half_matrix_map(args.column_units, args.columns, args.dim, kProductColumns, kSliceColumns);
+  allow_shared_memory(warpgroup_search_kernel, kSearchBytes);
+  const auto blocks = static_cast<unsigned>((args.lists.rows + kSearchRows - 1) / kSearchRows);
+  warpgroup_search_kernel<<<blocks, kSearchThreads, kSearchBytes, as_stream(stream)>>>(
+      args, row_map, column_map);
+  FPD_CUDA_CHECK(cudaGetLastError());
+}
+
+// The one place that says which chips multiply by warpgroups: those of compute capability 9.0, by
+// code that was built for sm_90a.
+bool has_warpgroups() {
+  int device = 0, major = 0, minor = 0;
+  FPD_CUDA_CHECK(cudaGetDevice(&device));
+  FPD_CUDA_CHECK(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device));
+  FPD_CUDA_CHECK(cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, device));
+  return FPD_SM_90A && major == 9 && minor == 0;
+}
+
+}  // namespace
+
+std::int64_t most_unit_columns(ProductEngine engine) {
+  if (engine != ProductEngine::mma && has_warpgroups()) return kMostUnitColumns;
+  return engine == ProductEngine::wgmma ? 0 : kMaxUnitColumns;
+}
+
+void nearest_by_cosines(const NearestByCosinesArgs& args, void* stream) {
+  if (args.lists.rows == 0 || args.columns == 0) return;
+  if (args.engine != ProductEngine::mma && has_warpgroups()) return launch_warpgroups(args, stream);
+  if (args.engine == ProductEngine::wgmma) throw std::runtime_error("the device has no wgmma");
+  launch_by_width(args, stream);
 }
 
 }  // namespace fpd::cuda

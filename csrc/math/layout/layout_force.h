@@ -28,12 +28,12 @@ struct LayoutForce {
   FPD_HD float attraction(float d2) const {
     d2 += kNothing;
     const float power = curve.coarse_scaled_power(d2);
-    return -2.0f * curve.b * (power / (d2 * (1.0f + power)));
+    return -2.0f * curve.b * coarse_quotient(power, d2 * (1.0f + power));
   }
 
   FPD_HD float repulsion(float d2) const {
     const float power = curve.coarse_scaled_power(d2 + kNothing);
-    return 2.0f * repulsion_strength * curve.b / ((kSoftening + d2) * (1.0f + power));
+    return coarse_quotient(2.0f * repulsion_strength * curve.b, (kSoftening + d2) * (1.0f + power));
   }
 };
 

@@ -43,6 +43,15 @@ FPD_HD float max_of(float x, float y) { return x > y ? x : y; }
 
 FPD_HD float magnitude(float x) { return x < 0.0f ? -x : x; }
 
+// x / y for stochastic gradients: 0 on a device where y is beyond 2^126.
+FPD_HD float coarse_quotient(float x, float y) {
+#if defined(__CUDA_ARCH__)
+  return __fdividef(x, y);
+#else
+  return x / y;
+#endif
+}
+
 // Finite: of numbers below 3e-39 the largest there is.
 FPD_HD float reciprocal_or_zero(float x) { return x > 0.0f ? min_of(1.0f / x, FLT_MAX) : 0.0f; }
 

@@ -33,6 +33,7 @@ struct SgdLayoutArgs {
   const float* weights;          // (edges,)
   const std::uint32_t* streams;  // (n,) random stream of each point
   std::int64_t n;
+  std::int64_t edges;
   std::int64_t dim;
   std::int64_t tail_count;
   int negatives;
@@ -45,6 +46,7 @@ struct SgdLayoutArgs {
   std::uint64_t seed;
   LayoutForce force;
   LayoutDensity density;
+  bool sorted;  // scratch is as a call before left it: of the same edges, parts and terms
 };
 
 // A sample of an edge moves both of its ends. The row of its head holds it as the head's own, with
@@ -80,7 +82,7 @@ struct LayoutStep {
   float sum_limit;
 
   // Steps are counted over the whole call, and change the buffers' roles each time.
-  static LayoutStep of(const SgdLayoutArgs& args, std::int64_t count) {
+  FPD_HD static LayoutStep of(const SgdLayoutArgs& args, std::int64_t count) {
     const std::int64_t epoch = args.first_epoch + count / args.steps_per_epoch;
     const float* from = count % 2 == 0 ? args.positions : args.next;
     float* to = count % 2 == 0 ? args.next : args.positions;

@@ -9,7 +9,15 @@
 namespace fpd {
 
 constexpr std::int64_t kUnitColumns = 8;       // the columns of units are a multiple of,
-constexpr std::int64_t kMaxUnitColumns = 128;  // and no more than a device's registers hold
+constexpr std::int64_t kMaxUnitColumns = 128;  // and no more than registers hold of a row for mma,
+constexpr std::int64_t kMostUnitColumns = 1 << 16;  // or than anything takes
+
+// By which instructions a device multiplies.
+enum class ProductEngine : int {
+  fastest,  // of those that the device has
+  mma,      // a warp's, of sm_80 and later
+  wgmma,    // a warpgroup's, of sm_90 alone
+};
 
 struct NearestByCosinesArgs {
   CandidateLists lists;
@@ -20,13 +28,17 @@ struct NearestByCosinesArgs {
   std::int64_t columns;
   std::int64_t dim;
   std::int64_t first_column;  // index of the first column, above all that came before
+  ProductEngine engine;
 };
 
 namespace cpu {
 void nearest_by_cosines(const NearestByCosinesArgs& args, int threads);
-}
+// The most columns of units that an engine takes here, 0 without it. The CPU has no engines.
+inline std::int64_t most_unit_columns(ProductEngine) { return kMostUnitColumns; }
+}  // namespace cpu
 namespace cuda {
 void nearest_by_cosines(const NearestByCosinesArgs& args, void* stream);
-}
+std::int64_t most_unit_columns(ProductEngine engine);
+}  // namespace cuda
 
 }  // namespace fpd

@@ -32,9 +32,10 @@ _MANY_POINTS = 500_000
 _MOST_STEPS = 32  # by default
 _FINER = 3  # times as many in an epoch with densMAP's term
 _MOST_EPOCHS = 2**24  # the schedule counts samples in float32
+_PAIR = 8  # bytes of two coordinates, which a device fetches at once
 # Between calls of the core, an interrupt is noticed and progress reported.
 _MOST_EPOCHS_PER_CALL = 10
-_SAMPLED_PER_CALL = 1e7  # edges, less than a second's work
+_SAMPLED_PER_CALL = {"cpu": 1e7, "cuda": 1e9}  # edges, less than a second's work
 
 
 def sgd_layout(
@@ -135,22 +136,24 @@ def sgd_layout(
     with on_device(start):
         target = target_of(start)
         moved, following = start.clone(), torch.empty_like(start)
-        bytes_needed = _core.sgd_layout_scratch(
-            n, len(graph.weights), steps if first_dense == n_epochs else finer, target
-        )
+        most = steps if first_dense == n_epochs else finer
+        bytes_needed = _core.sgd_layout_scratch(n, len(graph.weights), most, target)
         scratch = torch.empty(bytes_needed, dtype=torch.uint8, device=start.device)
         sampled_weights = moved.new_empty(len(graph.weights) if first_dense < n_epochs else 0)
         pulls, gain = moved.new_empty(0), 0.0
-        for first, last in _calls(n_epochs, sampled, stops, first_dense):
+        affordable = int(_SAMPLED_PER_CALL[start.device.type] / max(1.0, sampled))
+        for first, last in _calls(n_epochs, affordable, stops, first_dense):
             if density is not None and first >= first_dense:
                 steps = finer
                 pulls, gain = density.pulls(moved)
+            in_order = first not in {0, first_dense}  # what a device sorts, the term's edges anew
             _core.sgd_layout(
                 moved.data_ptr(), following.data_ptr(), scratch.data_ptr(),
                 0 if anchors is None else others.data_ptr(), graph.indptr.data_ptr(),
-                graph.tails.data_ptr(), graph.weights.data_ptr(), lanes.data_ptr(), n, dim,
-                len(others), negatives, steps, first, last, n_epochs, size, largest, seed, *curve,
-                strength, pulls.data_ptr(), sampled_weights.data_ptr(), gain, target,
+                graph.tails.data_ptr(), graph.weights.data_ptr(), lanes.data_ptr(), n,
+                len(graph.weights), dim, len(others), negatives, steps, first, last, n_epochs,
+                size, largest, seed, *curve, strength, pulls.data_ptr(),
+                sampled_weights.data_ptr(), gain, in_order, target,
             )  # fmt: skip
             if at_stop is not None and last in stops:
                 at_stop(last, moved)
@@ -167,6 +170,8 @@ def _checked_arrays(
     n, dim = start.shape
     if others.shape[1] != dim:
         raise ValueError(f"anchors must have {dim} columns as positions, not {others.shape[1]}")
+    if others.data_ptr() % _PAIR:
+        others = others.clone()
     graph = _checked_graph(edges, n, len(others))
     if streams is None:
         lanes = torch.arange(n, dtype=torch.int32, device=start.device)
@@ -251,10 +256,9 @@ def _steps(wanted: int | None, n: int, sampled: float) -> int:
 
 
 def _calls(
-    n_epochs: int, sampled: float, stops: Collection[int], first_dense: int
+    n_epochs: int, affordable: int, stops: Collection[int], first_dense: int
 ) -> Iterator[tuple[int, int]]:
-    """First and one past the last epoch of each call of the core, by the edges of an epoch."""
-    affordable = int(_SAMPLED_PER_CALL / max(1.0, sampled))
+    """First and one past the last epoch of each call of the core, of so many at the most."""
     stride = max(1, min(_MOST_EPOCHS_PER_CALL, affordable))
     first = 0
     for end in sorted({*stops, *range(first_dense, n_epochs), n_epochs}):

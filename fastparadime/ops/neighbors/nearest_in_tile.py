@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from copy import copy
+from typing import Literal, TypeAlias
 
 import torch
 
@@ -22,6 +23,13 @@ from fastparadime.utils.warning import warn
 
 MOST_CANDIDATES: int = _core.kMaxListWidth
 MOST_UNIT_COLUMNS: int = _core.kMaxUnitColumns
+# By which instructions a GPU multiplies: a warp's, which all have, or a warpgroup's, of sm_90.
+ProductEngine: TypeAlias = Literal["mma", "wgmma"]
+_ENGINES = {
+    None: _core.ProductEngine.fastest,
+    "mma": _core.ProductEngine.mma,
+    "wgmma": _core.ProductEngine.wgmma,
+}
 
 
 def candidate_width(count: int) -> int:
@@ -37,6 +45,35 @@ def candidate_width(count: int) -> int:
     while width < count:
         width *= 2
     return width
+
+
+def most_unit_columns(device: torch.device | str, engine: ProductEngine | None = None) -> int:
+    """The most columns of units that `Candidates.update_from_units` takes on a device.
+
+    Parameters
+    ----------
+    device : torch.device or str
+    engine : {"mma", "wgmma"}, optional
+        Of a GPU, the fastest that it has unless given.
+
+    Returns
+    -------
+    int
+        `MOST_UNIT_COLUMNS` by a warp's instructions; beyond what memory holds by a warpgroup's, and
+        on the CPU; 0 if the GPU has no such engine.
+
+    Raises
+    ------
+    ValueError
+        If `engine` is none of these, or is given for the CPU.
+    """
+    place = torch.empty(0, device=device)
+    if engine not in _ENGINES:
+        raise ValueError(f"engine must be 'mma', 'wgmma' or None, not {engine!r}")
+    if engine is not None and not place.is_cuda:
+        raise ValueError(f"engine {engine!r} is a GPU's, but the units are on {place.device}")
+    with on_device(place):
+        return _core.most_unit_columns(_ENGINES[engine], target_of(place))
 
 
 class Candidates:
@@ -120,23 +157,27 @@ class Candidates:
         first_column: int,
         *,
         slack: float,
+        engine: ProductEngine | None = None,
     ) -> None:
         """Lets columns join the lists by products that are taken, and summed in float32, on the way.
 
         Parameters
         ----------
         units : float16 tensor (rows, d)
-            Unit rows; d is a multiple of 8 and at most `MOST_UNIT_COLUMNS`.
+            Unit rows; d is a multiple of 8 and at most `most_unit_columns` of their device.
         column_units : float16 tensor (columns, d)
         norms, first_column, slack
             As of `update`.
+        engine : {"mma", "wgmma"}, optional
+            By which instructions a GPU multiplies, the fastest that it has unless given.
 
         Raises
         ------
         TypeError
             If units are no halves.
         ValueError
-            For shapes or devices that disagree, or columns beyond int32.
+            For shapes or devices that disagree, columns beyond int32, or an engine that the device
+            has not.
         """
         units = _as_units(units, "units")
         column_units, norms = _as_units(column_units, "column_units"), as_floats(norms, "norms", 1)
@@ -149,6 +190,7 @@ class Candidates:
             if given.shape != (rows, d):
                 raise ValueError(f"{name} must have shape ({rows}, {d}), not {tuple(given.shape)}")
         check_same_device(rows=self.bounds, units=units, column_units=column_units, norms=norms)
+        _check_width(d, units.device, engine)
         with on_device(units):
             _core.nearest_by_cosines(
                 self._native(),
@@ -159,6 +201,7 @@ class Candidates:
                 len(norms),
                 d,
                 first_column,
+                _ENGINES[engine],
                 target_of(units),
             )
 
@@ -204,11 +247,19 @@ def _as_units(value: TensorLike, name: str) -> torch.Tensor:
     if units.dtype != torch.float16:
         raise TypeError(f"{name} must have dtype float16, not {units.dtype}")
     columns = units.shape[1] if units.ndim == 2 else 0
-    if columns % _core.kUnitColumns or not 0 < columns <= MOST_UNIT_COLUMNS:
+    if columns % _core.kUnitColumns or columns == 0:
         raise ValueError(
-            f"{name} must have rows of a multiple of {_core.kUnitColumns} columns, at most "
-            f"{MOST_UNIT_COLUMNS}, not shape {tuple(units.shape)}"
+            f"{name} must have rows of a multiple of {_core.kUnitColumns} columns, "
+            f"not shape {tuple(units.shape)}"
         )
     units = as_dense(units, name).contiguous()
     aligned = units.data_ptr() % (_core.kUnitColumns * units.element_size()) == 0
     return units if aligned else units.clone()
+
+
+def _check_width(columns: int, device: torch.device, engine: ProductEngine | None) -> None:
+    most = most_unit_columns(device, engine)
+    if most == 0:
+        raise ValueError(f"engine {engine!r} needs a GPU of compute capability 9.0, not {device}")
+    if columns > most:
+        raise ValueError(f"units may have at most {most} columns on {device}, not {columns}")

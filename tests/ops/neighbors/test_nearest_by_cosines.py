@@ -23,17 +23,35 @@ def units(n: int, d: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
     return torch.from_numpy(rows).half(), torch.from_numpy(norms)
 
 
+@pytest.fixture(params=[None, "mma", "wgmma"])
+def engine(request: pytest.FixtureRequest, device: torch.device) -> ops.ProductEngine | None:
+    """By which products are taken: each that a GPU has, and the CPU's."""
+    wanted: ops.ProductEngine | None = request.param
+    if wanted is not None and device.type == "cpu":
+        pytest.skip("the CPU has no engines")
+    if wanted is not None and not ops.most_unit_columns(device, wanted):
+        pytest.skip(f"the GPU has no {wanted}")
+    return wanted
+
+
+def skip_if_too_wide(d: int, device: torch.device, engine: ops.ProductEngine | None) -> None:
+    if d > ops.most_unit_columns(device, engine):
+        pytest.skip(f"{engine} takes fewer columns")
+
+
 def fill(
     rows: tuple[torch.Tensor, torch.Tensor],
     columns: tuple[torch.Tensor, torch.Tensor],
     count: int,
     cuts: list[int],
     device: torch.device | str = "cpu",
+    engine: ops.ProductEngine | None = None,
 ) -> ops.Candidates:
     lists = ops.Candidates(rows[1].to(device), count)
     for start, stop in zip([0, *cuts], [*cuts, len(columns[1])], strict=True):
         part, norms = (whole[start:stop].to(device) for whole in columns)
-        lists.update_from_units(rows[0].to(device), part, norms, start, slack=SLACK)
+        mine = rows[0].to(device)
+        lists.update_from_units(mine, part, norms, start, slack=SLACK, engine=engine)
     return lists
 
 
@@ -45,10 +63,13 @@ def by_tile(
     return lists
 
 
-@pytest.mark.parametrize("d", [8, 16, 24, 40, 56, 64, 72, 96, 104, 128])
-def test_equals_the_search_of_a_tile(d: int, device: torch.device) -> None:
+@pytest.mark.parametrize("d", [8, 16, 24, 40, 56, 64, 72, 96, 104, 128, 200, 256, 264, 784])
+def test_equals_the_search_of_a_tile(
+    d: int, device: torch.device, engine: ops.ProductEngine | None
+) -> None:
+    skip_if_too_wide(d, device, engine)
     rows, columns = units(300, d, 0), units(290 + d, d, 1)
-    found, wanted = fill(rows, columns, 32, [], device), by_tile(rows, columns, 32)
+    found, wanted = fill(rows, columns, 32, [], device, engine), by_tile(rows, columns, 32)
     assert torch.equal(found.indices.cpu(), wanted.indices)
     assert torch.equal(found.bounds.cpu(), wanted.bounds)
 
@@ -56,20 +77,20 @@ def test_equals_the_search_of_a_tile(d: int, device: torch.device) -> None:
 @pytest.mark.parametrize("count", [1, 33, 100, 200, 512])
 @pytest.mark.parametrize("cuts", [[], [1, 65, 530]])
 def test_lists_of_all_widths_and_several_calls(
-    count: int, cuts: list[int], device: torch.device
+    count: int, cuts: list[int], device: torch.device, engine: ops.ProductEngine | None
 ) -> None:
     rows, columns = units(37, 16, 0), units(603, 16, 1)
-    found, wanted = fill(rows, columns, count, cuts, device), by_tile(rows, columns, count)
+    found, wanted = fill(rows, columns, count, cuts, device, engine), by_tile(rows, columns, count)
     assert torch.equal(found.indices.cpu(), wanted.indices)
     assert torch.equal(found.bounds.cpu(), wanted.bounds)
 
 
-def test_equals_reference(device: torch.device) -> None:
+def test_equals_reference(device: torch.device, engine: ops.ProductEngine | None) -> None:
     rng = np.random.default_rng(2)
     (rows, columns), norms = rng.standard_normal((2, 500, 48)), rng.uniform(0.5, 2, (2, 500))
     parts = [torch.from_numpy(part / 7).half() for part in (rows, columns)]
     of_rows, of_columns = (torch.from_numpy(part).float() for part in norms)
-    found = fill((parts[0], of_rows), (parts[1], of_columns), 64, [], device)
+    found = fill((parts[0], of_rows), (parts[1], of_columns), 64, [], device, engine)
     products = parts[0].double() @ parts[1].double().T
     wanted = reference.nearest_in_tile(products.numpy(), *norms, SLACK, 64)
     np.testing.assert_allclose(found.bounds.cpu(), wanted[1], rtol=1e-5, atol=1e-5)
@@ -78,7 +99,7 @@ def test_equals_reference(device: torch.device) -> None:
     np.testing.assert_allclose(chosen, wanted[1], rtol=1e-5, atol=1e-5)
 
 
-def test_every_half_is_read(device: torch.device) -> None:
+def test_every_half_is_read(device: torch.device, engine: ops.ProductEngine | None) -> None:
     """Columns that are one number each, subnormal ones included, beside a row that is one."""
     values = torch.arange(-0x7BFF, 0x7C00, 7, dtype=torch.int32).to(torch.int16)
     values = torch.where(values < 0, -32768 - values, values).to(torch.int16).view(torch.float16)
@@ -86,14 +107,15 @@ def test_every_half_is_read(device: torch.device) -> None:
     columns[:, 3], row[0, 3] = values, 1
     ones = torch.ones(len(values))
     lists = ops.Candidates(torch.ones(1, device=device), 512)
-    lists.update_from_units(*(part.to(device) for part in (row, columns, ones)), 0, slack=0.0)
+    parts = (part.to(device) for part in (row, columns, ones))
+    lists.update_from_units(*parts, 0, slack=0.0, engine=engine)
     bounds = 1 - 2 * values.float()
     wanted = torch.sort(bounds, stable=True)
     assert torch.equal(lists.bounds[0].cpu(), wanted.values[:512])
     assert torch.equal(lists.indices[0].cpu().long(), wanted.indices[:512])
 
 
-def test_newcomers_in_any_order(device: torch.device) -> None:
+def test_newcomers_in_any_order(device: torch.device, engine: ops.ProductEngine | None) -> None:
     """Columns that come ever nearer all join, and those that come ever farther do not."""
     row = torch.zeros((1, 8)).half()
     row[0, 0] = 1
@@ -102,7 +124,8 @@ def test_newcomers_in_any_order(device: torch.device) -> None:
     ones = torch.ones(700, device=device)
     for towards in (columns, columns.flip(0)):
         lists = ops.Candidates(ones[:1], 32)
-        lists.update_from_units(row.to(device), towards.to(device), ones, 0, slack=0.0)
+        parts = row.to(device), towards.to(device), ones
+        lists.update_from_units(*parts, 0, slack=0.0, engine=engine)
         expected = list(range(699, 667, -1)) if towards is columns else list(range(32))
         assert lists.indices.tolist() == [expected]
 
@@ -113,10 +136,12 @@ def test_ties_go_to_the_smaller_column(device: torch.device) -> None:
     assert lists.indices.tolist() == [list(range(32))] * 2
 
 
-def test_short_tables_leave_places_empty(device: torch.device) -> None:
+def test_short_tables_leave_places_empty(
+    device: torch.device, engine: ops.ProductEngine | None
+) -> None:
     rows, columns = units(4, 8, 0), units(10, 8, 1)
     columns[1][7:] = torch.inf  # no points
-    lists = fill(rows, columns, 32, [3], device)
+    lists = fill(rows, columns, 32, [3], device, engine)
     assert bool((lists.indices[:, 7:] == -1).all())
     assert bool(lists.bounds[:, 7:].isinf().all())
     assert lists.indices[:, :7].sort(dim=1).values.tolist() == [list(range(7))] * 4
@@ -167,12 +192,16 @@ def test_bad_input() -> None:
     good, columns = torch.ones((3, 8)).half(), torch.ones((2, 8)).half()
     with pytest.raises(TypeError, match=r"units must have dtype float16, not torch\.float32"):
         lists.update_from_units(good.float(), columns, ones, 0, slack=0.0)
-    for d in (0, 12, 136):
+    for d in (0, 12):
         rows = torch.ones((3, d)).half()
-        with pytest.raises(
-            ValueError, match=rf"multiple of 8 .* at most 128, not shape \(3, {d}\)"
-        ):
+        with pytest.raises(ValueError, match=rf"multiple of 8 columns, not shape \(3, {d}\)"):
             lists.update_from_units(rows, columns, ones, 0, slack=0.0)
+    wide = torch.ones((3, 65544)).half()
+    with pytest.raises(ValueError, match="at most 65536 columns on cpu, not 65544"):
+        lists.update_from_units(wide, wide[:2], ones, 0, slack=0.0)
+    for engine, message in (("mma", "'mma' is a GPU's, but"), ("avx", "'mma', 'wgmma' or None")):
+        with pytest.raises(ValueError, match=message):
+            lists.update_from_units(good, columns, ones, 0, slack=0.0, engine=engine)
     with pytest.raises(ValueError, match=r"column_units must have shape \(2, 8\), not \(2, 16\)"):
         lists.update_from_units(good, torch.ones((2, 16)).half(), ones, 0, slack=0.0)
     with pytest.raises(ValueError, match=r"^units must have shape \(3, 8\), not \(2, 8\)"):
@@ -182,3 +211,14 @@ def test_bad_input() -> None:
     with pytest.raises(ValueError, match="one device, not rows on cpu, units on meta"):
         lists.update_from_units(good.to("meta"), columns, ones, 0, slack=0.0)
     assert lists.indices.tolist() == [[-1] * 32] * 3
+
+
+def test_columns_that_engines_take(cuda: torch.device, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert ops.most_unit_columns("cpu") == 65536
+    assert ops.most_unit_columns(cuda, "mma") == ops.MOST_UNIT_COLUMNS
+    monkeypatch.setenv("FASTPARADIME_PRODUCTS", "mma")
+    assert ops.most_unit_columns(cuda) == ops.MOST_UNIT_COLUMNS
+    assert ops.most_unit_columns(cuda, "wgmma") == 0
+    units, ones = torch.ones((3, 8), device=cuda).half(), torch.ones(3, device=cuda)
+    with pytest.raises(ValueError, match=r"'wgmma' needs a GPU of compute capability 9\.0"):
+        ops.Candidates(ones, 5).update_from_units(units, units, ones, 0, slack=0, engine="wgmma")
