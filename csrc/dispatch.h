@@ -158,7 +158,12 @@ inline bool hidden_layers_fit(int widest, const Target& t) {
   return FPD_DISPATCH_SIZE(hidden_layers_fit, t, widest);
 }
 inline std::size_t block_shared_bytes(const Target& t) {
-  return FPD_DISPATCH_SIZE(block_shared_bytes, t);
+#if FPD_WITH_CUDA
+  if (t.device == Device::cuda) return cuda::block_shared_bytes();
+#else
+  require_cpu(t);
+#endif
+  return cpu::block_shared_bytes();
 }
 inline std::size_t symmetrize_scratch(std::int64_t n, std::int64_t nnz, const Target& t) {
   return FPD_DISPATCH_SIZE(symmetrize_scratch, t, n, nnz);

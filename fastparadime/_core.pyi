@@ -32,11 +32,11 @@ def shared_neighbors(
 def symmetrize_scratch(n: int, nnz: int, target: Target, /) -> int: ...
 def symmetrize_plan(
     indptr: int, scratch: int, graph_indptr: int, graph_indices: int, graph_weights: int, n: int,
-    nnz: int, operation: int, mix_ratio: float, target: Target, /,
+    nnz: int, longest: int, operation: int, mix_ratio: float, target: Target, /,
 ) -> None: ...  # fmt: skip
 def symmetrize_fill(
-    indptr: int, heads: int, tails: int, weights: int, scratch: int, n: int, nnz: int,
-    operation: int, mix_ratio: float, target: Target, /,
+    indptr: int, heads: int, tails: int, weights: int, scratch: int, graph_indptr: int, n: int,
+    nnz: int, operation: int, mix_ratio: float, target: Target, /,
 ) -> None: ...  # fmt: skip
 def graph_matmul(
     out: int, x: int, scale: int, gain: int, shift: int, previous: int, indptr: int, indices: int,

@@ -37,8 +37,8 @@ void bind_edges(py::module_& m) {
   m.def("symmetrize_scratch", &symmetrize_scratch, "Bytes of scratch that symmetrize takes.");
   const auto symmetrize_args = [](Address indptr, Address heads, Address tails, Address weights,
                                   Address scratch, Address graph_indptr, Address graph_indices,
-                                  Address graph_weights, Index n, Index nnz, int operation,
-                                  float mix_ratio) {
+                                  Address graph_weights, Index n, Index nnz, Index longest,
+                                  int operation, float mix_ratio) {
     return SymmetrizeArgs{
         at<Index>(indptr),
         at<std::int32_t>(heads),
@@ -48,24 +48,26 @@ void bind_edges(py::module_& m) {
         {at<Index>(graph_indptr), at<std::int32_t>(graph_indices), at<float>(graph_weights)},
         n,
         nnz,
+        longest,
         {static_cast<SetOperation>(operation), mix_ratio}};
   };
   m.def(
       "symmetrize_plan",
       [=](Address indptr, Address scratch, Address graph_indptr, Address graph_indices,
-          Address graph_weights, Index n, Index nnz, int operation, float mix_ratio,
+          Address graph_weights, Index n, Index nnz, Index longest, int operation, float mix_ratio,
           const Target& target) {
         symmetrize_plan(symmetrize_args(indptr, 0, 0, 0, scratch, graph_indptr, graph_indices,
-                                        graph_weights, n, nnz, operation, mix_ratio),
+                                        graph_weights, n, nnz, longest, operation, mix_ratio),
                         target);
       },
       NoGil(), "Sorts both directions of a graph and counts the rows of their join.");
   m.def(
       "symmetrize_fill",
-      [=](Address indptr, Address heads, Address tails, Address weights, Address scratch, Index n,
-          Index nnz, int operation, float mix_ratio, const Target& target) {
-        symmetrize_fill(symmetrize_args(indptr, heads, tails, weights, scratch, 0, 0, 0, n, nnz,
-                                        operation, mix_ratio),
+      [=](Address indptr, Address heads, Address tails, Address weights, Address scratch,
+          Address graph_indptr, Index n, Index nnz, int operation, float mix_ratio,
+          const Target& target) {
+        symmetrize_fill(symmetrize_args(indptr, heads, tails, weights, scratch, graph_indptr, 0, 0,
+                                        n, nnz, 0, operation, mix_ratio),
                         target);
       },
       NoGil(), "Writes the edges that symmetrize_plan counted.");

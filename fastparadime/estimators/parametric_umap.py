@@ -137,7 +137,7 @@ class ParametricUMAP(
         TypeError, ValueError
             For data or parameters that are not as described.
         """
-        X = as_known(X)
+        X = self._known(X)
         check_callback(self.callback)
         if _rows.is_precomputed(self.metric):
             raise ValueError(
@@ -161,8 +161,15 @@ class ParametricUMAP(
         self.embedding_ = self._embedded(table, X)
         return self
 
+    def _known(self, X: Any) -> Any:
+        return as_known(_rows.named(X, self._table_metric()))
+
+    def _table_metric(self) -> Any:
+        """What decides which values a table may hold: those that a network takes."""
+        return "euclidean" if callable(self.metric) else self.metric
+
     def _validated(self, X: Any, **options: Any) -> Any:
-        metric = "euclidean" if callable(self.metric) else self.metric
+        metric = self._table_metric()
         if not isinstance(X, torch.Tensor):  # which scikit-learn does not check
             options["accept_sparse"] = False
         table = _rows.validated(self, X, metric, **options)
@@ -203,7 +210,7 @@ class ParametricUMAP(
             For data that is not as described.
         """
         check_is_fitted(self, "model_")
-        X = as_known(X)
+        X = self._known(X)
         return self._embedded(self._validated(X, reset=False), X)
 
     def inverse_transform(self, X: Any) -> Any:
@@ -261,7 +268,7 @@ class ParametricUMAP(
                 "update is not available after load, since a file holds no rows: "
                 "to_routine().train(X) goes on with new rows alone"
             )
-        X = as_known(X)
+        X = self._known(X)
         table = self._validated(X, reset=False)
         settings = check_network(self, table.shape[1])
         layout, before = copy.copy(self.umap_), to_torch(to_numpy(self.umap_.embedding_))

@@ -2,6 +2,8 @@
 #include <cub/device/device_radix_sort.cuh>
 #include <cub/device/device_scan.cuh>
 
+#include "cuda/graph/join_rows.cuh"
+#include "cuda/graph/sort_row.cuh"
 #include "cuda/support/launch.cuh"
 #include "ops/graph/symmetrize.h"
 
@@ -11,40 +13,20 @@ namespace {
 // Before 2.7, which CUDA 12.8 brought, DeviceScan counted in 32 bits.
 static_assert(CUB_VERSION >= 200700, "symmetrize takes CUDA 12.8 or later");
 
-using Key = std::uint64_t;
+using Key = std::uint32_t;  // a row or a column, which are not negative
 
-// An entry of a sparse matrix as a key: the index it is sorted by above, the other one below.
-struct KeyFormat {
-  int bits;  // of an index
-
-  explicit KeyFormat(std::int64_t n) : bits(1) {
-    while (n >> bits) ++bits;
-  }
-  __device__ Key pack(std::int64_t upper, std::int64_t lower) const {
-    return static_cast<Key>(upper) << bits | static_cast<Key>(lower);
-  }
-  __device__ std::int64_t upper(Key key) const { return static_cast<std::int64_t>(key >> bits); }
-  __device__ std::int64_t lower(Key key) const {
-    return static_cast<std::int64_t>(key & ((Key{1} << bits) - 1));
-  }
-};
-
-// The graph or its transpose, rows and columns ascending.
-struct Side {
-  std::int64_t* starts;  // (n + 1,)
-  std::int32_t* indices;
-  float* weights;
-
-  Csr view() const { return {starts, indices, weights}; }
-};
+// A row longer than this does not fit into a group's registers.
+constexpr std::int64_t kLongestSorted = 16 * kGroupSize;
 
 // Arrays in the scratch, one after the other; of a null scratch, their offsets.
 struct Scratch {
-  Side forward;
-  Side transposed;
-  Key* keys;
-  Key* sorted;
-  void* temporary;  // of cub
+  std::int64_t* starts;  // (n + 1,) of the transpose
+  Neighbor* forward;     // (nnz,) the graph, columns ascending
+  Neighbor* transposed;  // (nnz,) its transpose, the same
+  Neighbor* unsorted;    // (nnz,) what is sorted into one of them
+  Key* keys;             // (nnz,)
+  Key* sorted_keys;      // (nnz,)
+  void* temporary;       // of cub
 };
 
 template <typename T>
@@ -55,17 +37,12 @@ T* take(std::uintptr_t& next, std::int64_t count) {
   return reinterpret_cast<T*>(address);
 }
 
-Side take_side(std::uintptr_t& next, std::int64_t n, std::int64_t nnz) {
-  // Braces evaluate from left to right.
-  return {take<std::int64_t>(next, n + 1), take<std::int32_t>(next, nnz), take<float>(next, nnz)};
-}
-
 Scratch scratch_at(void* memory, std::int64_t n, std::int64_t nnz) {
   std::uintptr_t next = reinterpret_cast<std::uintptr_t>(memory);
-  const Side forward = take_side(next, n, nnz), transposed = take_side(next, n, nnz);
-  Key* keys = take<Key>(next, nnz);
-  Key* sorted = take<Key>(next, nnz);
-  return {forward, transposed, keys, sorted, reinterpret_cast<void*>(next)};
+  // Braces evaluate from left to right.
+  return {take<std::int64_t>(next, n + 1), take<Neighbor>(next, nnz), take<Neighbor>(next, nnz),
+          take<Neighbor>(next, nnz),       take<Key>(next, nnz),      take<Key>(next, nnz),
+          reinterpret_cast<void*>(next)};
 }
 
 // Calls f with a count of 32 bits where they hold it: cub then counts in as many.
@@ -78,16 +55,17 @@ void with_count(std::int64_t count, F&& f) {
   }
 }
 
-// Sorts keys by their upper index alone and, being stable, keeps the order of the lower ones.
-// Without `temporary`, only says how many bytes of it that takes; so does `running_sums`.
-std::size_t sort_keys(void* temporary, std::size_t bytes, const Scratch& scratch,
-                      const float* weights, float* sorted_weights, std::int64_t n, std::int64_t nnz,
-                      cudaStream_t stream) {
-  const KeyFormat format(n);
+// Sorts scratch.unsorted by keys below n; equal ones keep their order. Without `temporary`, only
+// says how many bytes of it that takes; so does `running_sums`.
+std::size_t sort_by_keys(void* temporary, std::size_t bytes, const Scratch& scratch,
+                         const Key* keys, Neighbor* sorted, std::int64_t n, std::int64_t nnz,
+                         cudaStream_t stream) {
+  int bits = 1;
+  while (n >> bits) ++bits;
   with_count(nnz, [&](auto count) {
-    FPD_CUDA_CHECK(cub::DeviceRadixSort::SortPairs(temporary, bytes, scratch.keys, scratch.sorted,
-                                                   weights, sorted_weights, count, format.bits,
-                                                   2 * format.bits, stream));
+    FPD_CUDA_CHECK(cub::DeviceRadixSort::SortPairs(temporary, bytes, keys, scratch.sorted_keys,
+                                                   scratch.unsorted, sorted, count, 0, bits,
+                                                   stream));
   });
   return bytes;
 }
@@ -101,39 +79,65 @@ std::size_t running_sums(void* temporary, std::size_t bytes, std::int64_t* value
 }
 
 std::size_t temporary_bytes(std::int64_t n, std::int64_t nnz) {
-  const std::size_t sort = sort_keys(nullptr, 0, Scratch{}, nullptr, nullptr, n, nnz, nullptr);
+  const std::size_t sort = sort_by_keys(nullptr, 0, Scratch{}, nullptr, nullptr, n, nnz, nullptr);
   return std::max({std::size_t{1}, sort, running_sums(nullptr, 0, nullptr, n, nullptr)});
 }
 
-// Keys by column, in the order of the rows; a group of lanes a row.
-__global__ void keys_kernel(Csr graph, std::int64_t n, KeyFormat format, Key* keys) {
+// Writes the transpose's neighbours, which are the rows, in the order of the graph, and the graph's
+// own sorted, if rows have at most `per_lane` places in each lane; a group of lanes a row.
+template <int per_lane>
+__global__ void neighbors_kernel(Csr graph, std::int64_t n, Neighbor* transposed,
+                                 Neighbor* forward) {
   for (std::int64_t row = group_index(); row < n; row += group_count()) {
-    const std::int64_t end = graph.indptr[row + 1];
-    for (std::int64_t e = graph.indptr[row] + group_lane(); e < end; e += kGroupSize) {
-      keys[e] = format.pack(graph.indices[e], row);
+    const std::int64_t start = graph.indptr[row], end = graph.indptr[row + 1];
+    Neighbor held[per_lane];
+#pragma unroll
+    for (int s = 0; s < per_lane; ++s) {
+      const std::int64_t e = start + s * kGroupSize + group_lane();
+      held[s] = ~Neighbor{0};  // behind all
+      if (e >= end) continue;
+      const float weight = graph.weights[e];
+      held[s] = neighbor_of(graph.indices[e], weight);
+      transposed[e] = neighbor_of(static_cast<std::int32_t>(row), weight);
+    }
+    sort_row(held);
+#pragma unroll
+    for (int s = 0; s < per_lane; ++s) {
+      const std::int64_t e = start + s * kGroupSize + group_lane();
+      if (e < end) forward[e] = held[s];
     }
   }
 }
 
-// Splits sorted keys, and leaves them turned over for the sort in the other direction.
-__global__ void split_kernel(const Key* sorted, std::int64_t nnz, KeyFormat format,
-                             std::int32_t* indices, Key* turned) {
-  for (std::int64_t e = thread_index(); e < nnz; e += thread_count()) {
-    const std::int64_t upper = format.upper(sorted[e]), lower = format.lower(sorted[e]);
-    indices[e] = static_cast<std::int32_t>(lower);
-    turned[e] = format.pack(lower, upper);
+// Of longer rows only the transpose's.
+template <>
+__global__ void neighbors_kernel<0>(Csr graph, std::int64_t n, Neighbor* transposed, Neighbor*) {
+  for (std::int64_t row = group_index(); row < n; row += group_count()) {
+    const std::int64_t end = graph.indptr[row + 1];
+    for (std::int64_t e = graph.indptr[row] + group_lane(); e < end; e += kGroupSize) {
+      transposed[e] = neighbor_of(static_cast<std::int32_t>(row), graph.weights[e]);
+    }
   }
 }
 
-// Each row starts at the first key that is not below the row's first possible one.
-__global__ void starts_kernel(const Key* sorted, std::int64_t nnz, std::int64_t n, KeyFormat format,
+// The sorted transpose turned over again, for a sort in the other direction.
+__global__ void turn_kernel(const Key* columns, const Neighbor* transposed, std::int64_t nnz,
+                            Key* rows, Neighbor* forward) {
+  for (std::int64_t e = thread_index(); e < nnz; e += thread_count()) {
+    const Neighbor from = transposed[e];
+    rows[e] = static_cast<Key>(index_of(from));
+    forward[e] = neighbor_of(static_cast<std::int32_t>(columns[e]), weight_of(from));
+  }
+}
+
+// Each row starts at the first key that is not below it.
+__global__ void starts_kernel(const Key* sorted, std::int64_t nnz, std::int64_t n,
                               std::int64_t* starts) {
   for (std::int64_t row = thread_index(); row <= n; row += thread_count()) {
-    const Key first = format.pack(row, 0);
     std::int64_t low = 0, high = nnz;
     while (low < high) {
       const std::int64_t middle = low + ((high - low) >> 1);
-      if (sorted[middle] < first) {
+      if (sorted[middle] < static_cast<Key>(row)) {
         low = middle + 1;
       } else {
         high = middle;
@@ -143,37 +147,44 @@ __global__ void starts_kernel(const Key* sorted, std::int64_t nnz, std::int64_t 
   }
 }
 
-__global__ void count_kernel(SymmetrizeArgs args, Csr forward, Csr transposed) {
-  for (std::int64_t row = thread_index(); row < args.n; row += thread_count()) {
-    std::int64_t count = 0;
-    join_row(forward, transposed, row, args.symmetrizer, [&](std::int32_t, float) { ++count; });
-    args.indptr[row + 1] = count;
-    if (row == 0) args.indptr[0] = 0;
-  }
+__global__ void count_kernel(SymmetrizeArgs args, Sides sides) {
+  if (thread_index() == 0) args.indptr[0] = 0;
+  join_rows(
+      sides, args.n, args.symmetrizer, [](std::int64_t, std::int64_t, const JoinedNeighbor&) {},
+      [&](std::int64_t row, std::int64_t edges) { args.indptr[row + 1] = edges; });
 }
 
-__global__ void fill_kernel(SymmetrizeArgs args, Csr forward, Csr transposed) {
-  for (std::int64_t row = thread_index(); row < args.n; row += thread_count()) {
-    std::int64_t to = args.indptr[row];
-    join_row(forward, transposed, row, args.symmetrizer, [&](std::int32_t tail, float weight) {
-      args.heads[to] = static_cast<std::int32_t>(row);
-      args.tails[to] = tail;
-      args.weights[to++] = weight;
-    });
-  }
+__global__ void fill_kernel(SymmetrizeArgs args, Sides sides) {
+  join_rows(
+      sides, args.n, args.symmetrizer,
+      [&](std::int64_t row, std::int64_t place, const JoinedNeighbor& edge) {
+        const std::int64_t to = args.indptr[row] + place;
+        args.heads[to] = static_cast<std::int32_t>(row);
+        args.tails[to] = edge.tail;
+        args.weights[to] = edge.weight;
+      },
+      [](std::int64_t, std::int64_t) {});
 }
 
-// One side from scratch.keys and the weights in their order.
-void sort_side(const SymmetrizeArgs& args, const Scratch& scratch, std::size_t bytes,
-               const float* weights, const Side& side, cudaStream_t stream) {
-  const KeyFormat format(args.n);
-  sort_keys(scratch.temporary, bytes, scratch, weights, side.weights, args.n, args.nnz, stream);
-  split_kernel<<<blocks_for(args.nnz, kBlockSize), kBlockSize, 0, stream>>>(
-      scratch.sorted, args.nnz, format, side.indices, scratch.keys);
+template <int per_lane>
+void write_neighbors(const SymmetrizeArgs& args, const Scratch& scratch, cudaStream_t stream) {
+  const unsigned blocks = blocks_for(args.n, kBlockSize / kGroupSize);
+  neighbors_kernel<per_lane>
+      <<<blocks, kBlockSize, 0, stream>>>(args.graph, args.n, scratch.unsorted, scratch.forward);
   FPD_CUDA_CHECK(cudaGetLastError());
-  starts_kernel<<<blocks_for(args.n + 1, kBlockSize), kBlockSize, 0, stream>>>(
-      scratch.sorted, args.nnz, args.n, format, side.starts);
-  FPD_CUDA_CHECK(cudaGetLastError());
+}
+
+void write_neighbors(const SymmetrizeArgs& args, const Scratch& scratch, cudaStream_t stream) {
+  if (args.longest <= kGroupSize) return write_neighbors<1>(args, scratch, stream);
+  if (args.longest <= 2 * kGroupSize) return write_neighbors<2>(args, scratch, stream);
+  if (args.longest <= 4 * kGroupSize) return write_neighbors<4>(args, scratch, stream);
+  if (args.longest <= 8 * kGroupSize) return write_neighbors<8>(args, scratch, stream);
+  if (args.longest <= kLongestSorted) return write_neighbors<16>(args, scratch, stream);
+  write_neighbors<0>(args, scratch, stream);
+}
+
+Sides sides_of(const SymmetrizeArgs& args, const Scratch& scratch) {
+  return {args.graph.indptr, scratch.starts, scratch.forward, scratch.transposed};
 }
 
 }  // namespace
@@ -193,14 +204,23 @@ void symmetrize_plan(const SymmetrizeArgs& args, void* stream) {
   }
   const Scratch scratch = scratch_at(args.scratch, args.n, args.nnz);
   const std::size_t bytes = temporary_bytes(args.n, args.nnz);
-  keys_kernel<<<blocks_for(args.n, kBlockSize / kGroupSize), kBlockSize, 0, on>>>(
-      args.graph, args.n, KeyFormat(args.n), scratch.keys);
+  write_neighbors(args, scratch, on);
+  // Rows come ascending, and the sort is stable: so they do in each row of the transpose.
+  const Key* columns = reinterpret_cast<const Key*>(args.graph.indices);
+  sort_by_keys(scratch.temporary, bytes, scratch, columns, scratch.transposed, args.n, args.nnz,
+               on);
+  starts_kernel<<<blocks_for(args.n + 1, kBlockSize), kBlockSize, 0, on>>>(
+      scratch.sorted_keys, args.nnz, args.n, scratch.starts);
   FPD_CUDA_CHECK(cudaGetLastError());
-  sort_side(args, scratch, bytes, args.graph.weights, scratch.transposed, on);
-  // The transpose by row, then column: sorted by row again, it is the graph with columns sorted.
-  sort_side(args, scratch, bytes, scratch.transposed.weights, scratch.forward, on);
-  count_kernel<<<blocks_for(args.n, kBlockSize), kBlockSize, 0, on>>>(args, scratch.forward.view(),
-                                                                      scratch.transposed.view());
+  if (args.longest > kLongestSorted) {
+    turn_kernel<<<blocks_for(args.nnz, kBlockSize), kBlockSize, 0, on>>>(
+        scratch.sorted_keys, scratch.transposed, args.nnz, scratch.keys, scratch.unsorted);
+    FPD_CUDA_CHECK(cudaGetLastError());
+    sort_by_keys(scratch.temporary, bytes, scratch, scratch.keys, scratch.forward, args.n, args.nnz,
+                 on);
+  }
+  count_kernel<<<blocks_for(args.n, kBlockSize / kGroupSize), kBlockSize, 0, on>>>(
+      args, sides_of(args, scratch));
   FPD_CUDA_CHECK(cudaGetLastError());
   running_sums(scratch.temporary, bytes, args.indptr + 1, args.n, on);
 }
@@ -208,8 +228,8 @@ void symmetrize_plan(const SymmetrizeArgs& args, void* stream) {
 void symmetrize_fill(const SymmetrizeArgs& args, void* stream) {
   if (args.nnz == 0) return;
   const Scratch scratch = scratch_at(args.scratch, args.n, args.nnz);
-  fill_kernel<<<blocks_for(args.n, kBlockSize), kBlockSize, 0, as_stream(stream)>>>(
-      args, scratch.forward.view(), scratch.transposed.view());
+  fill_kernel<<<blocks_for(args.n, kBlockSize / kGroupSize), kBlockSize, 0, as_stream(stream)>>>(
+      args, sides_of(args, scratch));
   FPD_CUDA_CHECK(cudaGetLastError());
 }
 

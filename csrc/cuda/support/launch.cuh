@@ -61,6 +61,12 @@ __device__ T group_exchange(T value, int bits) {
   return __shfl_xor_sync(group_mask(), value, bits, kGroupSize);
 }
 
+// Bit i says what the group's lane i votes.
+__device__ inline unsigned group_ballot(bool vote) {
+  return __ballot_sync(group_mask(), vote) >> (threadIdx.x % 32 / kGroupSize * kGroupSize) &
+         ((1u << kGroupSize) - 1u);
+}
+
 // One value of all lanes; every lane gets the same bits, since a + b and b + a are the same.
 template <typename T, typename Combine>
 __device__ T group_reduce(T value, Combine combine) {

@@ -25,6 +25,7 @@ struct SymmetrizeArgs {
   Csr graph;             // directed, columns of a row distinct and in any order
   std::int64_t n;
   std::int64_t nnz;
+  std::int64_t longest;  // plan: no row of the graph has more entries
   Symmetrizer symmetrizer;
 };
 

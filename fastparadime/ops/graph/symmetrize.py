@@ -75,7 +75,7 @@ def symmetrize(
     ratio = {"union": 1.0, "intersection": 0.0}.get(operation, float(mix_ratio))
     ndim = 2 if indptr is None else 1
     weights = as_non_negative(weights, "weights", ndim)
-    starts = _row_starts(weights, indptr)
+    starts, longest = _row_starts(weights, indptr)
     n = len(starts) - 1
     if n >= MAX_POINTS:
         raise ValueError(f"a graph may have fewer than 2^31 - 1 points, not {n}")
@@ -99,7 +99,9 @@ def symmetrize(
         scratch = torch.empty(size, dtype=torch.uint8, device=weights.device)
         out = torch.zeros(n + 1, dtype=torch.int64, device=weights.device)
         graph = (starts.data_ptr(), indices.data_ptr(), weights.data_ptr(), n, nnz)
-        _core.symmetrize_plan(out.data_ptr(), scratch.data_ptr(), *graph, code, ratio, target)
+        _core.symmetrize_plan(
+            out.data_ptr(), scratch.data_ptr(), *graph, longest, code, ratio, target
+        )
         edges = int(out[-1])
         heads = indices.new_empty(edges)
         tails, joined = torch.empty_like(heads), weights.new_empty(edges)
@@ -109,6 +111,7 @@ def symmetrize(
             tails.data_ptr(),
             joined.data_ptr(),
             scratch.data_ptr(),
+            starts.data_ptr(),
             n,
             nnz,
             code,
@@ -131,8 +134,10 @@ def _check_distinct(heads: torch.Tensor, tails: torch.Tensor) -> None:
         )
 
 
-def _row_starts(weights: torch.Tensor, indptr: TensorLike | None) -> torch.Tensor:
+def _row_starts(weights: torch.Tensor, indptr: TensorLike | None) -> tuple[torch.Tensor, int]:
+    """Where rows start, and a bound of how many entries one has."""
     if indptr is None:
         n, k = weights.shape
-        return torch.arange(n + 1, dtype=torch.int64, device=weights.device) * k
-    return as_row_starts(indptr, "indptr", len(weights))
+        return torch.arange(n + 1, dtype=torch.int64, device=weights.device) * k, k
+    starts = as_row_starts(indptr, "indptr", len(weights))
+    return starts, int(value_range(starts.diff())[1]) if len(starts) > 1 else 0

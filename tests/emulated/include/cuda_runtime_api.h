@@ -58,7 +58,7 @@ struct Thread {
 };
 
 inline std::vector<Thread> threads;
-inline std::vector<Meeting> warps;
+inline std::vector<std::map<unsigned, Meeting>> warps;  // by mask of the lanes that meet
 inline std::map<int, Meeting> barriers;
 inline ucontext_t scheduler;
 inline std::size_t current;
@@ -86,12 +86,12 @@ inline std::uint64_t meet(Meeting& meeting, int count) {
   return mine;
 }
 
-// What each lane of the warp brought.
+// What each lane of a mask brought, and nothing of others.
 inline const std::uint64_t* exchange(unsigned mask, std::uint64_t value) {
-  if (mask != 0xffffffffu) throw std::logic_error("only whole warps are emulated");
-  Meeting& warp = warps[current / kLanes];
-  warp.brought[warp.times % 2][current % kLanes] = value;
-  return warp.brought[meet(warp, kLanes) % 2];
+  if (!(mask >> current % kLanes & 1)) throw std::logic_error("a mask without its own lane");
+  Meeting& meeting = warps[current / kLanes][mask];
+  meeting.brought[meeting.times % 2][current % kLanes] = value;
+  return meeting.brought[meet(meeting, __builtin_popcount(mask)) % 2];
 }
 
 inline int lane() { return static_cast<int>(current % kLanes); }
@@ -175,6 +175,15 @@ auto launch(void (*function)(Parameters...), unsigned blocks, unsigned count, st
 
 inline void __syncwarp() { emulated::exchange(0xffffffffu, 0); }
 inline void __syncthreads() { emulated::meet(emulated::barriers[0], static_cast<int>(blockDim.x)); }
+inline int __syncthreads_or(int vote) {
+  static int any;
+  __syncthreads();
+  any = 0;
+  __syncthreads();
+  any |= vote;
+  __syncthreads();
+  return any;
+}
 
 template <typename T>
 T __shfl_sync(unsigned mask, T value, int source) {
