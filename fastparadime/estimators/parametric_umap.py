@@ -69,7 +69,7 @@ class ParametricUMAP(
     verbose : bool
         Whether a line is logged for each stage.
     quality : {"fast", "balanced", "best"}
-        The network and its budget; see `fastparadime.routines.quality`.
+        The network and its budget; see ``fastparadime.routines.quality``.
     batch_size : int, optional
         Rows of a step; the quality's, 500, if None.
     dims : sequence of int, optional
@@ -196,7 +196,7 @@ class ParametricUMAP(
 
         Parameters
         ----------
-        X : (n_samples, n_features_in_) array, tensor or data frame
+        X : (n_samples, n_features) array, tensor or data frame
 
         Returns
         -------
@@ -222,7 +222,7 @@ class ParametricUMAP(
 
         Returns
         -------
-        array (n_samples, n_features_in_)
+        array (n_samples, n_features)
             float32, or float64 for float64 positions.
 
         Raises
@@ -252,7 +252,7 @@ class ParametricUMAP(
 
         Parameters
         ----------
-        X : (n_samples, n_features_in_) array, tensor or data frame
+        X : (n_samples, n_features) array, tensor or data frame
             Rows beside those of the fit, which `landmark_loss_weight` holds in their places.
 
         Raises

@@ -339,7 +339,7 @@ class UMAP(
 
         Parameters
         ----------
-        X : (n_samples, n_features_in_) array, data frame or sparse matrix
+        X : (n_samples, n_features) array, data frame or sparse matrix
         ensure_all_finite
             As for `fit`.
 

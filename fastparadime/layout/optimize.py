@@ -79,9 +79,9 @@ def optimize_layout(
     learning_rate : float, optional
         Step size at the start; that of the parameters if None.
     density : (edges, log radii float64 (n,)), optional
-        densMAP's graph and radii; needed where `parameters.density` is there.
+        densMAP's graph and radii; needed where ``parameters.density`` is there.
     row_weights : (n,) array, optional
-        How many rows each stands for; see `ops.sgd_layout`.
+        How many rows each stands for; see ``ops.sgd_layout``.
     progress : callable, optional
         Called with the number of epochs done, now and then.
     callback : callable, optional

@@ -52,12 +52,12 @@ class OutputSpace:
     Attributes
     ----------
     name : str
-        ``"euclidean"``, one of `ops.LAYOUT_METRICS` or ``"function"``.
+        ``"euclidean"``, one of ``ops.LAYOUT_METRICS`` or ``"function"``.
     function : callable, optional
         Gives (distance, gradient).
     p : float
     parameters : float64 array, optional
-        As `ops.LayoutMetric` takes them.
+        As ``ops.LayoutMetric`` takes them.
     """
 
     name: str = "euclidean"
