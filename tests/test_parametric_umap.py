@@ -342,3 +342,28 @@ def test_data_that_no_network_takes(data: Any) -> None:
 
     with pytest.raises(TypeError, match="dense data is required"):
         ParametricUMAP(**QUICK).fit(scipy.sparse.csr_matrix(data[0]))
+
+
+def test_a_column_of_vectors_and_names_from_files(data: Any, tmp_path: Path) -> None:
+    X, _ = data
+    vectors = pd.Series(list(X[:120]), name="embedding")
+    found = ParametricUMAP(**QUICK).fit_transform(vectors)
+    np.testing.assert_array_equal(found, ParametricUMAP(**QUICK).fit_transform(X[:120]))
+    with pytest.raises(TypeError, match="column 'kind' of X holds text"):
+        ParametricUMAP(**QUICK).fit(pd.DataFrame({"a": [1.0, 2.0], "kind": ["x", "y"]}))
+    frame = pd.DataFrame(X[:120, 8:16], columns=list("abcdefgh"))
+    routine = routines.ParametricUMAP(quality="fast", n_neighbors=5, seed=0)
+    routine.train(frame)
+    routine.save(tmp_path / "model")
+    loaded = ParametricUMAP.load(tmp_path / "model")
+    assert loaded.feature_names_in_.tolist() == list("abcdefgh")
+    with pytest.raises(ValueError, match="same order"):
+        loaded.transform(frame[frame.columns[::-1]])
+    loaded.save(tmp_path / "again")
+    again = dr.ParametricDR.load(tmp_path / "again")
+    np.testing.assert_allclose(again.apply(frame[frame.columns[::-1]]), routine.apply(frame))
+    with pytest.raises(SpecificationError, match="holds a network, which ParametricUMAP"):
+        UMAP.load(tmp_path / "model")
+    UMAP(n_epochs=5, n_neighbors=5, random_state=0).fit(X[:50]).save(tmp_path / "umap")
+    with pytest.raises(SpecificationError, match="a UMAP without a network, which UMAP"):
+        ParametricUMAP.load(tmp_path / "umap")

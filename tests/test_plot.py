@@ -21,6 +21,7 @@ from matplotlib.figure import Figure
 from fastparadime import UMAP, plot
 from fastparadime.plot import maps
 from fastparadime.utils import _drawing
+from fastparadime.utils._classes import check_labels, classes_of
 
 N = 90
 LABELS = np.arange(N) % 3
@@ -334,3 +335,10 @@ def test_import_is_light() -> None:
         "assert not heavy, heavy\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_dates_are_named_as_such() -> None:
+    days = np.array(["2020-01-02", "2020-01-01", "NaT", "2020-01-02"], "M8[ns]")
+    values, known = check_labels(days, 4)
+    assert classes_of(values, known)[0] == ["2020-01-01", "2020-01-02"]
+    assert known.tolist() == [True, True, False, True]

@@ -73,7 +73,7 @@ def test_other_levels_are_refused_by_name(level: str) -> None:
 @pytest.mark.parametrize("level", OTHERS)
 def test_operations_equal_the_reference_at_every_level(level: str) -> None:
     root = Path(__file__).parent
-    options = ("-q", "-p", "no:cacheprovider", "-m", "not slow", "-k", "reference")
+    options = ("-q", "-p", "no:cacheprovider", "-m", "not slow", "-k", "equals_reference")
     tested = run("-m", "pytest", str(root / "ops"), *options, level=level)
     assert tested.returncode == 0, tested.stdout[-3000:]
 

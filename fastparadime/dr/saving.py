@@ -26,7 +26,8 @@ from fastparadime.utils.warning import warn
 
 FORMAT = 2
 _MOST_LISTED, _LONGEST = 20, 1000  # problems of a message, and characters
-_KEY = "fastparadime"  # of the description in the header
+KEY = "fastparadime"  # of the description in the header
+UMAP_KEY = "fastparadime.umap"  # of that of a file of UMAP
 
 
 @dataclass(frozen=True)
@@ -231,7 +232,7 @@ def write(path: str | Path, model: torch.nn.Module, **settings: Any) -> None:
     }
     described = json.dumps(with_digests(content, weights))
     with replacing(path) as part:
-        part.write_bytes(save(weights, metadata={_KEY: described}))
+        part.write_bytes(save(weights, metadata={KEY: described}))
 
 
 def read(path: str | Path) -> SavedRoutine:
@@ -255,7 +256,10 @@ def read(path: str | Path) -> SavedRoutine:
         raise FileNotFoundError(f"no such file: {path}")
     try:
         with safe_open(str(path), framework="pt") as file:
-            content = json.loads((file.metadata() or {})[_KEY])
+            metadata = file.metadata() or {}
+            if UMAP_KEY in metadata:
+                raise ValueError("it holds a UMAP without a network, which UMAP.load reads")
+            content = json.loads(metadata[KEY])
             if content["format"] == FORMAT:
                 weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
                 if not check_digests(content, weights):

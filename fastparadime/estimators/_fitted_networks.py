@@ -80,6 +80,7 @@ class FittedNetworks(ParametricParameters):
             **{name: getattr(self, name) for name in _OF_THE_ROUTINE},
         )
         routine.history, routine.trained = History(self.history_), True
+        routine._columns = tuple(map(str, getattr(self, "feature_names_in_", ())))
         return routine
 
     def save(self, path: str | Path) -> None:
@@ -100,7 +101,6 @@ class FittedNetworks(ParametricParameters):
             "class": type(self).__name__,
             "parameters": {k: v for k, v in parameters.items() if _is_plain(v)},
             "n_features_in": self.n_features_in_,
-            "feature_names_in": None if names is None else [str(name) for name in names],
         }
         saving.write(
             path,
@@ -109,6 +109,7 @@ class FittedNetworks(ParametricParameters):
             out_dim=self._n_features_out,
             hidden_dims=check_network(self, self.n_features_in_).hidden_dims,
             history=list(self.history_),
+            columns=[] if names is None else [str(name) for name in names],
             estimator=estimator,
         )
 
@@ -161,8 +162,8 @@ class FittedNetworks(ParametricParameters):
         self._keep(model, History(about.history), about.seed)
         self.umap_, self._supervised = None, False
         self.n_features_in_ = kept.get("n_features_in", models.input_width(model))
-        if kept.get("feature_names_in") is not None:
-            self.feature_names_in_ = np.array(kept["feature_names_in"], dtype=object)
+        if about.columns:
+            self.feature_names_in_ = np.array(about.columns, dtype=object)
         return self
 
     def export(self, path: str | Path, *, method: str = "embed") -> None:

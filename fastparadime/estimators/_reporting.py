@@ -41,8 +41,9 @@ def epoch_callback(
 ) -> Callable[[int, torch.Tensor], object] | None:
     """A layout's callback from that of an estimator, which gets arrays of the user's kind.
 
-    The layout is optimised without its loss, which is None.
+    Epochs are counted from 0, as those of routines are. The layout is optimised without its loss,
+    which is None.
     """
     if callback is None:
         return None
-    return lambda epoch, positions: callback(epoch, None, as_array(positions))
+    return lambda done, positions: callback(done - 1, None, as_array(positions))

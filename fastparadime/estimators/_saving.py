@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from fastparadime import ops
+from fastparadime.dr import saving
 from fastparadime.estimators._constructor import UmapParameters
 from fastparadime.estimators._fit import Embedding, FittedGraph
 from fastparadime.estimators._kinds import Kind, Results
@@ -24,7 +25,6 @@ from fastparadime.utils.convert import is_sparse, share, to_numpy
 from fastparadime.utils.digests import check_digests, with_digests
 from fastparadime.utils.files import replacing
 
-KEY = "fastparadime.umap"  # of the description in the header
 FORMAT = 1
 _EDGES = ops.Edges._fields
 _SEARCH = ("engine", "recall_estimate", "recall_bound")
@@ -68,7 +68,7 @@ def write(path: str | Path, estimator: Any) -> None:
     from safetensors.torch import save
 
     with replacing(path) as part:
-        part.write_bytes(save(arrays, metadata={KEY: described}))
+        part.write_bytes(save(arrays, metadata={saving.UMAP_KEY: described}))
 
 
 def _plain_parameters(estimator: UmapParameters) -> dict[str, Any]:
@@ -124,7 +124,10 @@ def read(path: str | Path, kind: type[Any], device: Any = None) -> Any:
         raise FileNotFoundError(f"no such file: {path}")
     try:
         with safe_open(str(path), framework="pt") as file:
-            content = json.loads((file.metadata() or {})[KEY])
+            metadata = file.metadata() or {}
+            if saving.KEY in metadata:
+                raise ValueError("it holds a network, which ParametricUMAP.load reads")
+            content = json.loads(metadata[saving.UMAP_KEY])
             if content["format"] != FORMAT:
                 raise ValueError(f"its format is {content['format']}, not {FORMAT}")
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118

@@ -135,8 +135,8 @@ class UMAP(
         data.
     callback : callable, optional
         By keyword: ``callback(epoch, loss, positions)`` after each epoch of `fit` and `update`, with
-        the number of those done, None, since the layout does without its loss, and a copy of the
-        positions. The layout ends where it returns True.
+        its number from 0, None, since the layout does without its loss, and a copy of the positions.
+        The layout ends where it returns True.
     low_memory, n_jobs, transform_queue_size, angular_rp_forest, force_approximation_algorithm
         Accepted and checked, without effect here: the threads are torch's.
     hash_input, force_serial_epochs, build_algo, build_kwds, device_ids, handle

@@ -21,6 +21,8 @@ def check_labels(
         raise ValueError(
             f"{name} must have one value for each of the {n} points, but have shape {values.shape}"
         )
+    if values.dtype.kind == "M":  # numbers of nanoseconds would say nothing
+        values = np.datetime_as_string(values, unit="auto")
     # Objects of several types have no order, but their names do.
     return values.ravel().astype(str) if values.dtype.kind == "O" else values.ravel(), known.ravel()
 
