@@ -24,6 +24,8 @@ class Reading:
         Of AnnData: which matrix has the rows instead of `X`.
     command_line : bool
         Whether messages name options as the command line does.
+    names : tuple of str
+        Columns, also as patterns, whose cells of a text file are names: ``01`` is not 1.
     """
 
     header: bool | None = None
@@ -31,6 +33,7 @@ class Reading:
     layer: str | None = None
     obsm: str | None = None
     command_line: bool = False
+    names: tuple[str, ...] = ()
 
     def option(self, name: str, value: str = "") -> str:
         """An option as the user writes it: ``--label-column NAME`` or ``label_column='NAME'``."""

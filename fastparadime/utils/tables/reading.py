@@ -179,7 +179,9 @@ def table_of(
     """As `read_table`, of parts that are checked; `recipe` is that of the table it is made like."""
     if recipe is not None and reading.obsm is reading.layer is None:
         reading = replace(reading, layer=recipe.layer, obsm=recipe.obsm)
-    raw = open_raw(source, reading)
+    known = () if recipe is None else (recipe.label, recipe.id, *dict(recipe.categories))
+    named = (choice.label, choice.id, *choice.categories, *known)
+    raw = open_raw(source, replace(reading, names=tuple(name for name in named if name)))
     if recipe is None:
         roles = assign(raw, choice, reading)
     else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import fnmatch
 import io
 import re
 from pathlib import Path
@@ -21,6 +22,8 @@ _COMMA = re.compile(r"\s*[-+]?(\d+,?\d*|,\d+)(e[-+]?\d+)?\s*", re.IGNORECASE).fu
 _MISSING = ("", "na", "nan", "n/a", "#n/a", "null", "none", "inf", "-inf", "+inf", "infinity")
 # Fields such as #1 or 0x10, which are numbers of another form rather than names of columns.
 _MEANT_AS_NUMBER = re.compile(r"\W*(0x[0-9a-f]+|\d[\d.,e+-]*)\W*", re.IGNORECASE).fullmatch
+# Cells of digits that a number does not keep.
+_NOT_KEPT = r"^\s*([-+]?0\d+|\+\d+|-?\d{16,})\s*$"
 _MANY_COLUMNS = 10  # whose names 0, 1, 2, ... are no row of integers
 
 
@@ -40,6 +43,10 @@ def read_text(content: Path | bytes, name: str, reading: Reading) -> Raw:
         text, note = _format_of(_start(content), name, reading, path)
         with _opened(content) as stream:
             frame = _parsed(stream, text)
+        frame = _with_names(frame, content, text, reading)
+        if text.header:
+            stripped = [column.strip().removeprefix("\ufeff") for column in frame.column_names]
+            frame = frame.rename_columns(stripped)
     except (UnicodeDecodeError, LookupError) as error:
         raise ValueError(_not_text(name, reading, error)) from error
     except pa.ArrowInvalid as error:
@@ -144,7 +151,32 @@ def _has_header(rows: list[list[str]], name: str, decimal: str) -> tuple[bool, b
     return sure, sure and not unnamed
 
 
-def _parsed(stream: Any, text: TextFormat) -> Any:
+def _with_names(frame: Any, content: Path | bytes, text: TextFormat, reading: Reading) -> Any:
+    """The columns, with the text of the cells where numbers would not keep what names are."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    from pyarrow import types
+
+    patterns = [part for item in reading.names for part in (item, *item.split(","))]
+    kinds = {
+        column.name: pa.string()
+        for column in frame.schema
+        if (types.is_integer(column.type) or types.is_floating(column.type))
+        and any(fnmatch.fnmatchcase(column.name.strip(), pattern) for pattern in patterns)
+    }
+    if not kinds:
+        return frame
+    with _opened(content) as stream:
+        texts = _parsed(stream, text, kinds)
+    for name in kinds:
+        cells = texts.column(name)
+        if pc.any(pc.match_substring_regex(cells, _NOT_KEPT)).as_py():
+            frame = frame.set_column(frame.column_names.index(name), name, cells)
+    return frame
+
+
+def _parsed(stream: Any, text: TextFormat, kinds: dict[str, Any] | None = None) -> Any:
+    """All columns, or those whose types are given."""
     from pyarrow import csv as arrow_csv
 
     reading = arrow_csv.ReadOptions(
@@ -153,12 +185,15 @@ def _parsed(stream: Any, text: TextFormat) -> Any:
         block_size=16 * 2**20,
     )
     parsing = arrow_csv.ParseOptions(delimiter=text.delimiter, newlines_in_values=True)
-    converting = arrow_csv.ConvertOptions(decimal_point=text.decimal, strings_can_be_null=True)
-    table = arrow_csv.read_csv(
+    converting = arrow_csv.ConvertOptions(
+        decimal_point=text.decimal,
+        strings_can_be_null=True,
+        column_types=kinds,
+        include_columns=list(kinds or ()),
+    )
+    return arrow_csv.read_csv(
         stream, read_options=reading, parse_options=parsing, convert_options=converting
     )
-    names = [name.strip().removeprefix("\ufeff") for name in table.column_names]
-    return table.rename_columns(names) if text.header else table
 
 
 def _not_text(name: str, reading: Reading, error: Exception) -> str:
