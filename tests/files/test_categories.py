@@ -65,3 +65,47 @@ def test_ids_and_labels_keep_their_text(tmp_path: Path) -> None:
     plain = read_table(_written(tmp_path, "i,a\n5,1\n3,2\n"), id_column="i")
     assert plain.ids is not None
     assert plain.ids.tolist() == [5, 3]
+
+
+def test_rows_without_a_category(tmp_path: Path) -> None:
+    path = _written(tmp_path, "a,k\n1,y\n2,x\n3,\n4,x\n")
+    with pytest.raises(
+        ValueError, match="line 4 has no value in column 'k': missing='most_frequent' fills"
+    ):
+        read_table(path, categories="k")
+    table = read_table(path, categories="k", missing="most_frequent")
+    assert table.columns == ("a", "k=x", "k=y")
+    assert table.values.tolist() == [[1, 0, 1], [2, 1, 0], [3, 1, 0], [4, 1, 0]]
+    later = read_table(_written(tmp_path, "k,a\n,1\ny,2\n", "later.csv"), like=table)
+    assert later.values.tolist() == [[1, 1, 0], [2, 0, 1]]
+    table = read_table(path, categories="k", missing="mean")
+    assert table.values[2].tolist() == [3, 0, 0]
+    (note,) = table.notes
+    assert note.startswith("1 cells of 'k'")
+    assert "0 in all of its features" in note
+    whole = read_table(_written(tmp_path, "k,a\nx,1\ny,2\n", "whole.csv"), categories="k")
+    with pytest.raises(ValueError, match="line 2 has no value in column 'k'"):
+        read_table(tmp_path / "later.csv", like=whole)
+
+
+def test_columns_without_any_value_are_left_out(tmp_path: Path) -> None:
+    path = _written(tmp_path, "a,b,c\n1,,3\n4,,\n3,,5\n")
+    table = read_table(path, missing="mean")
+    assert table.columns == ("a", "c")
+    assert table.values.tolist() == [[1, 3], [4, 4], [3, 5]]
+    (note,) = table.notes
+    assert "'b'" in note
+    assert "no value at all and is left out" in note
+    assert read_table(path, like=table).values.tolist() == table.values.tolist()
+    with pytest.raises(ValueError, match=r"columns=: 'b' of .* has no value at all"):
+        read_table(path, columns=["a", "b"], missing="mean")
+    with pytest.raises(ValueError, match="no value at all in 'b'"):
+        read_table(_written(tmp_path, "b\nNA\nNA\n"), missing="median")
+    with pytest.raises(ValueError, match="no value at all in column 1: remove it"):
+        read_table(_written(tmp_path, "1,,2\n3,,4\n"), missing="median")
+
+
+def test_features_of_one_name(tmp_path: Path) -> None:
+    path = _written(tmp_path, "a,k,k=x\n1,x,2\n2,y,3\n")
+    with pytest.raises(ValueError, match="several features of one name, 'k=x'"):
+        read_table(path, categories="k")

@@ -113,15 +113,16 @@ def plain_column(raw: Raw, name: str) -> Array:
     return np.asarray(found.to_numpy(zero_copy_only=False))
 
 
-def one_hot(raw: Raw, name: str, known: tuple[str, ...]) -> tuple[Array, int]:
-    """A column of categories as columns of 0 and 1, and how many cells are none of those known.
+def one_hot(
+    raw: Raw, name: str, cells: Array, known: tuple[str, ...], fill: str | None = None
+) -> tuple[Array, int]:
+    """The cells of a column of categories as columns of 0 and 1, and how many cells are none of those known.
 
     Raises
     ------
     ValueError
         If a number is the text of a category but for its zeros at the left.
     """
-    cells = category_cells(raw, name)
     matches = {cell: _matched(cell, known) for cell in set(cells) - {None}}
     cells = np.array([matches.get(cell) for cell in cells], object)
     if kind_of(raw.frame.schema.field(name).type) == "number":
@@ -132,6 +133,7 @@ def one_hot(raw: Raw, name: str, known: tuple[str, ...]) -> tuple[Array, int]:
                 f"column {name!r} of {raw.source} has the number {cells[row]} in {raw.place(row)}, "
                 f"but the model knows the text {short[cells[row]]!r}: write its categories as text"
             )
+    cells = np.where(cells == None, fill, cells)
     table: Array = cells[:, None] == np.asarray(known, dtype=object)[None, :]
     unknown = int((~table.any(axis=1) & (cells != None)).sum())
     return table.astype(np.float32), unknown
