@@ -133,3 +133,21 @@ def test_shards_are_joined_in_their_order(tmp_path: Path) -> None:
         read_table(tmp_path)
     with pytest.raises(FileNotFoundError, match="no file is like"):
         read_table(tmp_path / "none-*.csv")
+
+
+def test_a_first_row_of_whole_numbers(tmp_path: Path) -> None:
+    path = _written(tmp_path, "2020,2021,2022\n1.5,2.5,3.5\n4.5,5.5,NA\n")
+    table = read_table(path, missing="mean")
+    assert table.columns == ("2020", "2021", "2022")
+    assert table.values.tolist() == [[1.5, 2.5, 3.5], [4.5, 5.5, 3.5]]
+    (note,) = table.notes
+    assert "2020, 2021, 2022, is taken for names of columns (header=False makes it" in note
+    assert len(read_table(path, header=False, missing="mean")) == 3
+    table = read_table(_written(tmp_path, "2020,2021,2022\n1.5,2,3\n4,5.5,6.5\n"))
+    assert table.values[0].tolist() == [2020, 2021, 2022]
+    (note,) = table.notes
+    assert "is taken for a row of data (header=True makes it names of columns)" in note
+    for text in ("5,3\n1,2\n3,4\n", "5,5\n1.5,2.5\n3.5,4.5\n", "3,5\n1,2.5\n3.5,4\n"):
+        table = read_table(_written(tmp_path, text))
+        assert len(table) == 3
+        assert table.notes == ()

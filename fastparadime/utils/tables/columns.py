@@ -133,7 +133,7 @@ def one_hot(
                 f"column {name!r} of {raw.source} has the number {cells[row]} in {raw.place(row)}, "
                 f"but the model knows the text {short[cells[row]]!r}: write its categories as text"
             )
-    cells = np.where(cells == None, fill, cells)
+    cells = np.array([fill if cell is None else cell for cell in cells], object)
     table: Array = cells[:, None] == np.asarray(known, dtype=object)[None, :]
     unknown = int((~table.any(axis=1) & (cells != None)).sum())
     return table.astype(np.float32), unknown

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import fnmatch
 import io
+import itertools
 import re
 from pathlib import Path
 from typing import Any
@@ -85,14 +86,24 @@ def _format_of(
     rows = _rows(sample, delimiter)
     if not rows:
         raise ValueError(f"cannot read {name} as a table: it has no rows of data")
-    header, counted = reading.header, False
+    header, doubtful = reading.header, False
     if header is None:
-        header, counted = _has_header(rows, name, decimal)
-    note = [f"the first row of {name}, 0, 1, 2, ..., is taken for names of columns"] * counted
-    if counted:
-        remedy = "--no-header" if reading.command_line else "header=False"
-        note = [f"{note[0]} ({remedy} makes it a row of data)"]
-    return TextFormat(delimiter, decimal, header, reading.encoding), note
+        header, doubtful = _has_header(rows, name, decimal)
+    return TextFormat(delimiter, decimal, header, reading.encoding), (
+        [_header_note(rows[0], name, header, reading)] if doubtful else []
+    )
+
+
+def _header_note(first: list[str], name: str, header: bool, reading: Reading) -> str:
+    numbers = ", ".join(cell.strip() for cell in first[:3]) + ", ..." * (len(first) > 3)
+    remedy = ("--no-header", "header=False") if header else ("--header", "header=True")
+    what = (
+        ("names of columns", "a row of data") if header else ("a row of data", "names of columns")
+    )
+    return (
+        f"the first row of {name}, {numbers}, is taken for {what[0]} "
+        f"({remedy[not reading.command_line]} makes it {what[1]})"
+    )
 
 
 def _rows(sample: str, delimiter: str) -> list[list[str]]:
@@ -133,7 +144,7 @@ def _is_number(cell: str, decimal: str) -> bool:
 
 
 def _has_header(rows: list[list[str]], name: str, decimal: str) -> tuple[bool, bool]:
-    """Whether the first row has names, and whether these are but 0, 1, 2, ... as pandas counts."""
+    """Whether the first row has names, and whether that is doubtful, as these are numbers."""
     first = [cell.strip() for cell in rows[0]]
     if not all(_is_number(cell, decimal) for cell in first):
         if all(map(_MEANT_AS_NUMBER, first)):
@@ -144,8 +155,10 @@ def _has_header(rows: list[list[str]], name: str, decimal: str) -> tuple[bool, b
         return True, False
     unnamed = first[0] == ""
     counted = first[1:] if unnamed else first
-    if len(rows) < 2 or len(counted) < 2 or counted != [str(i) for i in range(len(counted))]:
+    if len(rows) < 2 or len(counted) < 2:
         return False, False
+    if counted != [str(i) for i in range(len(counted))]:
+        return _are_names(counted, [cells[unnamed:] for cells in rows[1:]])
     integers = all(cell.strip().isdigit() for cells in rows[1:] for cell in cells[unnamed:])
     sure = unnamed or not integers or len(counted) >= _MANY_COLUMNS
     return sure, sure and not unnamed
@@ -173,6 +186,22 @@ def _with_names(frame: Any, content: Path | bytes, text: TextFormat, reading: Re
         if pc.any(pc.match_substring_regex(cells, _NOT_KEPT)).as_py():
             frame = frame.set_column(frame.column_names.index(name), name, cells)
     return frame
+
+
+def _are_names(first: list[str], body: list[list[str]]) -> tuple[bool, bool]:
+    """Whether whole numbers, such as years, over others are names, and whether it is doubtful."""
+    if not all(map(str.isdigit, first)) or len(set(first)) < len(first):
+        return False, False
+    cells = [cell.strip() for row in body for cell in row]
+    cells = [cell for cell in cells if cell.lower() not in _MISSING]
+    if len(body) > 1 and cells and not any(cell.lstrip("+-").isdigit() for cell in cells):
+        return True, True
+    rising = len(first) > 2 and all(int(a) < int(b) for a, b in itertools.pairwise(first))
+    decimals = all(
+        any(not cell.strip().lstrip("+-").isdigit() for cell in column)
+        for column in zip(*body, strict=False)
+    )
+    return False, rising and decimals
 
 
 def _parsed(stream: Any, text: TextFormat, kinds: dict[str, Any] | None = None) -> Any:
