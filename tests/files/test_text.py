@@ -98,7 +98,9 @@ def test_a_column_that_does_not_count_rows_stays(tmp_path: Path) -> None:
         ("0x10,2\n3,4\n", "neither numbers nor a header: .'0x10', '2'."),
         ("name\nx\ny\n", "has no column of numbers, column 'name' is text: categories='name'"),
         ("a,a\n1,2\n", "columns of one name: 'a'"),
-        (b"\xff\xfe\x00\x01", "not UTF-8 text; encoding='cp1252'"),
+        ("sep=;\na;b\n1;2\n3\n", "line 4 has 1 cells instead of 2"),
+        ("x y\n1 2 3\n4 5 6\n" + "7 8 9\n" * 200 + "1 2\n", "line 204 has 2 cells instead of 3"),
+        (b"\xff\xfa\x00\x01", "not UTF-8 text; encoding='cp1252'"),
     ],
 )
 def test_errors_name_the_line(text: str | bytes, message: str, tmp_path: Path) -> None:
@@ -151,3 +153,50 @@ def test_a_first_row_of_whole_numbers(tmp_path: Path) -> None:
         table = read_table(_written(tmp_path, text))
         assert len(table) == 3
         assert table.notes == ()
+
+
+@pytest.mark.parametrize(
+    "text", ["a,b,c,\n1,2,3,\n4,5,6,\n", "a,b,c,,\n1,2,3,,\n4,5,6,,\n", "a,b,c\n1,2,3,\n4,5,6,\n"]
+)
+def test_separators_behind_all_columns(text: str, tmp_path: Path) -> None:
+    table = read_table(_written(tmp_path, text))
+    assert table.columns == ("a", "b", "c")
+    assert table.values.tolist() == [[1, 2, 3], [4, 5, 6]]
+    (note,) = table.notes
+    assert "without a name and without any value are left out" in note
+
+
+def test_names_of_rows_as_r_writes_them(tmp_path: Path) -> None:
+    rows = '"1" 0.5 0.25\n"2" 1 2\n'
+    table = read_table(_written(tmp_path, '"x" "y"\n' + rows, "x.txt"))
+    assert table.columns == ("x", "y")
+    assert table.values.tolist() == [[0.5, 0.25], [1, 2]]
+    assert table.ids is not None
+    assert table.ids.tolist() == [1, 2]
+    (note,) = table.notes
+    assert "numbers the rows" in note
+    table = read_table(_written(tmp_path, "\nx,y\nann,1,2\nbob,3,4\n"))
+    assert table.columns == ("x", "y")
+    assert table.ids is not None
+    assert table.ids.tolist() == ["ann", "bob"]
+    with pytest.raises(ValueError, match="line 4 has inf in column 'y'"):
+        read_table(_written(tmp_path, "\nx,y\nann,1,2\nbob,3,inf\n"))
+
+
+def test_a_separator_that_excel_tells(tmp_path: Path) -> None:
+    path = _written(tmp_path, "sep=;\r\na;b\r\n1,5;2\r\n3;4,5\r\n")
+    table = read_table(path)
+    assert table.columns == ("a", "b")
+    assert table.values.tolist() == [[1.5, 2], [3, 4.5]]
+    with pytest.raises(ValueError, match="line 4 has no value in column 'b'"):
+        read_table(_written(tmp_path, "sep=;\na;b\n1;2\n3;\n"))
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
+def test_utf_16_is_told_by_its_first_bytes(encoding: str, tmp_path: Path) -> None:
+    mark = "" if encoding == "utf-16" else "\ufeff"
+    rows = "".join(f"{i % 7}\t{i % 5}\n" for i in range(60_000))  # more than is looked at
+    table = read_table(_written(tmp_path, (mark + "größe\tb\n" + rows).encode(encoding)))
+    assert table.columns == ("größe", "b")
+    assert table.values.shape == (60_000, 2)
+    assert table.values[8].tolist() == [1, 3]

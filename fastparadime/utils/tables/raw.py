@@ -50,6 +50,9 @@ class TextFormat:
     decimal: str
     header: bool
     encoding: str
+    separator_told: bool = False  # by a first line, sep=;
+    skipped: int = 0  # lines before what is read
+    names: tuple[str, ...] | None = None  # where the first row lacks one for the rows' names
 
 
 @dataclass(frozen=True)
@@ -125,7 +128,7 @@ def line_of(path: Path, text: TextFormat, row: int) -> int:
     with pa.input_stream(str(path), compression="detect") as stream:
         content = stream.read().decode(text.encoding, "replace").removeprefix("\ufeff")
     reader = csv.reader(content.splitlines(keepends=True), delimiter=text.delimiter)
-    left = row + text.header
+    left = row + text.header + text.separator_told
     for cells in reader:
         if cells:
             if left == 0:

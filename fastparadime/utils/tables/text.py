@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import fnmatch
 import io
 import itertools
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ _LINES = 100  # of them that are looked at
 _DELIMITERS = (",", ";", "\t", "|", " ")
 _POINT = re.compile(r"\s*[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?\s*", re.IGNORECASE).fullmatch
 _COMMA = re.compile(r"\s*[-+]?(\d+,?\d*|,\d+)(e[-+]?\d+)?\s*", re.IGNORECASE).fullmatch
+_SEPARATOR = re.compile(r'"?sep=(.)"?[ ]*\r?\n', re.IGNORECASE).match  # of Excel
 _MISSING = ("", "na", "nan", "n/a", "#n/a", "null", "none", "inf", "-inf", "+inf", "infinity")
 # Fields such as #1 or 0x10, which are numbers of another form rather than names of columns.
 _MEANT_AS_NUMBER = re.compile(r"\W*(0x[0-9a-f]+|\d[\d.,e+-]*)\W*", re.IGNORECASE).fullmatch
@@ -39,6 +42,7 @@ def read_text(content: Path | bytes, name: str, reading: Reading) -> Raw:
         If the file cannot be read.
     """
     pa = needed("pyarrow", name)
+    reading = _told_encoding(content, reading)
     path = content if isinstance(content, Path) else None
     try:
         text, note = _format_of(_start(content), name, reading, path)
@@ -48,6 +52,7 @@ def read_text(content: Path | bytes, name: str, reading: Reading) -> Raw:
         if text.header:
             stripped = [column.strip().removeprefix("\ufeff") for column in frame.column_names]
             frame = frame.rename_columns(stripped)
+            frame = _without_empty(frame, name, note)
     except (UnicodeDecodeError, LookupError) as error:
         raise ValueError(_not_text(name, reading, error)) from error
     except pa.ArrowInvalid as error:
@@ -80,18 +85,55 @@ def _start(content: Path | bytes) -> bytes:
 def _format_of(
     start: bytes, name: str, reading: Reading, path: Path | None
 ) -> tuple[TextFormat, list[str]]:
-    sample = start.decode(reading.encoding).removeprefix("\ufeff")
+    decoded = codecs.getincrementaldecoder(reading.encoding)().decode(start)
+    sample = decoded.removeprefix("\ufeff")
     tabs = path is not None and any(part in (".tsv", ".tab") for part in path.suffixes)
-    delimiter, decimal = _separators(sample, ("\t",) if tabs else _DELIMITERS)
+    told = _SEPARATOR(sample)
+    sample = sample[told.end() :] if told else sample
+    among = (told[1],) if told else ("\t",) if tabs else _DELIMITERS
+    delimiter, decimal = _separators(sample, among)
     rows = _rows(sample, delimiter)
     if not rows:
         raise ValueError(f"cannot read {name} as a table: it has no rows of data")
     header, doubtful = reading.header, False
     if header is None:
         header, doubtful = _has_header(rows, name, decimal)
-    return TextFormat(delimiter, decimal, header, reading.encoding), (
-        [_header_note(rows[0], name, header, reading)] if doubtful else []
+    names, skipped = (_names_of_all(rows), 0) if header else (None, 0)
+    if names is not None:
+        reader = csv.reader(io.StringIO(sample, newline=""), delimiter=delimiter)
+        next(cells for cells in reader if any(cell.strip() for cell in cells))
+        skipped = reader.line_num
+    text = TextFormat(
+        delimiter, decimal, header, reading.encoding, told is not None, skipped + bool(told), names
     )
+    return text, [_header_note(rows[0], name, header, reading)] if doubtful else []
+
+
+def _names_of_all(rows: list[list[str]]) -> tuple[str, ...] | None:
+    """Names of all columns where each row has one cell more than the first, as R writes them."""
+    names = rows[0]
+    if len(rows) < 2 or any(len(cells) != len(names) + 1 for cells in rows[1:]):
+        return None
+    behind = all(not cells[-1].strip() for cells in rows[1:])
+    return (*names, "") if behind else ("", *names)
+
+
+def _told_encoding(content: Path | bytes, reading: Reading) -> Reading:
+    """UTF-16 where the first bytes say so, as files of Windows do."""
+    with _opened(content) as stream:
+        start = bytes(stream.read(2))
+    told = reading.encoding == "utf-8" and start in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+    return replace(reading, encoding="utf-16") if told else reading
+
+
+def _without_empty(frame: Any, name: str, note: list[str]) -> Any:
+    """The columns but for those without a name and without any value, which are noted."""
+    columns = enumerate(zip(frame.column_names, frame.columns, strict=True))
+    empty = [at for at, (title, cells) in columns if not title and cells.null_count == len(cells)]
+    if not empty or len(empty) == frame.num_columns:
+        return frame
+    note.append(f"{len(empty)} columns of {name} without a name and without any value are left out")
+    return frame.select([at for at in range(frame.num_columns) if at not in empty])
 
 
 def _header_note(first: list[str], name: str, header: bool, reading: Reading) -> str:
@@ -128,6 +170,9 @@ def _separators(sample: str, delimiters: tuple[str, ...]) -> tuple[str, str]:
         if not rows:
             continue
         width = len(rows[0])
+        if _names_of_all(rows) is not None:
+            width += 1
+            rows = rows[1:]
         alike = sum(len(cells) == width for cells in rows) / len(rows) if width > 1 else 0.0
         body = [cell for cells in rows for cell in cells]
         points = sum(bool(_POINT(cell)) for cell in body)
@@ -210,6 +255,8 @@ def _parsed(stream: Any, text: TextFormat, kinds: dict[str, Any] | None = None) 
 
     reading = arrow_csv.ReadOptions(
         encoding=text.encoding,
+        column_names=text.names,
+        skip_rows=text.skipped,
         autogenerate_column_names=not text.header,
         block_size=16 * 2**20,
     )
@@ -245,12 +292,16 @@ def _reason(message: str, content: Path | bytes, reading: Reading) -> str:
     wanted, had = int(found[1]), int(found[2])
     with _opened(content) as stream:
         sample = stream.read().decode(reading.encoding, "replace")
-    delimiter, _ = _separators(sample[:_SAMPLE], _DELIMITERS)
+    told = _SEPARATOR(sample)
+    delimiter, _ = _separators(sample[:_SAMPLE], (told[1],) if told else _DELIMITERS)
     lines = csv.reader(sample.splitlines(keepends=True), delimiter=delimiter)
     try:
+        # The first rows are what the others are compared with.
+        for _ in range(1 + bool(told)):
+            next(cells for cells in lines if cells)
         for cells in lines:
             if cells and len(cells) != wanted:
                 return f"line {lines.line_num} has {len(cells)} cells instead of {wanted}"
-    except csv.Error:
+    except (csv.Error, StopIteration):
         pass
     return f"a row has {had} cells instead of {wanted}: {(found[3] or '')[:100]!r}"
