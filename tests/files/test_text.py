@@ -200,3 +200,25 @@ def test_utf_16_is_told_by_its_first_bytes(encoding: str, tmp_path: Path) -> Non
     assert table.columns == ("größe", "b")
     assert table.values.shape == (60_000, 2)
     assert table.values[8].tolist() == [1, 3]
+
+
+def test_decimal_commas_far_behind(tmp_path: Path) -> None:
+    start = "a;b\n" + "4;2\n" * 300_000
+    table = read_table(_written(tmp_path, start + "1,5;3,25\n"))
+    assert table.values[[0, -1]].tolist() == [[4, 2], [1.5, 3.25]]
+    message = r"column 'a' has '1,5' in line 300002, whose decimal mark is not the '\.' of the file"
+    with pytest.raises(ValueError, match=message):
+        read_table(_written(tmp_path, start + "1,5;3.25\n"))
+
+
+@pytest.mark.parametrize(
+    ("text", "cell"),
+    [
+        ('a,b\n1,"2"\n3,"4,567"\n', "'4,567'"),
+        ("a;b\n1,5;2\n3,5;4.567,5\n", r"'4\.567,5'"),
+        ("a;b\n1;2\n3;4'567\n", '"4\'567"'),
+    ],
+)
+def test_thousands_separators_are_named(text: str, cell: str, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=f"'b' has {cell} in line 3, with a thousands separator"):
+        read_table(_written(tmp_path, text))

@@ -48,6 +48,10 @@ def read_text(content: Path | bytes, name: str, reading: Reading) -> Raw:
         text, note = _format_of(_start(content), name, reading, path)
         with _opened(content) as stream:
             frame = _parsed(stream, text)
+        if text.decimal == "." and text.delimiter != "," and _has_late_commas(frame):
+            text = replace(text, decimal=",")
+            with _opened(content) as stream:
+                frame = _parsed(stream, text)
         frame = _with_names(frame, content, text, reading)
         if text.header:
             stripped = [column.strip().removeprefix("\ufeff") for column in frame.column_names]
@@ -207,6 +211,22 @@ def _has_header(rows: list[list[str]], name: str, decimal: str) -> tuple[bool, b
     integers = all(cell.strip().isdigit() for cells in rows[1:] for cell in cells[unnamed:])
     sure = unnamed or not integers or len(counted) >= _MANY_COLUMNS
     return sure, sure and not unnamed
+
+
+def _has_late_commas(frame: Any) -> bool:
+    """Whether numbers have decimal commas behind what was looked at, and none has a point."""
+    import pyarrow.compute as pc
+    from pyarrow import types
+
+    if any(types.is_floating(column.type) for column in frame.schema):
+        return False
+    texts = [column for column in frame.columns if types.is_string(column.type)]
+    pattern = r"^\s*[-+]?(\d+,?\d*|,\d+)(e[-+]?\d+)?\s*$"
+    return any(
+        pc.all(pc.match_substring_regex(column, pattern, ignore_case=True)).as_py()
+        and pc.any(pc.match_substring(column, ",")).as_py()
+        for column in texts
+    )
 
 
 def _with_names(frame: Any, content: Path | bytes, text: TextFormat, reading: Reading) -> Any:
