@@ -96,3 +96,9 @@ def test_other_files_by_these_names(name: str, tmp_path: Path) -> None:
     (tmp_path / name).write_bytes(b"hello")
     with pytest.raises(ValueError, match=rf"cannot read .*{name}: it is not a valid"):
         read_table(tmp_path / name)
+
+
+def test_sparse_matrices_of_scipy_are_named(tmp_path: Path) -> None:
+    sparse.save_npz(tmp_path / "x.npz", sparse.csr_array(np.eye(3)))
+    with pytest.raises(ValueError, match=r"x\.npz: it holds a sparse matrix of scipy: save its"):
+        read_table(tmp_path / "x.npz")

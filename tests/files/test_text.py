@@ -98,7 +98,9 @@ def test_a_column_that_does_not_count_rows_stays(tmp_path: Path) -> None:
         ("0x10,2\n3,4\n", "neither numbers nor a header: .'0x10', '2'."),
         ("name\nx\ny\n", "has no column of numbers, column 'name' is text: categories='name'"),
         ("a,a\n1,2\n", "columns of one name: 'a'"),
-        (b"\xff\xfe\x00\x01", "not UTF-8 text; encoding='cp1252'"),
+        ("sep=;\na;b\n1;2\n3\n", "line 4 has 1 cells instead of 2"),
+        ("x y\n1 2 3\n4 5 6\n" + "7 8 9\n" * 200 + "1 2\n", "line 204 has 2 cells instead of 3"),
+        (b"\xff\xfa\x00\x01", "not UTF-8 text; encoding='cp1252'"),
     ],
 )
 def test_errors_name_the_line(text: str | bytes, message: str, tmp_path: Path) -> None:
@@ -133,3 +135,90 @@ def test_shards_are_joined_in_their_order(tmp_path: Path) -> None:
         read_table(tmp_path)
     with pytest.raises(FileNotFoundError, match="no file is like"):
         read_table(tmp_path / "none-*.csv")
+
+
+def test_a_first_row_of_whole_numbers(tmp_path: Path) -> None:
+    path = _written(tmp_path, "2020,2021,2022\n1.5,2.5,3.5\n4.5,5.5,NA\n")
+    table = read_table(path, missing="mean")
+    assert table.columns == ("2020", "2021", "2022")
+    assert table.values.tolist() == [[1.5, 2.5, 3.5], [4.5, 5.5, 3.5]]
+    (note,) = table.notes
+    assert "2020, 2021, 2022, is taken for names of columns (header=False makes it" in note
+    assert len(read_table(path, header=False, missing="mean")) == 3
+    table = read_table(_written(tmp_path, "2020,2021,2022\n1.5,2,3\n4,5.5,6.5\n"))
+    assert table.values[0].tolist() == [2020, 2021, 2022]
+    (note,) = table.notes
+    assert "is taken for a row of data (header=True makes it names of columns)" in note
+    for text in ("5,3\n1,2\n3,4\n", "5,5\n1.5,2.5\n3.5,4.5\n", "3,5\n1,2.5\n3.5,4\n"):
+        table = read_table(_written(tmp_path, text))
+        assert len(table) == 3
+        assert table.notes == ()
+
+
+@pytest.mark.parametrize(
+    "text", ["a,b,c,\n1,2,3,\n4,5,6,\n", "a,b,c,,\n1,2,3,,\n4,5,6,,\n", "a,b,c\n1,2,3,\n4,5,6,\n"]
+)
+def test_separators_behind_all_columns(text: str, tmp_path: Path) -> None:
+    table = read_table(_written(tmp_path, text))
+    assert table.columns == ("a", "b", "c")
+    assert table.values.tolist() == [[1, 2, 3], [4, 5, 6]]
+    (note,) = table.notes
+    assert "without a name and without any value are left out" in note
+
+
+def test_names_of_rows_as_r_writes_them(tmp_path: Path) -> None:
+    rows = '"1" 0.5 0.25\n"2" 1 2\n'
+    table = read_table(_written(tmp_path, '"x" "y"\n' + rows, "x.txt"))
+    assert table.columns == ("x", "y")
+    assert table.values.tolist() == [[0.5, 0.25], [1, 2]]
+    assert table.ids is not None
+    assert table.ids.tolist() == [1, 2]
+    (note,) = table.notes
+    assert "numbers the rows" in note
+    table = read_table(_written(tmp_path, "\nx,y\nann,1,2\nbob,3,4\n"))
+    assert table.columns == ("x", "y")
+    assert table.ids is not None
+    assert table.ids.tolist() == ["ann", "bob"]
+    with pytest.raises(ValueError, match="line 4 has inf in column 'y'"):
+        read_table(_written(tmp_path, "\nx,y\nann,1,2\nbob,3,inf\n"))
+
+
+def test_a_separator_that_excel_tells(tmp_path: Path) -> None:
+    path = _written(tmp_path, "sep=;\r\na;b\r\n1,5;2\r\n3;4,5\r\n")
+    table = read_table(path)
+    assert table.columns == ("a", "b")
+    assert table.values.tolist() == [[1.5, 2], [3, 4.5]]
+    with pytest.raises(ValueError, match="line 4 has no value in column 'b'"):
+        read_table(_written(tmp_path, "sep=;\na;b\n1;2\n3;\n"))
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
+def test_utf_16_is_told_by_its_first_bytes(encoding: str, tmp_path: Path) -> None:
+    mark = "" if encoding == "utf-16" else "\ufeff"
+    rows = "".join(f"{i % 7}\t{i % 5}\n" for i in range(60_000))  # more than is looked at
+    table = read_table(_written(tmp_path, (mark + "größe\tb\n" + rows).encode(encoding)))
+    assert table.columns == ("größe", "b")
+    assert table.values.shape == (60_000, 2)
+    assert table.values[8].tolist() == [1, 3]
+
+
+def test_decimal_commas_far_behind(tmp_path: Path) -> None:
+    start = "a;b\n" + "4;2\n" * 300_000
+    table = read_table(_written(tmp_path, start + "1,5;3,25\n"))
+    assert table.values[[0, -1]].tolist() == [[4, 2], [1.5, 3.25]]
+    message = r"column 'a' has '1,5' in line 300002, whose decimal mark is not the '\.' of the file"
+    with pytest.raises(ValueError, match=message):
+        read_table(_written(tmp_path, start + "1,5;3.25\n"))
+
+
+@pytest.mark.parametrize(
+    ("text", "cell"),
+    [
+        ('a,b\n1,"2"\n3,"4,567"\n', "'4,567'"),
+        ("a;b\n1,5;2\n3,5;4.567,5\n", r"'4\.567,5'"),
+        ("a;b\n1;2\n3;4'567\n", '"4\'567"'),
+    ],
+)
+def test_thousands_separators_are_named(text: str, cell: str, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=f"'b' has {cell} in line 3, with a thousands separator"):
+        read_table(_written(tmp_path, text))

@@ -58,15 +58,19 @@ def read_numpy(content: Path | bytes, name: str, suffix: str, key: str | None) -
             raise
         raise ValueError(f"cannot read {name}: it is not a valid {suffix} file") from error
     except _NUMPY_ERRORS as error:
-        if "object" in str(error).lower():
-            reason = "it holds Python objects, which are never loaded: save an array of numbers"
-        elif isinstance(error, MemoryError):
-            reason = "it tells of more than there is memory for"
-        elif "mmap" in str(error) or "greater than" in str(error):
-            reason = "it is cut short, or has no elements"
-        else:
-            reason = f"it is not a valid {suffix} file"
-        raise ValueError(f"cannot read {name}: {reason}") from error
+        raise ValueError(f"cannot read {name}: {_reason(error, suffix)}") from error
+
+
+def _reason(error: BaseException, suffix: str) -> str:
+    if "sparse matrix of scipy" in str(error):
+        return str(error)
+    if "object" in str(error).lower():
+        return "it holds Python objects, which are never loaded: save an array of numbers"
+    if isinstance(error, MemoryError):
+        return "it tells of more than there is memory for"
+    if "mmap" in str(error) or "greater than" in str(error):
+        return "it is cut short, or has no elements"
+    return f"it is not a valid {suffix} file"
 
 
 def _read_npz(content: Path | bytes, name: str, key: str | None) -> Array:
@@ -74,6 +78,8 @@ def _read_npz(content: Path | bytes, name: str, key: str | None) -> Array:
     if not zipfile.is_zipfile(file):
         raise ValueError("not an archive")
     with np.load(file, allow_pickle=False) as archive:
+        if {"format", "shape", "data"} <= set(archive.files) and key is None:
+            raise ValueError("it holds a sparse matrix of scipy: save its toarray()")
         return np.asarray(archive[choose(name, list(archive.files), key)])
 
 

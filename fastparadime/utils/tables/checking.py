@@ -53,6 +53,33 @@ def _explained(
     )
 
 
+def check_categories(raw: Raw, name: str, cells: Array, reading: Reading) -> None:
+    """Raises ValueError if a cell of a column of categories is missing, with what to do."""
+    row = next((row for row, cell in enumerate(cells) if cell is None), None)
+    if row is not None:
+        raise ValueError(
+            f"{raw.source} must have a category in each row, but {raw.place(row)} has no value in "
+            f"column {name!r}: {reading.option('missing', 'most_frequent')} fills such cells in"
+        )
+
+
+def left_empty(raw: Raw, numbers: Array, names: tuple[str, ...] | None) -> list[int]:
+    """Places of columns without any value, which nothing can fill in.
+
+    Raises
+    ------
+    ValueError
+        If columns are known by place, where none can be left out.
+    """
+    if numbers.dtype.kind != "f" or not len(numbers):
+        return []
+    candidates = np.flatnonzero(np.isnan(numbers[0].astype(np.float64)))
+    places = [int(place) for place in candidates if np.isnan(numbers[:, place]).all()]
+    if places and not (names and raw.named):
+        raise ValueError(f"{raw.source} has no value at all in column {places[0]}: remove it")
+    return places
+
+
 def check_width(source: str, numbers: Array, recipe: Recipe) -> None:
     """Raises ValueError for another number of columns than the model takes."""
     hot = sum(len(known) for _, known in recipe.categories)

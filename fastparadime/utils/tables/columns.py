@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,8 @@ from fastparadime.utils.centring import centre_of, some_rows
 from fastparadime.utils.tables.names import kind_of
 from fastparadime.utils.tables.raw import Raw
 
+_ZEROS = re.compile(r"0+[1-9]\d*|0{2,}").fullmatch
+_POINT_ZERO = re.compile(r"[-+]?(0|[1-9]\d*)\.0+").fullmatch
 _NARROW = (np.bool_, np.uint8, np.int8, np.float16, np.float32)
 
 
@@ -110,21 +113,56 @@ def plain_column(raw: Raw, name: str) -> Array:
     return np.asarray(found.to_numpy(zero_copy_only=False))
 
 
-def one_hot(raw: Raw, name: str, known: tuple[str, ...]) -> tuple[Array, int]:
-    """A column of categories as columns of 0 and 1, and how many cells are none of those known."""
-    cells = category_cells(raw, name)
+def one_hot(
+    raw: Raw, name: str, cells: Array, known: tuple[str, ...], fill: str | None = None
+) -> tuple[Array, int]:
+    """The cells of a column of categories as columns of 0 and 1, and how many cells are none of those known.
+
+    Raises
+    ------
+    ValueError
+        If a number is the text of a category but for its zeros at the left.
+    """
+    matches = {cell: _matched(cell, known) for cell in set(cells) - {None}}
+    cells = np.array([matches.get(cell) for cell in cells], object)
+    if kind_of(raw.frame.schema.field(name).type) == "number":
+        short = {text.lstrip("0"): text for text in known if _ZEROS(text)}
+        row = next((i for i, cell in enumerate(cells) if cell in short and cell not in known), None)
+        if row is not None:
+            raise ValueError(
+                f"column {name!r} of {raw.source} has the number {cells[row]} in {raw.place(row)}, "
+                f"but the model knows the text {short[cells[row]]!r}: write its categories as text"
+            )
+    cells = np.array([fill if cell is None else cell for cell in cells], object)
     table: Array = cells[:, None] == np.asarray(known, dtype=object)[None, :]
     unknown = int((~table.any(axis=1) & (cells != None)).sum())
     return table.astype(np.float32), unknown
 
 
+def _matched(cell: str, known: tuple[str, ...]) -> str:
+    """The category that a cell is, by its text or else as a number: 1.0 is 1."""
+    if cell in known:
+        return cell
+    alike = [text for text in known if _whole(text) == _whole(cell)]
+    return alike[0] if len(alike) == 1 else cell
+
+
+def _whole(text: str) -> str:
+    """The text of a number, without .0 where it is whole."""
+    return text.partition(".")[0] if _POINT_ZERO(text) else text
+
+
 def category_cells(raw: Raw, name: str) -> Array:
-    """Categories as text, None where missing."""
+    """Categories as text, whole numbers without .0, None where missing."""
     import pyarrow as pa
 
     column = raw.frame.column(name)
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
     cells = np.empty(len(column), object)
-    cells[:] = [None if value is None else str(value) for value in column.to_pylist()]
+    # Of numbers what is no number is missing.
+    given = [None if value != value else value for value in column.to_pylist()]  # noqa: PLR0124
+    number = kind_of(column.type) == "number"
+    texts = [value if value is None else str(value) for value in given]
+    cells[:] = [_whole(text) if number and text is not None else text for text in texts]
     return cells

@@ -190,7 +190,17 @@ def _check_alike(first: Raw, other: Raw) -> None:
 def _stacked(shards: list[Raw], source: str) -> Any:
     import pyarrow as pa
 
+    frames = [shard.frame for shard in shards]
     try:
-        return pa.concat_tables([shard.frame for shard in shards], promote_options="permissive")
+        # Names that are text in one file, for their zeros, may be whole numbers in another.
+        for name in frames[0].column_names:
+            kinds = {str(frame.schema.field(name).type) for frame in frames}
+            if kinds == {"string", "int64"} and shards[0].parts[0].text is not None:
+                place = [frame.column_names.index(name) for frame in frames]
+                frames = [
+                    frame.set_column(at, name, frame.column(name).cast(pa.string()))
+                    for at, frame in zip(place, frames, strict=True)
+                ]
+        return pa.concat_tables(frames, promote_options="permissive")
     except pa.ArrowException as error:
         raise ValueError(f"the files of {source} cannot be joined: {error}") from error

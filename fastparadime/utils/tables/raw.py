@@ -24,6 +24,8 @@ class Reading:
         Of AnnData: which matrix has the rows instead of `X`.
     command_line : bool
         Whether messages name options as the command line does.
+    names : tuple of str
+        Columns, also as patterns, whose cells of a text file are names: ``01`` is not 1.
     """
 
     header: bool | None = None
@@ -31,6 +33,7 @@ class Reading:
     layer: str | None = None
     obsm: str | None = None
     command_line: bool = False
+    names: tuple[str, ...] = ()
 
     def option(self, name: str, value: str = "") -> str:
         """An option as the user writes it: ``--label-column NAME`` or ``label_column='NAME'``."""
@@ -47,6 +50,9 @@ class TextFormat:
     decimal: str
     header: bool
     encoding: str
+    separator_told: bool = False  # by a first line, sep=;
+    skipped: int = 0  # lines before what is read
+    names: tuple[str, ...] | None = None  # where the first row lacks one for the rows' names
 
 
 @dataclass(frozen=True)
@@ -122,7 +128,7 @@ def line_of(path: Path, text: TextFormat, row: int) -> int:
     with pa.input_stream(str(path), compression="detect") as stream:
         content = stream.read().decode(text.encoding, "replace").removeprefix("\ufeff")
     reader = csv.reader(content.splitlines(keepends=True), delimiter=text.delimiter)
-    left = row + text.header
+    left = row + text.header + text.separator_told
     for cells in reader:
         if cells:
             if left == 0:

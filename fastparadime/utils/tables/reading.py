@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,8 +13,15 @@ import numpy as np
 from fastparadime.types import Array
 from fastparadime.utils.frames import NamedRows
 from fastparadime.utils.tables import columns as cells
-from fastparadime.utils.tables.checking import check_cells, check_width, spread_note
+from fastparadime.utils.tables.checking import (
+    check_categories,
+    check_cells,
+    check_width,
+    left_empty,
+    spread_note,
+)
 from fastparadime.utils.tables.labels import read_labels
+from fastparadime.utils.tables.names import listed
 from fastparadime.utils.tables.opening import open_raw
 from fastparadime.utils.tables.raw import Raw, Reading
 from fastparadime.utils.tables.recipe import MISSING, SCALES, Recipe, filled, learned, scaled
@@ -179,13 +187,16 @@ def table_of(
     """As `read_table`, of parts that are checked; `recipe` is that of the table it is made like."""
     if recipe is not None and reading.obsm is reading.layer is None:
         reading = replace(reading, layer=recipe.layer, obsm=recipe.obsm)
-    raw = open_raw(source, reading)
+    known = () if recipe is None else (recipe.label, recipe.id, *dict(recipe.categories))
+    named = (choice.label, choice.id, *choice.categories, *known)
+    raw = open_raw(source, replace(reading, names=tuple(name for name in named if name)))
     if recipe is None:
         roles = assign(raw, choice, reading)
     else:
         roles = assign_like(raw, choice, recipe, reading)
     numbers, names = _numbers(raw, roles)
     check_form(numbers, source, min_rows=min_rows)
+    numbers, names = _without_empty(raw, roles, numbers, names, missing, choice, reading)
     if numbers.dtype.kind in "iu" and numbers.dtype.itemsize > 1:
         numbers = numbers.astype(np.float64)
     notes = [*raw.notes, *roles.notes]
@@ -204,7 +215,7 @@ def table_of(
         values = scaled(numbers, recipe.centre, recipe.divisor)
     elif _may_be_narrowed(raw, numbers) and not recipe.wide:
         values = numbers.astype(np.float32)
-    values, unknown = _with_categories(raw, values, recipe)
+    values, unknown = _with_categories(raw, values, recipe, reading)
     others = raw.frame
     if others is not None:
         beside = set(roles.left_out) - {roles.label, roles.id}
@@ -233,6 +244,33 @@ def _numbers(raw: Raw, roles: Roles) -> tuple[Any, tuple[str, ...] | None]:
     return raw.matrix[:, [places[name] for name in roles.numbers]], tuple(roles.numbers)
 
 
+def _without_empty(
+    raw: Raw,
+    roles: Roles,
+    numbers: Array,
+    names: tuple[str, ...] | None,
+    missing: str | None,
+    choice: Choice,
+    reading: Reading,
+) -> tuple[Array, tuple[str, ...] | None]:
+    """The features but for columns without any value, which are noted in `roles`."""
+    places = [] if missing is None else left_empty(raw, numbers, names)
+    if not places or names is None:
+        return numbers, names
+    empty = [names[place] for place in places]
+    if choice.columns:
+        raise ValueError(
+            f"{reading.option('columns')}: {listed(empty)} of {raw.source} has no value at all"
+        )
+    if len(empty) == len(names) and not roles.categories:
+        raise ValueError(f"{raw.source} has no value at all in {listed(empty)}, its only features")
+    roles.numbers = [name for name in names if name not in empty]
+    roles.left_out += empty
+    roles.notes.append(f"{listed(empty)} of {raw.source} has no value at all and is left out")
+    kept = [place for place, name in enumerate(names) if name not in empty]
+    return numbers[:, kept], tuple(roles.numbers)
+
+
 def _may_be_narrowed(raw: Raw, numbers: Array) -> bool:
     """Whether numbers are float64 by other reasons than that a matrix has them so."""
     given = raw.matrix is not None and raw.matrix.dtype == np.float64
@@ -248,11 +286,13 @@ def _fitted(
     missing: str | None,
     scale: str | None,
 ) -> Recipe:
-    known = []
+    known, fill = [], []
     for name in roles.categories:
-        found = {cell for cell in cells.category_cells(raw, name) if cell is not None}
+        found = Counter(cell for cell in cells.category_cells(raw, name) if cell is not None)
         known.append((name, tuple(sorted(found))))
-    return Recipe(
+        # As scikit-learn does, the first of those that are equally frequent.
+        fill.append(max(known[-1][1], key=lambda cell: found[cell], default=""))
+    recipe = Recipe(
         named=raw.named,
         columns=names or (),
         vector=roles.vector,
@@ -264,18 +304,39 @@ def _fitted(
         wide=_may_be_narrowed(raw, numbers) and cells.far_from_zero(numbers),
         layer=reading.layer,
         obsm=reading.obsm,
+        category_fill=tuple(fill) if missing == "most_frequent" else (),
         **learned(numbers, missing, scale),
     )
+    features = Counter(recipe.features or ())
+    twice = [name for name, count in features.items() if count > 1]
+    if twice:
+        raise ValueError(
+            f"{raw.source} would have several features of one name, {listed(twice)}, by the "
+            "categories of its columns: rename a column"
+        )
+    return recipe
 
 
-def _with_categories(raw: Raw, numbers: Array, recipe: Recipe) -> tuple[Array, list[str]]:
+def _with_categories(
+    raw: Raw, numbers: Array, recipe: Recipe, reading: Reading
+) -> tuple[Array, list[str]]:
     """The features, those of categories last, and what to say of unknown ones."""
     if not recipe.categories:
         return numbers, []
     parts, notes = [numbers], []
-    for name, known in recipe.categories:
-        table, unknown = cells.one_hot(raw, name, known)
+    fill = recipe.category_fill or (None,) * len(recipe.categories)
+    for (name, known), filler in zip(recipe.categories, fill, strict=True):
+        found = cells.category_cells(raw, name)
+        gaps = sum(cell is None for cell in found)
+        if recipe.missing is None:
+            check_categories(raw, name, found, reading)
+        table, unknown = cells.one_hot(raw, name, found, known, filler)
         parts.append(table)
+        if gaps and filler is None:
+            notes.append(
+                f"{gaps} cells of {name!r} in {raw.source} have no value: they are 0 in all of its "
+                f"features ({reading.option('missing', 'most_frequent')} of the first table fills them)"
+            )
         if unknown:
             notes.append(
                 f"{unknown} cells of {name!r} in {raw.source} are of no category that the model "

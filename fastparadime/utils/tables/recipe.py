@@ -42,6 +42,8 @@ class Recipe:
     missing, scale : str or None
     fill, centre, divisor : tuple of float
         Of each number; empty without `missing` or `scale`.
+    category_fill : tuple of str
+        What fills cells of each column of categories; empty but for ``"most_frequent"``.
     layer, obsm : str or None
         Of AnnData.
     """
@@ -62,6 +64,7 @@ class Recipe:
     fill: tuple[float, ...] = field(default=(), repr=False)
     centre: tuple[float, ...] = field(default=(), repr=False)
     divisor: tuple[float, ...] = field(default=(), repr=False)
+    category_fill: tuple[str, ...] = ()
 
     @classmethod
     def of_columns(cls, names: tuple[str, ...]) -> Recipe:

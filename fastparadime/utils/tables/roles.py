@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -10,6 +11,9 @@ import numpy as np
 from fastparadime.utils.tables.names import UNNAMED, counts_rows, kind_of, listed, one_of, resolved
 from fastparadime.utils.tables.raw import Raw, Reading
 from fastparadime.utils.tables.recipe import Recipe
+
+_NUMBER = r"^\s*[-+]?(\d+[{0}]?\d*|[{0}]\d+)([eE][-+]?\d+)?\s*$"  # with its decimal mark
+_THOUSANDS = r"^\s*[-+]?\d{1,3}([,.' \xa0]\d{3})+([.,]\d+)?\s*$"
 
 
 @dataclass(frozen=True)
@@ -175,19 +179,24 @@ def _check_mixed(raw: Raw, names: Sequence[str], reading: Reading) -> None:
         return
     import pyarrow.compute as pc
 
-    pattern = r"^\s*[-+]?(\d+[.,]?\d*|[.,]\d+)([eE][-+]?\d+)?\s*$"
+    decimal = raw.parts[0].text.decimal
     for name in names:
-        numbers = pc.match_substring_regex(raw.frame.column(name), pattern)
-        known = pc.is_valid(numbers)
-        count, total = (int(pc.sum(part).as_py() or 0) for part in (numbers, known))
+        column = raw.frame.column(name)
+        alike = pc.match_substring_regex(column, f"{_NUMBER.format('.,')}|{_THOUSANDS}")
+        count, total = (int(pc.sum(part).as_py() or 0) for part in (alike, pc.is_valid(alike)))
         if not total or 2 * count < total:
             continue
+        numbers = pc.match_substring_regex(column, _NUMBER.format(decimal))
         flags = numbers.to_numpy(zero_copy_only=False)
         row = int(np.argmax([flag is False or flag is np.False_ for flag in flags.tolist()]))
+        cell, why = str(column[row].as_py()), ""
+        if re.search(_THOUSANDS, cell):
+            why = ", with a thousands separator, which numbers must be written without"
+        elif re.search(_NUMBER.format(".,"), cell):
+            why = f", whose decimal mark is not the {decimal!r} of the file"
         raise ValueError(
-            f"cannot read {raw.source} as a table of numbers: column {name!r} has "
-            f"{raw.frame.column(name)[row].as_py()!r} in {raw.place(row)}; "
-            f"{reading.option('drop', name)} leaves it out"
+            f"cannot read {raw.source} as a table of numbers: column {name!r} has {cell!r} in "
+            f"{raw.place(row)}{why}; {reading.option('drop', name)} leaves it out"
         )
 
 
