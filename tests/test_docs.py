@@ -111,12 +111,13 @@ def test_commands_of_the_tutorial_run(tmp_path: Path) -> None:
     writes_the_files = tmp_path / "write.py"
     writes_the_files.write_text(blocks(DOCS / "tutorial.md", "python")[0].code, encoding="utf-8")
     runpy.run_path(str(writes_the_files))
-    assert run_commands(DOCS / "tutorial.md") == 2
+    assert run_commands(DOCS / "tutorial.md") == 3
     for file, rows in ("map.csv", 1500), ("later-map.csv", 297):
         header, *lines = (tmp_path / file).read_text(encoding="utf-8").splitlines()
         assert header == '"id","target","projection_x","projection_y"'
         assert len(lines) == rows
     assert (tmp_path / "later.png").read_bytes().startswith(b"\x89PNG")
+    assert "<html" in (tmp_path / "map.html").read_text(encoding="utf-8")
 
 
 _LINK = re.compile(r"\]\((?!https?://)([^)#]*)(?:#[^)]*)?\)")
