@@ -186,7 +186,8 @@ _BAD_DATA = {
         "bad.csv", _text("1,2\n3,\n"), "line 2 has no value in column 'f1': --missing median",
     ),
     "csv infinite value": ("bad.csv", _text("a,b\n1,2\n\n3,inf\n"), "line 4 has inf in column 'b'"),
-    "csv binary": ("bad.csv", _text(b"\xff\xfe\x00\x01"), "not UTF-8"),
+    "csv binary": ("bad.csv", _text(b"\xff\xfa\x00\x01"), "not UTF-8"),
+    "csv of utf-16 alone": ("bad.csv", _text(b"\xff\xfe\x00\x01"), "no rows of data"),
     "not parquet": ("bad.parquet", _text("hello"), "not a valid Parquet file"),
     "parquet text": (
         "bad.parquet", lambda path: _write_parquet(path, {"name": ["a", "b"]}), "column 'name'",

@@ -110,13 +110,15 @@ def _format_of(
     text = TextFormat(
         delimiter, decimal, header, reading.encoding, told is not None, skipped + bool(told), names
     )
-    return text, [_header_note(rows[0], name, header, reading)] if doubtful else []
+    return text, [
+        _header_note(list(filter(None, rows[0])), name, header, reading)
+    ] if doubtful else []
 
 
 def _names_of_all(rows: list[list[str]]) -> tuple[str, ...] | None:
     """Names of all columns where each row has one cell more than the first, as R writes them."""
     names = rows[0]
-    if len(rows) < 2 or any(len(cells) != len(names) + 1 for cells in rows[1:]):
+    if len(rows) < 2 or len(names) < 2 or any(len(cells) != len(names) + 1 for cells in rows[1:]):
         return None
     behind = all(not cells[-1].strip() for cells in rows[1:])
     return (*names, "") if behind else ("", *names)
@@ -173,11 +175,8 @@ def _separators(sample: str, delimiters: tuple[str, ...]) -> tuple[str, str]:
         rows = _rows(sample, delimiter)
         if not rows:
             continue
-        width = len(rows[0])
-        if _names_of_all(rows) is not None:
-            width += 1
-            rows = rows[1:]
-        alike = sum(len(cells) == width for cells in rows) / len(rows) if width > 1 else 0.0
+        width = len(_names_of_all(rows) or rows[0])
+        alike = (1 + sum(len(cells) == width for cells in rows[1:])) / len(rows) * (width > 1)
         body = [cell for cells in rows for cell in cells]
         points = sum(bool(_POINT(cell)) for cell in body)
         commas = 0 if delimiter == "," else sum(bool(_COMMA(cell)) for cell in body)
@@ -306,6 +305,8 @@ def _reason(message: str, content: Path | bytes, reading: Reading) -> str:
     """What pyarrow says of a row, with the line of the file."""
     if "invalid UTF8" in message or "invalid UTF-8" in message:
         return f"it is not UTF-8 text: {reading.option('encoding', 'cp1252')} may be what it is in"
+    if "Empty CSV file" in message:
+        return "it has no rows of data"
     found = re.search(r"Expected (\d+) columns, got (\d+)(?:: (.*))?", message, re.DOTALL)
     if found is None:
         return message.removeprefix("CSV parse error: ")[:300]
