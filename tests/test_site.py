@@ -36,7 +36,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
         return Path(given)
     folder = tmp_path_factory.mktemp("site")
     command = [sys.executable, "-m", "sphinx", "-W", "-n", "--keep-going", "-q", DOCS, folder]
-    built = subprocess.run(command, capture_output=True, text=True, check=False)
+    # From elsewhere: the sources beside the pages have no compiled core.
+    built = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
     assert built.returncode == 0, built.stderr
     return folder
 
