@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,10 +15,9 @@ from fastparadime.estimators import UMAP
 from fastparadime.exceptions import SpecificationError
 from fastparadime.types import Array
 from fastparadime.utils.convert import to_numpy
-from fastparadime.utils.files import replacing
 from fastparadime.utils.progress import watched
 from fastparadime.utils.tables import Recipe, Table
-from fastparadime.utils.tables.stored import add_recipe, recipe_of
+from fastparadime.utils.tables.stored import beside_model, recipe_of
 
 
 @dataclass(frozen=True)
@@ -33,13 +31,13 @@ class Fitted:
         For the summary.
     neighbors : (indices (n, k), distances (n, k)) or None
     save : callable
-        Takes the path of the model's file.
+        Takes the path of the model's file, and what it keeps beside the model.
     """
 
     coords: Array
     facts: dict[str, Any]
     neighbors: tuple[Array, Array] | None
-    save: Callable[[Path], None]
+    save: Callable[[str, Mapping[str, Any]], None]
 
 
 def fit_network(
@@ -61,7 +59,7 @@ def fit_network(
     relation: Any = routine.global_relations["rel"]
     facts = {"method": "parametric UMAP", "seed": routine.seed, "device": routine.device}
     neighbors = tuple(map(to_numpy, relation.neighbor_graph))
-    return Fitted(coords.numpy(), facts, (neighbors[0], neighbors[1]), routine.save)
+    return Fitted(coords.numpy(), facts, (neighbors[0], neighbors[1]), routine._write)
 
 
 def fit_umap(
@@ -78,14 +76,12 @@ def fit_umap(
         umap.fit(rows)
     facts = {"method": "UMAP", "seed": umap.seed_, "device": options["device"]}
     neighbors = (umap._knn_indices[:, 1:], umap._knn_dists[:, 1:])
-    return Fitted(np.asarray(umap.embedding_), facts, neighbors, umap.save)
+    return Fitted(np.asarray(umap.embedding_), facts, neighbors, umap._write)
 
 
 def save(fitted: Fitted, path: str, recipe: Recipe) -> None:
     """Writes a model with what was decided about the columns of its table."""
-    with replacing(path) as part:
-        fitted.save(part)
-        add_recipe(part, recipe)
+    fitted.save(path, beside_model(recipe))
 
 
 @dataclass(frozen=True)

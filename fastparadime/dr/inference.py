@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -192,10 +192,15 @@ class Inference:
         TypeError
             If the model's state dict holds anything but tensors.
         """
+        self._write(path)
+
+    def _write(self, path: str | Path, beside: Mapping[str, Any] | None = None) -> None:
+        """`save`, with what others keep beside the description."""
         self._check_trained()
         saving.write(
             path,
             self.model,
+            beside=beside,
             seed=self.seed,
             out_dim=self.out_dim,
             hidden_dims=self.hidden_dims,

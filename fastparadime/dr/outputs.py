@@ -62,13 +62,8 @@ def check_outputs(
 
 
 def _applied(model: torch.nn.Module, method: str, rows: torch.Tensor) -> object:
-    modes = [(part, part.training) for part in model.modules()]
     device = models.device_of(model)
-    model.eval()
-    try:
-        with torch.no_grad(), torch.random.fork_rng([device] if device.type == "cuda" else []):
-            output: object = models.method_of(model, method)(models.as_input(model, rows))
-    finally:
-        for part, mode in modes:
-            part.training = mode
+    kept = torch.random.fork_rng([device] if device.type == "cuda" else [])
+    with models.evaluating(model), torch.no_grad(), kept:
+        output: object = models.method_of(model, method)(models.as_input(model, rows))
     return output

@@ -195,7 +195,13 @@ def _names(columns: Any, arguments: Any) -> list[str]:
     return names
 
 
-def write(path: str | Path, model: torch.nn.Module, **settings: Any) -> None:
+def write(
+    path: str | Path,
+    model: torch.nn.Module,
+    *,
+    beside: Mapping[str, Any] | None = None,
+    **settings: Any,
+) -> None:
     """Writes a model and what `Description` keeps of its routine.
 
     Parameters
@@ -204,6 +210,8 @@ def write(path: str | Path, model: torch.nn.Module, **settings: Any) -> None:
         Replaced once the new file is complete.
     model : torch.nn.Module
         Of any class. What it keeps outside its state dict is not stored.
+    beside : mapping, optional
+        What others keep beside the description, as JSON has it.
     **settings
         The attributes of `Description` from `seed` on.
 
@@ -222,6 +230,7 @@ def write(path: str | Path, model: torch.nn.Module, **settings: Any) -> None:
         "format": FORMAT,
         "version": metadata.version("fastparadime"),
         **asdict(Description.of(model, **settings)),
+        **(beside or {}),
     }
     if content["estimator"] is None:
         del content["estimator"]

@@ -160,14 +160,9 @@ class Training(Preparation, Inference):
         """Where the model has the rows of the dataset while it is trained."""
         method = next((m for m in _methods(loss, "embedding")), "embed")
         rows = self.dataset.data[self._embedded_key()]
-        modes = [(part, part.training) for part in self.model.modules()]
-        self.model.eval()
-        try:
-            amounts = self._embedded_key() in self.dataset.data.amounts
+        amounts = self._embedded_key() in self.dataset.data.amounts
+        with models.evaluating(self.model):
             return models.embed_in_chunks(self.model, rows, method, amounts=amounts)
-        finally:
-            for part, mode in modes:
-                part.training = mode
 
     def _record(self, phase: TrainingPhase, epochs_before: int) -> None:
         losses = phase.loss.history[epochs_before:]

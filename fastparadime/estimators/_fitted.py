@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -106,7 +107,11 @@ class FittedUmap(UmapParameters):
             For fits that a file does not hold: of unique rows, with `output_dens`, of the graph
             alone, with a list of epochs, combined ones, and with functions as parameters.
         """
-        _saving.write(path, self)
+        self._write(path)
+
+    def _write(self, path: str | Path, beside: Mapping[str, Any] | None = None) -> None:
+        """`save`, with what others keep beside the description."""
+        _saving.write(path, self, beside)
 
     @classmethod
     def load(cls, path: str | Path, *, device: Device | None = None) -> Self:

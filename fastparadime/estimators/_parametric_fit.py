@@ -174,16 +174,12 @@ def _scaled(
 @torch.no_grad()
 def _check_output(model: dr.EncoderDecoderModel, rows: torch.Tensor, name: str, what: str) -> None:
     """Raises for a network that does not take the rows, or gives others than are wanted."""
-    modes = [(part, part.training) for part in model.modules()]
-    model.eval()
     try:
-        found = tuple(model(models.as_input(model, rows[:2])).shape)
+        with models.evaluating(model):
+            found = tuple(model(models.as_input(model, rows[:2])).shape)
     except (RuntimeError, IndexError) as error:
         wanted = (len(rows[:2]), *(model.row_shape or rows.shape[1:]))
         raise ValueError(f"{name} does not take rows of shape {wanted}: {error}") from error
-    finally:
-        for part, mode in modes:
-            part.training = mode
     if found != (len(rows[:2]), model.out_dim):
         raise ValueError(
             f"{name} must give {what}, {model.out_dim} for a row, but gives {found} for "

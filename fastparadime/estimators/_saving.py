@@ -4,6 +4,7 @@ is executed."""
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -30,8 +31,8 @@ _EDGES = ops.Edges._fields
 _SEARCH = ("engine", "recall_estimate", "recall_bound")
 
 
-def write(path: str | Path, estimator: Any) -> None:
-    """Writes a fitted UMAP: its rows, positions, graph and parameters.
+def write(path: str | Path, estimator: Any, beside: Mapping[str, Any] | None = None) -> None:
+    """Writes a fitted UMAP: its rows, positions, graph and parameters, and what others keep beside.
 
     Raises
     ------
@@ -62,6 +63,7 @@ def write(path: str | Path, estimator: Any) -> None:
         "n_features_in": int(estimator.n_features_in_),
         "feature_names_in": [str(name) for name in getattr(estimator, "feature_names_in_", ())],
         **{name: getattr(estimator._fitted_graph.nearest, name) for name in _SEARCH},
+        **(beside or {}),
     }
     arrays = {name: _kept(value) for name, value in _arrays(estimator, fitted_rows).items()}
     described = json.dumps(with_digests(content, arrays))

@@ -5,6 +5,7 @@ from fastparadime.models.inspection import as_input as as_input
 from fastparadime.models.inspection import check_width as check_width
 from fastparadime.models.inspection import device_of as device_of
 from fastparadime.models.inspection import dtype_of as dtype_of
+from fastparadime.models.inspection import evaluating as evaluating
 from fastparadime.models.inspection import has_hooks as has_hooks
 from fastparadime.models.inspection import input_width as input_width
 from fastparadime.models.inspection import is_plain_linear as is_plain_linear

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -45,6 +46,18 @@ def device_of(model: torch.nn.Module) -> torch.device:
 def dtype_of(model: torch.nn.Module) -> torch.dtype:
     """The dtype of the model's parameters; float32 for a model without any."""
     return next((p.dtype for p in model.parameters()), torch.float32)
+
+
+@contextmanager
+def evaluating(model: torch.nn.Module) -> Iterator[None]:
+    """The model in evaluation mode; afterwards its parts are in the modes that they were in."""
+    modes = [(part, part.training) for part in model.modules()]
+    model.eval()
+    try:
+        yield
+    finally:
+        for part, mode in modes:
+            part.training = mode
 
 
 def normalizes_batches(model: torch.nn.Module) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from fastparadime import ops
+from fastparadime import models, ops
 from fastparadime.loss import Loss
 from fastparadime.training.phases import TrainingPhase
 from fastparadime.training.sampling import Batch, Entries, NegativeEdgeBatches
@@ -97,10 +97,5 @@ def evaluate(model: torch.nn.Module, loss: Loss, *arguments: Any) -> float:
     A copy of the loss takes it, since the phase's own would count it among those of the epoch, and
     the model is for once not in training, since batch norms would learn from it.
     """
-    modes = [(part, part.training) for part in model.modules()]
-    model.eval()
-    try:
+    with models.evaluating(model):
         return float(copy.deepcopy(loss)(model, *arguments))
-    finally:
-        for part, mode in modes:
-            part.training = mode

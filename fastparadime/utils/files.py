@@ -49,13 +49,12 @@ def replacing(path: str | Path) -> Iterator[Path]:
 
 
 def _remove_left(target: Path) -> None:
-    """Removes parts of a file, and parts of those, whose writers are no longer there."""
-    for dots in (".", ".."):
-        for part in target.parent.glob(f"{dots}{glob.escape(target.name)}.*.part"):
-            writer = part.name.removeprefix(f"{dots}{target.name}.").split(".")[0]
-            if writer.isdecimal() and not _runs(int(writer)):
-                with suppress(OSError):
-                    part.unlink()
+    """Removes parts of a file whose writers are no longer there."""
+    for part in target.parent.glob(f".{glob.escape(target.name)}.*.part"):
+        writer = part.name.removeprefix(f".{target.name}.").split(".")[0]
+        if writer.isdecimal() and not _runs(int(writer)):
+            with suppress(OSError):
+                part.unlink()
 
 
 def _runs(process: int) -> bool:
