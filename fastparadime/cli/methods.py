@@ -11,8 +11,8 @@ import torch
 
 from fastparadime import dr, models, routines
 from fastparadime.cli.stages import Report
+from fastparadime.dr import saving
 from fastparadime.estimators import UMAP
-from fastparadime.exceptions import SpecificationError
 from fastparadime.types import Array
 from fastparadime.utils.convert import to_numpy
 from fastparadime.utils.progress import watched
@@ -127,15 +127,11 @@ def load(path: str, device: str) -> Model:
         If it is no model's.
     """
     recipe = recipe_of(path)
-    try:
-        routine = dr.ParametricDR.load(path, device=device)
-    except SpecificationError as error:
-        try:
-            umap = UMAP.load(path, device=device)
-        except SpecificationError as other:
-            raise (other if "digest" in str(other) else error) from None
+    if saving.holds_umap(path):
+        umap = UMAP.load(path, device=device)
         recipe = recipe or _of_names(umap)
         return Model(path, umap.n_components, recipe, umap.n_features_in_, _placed_by(umap))
+    routine = dr.ParametricDR.load(path, device=device)
 
     def place(rows: Any) -> Array:
         coords: torch.Tensor = routine.apply(rows)

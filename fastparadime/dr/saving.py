@@ -244,6 +244,17 @@ def write(
         part.write_bytes(save(weights, metadata={KEY: described}))
 
 
+def holds_umap(path: str | Path) -> bool:
+    """Whether a file is that of a UMAP without a network; False of what is no such file."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(str(path), framework="np") as file:
+            return UMAP_KEY in (file.metadata() or {})
+    except (SafetensorError, OSError):
+        return False
+
+
 def read(path: str | Path) -> SavedRoutine:
     """The content of a file that `write` wrote, on the CPU.
 
@@ -265,10 +276,9 @@ def read(path: str | Path) -> SavedRoutine:
         raise FileNotFoundError(f"no such file: {path}")
     try:
         with safe_open(str(path), framework="pt") as file:
-            metadata = file.metadata() or {}
-            if UMAP_KEY in metadata:
+            if holds_umap(path):
                 raise ValueError("it holds a UMAP without a network, which UMAP.load reads")
-            content = json.loads(metadata[KEY])
+            content = json.loads((file.metadata() or {})[KEY])
             if content["format"] == FORMAT:
                 weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
                 if not check_digests(content, weights):

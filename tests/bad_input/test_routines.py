@@ -198,7 +198,7 @@ def test_before_training() -> None:
         ({"fine": np.zeros(N), "labels": torch.tensor(3)}, ValueError, "'labels'"),
         ({"fine": np.zeros(N), "labels": set(range(N))}, TypeError, "'labels'.*set"),
         ({"fine": np.zeros(N), "names": np.array(["a"] * N)}, TypeError, "names|dtype"),
-        ({"main": table()[:10]}, (ValueError, KeyError), "'main'"),
+        ({"main": table()[:10]}, ValueError, "'main'"),
         ({"main": with_value(np.nan, 9)}, ValueError, "row 9"),
         ({"x": dr.DerivedData(np.asarray), "labels": np.arange(3)}, ValueError, "'labels'"),
     ],
@@ -207,10 +207,21 @@ def test_before_training() -> None:
 def test_added_data(entries: dict[str, Any], error: Error, match: str) -> None:
     routine = trained()
     before = snapshot(routine)
-    for add in (routine.add_data, routine.add_to_dataset, routine.train):
+    calls = [routine.add_data, routine.add_to_dataset, routine.train]
+    if "main" in entries and len(entries["main"]) != N:
+        calls.remove(routine.train)  # which takes other rows
+    for add in calls:
         with pytest.raises(error, match=match):
             add(entries)
         assert snapshot(routine) == before
+
+
+def test_other_rows_without_what_the_phases_need() -> None:
+    routine = trained()
+    before = snapshot(routine)
+    with pytest.raises(KeyError, match=r"needs data entry 'start' .*'main'"):
+        routine.train({"main": table()[:10]})
+    assert snapshot(routine) == before
 
 
 def test_width_of_the_model() -> None:
