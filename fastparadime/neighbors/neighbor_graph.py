@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
+
+from fastparadime.neighbors.metrics import INFINITE
+from fastparadime.utils.convert import value_range
 
 DEFAULT_RECALL = 0.95  # the share of true neighbours that every search promises unless told another
 
@@ -36,3 +40,22 @@ class NeighborGraph:
 
     def __iter__(self) -> Iterator[torch.Tensor]:
         return iter((self.indices, self.distances))
+
+
+def with_finite_distances(graph: NeighborGraph, metric: str, first: int = 0) -> NeighborGraph:
+    """The graph of rows from the number `first` on, if its distances are numbers."""
+    if not len(graph.distances):
+        return graph
+    low, high = value_range(graph.distances)
+    if not (math.isfinite(low) and math.isfinite(high)):
+        bad = (~torch.isfinite(graph.distances)).any(dim=1).nonzero()
+        if metric in INFINITE:
+            raise ValueError(
+                f"X must have k = {graph.indices.shape[1]} other rows at a finite distance by "
+                f"{metric!r} for each row, but row {first + int(bad[0])} does not: {INFINITE[metric]}"
+            )
+        raise ValueError(
+            f"X holds values whose distances by {metric!r} are beyond float32, the first in row "
+            f"{first + int(bad[0])}: remove such rows, or divide X by a number"
+        )
+    return graph

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from typing import Any
 
 import numpy as np
 import torch
 
 from fastparadime import ops
+from fastparadime.distributed import Ranks
 from fastparadime.neighbors import (
     approximate,
     binary,
@@ -26,13 +26,17 @@ from fastparadime.neighbors import (
 )
 from fastparadime.neighbors.metrics import (
     BINARY_METRICS,
-    INFINITE,
     PRECOMPUTED,
     WHOLE_METRICS,
     Metric,
     check_metric,
 )
-from fastparadime.neighbors.neighbor_graph import DEFAULT_RECALL, NeighborGraph
+from fastparadime.neighbors.neighbor_graph import (
+    DEFAULT_RECALL,
+    NeighborGraph,
+    with_finite_distances,
+)
+from fastparadime.neighbors.ring import ring_knn
 from fastparadime.neighbors.sparse_table import warn_of_rounding as warn_of_sparse_rounding
 from fastparadime.neighbors.streamed import streamed_knn
 from fastparadime.neighbors.table import (
@@ -44,7 +48,7 @@ from fastparadime.neighbors.table import (
 )
 from fastparadime.types import Device
 from fastparadime.utils import frames
-from fastparadime.utils.convert import to_numpy, value_range
+from fastparadime.utils.convert import to_numpy
 from fastparadime.utils.masks import without_mask
 from fastparadime.utils.progress import memory_for
 from fastparadime.utils.validate import check_data, check_integer, check_positive
@@ -63,6 +67,7 @@ def knn(
     max_memory: float | None = None,
     index: Any = None,
     device: Device | None = None,
+    process_group: Any = None,
 ) -> NeighborGraph:
     """The k nearest other points of each row of `X`.
 
@@ -117,6 +122,10 @@ def knn(
         Where to search and where the result lies, if not where `X` is. An `X` that the GPU cannot
         hold is moved there block by block, for Euclidean distance and what comes down to it. Sparse
         matrices are searched on the CPU.
+    process_group : torch.distributed.ProcessGroup, optional
+        Of processes that each give their own rows as `X`, none too: the rows of rank 0 come first,
+        then those of rank 1. Neighbours of the own rows among all of them are found exactly, by
+        native metrics on the CPU, without `index` and `max_memory`; indices are those of the whole.
 
     Returns
     -------
@@ -136,6 +145,8 @@ def knn(
         before its shape says, or values in it that are not finite, when they are read.
     OSError
         For a source that cannot be read.
+    Exception
+        With `process_group`, that of any process on all of them, "rank 1: ..." in its message.
     CUDANotAvailableError
         If `device` asks for CUDA where there is none that this build supports.
     DeviceMemoryError
@@ -163,6 +174,9 @@ def knn(
         index=index,
         device=None if device is None else ops.resolve_device(device),
     )
+    if process_group is not None:
+        _refuse_options(options, "the rows are those of a process_group")
+        return ring_knn(X, k, metric, options.p, Ranks(process_group))
     if metric == PRECOMPUTED or _is_lists(X):
         _refuse_options(options, "X holds neighbors or distances already")
         return _precomputed(X, k)
@@ -263,7 +277,7 @@ def _sparse_knn(X: Any, k: int, metric: Metric, options: _Options) -> NeighborGr
         memory.check_sparse_memory(options.max_memory, n, d, k, X.nnz, metric, options.recall)
     graph = sparse.find(X, k, str(metric), options.p, options.recall, options.seed)
     warn_of_sparse_rounding(X, graph.indices[:, -1], str(metric))
-    return _finite(graph, str(metric))
+    return with_finite_distances(graph, str(metric))
 
 
 def _native_knn(X: Any, k: int, metric: str, options: _Options) -> NeighborGraph:
@@ -282,24 +296,7 @@ def _native_knn(X: Any, k: int, metric: str, options: _Options) -> NeighborGraph
     distances = true_distances(graph.distances, table.unit, metric)
     if metric in UNIT_METRICS:
         distances = unit_distances(distances, metric)
-    return _finite(dataclasses.replace(graph, distances=distances), metric)
-
-
-def _finite(graph: NeighborGraph, metric: str) -> NeighborGraph:
-    """The graph, if its distances are numbers."""
-    low, high = value_range(graph.distances)
-    if not (math.isfinite(low) and math.isfinite(high)):
-        bad = (~torch.isfinite(graph.distances)).any(dim=1).nonzero()
-        if metric in INFINITE:
-            raise ValueError(
-                f"X must have k = {graph.indices.shape[1]} other rows at a finite distance by "
-                f"{metric!r} for each row, but row {int(bad[0])} does not: {INFINITE[metric]}"
-            )
-        raise ValueError(
-            f"X holds values whose distances by {metric!r} are beyond float32, the first in row "
-            f"{int(bad[0])}: remove such rows, or divide X by a number"
-        )
-    return graph
+    return with_finite_distances(dataclasses.replace(graph, distances=distances), metric)
 
 
 def _moved(graph: NeighborGraph, device: torch.device) -> NeighborGraph:

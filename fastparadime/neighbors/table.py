@@ -52,6 +52,8 @@ class Table:
     as_they_are : bool
         Whether rows are compared without a factor of `unit`, even if squares leave float32, and
         without a centre, even if digits are lost.
+    min_rows : int
+        The fewest rows that are accepted.
 
     Attributes
     ----------
@@ -71,22 +73,28 @@ class Table:
         device: torch.device | None = None,
         *,
         as_they_are: bool = False,
+        min_rows: int = 2,
     ) -> None:
         self._metric, self._as_they_are = metric, as_they_are
         self._X: TensorLike | sources.Source
         if sources.is_source(X):
-            check_form(X, "X")
+            check_form(X, "X", min_rows=min_rows)
             self._X = X
         else:
-            self._X = check_data(X, missing_ok=metric in MISSING_METRICS)
+            self._X = check_data(X, min_rows=min_rows, missing_ok=metric in MISSING_METRICS)
         cpu = torch.device("cpu")
         # Where the data is, and where its rows are asked for.
         self.home = self._X.device if isinstance(self._X, torch.Tensor) else cpu
         self.device = self.home if device is None else device
         self.unit = 1.0
         scaled = metric in SCALED_METRICS and not as_they_are
-        if scaled and isinstance(self._X, (np.ndarray, torch.Tensor)):
-            self.unit = unit_of(centred(self._X[:: _step(self._X)], self.centre))
+        if scaled and isinstance(self._X, (np.ndarray, torch.Tensor)) and len(self._X):
+            self.unit = unit_of(centred(self._X[:: shown_step(len(self._X))], self.centre))
+
+    @property
+    def data(self) -> TensorLike | sources.Source:
+        """What was given, checked."""
+        return self._X
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -110,6 +118,10 @@ class Table:
         if self._as_they_are or not may_round(self._X):
             return False
         return self.centre is not None or centre_of(some_rows(self._X)) is not None
+
+    def compare_as(self, some: Table, unit: float) -> None:
+        """Has rows compared as those of a larger table, of which `some` has those that show it."""
+        vars(self).update(centre=some.centre, _wide=some._wide, unit=unit)
 
     @property
     def columns(self) -> int:
@@ -174,12 +186,7 @@ class Table:
 
     def _exact_and_held(self, numbers: Array) -> tuple[Array, Array]:
         """Rows of some numbers in float64, and as they are compared."""
-        block: TensorLike
-        if sources.is_source(self._X):
-            rows = [sources.read_rows(self._X, at, at + 1, "X") for at in numbers.tolist()]
-            block = np.concatenate(rows)
-        else:
-            block = self._X[numbers]
+        block = self.some(numbers)
         held = to_numpy(self._prepared(block, 0, self.home))
         if self._metric in UNIT_METRICS:
             block = unit_rows(to_float64(block), self._metric)
@@ -188,6 +195,13 @@ class Table:
         if self._metric == "jensenshannon":
             exact /= exact.sum(axis=1, keepdims=True)
         return exact, held
+
+    def some(self, numbers: Array) -> TensorLike:
+        """Rows of some numbers, as the data has them."""
+        if not sources.is_source(self._X):
+            return self._X[numbers]
+        rows = [sources.read_rows(self._X, at, at + 1, "X") for at in numbers.tolist()]
+        return np.concatenate(rows)
 
     def rows_at_a_time(self, most: int | None = None) -> int:
         """A number of rows, whole chunks of a source where `most` allows, to ask for in turn."""
@@ -245,13 +259,14 @@ def compared_columns(d: int, metric: Any) -> int:
     return d + (metric in UNIT_METRICS)
 
 
-def _step(X: TensorLike) -> int:
-    return -(-len(X) // _SOME)
+def shown_step(n: int) -> int:
+    """How far apart the rows are that show the scale of a table of n."""
+    return -(-n // _SOME)
 
 
 def unit_of(X: TensorLike) -> float:
     """A power of two that brings rows as far apart as usual, or 1 where float32 holds their squares."""
-    some = to_float32(X[:: _step(X)]).double().nan_to_num(0.0)
+    some = to_float32(X[:: shown_step(len(X))]).double().nan_to_num(0.0)
     steps = torch.linalg.vector_norm(some.diff(dim=0), dim=1)
     steps = steps[steps > 0]
     if not len(steps):

@@ -38,10 +38,7 @@ def may_round(X: TensorLike | sources.Source) -> bool:
 
 def some_rows(X: TensorLike | sources.Source) -> Array:
     """Up to 1024 rows spread over a table, float64 (m, d), the same of an array and of a source."""
-    n, most = int(X.shape[0]), _PLACES * _RUN
-    starts, length = [0], n
-    if n > most:
-        starts, length = np.linspace(0, n - _RUN, _PLACES).astype(int).tolist(), _RUN
+    starts, length = _runs(int(X.shape[0]))
     rows = [
         sources.read_rows(X, start, start + length, "X")
         if sources.is_source(X)
@@ -49,6 +46,20 @@ def some_rows(X: TensorLike | sources.Source) -> Array:
         for start in starts
     ]
     return np.concatenate(rows).astype(np.float64)
+
+
+def some_numbers(n: int) -> Array:
+    """The numbers of the rows of `some_rows`, of a table of n, ascending."""
+    starts, length = _runs(n)
+    return np.concatenate([np.arange(start, start + length) for start in starts])
+
+
+def _runs(n: int) -> tuple[list[int], int]:
+    """Where runs of rows start, and how long each is."""
+    if n <= _PLACES * _RUN:
+        return [0], n
+    starts: list[int] = np.linspace(0, n - _RUN, _PLACES).astype(int).tolist()
+    return starts, _RUN
 
 
 def centre_of(rows: Array) -> Array | None:

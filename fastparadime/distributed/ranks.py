@@ -1,0 +1,174 @@
+"""The processes of a group: what they tell each other, and errors that all of them raise."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+import torch.distributed as dist
+
+from fastparadime.distributed.shards import SLICES, Shards, Starts, overlaps
+from fastparadime.types import Array
+
+
+class Ranks:
+    """The processes of a group.
+
+    All methods but those of one's own rank are collective: every rank calls them, in one order.
+
+    Parameters
+    ----------
+    group : torch.distributed.ProcessGroup
+        Of up to 16 processes, with a backend for the CPU such as gloo.
+
+    Attributes
+    ----------
+    rank, size : int
+
+    Raises
+    ------
+    TypeError, ValueError
+        For what is no group that this process belongs to, and for larger groups.
+    """
+
+    def __init__(self, group: Any) -> None:
+        if not dist.is_available() or not isinstance(group, dist.ProcessGroup):
+            raise TypeError(
+                "process_group must be a group of torch.distributed that this process belongs to, "
+                f"or None, not {group!r}: torch.distributed.init_process_group('gloo') makes "
+                "torch.distributed.group.WORLD"
+            )
+        self.group = group
+        self.rank, self.size = dist.get_rank(group), dist.get_world_size(group)
+        if self.size > SLICES:
+            raise ValueError(
+                f"process_group may have at most {SLICES} processes, not {self.size}: they share "
+                f"{SLICES} slices of the rows, and each works with torch's number of threads"
+            )
+        if dist.get_backend(group) == "nccl":
+            raise ValueError(
+                "process_group must have a backend for the CPU, where the work is done, not nccl "
+                "alone: torch.distributed.new_group(backend='gloo') makes one"
+            )
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """A block of work of each rank alone, whose error on one rank all ranks raise."""
+        failure: BaseException | None = None
+        try:
+            yield
+        except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  raised on all ranks
+            failure = error
+        if int(self.sums(torch.tensor([failure is not None], dtype=torch.int32))):
+            self.fail(failure)
+
+    def fail(self, own: BaseException | None) -> None:
+        """Raises the error of the first rank that has one, of its type, on all ranks."""
+        told = None if own is None else (type(own), str(own))
+        rank, (kind, text) = next(
+            (rank, error) for rank, error in enumerate(self.told(told)) if error is not None
+        )
+        try:
+            error = kind(f"rank {rank}: {text}")
+        except TypeError:  # one that is not made of a message
+            error = RuntimeError(f"rank {rank}: {kind.__name__}: {text}")
+        raise error from own
+
+    def told(self, value: Any) -> list[Any]:
+        """A small object of each rank, in the order of ranks."""
+        values: list[Any] = [None] * self.size
+        dist.all_gather_object(values, value, group=self.group)
+        return values
+
+    def agree(self, settings: Mapping[str, Any]) -> None:
+        """Raises ValueError where a setting is not the same on all ranks, naming it."""
+        for rank, theirs in enumerate(told := self.told({k: repr(v) for k, v in settings.items()})):
+            for name, value in theirs.items():
+                if value != told[0].get(name):
+                    raise ValueError(
+                        f"{name} must be the same on all ranks, but is {told[0].get(name)} on rank "
+                        f"0 and {value} on rank {rank}"
+                    )
+
+    def shards(self, X: Any) -> Shards:
+        """The shards of tables (n, d) of one width and dtype.
+
+        Raises
+        ------
+        ValueError
+            For tables that do not fit together, naming the first rank that differs.
+        """
+        told = self.told((*map(int, X.shape), str(X.dtype).removeprefix("torch.")))
+        for rank, (_, columns, dtype) in enumerate(told):
+            for what, value, usual in (
+                ("columns", columns, told[0][1]),
+                ("dtype", dtype, told[0][2]),
+            ):
+                if value != usual:
+                    raise ValueError(
+                        f"X must have the same {what} on all ranks, but has {usual} on rank 0 and "
+                        f"{value} on rank {rank}"
+                    )
+        return Shards.of([rows for rows, _, _ in told], self.rank)
+
+    def sums(self, values: torch.Tensor) -> torch.Tensor:
+        """The sums of tensors of whole numbers, which do not depend on their order."""
+        total = values.clone()
+        dist.all_reduce(total, group=self.group)
+        return total
+
+    def rows_at(self, numbers: Array, starts: Starts, read: Callable[[Array], Array]) -> Array:
+        """A few rows, wherever they are.
+
+        Parameters
+        ----------
+        numbers : integer array (m,)
+            Ascending.
+        starts : tuple of int
+            Of the ranges that ranks hold.
+        read : callable (places) -> array
+            Gives own rows by their places in the own range.
+        """
+        first, last = starts[self.rank : self.rank + 2]
+        own = numbers[(numbers >= first) & (numbers < last)] - first
+        return np.concatenate(
+            [part for part in self.told(read(own) if len(own) else own) if len(part)]
+        )
+
+    def moved(self, rows: torch.Tensor, held: Starts, wanted: Starts) -> torch.Tensor:
+        """Rows of one order that ranks hold in consecutive ranges, as other ranges want them."""
+        mine, theirs = held[self.rank : self.rank + 2], wanted[self.rank : self.rank + 2]
+        out = rows.new_empty((theirs[1] - theirs[0], *rows.shape[1:]))
+        return self.sent(
+            rows, out, overlaps((mine[0], mine[1]), wanted), overlaps((theirs[0], theirs[1]), held)
+        )
+
+    def sent(
+        self, rows: torch.Tensor, out: torch.Tensor, given: Sequence[int], taken: Sequence[int]
+    ) -> torch.Tensor:
+        """Fills `out` with the rows that ranks give each other: so many to each, and from each."""
+        if self.size == 1:
+            return out.copy_(rows)
+        dist.all_to_all_single(out, rows.contiguous(), list(taken), list(given), group=self.group)
+        return out
+
+    def pass_on(self, rows: torch.Tensor, out: torch.Tensor) -> list[Any]:
+        """Begins to send rows to the next rank of the ring, and to take those of the one before.
+
+        Returns
+        -------
+        list
+            Of works to wait for.
+        """
+        following, previous = (
+            dist.get_global_rank(self.group, (self.rank + step) % self.size) for step in (1, -1)
+        )
+        begun = []
+        if len(rows):
+            begun.append(dist.isend(rows, following, self.group))
+        if len(out):
+            begun.append(dist.irecv(out, previous, self.group))
+        return begun
