@@ -94,8 +94,8 @@ inline void hidden_backward(const HiddenBackwardArgs& a, const Target& t) { FPD_
 // clang-format on
 
 // Neighbour descent, trees and lists beside products are for the CPU, since a GPU searches exactly,
-// by products on tensor cores; so are sparse rows, which come from SciPy, and layouts by other
-// metrics than the euclidean.
+// by products on tensor cores; so are sparse rows, which come from SciPy, layouts by other
+// metrics than the euclidean, and those of some rows alone.
 inline int cpu_threads(const Target& target) {
   if (target.device == Device::cuda) throw std::runtime_error("the operation has no CUDA code");
   return target.threads;
@@ -142,6 +142,9 @@ inline void sparse_rerank(const SparseRerankArgs& a, const Target& t) {
 }
 inline void nearest_binary(const NearestBinaryArgs& a, const Target& t) {
   cpu::nearest_binary(a, cpu_threads(t));
+}
+inline void sgd_layout_part(const SgdLayoutArgs& a, int part, const Target& t) {
+  cpu::sgd_layout_part(a, part, cpu_threads(t));
 }
 inline void metric_layout(const MetricLayoutArgs& a, const Target& t) {
   cpu::metric_layout(a, cpu_threads(t));

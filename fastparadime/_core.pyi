@@ -196,10 +196,11 @@ class SgdLayoutArgs:
         steps_per_epoch: int, first_epoch: int, last_epoch: int, n_epochs: int,
         learning_rate: float, largest_weight: float, seed: int, a: float, b: float,
         repulsion_strength: float, pulls: int, sampled_weights: int, density_gain: float,
-        sorted: bool, row_weights: int, /,
+        sorted: bool, row_weights: int, first_row: int, /,
     ) -> None: ...  # fmt: skip
 
 def sgd_layout(args: SgdLayoutArgs, target: Target, /) -> None: ...
+def sgd_layout_part(args: SgdLayoutArgs, part: int, target: Target, /) -> None: ...
 
 class OutputMetric:
     minkowski: OutputMetric

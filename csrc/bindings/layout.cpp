@@ -18,7 +18,7 @@ void bind_sgd_layout(py::module_& m) {
                        Index first_epoch, Index last_epoch, Index n_epochs, float learning_rate,
                        float largest_weight, std::uint64_t seed, float a, float b,
                        float repulsion_strength, Address pulls, Address sampled_weights,
-                       float density_gain, bool sorted, Address row_weights) {
+                       float density_gain, bool sorted, Address row_weights, Index first_row) {
         return SgdLayoutArgs{at<float>(positions),
                              at<float>(next),
                              at<void>(scratch),
@@ -42,10 +42,12 @@ void bind_sgd_layout(py::module_& m) {
                              {{a, b}, repulsion_strength},
                              {at<DensityPull>(pulls), at<float>(sampled_weights), density_gain},
                              sorted,
-                             at<float>(row_weights)};
+                             at<float>(row_weights),
+                             first_row};
       }));
   m.def("sgd_layout", &sgd_layout, NoGil(),
         "Epochs of UMAP's stochastic layout, on positions in place.");
+  m.def("sgd_layout_part", &sgd_layout_part, NoGil(), "A step of that layout for some rows.");
 }
 
 void bind_metric_layout(py::module_& m) {

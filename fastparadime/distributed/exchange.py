@@ -49,7 +49,7 @@ class Exchange:
         if self._ranks.size == 1:
             self._all[0] = self._own
         else:
-            dist.all_gather_into_tensor(self._all.view(-1), self._own, group=self._ranks.group)
+            dist.all_gather(list(self._all), self._own, group=self._ranks.group)
         if bool(self._all[:, -1].any()):
             self._ranks.fail(failure)
         return [block[:count] for block, count in zip(self._all, self._counts, strict=True)]

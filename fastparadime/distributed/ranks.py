@@ -155,6 +155,11 @@ class Ranks:
         dist.all_to_all_single(out, rows.contiguous(), list(taken), list(given), group=self.group)
         return out
 
+    def from_first(self, values: torch.Tensor) -> torch.Tensor:
+        """The tensor of rank 0, of one shape and dtype on all ranks; others are overwritten."""
+        dist.broadcast(values, dist.get_global_rank(self.group, 0), self.group)
+        return values
+
     def pass_on(self, rows: torch.Tensor, out: torch.Tensor) -> list[Any]:
         """Begins to send rows to the next rank of the ring, and to take those of the one before.
 

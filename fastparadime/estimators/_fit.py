@@ -38,6 +38,8 @@ class FittedGraph:
     rho: torch.Tensor  # (n,)
     sigma: torch.Tensor  # (n,)
     n_neighbors: int  # itself counted
+    first_row: int = 0  # among those of all processes
+    points: int | None = None  # of all processes; as many as rows if None
 
 
 def fit_graph(

@@ -34,6 +34,11 @@ class FittedUmap(UmapParameters):
     def _of_rows(self, method: str) -> FittedRows:
         check_is_fitted(self, "seed_")  # `graph_` would be made
         if self._rows is None:
+            if self._fitted_graph.points is not None:
+                raise ValueError(
+                    f"{method} is not available after a fit with process_group, where each process "
+                    "has its own rows alone: a ParametricUMAP, whose network needs none, has it"
+                )
             raise ValueError(f"{method} is not available for combined fits: they have no rows")
         return self._rows
 
@@ -62,12 +67,14 @@ class FittedUmap(UmapParameters):
 
         indptr, _, tails, weights = (to_numpy(part) for part in self._fitted_graph.edges)
         n = len(indptr) - 1
-        return scipy.sparse.csr_matrix((weights, tails, indptr), shape=(n, n))
+        return scipy.sparse.csr_matrix(
+            (weights, tails, indptr), shape=(n, self._fitted_graph.points or n)
+        )
 
     @lazy_property
     def _knn_indices(self) -> Array:
         indices = to_numpy(self._fitted_graph.nearest.indices)
-        own = np.arange(len(indices), dtype=np.int32)[:, None]
+        own = np.arange(len(indices), dtype=np.int32)[:, None] + self._fitted_graph.first_row
         return np.concatenate([own, indices], axis=1)
 
     @lazy_property

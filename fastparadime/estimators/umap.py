@@ -15,6 +15,7 @@ from fastparadime.estimators._inverse_transform import SMOOTH_METRICS, inverse_r
 from fastparadime.estimators._kinds import Kind, as_known
 from fastparadime.estimators._operators import FuzzySetOperators
 from fastparadime.estimators._reporting import Report, epoch_callback
+from fastparadime.estimators._shared_fit import fit_shared
 from fastparadime.estimators._tags import set_input_tags
 from fastparadime.estimators._update import add_rows
 from fastparadime.layout import initial_positions
@@ -175,6 +176,7 @@ class UMAP(
         knn_graph: Any = None,
         convert_dtype: bool = True,
         sample_weight: Any = None,
+        process_group: Any = None,
     ) -> UMAP:
         """Embeds the rows of `X`.
 
@@ -201,6 +203,10 @@ class UMAP(
             multiplied by it, on average as if it were there so many times. Only ratios count. The
             graph is that of rows without weights. On the CPU; weights of equal rows are added if
             `unique`.
+        process_group : torch.distributed.ProcessGroup, optional
+            Of processes that each give their own rows as `X`; `embedding_` and `graph_` are those
+            of the own rows, and `transform` is not available. See docs/several-machines.md for what
+            it does without.
 
         Raises
         ------
@@ -211,6 +217,10 @@ class UMAP(
         TypeError, ValueError
             For data or parameters that are not as described, or that the device does not take.
         """
+        if process_group is not None:
+            others = {"y": y, "knn_graph": knn_graph, "sample_weight": sample_weight}
+            fit_shared(self, X, process_group, **others)
+            return self
         inputs = Inputs.checked(
             self,
             X,

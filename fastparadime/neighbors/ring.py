@@ -53,6 +53,7 @@ class RingSearch:
 
     Attributes
     ----------
+    ranks : Ranks
     shards : Shards
     rows : float32 tensor (shards.count, columns)
         Those that the rank was dealt, as the metric compares them.
@@ -70,7 +71,7 @@ class RingSearch:
             table = Table(X, self._metric, min_rows=0)
             if table.home.type != "cpu":
                 raise ValueError(f"X must be on the CPU with process_group, not on {table.home}")
-        self._ranks, self.shards = ranks, ranks.shards(table.data)
+        self.ranks, self.shards = ranks, ranks.shards(table.data)
         n, d = self.shards.n, table.shape[1]
         if n > _MOST_ROWS:
             raise ValueError(
@@ -93,7 +94,7 @@ class RingSearch:
 
     def _compare_alike(self, table: Table) -> float:
         """Has own rows centred and scaled as the table of all rows would be; its factor."""
-        n, given, ranks = self.shards.n, self.shards.given, self._ranks
+        n, given, ranks = self.shards.n, self.shards.given, self.ranks
 
         def read(places: Any) -> Any:
             return to_numpy(table.some(places))
@@ -112,7 +113,7 @@ class RingSearch:
         The same bits for any number of ranks: two rows are compared in the slices that they lie in,
         and lists are joined by (distance, number).
         """
-        ranks, shards = self._ranks, self.shards
+        ranks, shards = self.ranks, self.shards
         found = _Nearest(shards.count, k)
         held, of = self.rows, ranks.rank
         for step in range(ranks.size):

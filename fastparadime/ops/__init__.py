@@ -14,6 +14,7 @@ from fastparadime.ops.graph.smooth_knn import SmoothKnn, smooth_knn
 from fastparadime.ops.graph.subgraph import subgraph
 from fastparadime.ops.graph.symmetrize import Edges, symmetrize
 from fastparadime.ops.layout.density import DensityTerm
+from fastparadime.ops.layout.layout_shard import LayoutShard
 from fastparadime.ops.layout.metric_layout import LAYOUT_METRICS, LayoutMetric
 from fastparadime.ops.layout.sgd_layout import layout_epochs, sgd_layout
 from fastparadime.ops.neighbors.kd_tree import TREE_METRICS, KdTree, tree_bytes
@@ -66,6 +67,7 @@ __all__ = [
     "Edges",
     "KdTree",
     "LayoutMetric",
+    "LayoutShard",
     "Mlp",
     "NeighborDescent",
     "ProductEngine",

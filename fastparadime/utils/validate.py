@@ -163,7 +163,7 @@ def _check_dtype(table: TensorLike | sources.Source, name: str) -> None:
 
 def _check_shape(table: TensorLike | sources.Source, name: str, min_rows: int) -> None:
     shape = tuple(table.shape)
-    if shape[:1] == (0,):
+    if shape[:1] == (0,) and min_rows > 0:
         raise ValueError(f"{name} is empty (shape {shape})")
     if len(shape) != 2:
         hint = "reshape((len(X), -1)) makes one row of each item"

@@ -67,8 +67,8 @@ void SampledEdges::find(std::int64_t begin, std::int64_t end, std::int64_t epoch
     }
   }
   found.size = size;
-  at_simd_level<find_parts>(EpochParts::of(args_), begin, found.heads.data(), found.tails.data(),
-                            size, found.parts.data());
+  at_simd_level<find_parts>(EpochParts::of(args_), args_.first_row + begin, found.heads.data(),
+                            found.tails.data(), size, found.parts.data());
   sort(found, begin / kPointsPerPiece, first);
 }
 

@@ -156,7 +156,7 @@ FPD_HD void sum_forces(const SgdLayoutArgs& args, const LayoutStep& step, const 
   Batch batch;
   for (std::int64_t first = 0; first < edges.size; first += kBatch) {
     const std::int64_t taken = std::min(kBatch, edges.size - first);
-    batch.take(edges, first, begin);
+    batch.take(edges, first, args.first_row + begin);
     gather<kDim>(step.from, batch.heads, batch.size, dim, heads);
     gather<kDim>(step.others, batch.tails, batch.size, dim, tails);
     std::fill_n(forces, dim * kBatch, 0.0f);
@@ -246,9 +246,21 @@ void move_points(const SgdLayoutArgs& args, const LayoutStep& step, const Sample
     sum(args, step, sampled.list(piece, other), 0, begin, sums.data());
   }
   for (std::int64_t at = 0; at < (end - begin) * args.dim; ++at) {
-    const std::int64_t place = begin * args.dim + at;
+    const std::int64_t place = (args.first_row + begin) * args.dim + at;
     step.to[place] = moved(step.from[place], sums[at], step);
   }
+}
+
+void take_step(const SgdLayoutArgs& args, const LayoutStep& step, const SampledEdges& sampled,
+               int threads) {
+  if (step.part == 0) {
+    parallel_for(args.n, kPointsPerPiece, threads, [&](std::int64_t begin, std::int64_t end) {
+      sampled.find(begin, end, step.epoch);
+    });
+  }
+  parallel_for(args.n, kPointsPerPiece, threads, [&](std::int64_t begin, std::int64_t end) {
+    move_points(args, step, sampled, begin, end);
+  });
 }
 
 }  // namespace
@@ -262,17 +274,17 @@ void sgd_layout(const SgdLayoutArgs& args, int threads) {
   const SampledEdges sampled(args);
   const std::int64_t steps = steps_of(args);
   for (std::int64_t count = 0; count < steps; ++count) {
-    const LayoutStep step = LayoutStep::of(args, count);
-    if (step.part == 0) {
-      parallel_for(args.n, kPointsPerPiece, threads, [&](std::int64_t begin, std::int64_t end) {
-        sampled.find(begin, end, step.epoch);
-      });
-    }
-    parallel_for(args.n, kPointsPerPiece, threads, [&](std::int64_t begin, std::int64_t end) {
-      move_points(args, step, sampled, begin, end);
-    });
+    take_step(args, LayoutStep::of(args, count), sampled, threads);
   }
   if (steps % 2 == 1) std::memcpy(args.positions, args.next, args.n * args.dim * sizeof(float));
+}
+
+void sgd_layout_part(const SgdLayoutArgs& args, int part, int threads) {
+  if (args.n == 0) return;
+  LayoutStep step = LayoutStep::of(args, part);
+  step.from = step.others = args.positions;
+  step.to = args.next;
+  take_step(args, step, SampledEdges(args), threads);
 }
 
 }  // namespace fpd::cpu

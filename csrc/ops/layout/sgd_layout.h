@@ -48,6 +48,7 @@ struct SgdLayoutArgs {
   LayoutDensity density;
   bool sorted;  // scratch is as a call before left it: of the same edges, parts and terms
   const float* row_weights = nullptr;  // (tail_count,) of a row's pull on others, or null: all 1
+  std::int64_t first_row = 0;          // of the positions, that the graph's first row belongs to
 };
 
 // A sample of an edge moves both of its ends. The row of its head holds it as the head's own, with
@@ -126,6 +127,9 @@ FPD_HD float moved(float position, float sum, const LayoutStep& step) {
 namespace cpu {
 std::size_t sgd_layout_scratch(std::int64_t n, std::int64_t edges, int steps_per_epoch);
 void sgd_layout(const SgdLayoutArgs& args, int threads);
+// One step of the first epoch, for the n rows from first_row on: from positions, that of all
+// points, to next. The first part finds the edges of the others.
+void sgd_layout_part(const SgdLayoutArgs& args, int part, int threads);
 }  // namespace cpu
 namespace cuda {
 std::size_t sgd_layout_scratch(std::int64_t n, std::int64_t edges, int steps_per_epoch);

@@ -28,6 +28,7 @@ def smooth_knn(
     *,
     n_neighbors: float | None = None,
     local_connectivity: float = 1.0,
+    mean_distance: float | None = None,
 ) -> SmoothKnn:
     """Membership strengths exp(-(d - rho) / sigma) of each point's neighbours.
 
@@ -44,6 +45,8 @@ def smooth_knn(
         Neighbours as the rule counts them, if the target is to be the log2 of another number.
     local_connectivity : float
         UMAP's rule only: the (fractional) rank among non-zero distances that rho is taken at.
+    mean_distance : float, optional
+        Mean of the distances that are not infinite, where these are some of the rows of a table.
 
     Returns
     -------
@@ -72,7 +75,13 @@ def smooth_knn(
     size = counted if n_neighbors is None else check_positive(n_neighbors, "n_neighbors")
     connectivity = check_positive(local_connectivity, "local_connectivity") if umap else 0.0
     connectivity = min(connectivity, k)  # the rank of the largest
-    mean = (mean_of(distances if lacking is None else distances[~lacking]) * (k / counted)).float()
+    if mean_distance is None:
+        mean = mean_of(distances if lacking is None else distances[~lacking])
+    else:
+        mean = torch.tensor(
+            check_positive(mean_distance, "mean_distance", zero_ok=True), dtype=torch.float64
+        ).to(distances.device)
+    mean = (mean * (k / counted)).float()
     if lacking is not None:  # rho is that of the others, with the largest of them in their place
         largest = distances.masked_fill(lacking, 0.0).amax(dim=1, keepdim=True)
         distances = torch.where(lacking, largest, distances)

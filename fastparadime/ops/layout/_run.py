@@ -86,7 +86,7 @@ class LayoutRun:
         """Of the arguments of `sgd_layout`, which are checked."""
         start, others, graph, lanes = _checked_arrays(positions, anchors, edges, streams)
         curve = (as_positive(a, "a"), as_positive(b, "b"))
-        n_epochs, negatives, seed = _checked_counts(n_epochs, negative_sample_rate, seed)
+        n_epochs, negatives, seed = checked_counts(n_epochs, negative_sample_rate, seed)
         size = as_positive(learning_rate, "learning_rate", zero_ok=True)
         strength = as_positive(repulsion_strength, "repulsion_strength", zero_ok=True)
         largest, sampled = _sampling(graph.weights, largest_weight)
@@ -105,8 +105,8 @@ class LayoutRun:
             n_epochs=n_epochs,
             first_dense=n_epochs - dense,
             sampled=sampled,
-            steps=_steps(steps_per_epoch, n, sampled),
-            finer=_steps(steps_per_epoch, n, _FINER * sampled),
+            steps=steps_of(steps_per_epoch, n, sampled),
+            finer=steps_of(steps_per_epoch, n, _FINER * sampled),
             density=density,
             metric=metric,
             weights=None if row_weights is None else _checked_weights(row_weights, others),
@@ -144,6 +144,7 @@ class LayoutRun:
                         self.negatives, steps, first, last, self.n_epochs, rate, largest,
                         int(seed), a, b, strength, pulls.data_ptr(), sampled_weights.data_ptr(),
                         gain, in_order, 0 if self.weights is None else self.weights.data_ptr(),
+                        0,
                     )  # fmt: skip
                     call(args, target)
                 yield last
@@ -157,14 +158,14 @@ class LayoutRun:
 def _checked_arrays(
     positions: TensorLike, anchors: TensorLike | None, edges: Edges, streams: TensorLike | None
 ) -> tuple[torch.Tensor, torch.Tensor, Edges, torch.Tensor]:
-    start = _finite(positions, "positions")
-    others = start if anchors is None else _finite(anchors, "anchors")
+    start = finite(positions, "positions")
+    others = start if anchors is None else finite(anchors, "anchors")
     n, dim = start.shape
     if others.shape[1] != dim:
         raise ValueError(f"anchors must have {dim} columns as positions, not {others.shape[1]}")
     if others.data_ptr() % _PAIR:
         others = others.clone()
-    graph = _checked_graph(edges, n, len(others))
+    graph = checked_graph(edges, n, len(others))
     if streams is None:
         lanes = torch.arange(n, dtype=torch.int32, device=start.device)
     else:
@@ -175,7 +176,7 @@ def _checked_arrays(
     return start, others, graph, lanes
 
 
-def _checked_counts(n_epochs: int, negatives: int, seed: int) -> tuple[int, int, int]:
+def checked_counts(n_epochs: int, negatives: int, seed: int) -> tuple[int, int, int]:
     return (
         check_integer(n_epochs, "n_epochs", minimum=0, maximum=_MOST_EPOCHS),
         check_integer(negatives, "negative_sample_rate", minimum=0, maximum=2**16),
@@ -216,7 +217,7 @@ def _checked_weights(row_weights: TensorLike, rows: torch.Tensor) -> torch.Tenso
     return (weights.double() / mean).float()
 
 
-def _finite(value: TensorLike, name: str) -> torch.Tensor:
+def finite(value: TensorLike, name: str) -> torch.Tensor:
     tensor = as_floats(value, name, 2)
     if tensor.shape[1] == 0:
         raise ValueError(f"{name} must have at least 1 column, not shape {tuple(tensor.shape)}")
@@ -226,7 +227,7 @@ def _finite(value: TensorLike, name: str) -> torch.Tensor:
     return tensor
 
 
-def _checked_graph(edges: Edges, n: int, tail_count: int) -> Edges:
+def checked_graph(edges: Edges, n: int, tail_count: int) -> Edges:
     if len(edges.indptr) != n + 1:
         raise ValueError(
             f"edges.indptr must have an entry more than positions, {n + 1}, not {len(edges.indptr)}"
@@ -254,7 +255,7 @@ def _sampling(weights: torch.Tensor, largest: float | None) -> tuple[float, floa
     return top, float(mean_of(counted)) * len(weights) / top
 
 
-def _steps(wanted: int | None, n: int, sampled: float) -> int:
+def steps_of(wanted: int | None, n: int, sampled: float) -> int:
     if wanted is None:
         each = _FEW_SAMPLED if n <= _MANY_POINTS else _MORE_SAMPLED
         return max(1, min(_MOST_STEPS, round(sampled / (max(1, n) * each))))

@@ -1,0 +1,267 @@
+"""A fit of UMAP to the rows of several processes."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+
+from fastparadime.distributed import Ranks, Shards
+from fastparadime.estimators import _rows
+from fastparadime.estimators._constructor import UmapParameters
+from fastparadime.estimators._fit import Embedding, FittedGraph, epochs_of, without_lone_points
+from fastparadime.estimators._kinds import Kind, Results, as_known
+from fastparadime.estimators._neighbors import neighbors_given
+from fastparadime.estimators._parameters import Settings, check_parameters
+from fastparadime.estimators._reporting import Report
+from fastparadime.estimators._row_format import RowFormat
+from fastparadime.graph.shared_edges import moved_edges, shared_simplicial_set
+from fastparadime.layout.initialization import check_init
+from fastparadime.layout.shared_layout import optimize_shared, shared_start
+from fastparadime.neighbors.ring import RingSearch
+from fastparadime.types import Array
+from fastparadime.utils.centring import some_numbers
+from fastparadime.utils.convert import is_sparse, to_numpy
+from fastparadime.utils.progress import stage
+from fastparadime.utils.warning import warn
+
+# What a fit with process_group does not do, by parameter: the value that leaves it out.
+_LEFT_OUT = {
+    "densmap": False,
+    "output_dens": False,
+    "unique": False,
+    "min_shared_neighbors": 0,
+    "transform_mode": "embedding",
+    "callback": None,
+}
+_PER_RANK = ("random_state", "verbose", "tqdm_kwds", "init", "device", "n_jobs", "precomputed_knn")
+_GIB = 2**30
+
+
+@dataclass(frozen=True)
+class SharedFit:
+    """A layout of the rows of all ranks, and what this rank has of it.
+
+    Attributes
+    ----------
+    ranks : Ranks
+    shards : Shards
+    table : array or tensor (n_local, d)
+        The rows that this rank was given, as they came.
+    settings : Settings
+    graph : FittedGraph
+        Of the rows that this rank was dealt.
+    positions : float32 tensor (n, dim)
+        Of all rows.
+    results : Results
+    """
+
+    ranks: Ranks
+    shards: Shards
+    table: Any
+    settings: Settings
+    graph: FittedGraph
+    positions: torch.Tensor
+    results: Results
+
+    def own_graph(self) -> FittedGraph:
+        """The graph of the rows that this rank was given."""
+        shards, graph = self.shards, self.graph
+        orders = (self.ranks, shards.dealt, shards.given)
+
+        def moved(values: torch.Tensor) -> torch.Tensor:
+            return self.ranks.moved(values, shards.dealt, shards.given)
+
+        nearest = replace(
+            graph.nearest,
+            indices=moved(graph.nearest.indices),
+            distances=moved(graph.nearest.distances),
+        )
+        return replace(
+            graph,
+            edges=moved_edges(graph.edges, *orders),
+            nearest=nearest,
+            rho=moved(graph.rho),
+            sigma=moved(graph.sigma),
+            first_row=shards.given[shards.rank],
+            points=shards.n,
+        )
+
+    def own_positions(self) -> torch.Tensor:
+        """The positions of the rows that this rank was given, float32 (n_local, dim)."""
+        return self.positions[self.shards.given[self.shards.rank] :][: self.table.shape[0]]
+
+
+def fit_shared(estimator: Any, X: Any, process_group: Any, **others: Any) -> None:
+    """`UMAP.fit` of the rows of all processes of a group, the own ones of which are `X`.
+
+    Parameters
+    ----------
+    estimator : UMAP
+    X : (n_local, d) array, tensor or data frame
+    process_group : torch.distributed.ProcessGroup
+    **others
+        Arguments of `fit` that must be None.
+    """
+    fit = lay_out(estimator, X, Ranks(process_group), **others)
+    graph, positions = fit.own_graph(), fit.own_positions()
+    positions = without_lone_points(positions, graph.edges, fit.settings)
+    estimator._keep_graph(graph, fit.settings)
+    estimator._sparse_data = False
+    estimator._metric_kwds = dict(estimator.metric_kwds or {})
+    estimator._keep_positions(Embedding(positions, None, None), fit.results)
+
+
+def lay_out(estimator: UmapParameters, X: Any, ranks: Ranks, **others: Any) -> SharedFit:
+    """The layout of the rows of all ranks. Collective; what one rank raises, all do.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `UMAP.fit`, for parameters that differ between ranks, and for what is not done with
+        process_group.
+    """
+    with ranks.together():
+        for name, value in others.items():
+            if value is not None:
+                raise ValueError(f"{name} must be None with process_group, not given")
+        kind, known = Kind.of(X, estimator.output_type), as_known(_rows.named(X, estimator.metric))
+        settings = check_parameters(estimator, known)
+        _check_supported(estimator, settings)
+        table = _rows.validated(estimator, known, settings.metric, ensure_min_samples=0)
+        if is_sparse(table):
+            raise ValueError("X must be dense with process_group: take X.toarray()")
+    ranks.agree(_compared(estimator))
+    settings = replace(settings, seed=ranks.told(settings.seed)[0])
+    shards, report = ranks.shards(table), Report(estimator.verbose, estimator.tqdm_kwds)
+    row_format = _row_format(table, settings, ranks, shards)
+    with ranks.together():
+        check_init(settings.init, table, settings.n_components)
+        rows = row_format.rows(table)
+    search = RingSearch(rows, settings.metric, settings.row_metric.p, ranks)
+    del rows
+    wanted, n = settings.n_neighbors, shards.n
+    if wanted > n:
+        warn(f"n_neighbors is lowered from {wanted} to the {n} points there are", UserWarning)
+        wanted = n
+    _tell_memory(report, ranks, n, search.rows.shape[1], wanted, settings)
+    graph = _graph(search, wanted, settings, report)
+    positions = _positions(graph, ranks, shards, settings, report)
+    results = Results(kind, _rows.dtype_of_results(known), None, settings.output)
+    return SharedFit(ranks, shards, table, settings, graph, positions, results)
+
+
+def _check_supported(estimator: UmapParameters, settings: Settings) -> None:
+    for name, value in _LEFT_OUT.items():
+        if getattr(estimator, name) != value:
+            raise ValueError(
+                f"{name} must be {value!r} with process_group, not {getattr(estimator, name)!r}"
+            )
+    if neighbors_given(estimator.precomputed_knn):
+        raise ValueError("precomputed_knn must be None with process_group: neighbors are searched")
+    if not settings.output.euclidean:
+        raise ValueError(
+            f"output_metric must be 'euclidean' with process_group, not {estimator.output_metric!r}"
+        )
+    if settings.kept_epochs is not None:
+        raise ValueError("n_epochs must be a number or None with process_group, not a list")
+    if isinstance(settings.init, str) and settings.init == "pca":
+        raise ValueError(
+            "init must be 'spectral', 'random' or positions of the own rows with process_group, "
+            "not 'pca'"
+        )
+    if settings.device.type != "cpu":
+        raise ValueError(f"device must be 'cpu' with process_group, not {str(settings.device)!r}")
+    if settings.row_metric.options:
+        raise ValueError(
+            f"metric_kwds must be without {sorted(settings.row_metric.options)} with process_group"
+        )
+
+
+def _compared(estimator: UmapParameters) -> dict[str, Any]:
+    """Parameters that must be the same on all ranks."""
+    names = inspect.signature(type(estimator).__init__).parameters
+    compared = {
+        name: getattr(estimator, name)
+        for name in names
+        if hasattr(estimator, name) and name not in _PER_RANK
+    }
+    init, state = estimator.init, estimator.random_state
+    compared["init"] = init if isinstance(init, str) else "positions"
+    compared["random_state"] = state if isinstance(state, int) else type(state).__name__
+    return compared
+
+
+def _row_format(table: Any, settings: Settings, ranks: Ranks, shards: Shards) -> RowFormat:
+    """The format that all rows have, by some of them."""
+
+    def read(places: Array) -> Array:
+        return to_numpy(table[places])
+
+    some = ranks.rows_at(some_numbers(shards.n), shards.given, read)
+    return RowFormat.of(some, settings.metric, settings.device)
+
+
+def _graph(search: RingSearch, wanted: int, settings: Settings, report: Report) -> FittedGraph:
+    report.say("UMAP: nearest neighbors")
+    with stage("neighbors"):
+        nearest = search.nearest(wanted - 1)
+    report.say("UMAP: fuzzy graph")
+    with stage("graph"):
+        edges, rho, sigma, removed = shared_simplicial_set(
+            nearest,
+            search.ranks,
+            search.shards,
+            set_op_mix_ratio=settings.set_op_mix_ratio,
+            local_connectivity=settings.local_connectivity,
+            disconnection_distance=settings.disconnection_distance,
+        )
+    if removed:
+        report.say(f"{removed} neighbors are at the disconnection distance or beyond")
+    return FittedGraph(edges, nearest, rho, sigma, wanted)
+
+
+def _positions(
+    graph: FittedGraph, ranks: Ranks, shards: Shards, settings: Settings, report: Report
+) -> torch.Tensor:
+    report.say("UMAP: initial positions")
+    with stage("initial positions"):
+        start = shared_start(
+            graph.edges, ranks, shards, settings.init, settings.n_components, settings.seed
+        )
+    report.say("UMAP: layout")
+    n_epochs = epochs_of(settings, shards.n)
+    with report.bar(n_epochs) as progress:
+        return optimize_shared(
+            settings.output.start(start), graph.edges, ranks, shards, settings, n_epochs, progress
+        )
+
+
+def shared_bytes(n: int, d: int, n_neighbors: int, dim: int, ranks: int) -> tuple[float, float]:
+    """What a rank takes at its peak, and what rank 0 takes for a spectral start, in bytes.
+
+    A rank has 4 d of each of its rows, and twice as much of the blocks that come and go; or of the
+    graph 12 of each neighbour sent and received, and 68 while it is symmetrized, 32 of each of all
+    n points; it keeps 8 of each of at most twice as many edges, and all positions twice. Rank 0 has
+    the edges of all, 12 of each, and 64 to solve them, and blocks of vectors.
+    """
+    own, k = n / ranks, n_neighbors - 1
+    search = own * (12 * d + 16 * k)
+    graph = 2 * own * k * (24 + 68) + 32 * n
+    layout = 2 * own * k * 22 + n * (8 * dim + 4)
+    start = 2 * n * k * (12 + 64) + 40 * n * (dim + 6)
+    return 4 * d * own + max(search, graph, layout), 4 * d * own + start
+
+
+def _tell_memory(
+    report: Report, ranks: Ranks, n: int, d: int, n_neighbors: int, settings: Settings
+) -> None:
+    each, first = shared_bytes(n, d, n_neighbors, settings.n_components, ranks.size)
+    spectral = isinstance(settings.init, str) and settings.init != "random"
+    of_first = f", of rank 0 {max(each, first) / _GIB:.2f} GiB" if spectral else ""
+    report.say(
+        f"UMAP: {n} rows by {ranks.size} processes, memory of each about {each / _GIB:.2f} GiB"
+        f"{of_first}"
+    )
