@@ -71,12 +71,13 @@ class FittedNetworks(ParametricParameters):
         check_is_fitted(self, "model_")
         if self.metric_kwds:
             raise ValueError("routines take no metric_kwds: give metric a function that has them")
+        rows = None if self.umap_ is None else self.umap_._rows  # processes share none
         routine = routines.ParametricUMAP(
             n_neighbors=max(1, self.n_neighbors - 1),  # which does not count the point itself
             model=copy.deepcopy(self.model_),
             out_dim=self.n_components,
             seed=self.seed_,
-            dataset=None if self.umap_ is None else to_torch(self.umap_._raw_data),
+            dataset=None if rows is None else to_torch(rows.data),
             **{name: getattr(self, name) for name in _OF_THE_ROUTINE},
         )
         routine.history, routine.trained = History(self.history_), True

@@ -220,7 +220,7 @@ def outputs(model: torch.nn.Module, rows: Any, method: str) -> torch.Tensor:
     if table.is_cuda or not isinstance(part, models.ScaledEmbeddingModel):
         return models.embed_in_chunks(model, table, method)
     first = table[:1].to(torch.float32).contiguous()
-    network = network_of(part, TrainingPhase(), "embed", first, min(_BLOCK, len(table)))
+    network = network_of(part, TrainingPhase(), "embed", first, max(1, min(_BLOCK, len(table))))
     if network is None:
         return models.embed_in_chunks(model, table, method)
     found = torch.empty((len(table), part.out_dim))
@@ -248,10 +248,14 @@ class Regression:
         callback: Callback | None,
     ) -> None:
         """Regresses a network onto the positions of rows, the points of a graph."""
-        phase = self._phase("layout", self._layout_loss())
+        phase = self.layout_phase()
         length = self.settings.quality.noise
         phase.noise = noise_share(rows, SparseRelationArray(graph), length)
         self._train(model, phase, {"main": rows, "layout": positions}, callback)
+
+    def layout_phase(self) -> TrainingPhase:
+        """The phase of `encoder`, still without epochs and noise."""
+        return self._phase("layout", self._layout_loss())
 
     def decoder(self, model: torch.nn.Module, rows: torch.Tensor, positions: torch.Tensor) -> None:
         """Regresses a network from positions to their rows."""
@@ -308,6 +312,10 @@ class Regression:
             loss=part,
         )
 
+    def epochs(self, n: int) -> int:
+        """Epochs of a phase of n rows."""
+        return self.settings.times * self.settings.quality.epochs(n)
+
     def _train(
         self,
         model: torch.nn.Module,
@@ -316,7 +324,7 @@ class Regression:
         callback: Callback | None,
     ) -> None:
         n = len(entries["main"])
-        phase.epochs = self.settings.times * self.settings.quality.epochs(n)
+        phase.epochs = self.epochs(n)
         if self.verbose:
             log(f"ParametricUMAP: {phase.name}, {phase.epochs} epochs")
         bars = shows_bars(None, verbose=self.verbose)

@@ -105,7 +105,11 @@ def fit_shared(estimator: Any, X: Any, process_group: Any, **others: Any) -> Non
     **others
         Arguments of `fit` that must be None.
     """
-    fit = lay_out(estimator, X, Ranks(process_group), **others)
+    keep_shared(estimator, lay_out(estimator, X, Ranks(process_group), **others))
+
+
+def keep_shared(estimator: Any, fit: SharedFit) -> None:
+    """Has an estimator keep what this rank has of a fit. Collective."""
     graph, positions = fit.own_graph(), fit.own_positions()
     positions = without_lone_points(positions, graph.edges, fit.settings)
     estimator._keep_graph(graph, fit.settings)
@@ -133,7 +137,7 @@ def lay_out(estimator: UmapParameters, X: Any, ranks: Ranks, **others: Any) -> S
         table = _rows.validated(estimator, known, settings.metric, ensure_min_samples=0)
         if is_sparse(table):
             raise ValueError("X must be dense with process_group: take X.toarray()")
-    ranks.agree(_compared(estimator))
+    ranks.agree(compared_parameters(estimator))
     settings = replace(settings, seed=ranks.told(settings.seed)[0])
     shards, report = ranks.shards(table), Report(estimator.verbose, estimator.tqdm_kwds)
     row_format = _row_format(table, settings, ranks, shards)
@@ -180,7 +184,7 @@ def _check_supported(estimator: UmapParameters, settings: Settings) -> None:
         )
 
 
-def _compared(estimator: UmapParameters) -> dict[str, Any]:
+def compared_parameters(estimator: UmapParameters) -> dict[str, Any]:
     """Parameters that must be the same on all ranks."""
     names = inspect.signature(type(estimator).__init__).parameters
     compared = {

@@ -26,6 +26,7 @@ from fastparadime.estimators._parametric_fit import (
     outputs,
     trainable_parts,
 )
+from fastparadime.estimators._shared_networks import fit_shared_networks
 from fastparadime.estimators.umap import UMAP
 from fastparadime.training import History
 from fastparadime.utils.callbacks import check_callback
@@ -120,7 +121,7 @@ class ParametricUMAP(
     """
 
     @memory_for("ParametricUMAP.fit")
-    def fit(self, X: Any, y: Any = None) -> Self:
+    def fit(self, X: Any, y: Any = None, *, process_group: Any = None) -> Self:
         """Lays out the rows of `X` and trains the networks.
 
         Parameters
@@ -129,6 +130,9 @@ class ParametricUMAP(
             Finite numbers, at least two rows.
         y : (n_samples,) array, optional
             Labels, as for `fastparadime.UMAP.fit`.
+        process_group : torch.distributed.ProcessGroup, optional
+            Of processes that each give their own rows as `X`; `embedding_` has those of the own
+            rows, and the network is the same on all. See docs/several-machines.md.
 
         Raises
         ------
@@ -137,6 +141,9 @@ class ParametricUMAP(
         TypeError, ValueError
             For data or parameters that are not as described.
         """
+        if process_group is not None:
+            fit_shared_networks(self, X, y, process_group)
+            return self
         X = self._known(X)
         check_callback(self.callback)
         if _rows.is_precomputed(self.metric):

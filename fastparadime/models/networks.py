@@ -190,9 +190,13 @@ class ScaledEmbeddingModel(FullyConnectedEmbeddingModel):
                 variance, mean = torch.var_mean(table, dim=0, correction=0)
             else:
                 variance, mean = _integer_moments(table)
-            scale = variance.mean().sqrt()
-            getattr(self, f"{name}_mean").copy_(mean)
-            getattr(self, f"{name}_scale").copy_(torch.where(scale > 0, scale, 1.0))
+            self.take_scale(name, variance, mean)
+
+    def take_scale(self, name: str, variance: torch.Tensor, mean: torch.Tensor) -> None:
+        """Takes the columns' variances and means of the ``"input"`` or the ``"output"``."""
+        scale = variance.mean().sqrt()
+        getattr(self, f"{name}_mean").copy_(mean)
+        getattr(self, f"{name}_scale").copy_(torch.where(scale > 0, scale, 1.0))
 
     def folded(self) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
         """Weights and biases of plain layers that give what the model gives."""

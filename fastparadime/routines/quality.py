@@ -78,10 +78,20 @@ def noise_share(X: torch.Tensor, reldata: RelationData, length: float) -> float:
     length : float
     """
     edges = reldata.to_sparse_array().edges
-    some = slice(None, None, -(-len(edges.heads) // _EDGES_OF_NOISE) or 1)
+    some = slice(None, None, edge_step(len(edges.heads)))
     heads, tails = (X[ends[some].long().to(X.device)].flatten(1) for ends in edges[1:3])
+    return noise_between(heads, tails, float(spread_of(X)), length)
+
+
+def edge_step(edges: int) -> int:
+    """How far apart the edges are that show the distance between neighbours."""
+    return -(-edges // _EDGES_OF_NOISE) or 1
+
+
+def noise_between(heads: torch.Tensor, tails: torch.Tensor, spread: float, length: float) -> float:
+    """`noise_share` by the rows (m, d) at both ends of some edges, and the spread of all rows."""
     distance = (heads.float() - tails.float()).norm(dim=1).median()
-    spread = float(spread_of(X)) * heads.shape[1] ** 0.5
+    spread *= heads.shape[1] ** 0.5
     return length * float(distance) / spread if spread > 0 and len(heads) else 0.0
 
 

@@ -160,8 +160,13 @@ class ItemBatches:
 
 def spread_of(table: torch.Tensor) -> torch.Tensor:
     """The standard deviation () of a table's values about their columns' means, by some rows."""
-    some = table[:: -(-len(table) // _ROWS_OF_SPREAD)].float()
+    some = table[:: spread_step(len(table))].float()
     return some.var(dim=0, correction=0).mean().sqrt()
+
+
+def spread_step(n: int) -> int:
+    """How far apart the rows are that show the spread of a table of n."""
+    return -(-n // _ROWS_OF_SPREAD)
 
 
 class Noise:
