@@ -14,7 +14,7 @@ CSRC = ROOT / "csrc"
 
 # From the top: a module may import from the rows below its own, and from its own package.
 LAYERS = (
-    {"cli"},
+    {"cli", "engines"},
     {"estimators", "plot"},
     {"routines"},
     {"dr"},
@@ -265,10 +265,10 @@ def test_python_without_wildcards_or_mutable_defaults() -> None:
 
 
 def test_few_names_at_the_top() -> None:
-    """Sixteen rooms, each a stage of the flow or a face, and paraDime's types and exceptions."""
+    """Seventeen rooms, each a stage of the flow or a face, and paraDime's types and exceptions."""
     names = {part_of(path) for path in MODULES} - SPECIAL
     assert {"types", "exceptions"} < names
-    assert len(names) <= 18
+    assert len(names) <= 19
 
 
 def module_of(path: Path) -> str:
