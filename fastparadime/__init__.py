@@ -22,6 +22,7 @@ __version__ = metadata.version("fastparadime")
 
 _MODULES = (
     "dr",
+    "engines",
     "estimators",
     "exceptions",
     "graph",

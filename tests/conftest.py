@@ -24,7 +24,7 @@ _DATA = {"find_data", "mnist", "words", "sentences", "reference_folder"}
 # Folders and files whose many short tests take long together, and that few changes touch.
 _SLOW = frozenset(
     {
-        "bad_input", "compatibility", "emulated", "faults", "fuzzing", "parity", "properties",
+        "bad_input", "compatibility", "emulated", "engines", "faults", "fuzzing", "parity", "properties",
         "test_array_kinds", "test_bench", "test_better_than_paradime", "test_cli", "test_config",
         "test_docs", "test_ecosystem", "test_examples", "test_exporting", "test_far_from_zero",
         "test_gallery", "test_neighbors_overlapping", "test_parametric_umap", "test_plot",

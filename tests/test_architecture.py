@@ -14,7 +14,7 @@ CSRC = ROOT / "csrc"
 
 # From the top: a module may import from the rows below its own, and from its own package.
 LAYERS = (
-    {"cli"},
+    {"cli", "engines"},
     {"estimators", "plot"},
     {"routines"},
     {"dr"},

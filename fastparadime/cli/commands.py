@@ -6,6 +6,7 @@ Everything heavy is imported inside the commands, so that ``--help`` answers at 
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -141,12 +142,16 @@ def apply(model: str, x: str, device: str, **given: Any) -> None:
 
     Columns are found by their names, in whatever order they are, and are filled, scaled and made of
     categories as those of the table that the model was fitted to.
+
+    A .npy output is written as rows are placed. If the command is ended, the same command goes on
+    where it was.
     """
     results = Results(*(given.pop(name) for name in ("output", "plot", "html")))
     results.check([x, given["labels"], model])
     common.check_device(device)
     report = _report(quiet=given.pop("quiet"), output=results.output)
     from fastparadime.cli import methods, tables
+    from fastparadime.utils.progress import watched
 
     asked = tables.Asked.of(x, given)
     with report.stage("load"):
@@ -154,11 +159,13 @@ def apply(model: str, x: str, device: str, **given: Any) -> None:
     results.check_components(loaded.out_dim)
     table, labels = asked.read(report, loaded.recipe, min_rows=1)
     loaded.check_width(table)
-    with report.stage("apply"):
-        coords = loaded.place(table.rows)
+    written = results.output if results.resumes else None
+    with report.stage("apply"), watched(report.watch):
+        coords = loaded.place(table.rows, written)
     title = tables.title_of(x, len(table), f"placed by {Path(model).name}")
     table = tables.renamed(table, asked.choice)
-    tables.write(report, results, coords, table, labels, title)
+    left = replace(results, output=None) if written else results
+    tables.write(report, left, coords, table, labels, title)
     facts = {"data": _size(table.values, coords), "model": model, "device": device}
     report.show(facts, results.files)
 

@@ -108,6 +108,11 @@ class Results:
         named = [self.output if self.output != "-" else None, self.plot, self.html, self.save]
         return [Path(name) for name in named if name]
 
+    @property
+    def resumes(self) -> bool:
+        """Whether coordinates go to a file to which they can be written as they are found."""
+        return self.output is not None and Path(self.output).suffix == ".npy"
+
     def check(self, inputs: Sequence[str | None]) -> None:
         """Checks that there are some, of known kinds, that can be written.
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 
 from fastparadime import dr, models, routines
 from fastparadime.cli.stages import Report
@@ -97,14 +96,15 @@ class Model:
     width : int or None
         Columns that it takes.
     place : callable
-        Takes rows (m, d) and gives their positions.
+        Takes rows (m, d) and gives their positions; with the path of a ``.npy`` file after them
+        these are in that file.
     """
 
     path: str
     out_dim: int
     recipe: Recipe | None
     width: int | None
-    place: Callable[[Any], Array]
+    place: Callable[[Any, str | None], Array]
 
     def check_width(self, table: Table) -> None:
         """Raises ValueError if the rows of a table have another width."""
@@ -133,9 +133,8 @@ def load(path: str, device: str) -> Model:
         return Model(path, umap.n_components, recipe, umap.n_features_in_, _placed_by(umap))
     routine = dr.ParametricDR.load(path, device=device)
 
-    def place(rows: Any) -> Array:
-        coords: torch.Tensor = routine.apply(rows)
-        return coords.numpy()
+    def place(rows: Any, out: str | None) -> Array:
+        return np.asarray(routine.apply(rows, out=out))
 
     width = models.input_width(routine.model)
     return Model(path, routine.out_dim, recipe or _of_names(routine), width, place)
@@ -147,5 +146,5 @@ def _of_names(fitted: Any) -> Recipe | None:
     return None if names is None else Recipe.of_columns(tuple(map(str, names)))
 
 
-def _placed_by(umap: UMAP) -> Callable[[Any], Array]:
-    return lambda rows: np.asarray(umap.transform(rows))
+def _placed_by(umap: UMAP) -> Callable[[Any, str | None], Array]:
+    return lambda rows, out: np.asarray(umap.transform(rows, out=out))

@@ -2,6 +2,7 @@
 
 from fastparadime.dr.dataset import Dataset, DerivedData, NegSampledEdgeDataset
 from fastparadime.dr.encoder_decoder import EncoderDecoderModel
+from fastparadime.dr.encoder_decoder import apply_in_chunks as apply_in_chunks
 from fastparadime.dr.routine import LossOrLossDict, ParametricDR, RelOrRelDict
 from fastparadime.dr.spec import (
     register_data_func,

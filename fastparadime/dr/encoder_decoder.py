@@ -92,3 +92,18 @@ def _description(part: torch.nn.Module) -> dict[str, Any] | None:
     if models.registered(name) is not type(part):
         return None
     return {"class": name, "arguments": part.arguments()}  # type: ignore[operator]
+
+
+def apply_in_chunks(
+    model: torch.nn.Module, X: Any, method: str | None = None, **options: Any
+) -> Any:
+    """As `fastparadime.models.embed_in_chunks`, of the one network of two that is asked.
+
+    A default network's result for a row does not depend on the rows beside it, not even by
+    rounding, and so neither does that of a model of two.
+    """
+    if isinstance(model, EncoderDecoderModel) and method in (None, "embed", "encode", "decode"):
+        part = model.decoder if method == "decode" else model.encoder
+        if isinstance(part, models.ScaledEmbeddingModel):
+            return models.embed_in_chunks(part, X, **options)
+    return models.embed_in_chunks(model, X, method, **options)

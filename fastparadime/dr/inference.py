@@ -12,12 +12,15 @@ import torch
 from fastparadime import exceptions, models
 from fastparadime.dr import exporting, saving
 from fastparadime.dr.dataset import expanded
+from fastparadime.dr.encoder_decoder import apply_in_chunks
 from fastparadime.dr.items import is_items
 from fastparadime.types import Array, TensorLike
 from fastparadime.utils import frames, sources
 from fastparadime.utils.convert import to_torch, widened
+from fastparadime.utils.digests import digest_of
 from fastparadime.utils.masks import without_mask
-from fastparadime.utils.progress import memory_for
+from fastparadime.utils.progress import memory_for, shows_bars
+from fastparadime.utils.resumable import results_into
 from fastparadime.utils.seed import derive
 from fastparadime.utils.sources import Source
 from fastparadime.utils.validate import check_data, check_integer, check_type
@@ -36,6 +39,9 @@ class Inference:
         Of the default model's weights.
     device : device
     """
+
+    progress: bool | None = None  # whether bars are shown; as `verbose` on a terminal if None
+    verbose: bool = False
 
     def __init__(
         self,
@@ -124,9 +130,16 @@ class Inference:
 
     @memory_for("apply")
     def apply(
-        self, X: TensorLike | Sequence[Any] | Source, method: str | None = None
-    ) -> torch.Tensor:
+        self,
+        X: TensorLike | Sequence[Any] | Source,
+        method: str | None = None,
+        *,
+        out: Any = None,
+    ) -> Any:
         """The model's output for `X` (n, ...) without gradients, on the CPU, chunk by chunk.
+
+        With one of the package's networks the bits of a row's output do not depend on the rows
+        beside it.
 
         Parameters
         ----------
@@ -136,6 +149,15 @@ class Inference:
             read as in training; what it gives beside the main entry is left out.
         method : str, optional
             The model's method; its call if None.
+        out : str, Path or array (n, out_dim), optional
+            A ``.npy`` file, or what takes slices of rows, such as a memory map: results go there
+            chunk by chunk. A file takes its name once it is complete, and a run that was ended is
+            gone on with: ``out.part`` and ``out.progress`` hold what is done.
+
+        Returns
+        -------
+        tensor (n, out_dim)
+            With `out` that array, or a read-only memory map of the file.
 
         Raises
         ------
@@ -143,13 +165,33 @@ class Inference:
             Before training.
         TypeError, ValueError
             For rows of another width than the model's, columns that are missing or unknown, or
-            frames with columns that are no numbers.
+            frames with columns that are no numbers. If `out` is of another shape, or was begun with
+            other rows or another model.
         OSError, ValueError
-            If a source cannot be read, or ends before its shape says.
+            If a source or a file cannot be read or written, or a source ends before its shape says.
         """
         self._check_trained()
         rows = self._checked_rows(X if method == "decode" else self._in_fitted_order(X))
-        return models.embed_in_chunks(self.model, rows, method, amounts=self._amounts)
+        if out is not None:
+            return results_into(
+                out,
+                rows,
+                lambda part: self._applied(part, method).numpy(),
+                lambda: self._digest(method),
+                bar=shows_bars(self.progress, verbose=self.verbose),
+            )
+        return self._applied(rows, method)
+
+    def _applied(self, rows: Any, method: str | None) -> torch.Tensor:
+        found: torch.Tensor = apply_in_chunks(self.model, rows, method, amounts=self._amounts)
+        return found
+
+    def _digest(self, method: str | None) -> str:
+        """Tells what `apply` gives from what others do."""
+        name = type(self.model).__qualname__
+        about = {"model": name, "method": method, "columns": self._columns, "n": self._amounts}
+        state = {k: v.detach().cpu() for k, v in self.model.state_dict().items()}
+        return digest_of(about, state)
 
     def _in_fitted_order(self, X: Any) -> Any:
         """Rows without names, of columns that are in the order that the model was trained on."""
@@ -177,6 +219,21 @@ class Inference:
     def classify(self, X: TensorLike) -> torch.Tensor:
         """Class scores of `X` (n, ...), with gradients, on the model's device."""
         return self._call_model("classify", X)
+
+    def without_data(self) -> Inference:
+        """What applies the trained model and holds nothing else, for other processes.
+
+        Raises
+        ------
+        NotTrainedError
+            Before training.
+        """
+        self._check_trained()
+        alone = Inference(
+            self.model, self.out_dim, self.hidden_dims, seed=self.seed, device=self.device
+        )
+        alone._columns, alone._amounts, alone.trained = self._columns, self._amounts, True
+        return alone
 
     def save(self, path: str | Path) -> None:
         """Writes the trained model to a safetensors file, for `fastparadime.dr.ParametricDR.load`.

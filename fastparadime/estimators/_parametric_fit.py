@@ -16,7 +16,6 @@ from fastparadime.estimators.umap import UMAP
 from fastparadime.relationdata import SparseRelationArray
 from fastparadime.routines.quality import QUALITIES, Quality, noise_share
 from fastparadime.training import History, TrainingPhase
-from fastparadime.training.native_steps import network_of
 from fastparadime.utils.callbacks import Callback
 from fastparadime.utils.convert import to_numpy, to_torch
 from fastparadime.utils.logging import log
@@ -30,7 +29,6 @@ from fastparadime.utils.validate import (
     check_positive,
 )
 
-_BLOCK = 4096  # rows that a native network takes at a time
 _KERAS = ("keras", "tensorflow", "tf_keras", "jax", "flax")
 
 
@@ -207,29 +205,6 @@ def trainable_parts(
     return encoder, decoder
 
 
-def outputs(model: torch.nn.Module, rows: Any, method: str) -> torch.Tensor:
-    """What a trained model gives for rows, on the CPU.
-
-    The default networks are computed natively there: the result for a row does not depend on the
-    rows beside it, not even by rounding.
-    """
-    part = model
-    if isinstance(model, dr.EncoderDecoderModel):
-        part = model.decoder if method == "decode" else model.encoder  # type: ignore[assignment]
-    table = to_torch(rows) if isinstance(rows, np.ndarray) else rows
-    if table.is_cuda or not isinstance(part, models.ScaledEmbeddingModel):
-        return models.embed_in_chunks(model, table, method)
-    first = table[:1].to(torch.float32).contiguous()
-    network = network_of(part, TrainingPhase(), "embed", first, max(1, min(_BLOCK, len(table))))
-    if network is None:
-        return models.embed_in_chunks(model, table, method)
-    found = torch.empty((len(table), part.out_dim))
-    for start in range(0, len(table), _BLOCK):
-        block = table[start : start + _BLOCK].to(torch.float32).contiguous()
-        found[start : start + _BLOCK] = network.forward(block, torch.arange(len(block)))
-    return found
-
-
 @dataclass(frozen=True)
 class Regression:
     """Trains networks with one budget, seed and device; keeps what it cost."""
@@ -290,7 +265,7 @@ class Regression:
         """The trained encoder alone, or with a decoder that is trained after it."""
         if decoder is None:
             return encoder
-        self.decoder(decoder, rows, models.embed_in_chunks(encoder, rows).to(rows.device))
+        self.decoder(decoder, rows, dr.apply_in_chunks(encoder, rows).to(rows.device))
         (_, in_dim), (_, out_dim) = rows.shape, positions.shape
         both = (_bare(encoder), _bare(decoder))
         shape = self.settings.row_shape

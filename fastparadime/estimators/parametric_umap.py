@@ -11,6 +11,7 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
+from fastparadime import dr
 from fastparadime.estimators import _rows
 from fastparadime.estimators._fitted_networks import FittedNetworks
 from fastparadime.estimators._kinds import Kind, as_known, place_of
@@ -23,10 +24,10 @@ from fastparadime.estimators._parametric_fit import (
     laid_out,
     new_decoder,
     new_encoder,
-    outputs,
     trainable_parts,
 )
 from fastparadime.estimators._shared_networks import fit_shared_networks
+from fastparadime.estimators._resumable import transform_into
 from fastparadime.estimators.umap import UMAP
 from fastparadime.training import History
 from fastparadime.utils.callbacks import check_callback
@@ -190,7 +191,7 @@ class ParametricUMAP(
 
     def _embedded(self, table: Any, X: Any) -> Any:
         """What the network gives for a checked table, in the kind and dtype of the data."""
-        found = outputs(self.model_, table, "embed")
+        found = dr.apply_in_chunks(self.model_, table, "embed")
         return Kind.of(X).array(found, _rows.dtype_of_results(X))
 
     def fit_transform(self, X: Any, y: Any = None) -> Any:
@@ -198,25 +199,31 @@ class ParametricUMAP(
         return self.fit(X, y).embedding_
 
     @memory_for("ParametricUMAP.transform")
-    def transform(self, X: Any) -> Any:
+    def transform(self, X: Any, *, out: Any = None) -> Any:
         """What the network gives for rows.
 
         Parameters
         ----------
         X : (n_samples, n_features) array, tensor or data frame
+        out : str, Path or array (n_samples, n_components), optional
+            Where results go block by block, and an ended run goes on, as for
+            `fastparadime.dr.ParametricDR.apply`; `X` is then an array or a source of rows.
 
         Returns
         -------
         array (n_samples, n_components)
-            float32, or float64 for float64 data; a tensor where the data is for a tensor.
+            float32, or float64 for float64 data; a tensor where the data is for a tensor. With
+            `out` that array, or a read-only memory map of the file.
 
         Raises
         ------
         sklearn.exceptions.NotFittedError
         TypeError, ValueError
-            For data that is not as described.
+            For data that is not as described, and an `out` that does not fit.
         """
         check_is_fitted(self, "model_")
+        if out is not None:
+            return transform_into(self, X, out)
         X = self._known(X)
         return self._embedded(self._validated(X, reset=False), X)
 
@@ -251,7 +258,7 @@ class ParametricUMAP(
                 f"X must have {self._n_features_out} columns, those of the embedding, not "
                 f"{table.shape[1]}"
             )
-        found = outputs(self.model_, table, "decode")
+        found = dr.apply_in_chunks(self.model_, table, "decode")
         return Kind.of(X).array(found, _rows.dtype_of_results(X))
 
     def update(self, X: Any) -> Self:

@@ -16,6 +16,7 @@ from fastparadime.estimators._kinds import Kind, as_known
 from fastparadime.estimators._operators import FuzzySetOperators
 from fastparadime.estimators._reporting import Report, epoch_callback
 from fastparadime.estimators._shared_fit import fit_shared
+from fastparadime.estimators._resumable import transform_into
 from fastparadime.estimators._tags import set_input_tags
 from fastparadime.estimators._update import add_rows
 from fastparadime.layout import initial_positions
@@ -275,7 +276,12 @@ class UMAP(
 
     @memory_for("UMAP.transform")
     def transform(
-        self, X: Any, ensure_all_finite: bool | str = True, *, convert_dtype: bool = True
+        self,
+        X: Any,
+        ensure_all_finite: bool | str = True,
+        *,
+        convert_dtype: bool = True,
+        out: Any = None,
     ) -> Any:
         """Positions of new rows among those of the fit, which stay.
 
@@ -289,11 +295,15 @@ class UMAP(
             are no neighbours.
         ensure_all_finite, convert_dtype
             As for `fit`.
+        out : str, Path or array (n_samples, n_components), optional
+            Where positions go block by block, and an ended run goes on, as for
+            `fastparadime.dr.ParametricDR.apply`; `X` is then an array or a source of rows.
 
         Returns
         -------
         array (n_samples, n_components)
-            float32, or float64 for float64 data. NaN for a row without any neighbour. With
+            float32, or float64 for float64 data. NaN for a row without any neighbour. `out`, or a
+            read-only memory map of its file. With
             ``transform_mode="graph"`` the membership strengths of the rows and those of the fit,
             a scipy.sparse.csr_matrix (n_samples, n_fitted), float32.
 
@@ -303,6 +313,8 @@ class UMAP(
         TypeError, ValueError
             For data that is not as described.
         """
+        if out is not None:
+            return transform_into(self, X, out, ensure_all_finite=ensure_all_finite)
         fitted_rows = self._of_rows("transform")
         check_data_options(ensure_all_finite=ensure_all_finite, convert_dtype=convert_dtype)
         X = _rows.named(X, fitted_rows.row_format.metric)

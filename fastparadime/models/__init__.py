@@ -20,6 +20,7 @@ from fastparadime.models.networks import (
 from fastparadime.models.networks import Model as Model
 from fastparadime.models.networks import ScaledEmbeddingModel as ScaledEmbeddingModel
 from fastparadime.models.networks import check_widths as check_widths
+from fastparadime.models.networks import core_network as core_network
 from fastparadime.models.networks import register as register
 from fastparadime.models.networks import registered as registered
 

@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Iterator
 from typing import Any, cast
 
+import numpy as np
 import torch
 
 from fastparadime import ops
@@ -18,7 +19,11 @@ from fastparadime.models.inspection import (
     method_of,
     runs_hooks,
 )
-from fastparadime.models.networks import FullyConnectedEmbeddingModel, ScaledEmbeddingModel
+from fastparadime.models.networks import (
+    FullyConnectedEmbeddingModel,
+    ScaledEmbeddingModel,
+    core_network,
+)
 from fastparadime.types import TensorLike
 from fastparadime.utils import sources
 from fastparadime.utils.convert import to_torch, widened
@@ -26,6 +31,7 @@ from fastparadime.utils.fetched import Fetched
 
 DEVICES = {"cuda"}  # where a network of the package is applied by one kernel
 _CHUNK_BYTES = 32 * 2**20  # of input rows embedded at a time
+_CORE_ROWS = 2048  # that the core takes at a time, whose values stay in the cache
 
 
 @torch.no_grad()
@@ -75,39 +81,49 @@ def embed_in_chunks(
 
 
 def _applied(model: torch.nn.Module, name: str | None, ndim: int) -> Callable[..., Any]:
-    """The model's method for X of so many dimensions, by one kernel where that is possible."""
+    """The model's method for X of so many dimensions, by the core where that is possible."""
     call = method_of(model, name)
     if (
         type(model) not in (FullyConnectedEmbeddingModel, ScaledEmbeddingModel)
         or name not in (None, "embed", "forward")
         or not {"embed", "forward"}.isdisjoint(vars(model))
         or ndim != 2
-        or device_of(model).type not in DEVICES
         or runs_hooks(model)
     ):
         return call
     own = cast(FullyConnectedEmbeddingModel, model)
-    if not all(map(is_plain_linear, own.layers)):
-        return call
-    linear = cast(list[torch.nn.Linear], list(own.layers))
-    widths = (linear[0].in_features, *(layer.out_features for layer in linear))
     tensors = [*own.parameters(), *own.buffers()]
-    if (
-        any(tensor.dtype != torch.float32 for tensor in tensors)
-        or len({tensor.device for tensor in tensors}) != 1
-        or not ops.embed_rows_fit(widths, device_of(model))
+    if not all(map(is_plain_linear, own.layers)) or any(
+        tensor.dtype != torch.float32 or tensor.device != tensors[0].device for tensor in tensors
     ):
         return call
-    weights, biases = own.folded()
+    if tensors[0].device.type in DEVICES:
+        return _by_a_kernel(own) or call
+    contiguous = all(tensor.is_contiguous() for tensor in tensors)
+    by_core = tensors[0].device.type == "cpu" and contiguous
+    return functools.partial(_by_core, core_network(own, _CORE_ROWS)) if by_core else call
+
+
+def _by_a_kernel(model: FullyConnectedEmbeddingModel) -> Callable[..., Any] | None:
+    linear = cast(list[torch.nn.Linear], list(model.layers))
+    widths = (linear[0].in_features, *(layer.out_features for layer in linear))
+    if not ops.embed_rows_fit(widths, device_of(model)):
+        return None
+    weights, biases = model.folded()
     return functools.partial(
-        ops.embed_rows, weights=weights, biases=biases, activation=own.activation
+        ops.embed_rows, weights=weights, biases=biases, activation=model.activation
     )
+
+
+def _by_core(network: ops.Mlp, rows: torch.Tensor) -> torch.Tensor:
+    """What a network gives for rows: for each the same bits, whatever rows are beside it."""
+    rows, found = rows.contiguous(), torch.empty((len(rows), network.out_dim))
+    for start in range(0, len(rows), network.rows):
+        block = rows[start : start + network.rows]
+        found[start : start + network.rows] = network.forward(block, np.arange(len(block)))
+    return found
 
 
 def _chunks(X: TensorLike | sources.Source) -> Iterator[tuple[int, TensorLike]]:
     most = max(1, _CHUNK_BYTES // max(1, 4 * math.prod(X.shape[1:])))
-    if sources.is_source(X):
-        yield from sources.row_blocks(X, "X", most)
-    else:
-        for start in range(0, X.shape[0], most):
-            yield start, X[start : start + most]
+    yield from sources.row_blocks(X, "X", most)

@@ -218,6 +218,29 @@ class ScaledEmbeddingModel(FullyConnectedEmbeddingModel):
         return self._from_first(products) * self.output_scale + self.output_mean
 
 
+def core_network(model: FullyConnectedEmbeddingModel, rows: int) -> ops.Mlp:
+    """A model of exactly one of the two classes as the core's network, which shares its weights.
+
+    Parameters
+    ----------
+    model : FullyConnectedEmbeddingModel
+        Of plain linear layers, float32 and contiguous on the CPU.
+    rows : int
+        Most rows of a batch.
+    """
+    linear = cast(list[torch.nn.Linear], list(model.layers))
+    weights, biases = [layer.weight for layer in linear], [layer.bias for layer in linear]
+    scales: dict[str, Any] = {}
+    if isinstance(model, ScaledEmbeddingModel):
+        scales = {
+            "input_mean": model.input_mean,
+            "input_scale": float(model.input_scale),
+            "output_mean": model.output_mean,
+            "output_scale": float(model.output_scale),
+        }
+    return ops.Mlp(weights, biases, model.activation, rows, **scales)
+
+
 def _integer_moments(table: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Variances and means of columns of integers, float64, without a float copy of all rows."""
     step = max(1, _CHUNK_BYTES // (8 * max(1, table.shape[1])))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 import torch
@@ -83,17 +83,7 @@ def network_of(
     own = model
     if not is_the_cores(own, phase, method, table) or table.device.type != "cpu":
         return None
-    linear = cast(Iterable[torch.nn.Linear], own.layers)
-    scales: dict[str, Any] = {}
-    if isinstance(own, models.ScaledEmbeddingModel):
-        scales = {
-            "input_mean": own.input_mean,
-            "input_scale": float(own.input_scale),
-            "output_mean": own.output_mean,
-            "output_scale": float(own.output_scale),
-        }
-    weights, biases = zip(*((layer.weight, layer.bias) for layer in linear), strict=True)
-    return ops.Mlp(weights, biases, own.activation, rows, **scales)
+    return models.core_network(own, rows)
 
 
 def is_the_cores(

@@ -39,6 +39,12 @@ def check_digests(content: Mapping[str, Any], tensors: Mapping[str, torch.Tensor
     return True
 
 
+def digest_of(content: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]) -> str:
+    """One SHA-256 of a description and the tensors beside it."""
+    parts = sorted(_digests(content, tensors).items())
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
 def _digests(content: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]) -> dict[str, str]:
     described = hashlib.sha256(json.dumps(content, sort_keys=True).encode())
     return {

@@ -35,10 +35,10 @@ def replacing(path: str | Path) -> Iterator[Path]:
         yield part
         if target.exists():
             part.chmod(target.stat().st_mode & 0o7777)
-        _to_disk(part, os.O_RDWR)
+        to_disk(part, os.O_RDWR)
         part.replace(target)
         if os.name != "nt":
-            _to_disk(target.parent, os.O_RDONLY)  # else the new name may be lost with the power
+            to_disk(target.parent, os.O_RDONLY)  # else the new name may be lost with the power
     except OSError as error:
         if error.filename not in (None, str(part)):
             raise  # of another file
@@ -69,7 +69,8 @@ def _runs(process: int) -> bool:
     return True
 
 
-def _to_disk(path: Path, flags: int) -> None:
+def to_disk(path: Path, flags: int) -> None:
+    """Waits until a file, or the names in a folder, are on the disk."""
     descriptor = os.open(path, flags)
     try:
         os.fsync(descriptor)

@@ -9,7 +9,7 @@ from typing import Any, Protocol, TypeGuard
 import numpy as np
 import torch
 
-from fastparadime.types import Array
+from fastparadime.types import Array, TensorLike
 from fastparadime.utils.masks import without_mask
 
 _BLOCK_BYTES = 16 * 2**20  # of rows read at a time, unless one chunk of the source is larger
@@ -100,11 +100,18 @@ def _chunk_rows(X: Source) -> int:
     return max(1, int(first))
 
 
-def row_blocks(X: Source, name: str, most: int | None = None) -> Iterator[tuple[int, Array]]:
-    """The rows of a source in order, as (first row, block); errors are those of `read_rows`."""
-    n, step = X.shape[0], rows_at_a_time(X, most)
-    for start in range(0, n, step):
-        yield start, read_rows(X, start, min(n, start + step), name)
+def row_blocks(
+    X: TensorLike | Source, name: str, most: int | None = None, start: int = 0
+) -> Iterator[tuple[int, Any]]:
+    """The rows of a table or a source from `start` on, in order, as (first row, block).
+
+    Blocks are of `most` rows; of a source as in `rows_at_a_time`. Errors are those of `read_rows`.
+    """
+    n = X.shape[0]
+    step = rows_at_a_time(X, most) if is_source(X) else most or max(1, n)
+    for first in range(start, n, step):
+        last = min(n, first + step)
+        yield first, read_rows(X, first, last, name) if is_source(X) else X[first:last]
 
 
 def load(X: Source, name: str) -> Array:

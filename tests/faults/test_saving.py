@@ -52,6 +52,16 @@ def test_a_killed_embed_leaves_whole_files(tmp_path: Path) -> None:
     assert (seen["torn"], seen["left over"], seen["as before"]) == (0, [], True)
 
 
+@pytest.mark.slow
+def test_a_killed_apply_is_gone_on_with(tmp_path: Path) -> None:
+    command = [sys.executable, str(_HERE / "apply_and_die.py"), str(tmp_path)]
+    done = subprocess.run([*command, str(COUNT), "1"], check=True, capture_output=True, text=True)
+    seen = json.loads(done.stdout.splitlines()[-1])
+    assert seen["killed"] > COUNT
+    assert seen["gone on"] > COUNT // 2
+    assert (seen["torn"], seen["left over"]) == (0, 0)
+
+
 FULL = """
 import resource, sys
 from fastparadime import dr
