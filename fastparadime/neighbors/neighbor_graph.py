@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
+
+from fastparadime.utils.checkpoints import Course
 
 DEFAULT_RECALL = 0.95  # the share of true neighbours that every search promises unless told another
 
@@ -36,3 +38,21 @@ class NeighborGraph:
 
     def __iter__(self) -> Iterator[torch.Tensor]:
         return iter((self.indices, self.distances))
+
+
+def found_in(
+    course: Course, device: torch.device, find: Callable[[], NeighborGraph]
+) -> NeighborGraph:
+    """The neighbours that a course keeps, on a device, or else those found now, which it then keeps."""
+    stage = course.read("neighbors")
+    if stage is not None:
+        indices, distances = (stage.arrays[name].to(device) for name in ("indices", "distances"))
+        return NeighborGraph(indices, distances, **stage.about)
+    found = find()
+    about = {
+        "engine": found.engine,
+        "recall_estimate": float(found.recall_estimate),
+        "recall_bound": float(found.recall_bound),
+    }
+    course.write("neighbors", {"indices": found.indices, "distances": found.distances}, about)
+    return found
