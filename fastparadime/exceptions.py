@@ -25,6 +25,10 @@ class SpecificationError(Exception):
     """A specification that cannot be read."""
 
 
+class CheckpointError(ValueError):
+    """A checkpoint that is damaged, of another run, or written by another process."""
+
+
 class CUDANotAvailableError(Exception):
     """CUDA was asked for where the build or the machine has none."""
 

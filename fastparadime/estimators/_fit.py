@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -20,12 +21,15 @@ from fastparadime.graph.supervised import Labels, intersect_with_target
 from fastparadime.layout import default_epochs, density, optimize_layout
 from fastparadime.neighbors import NeighborGraph
 from fastparadime.neighbors.metric_space import Space
+from fastparadime.neighbors.neighbor_graph import found_in
 from fastparadime.types import Array
+from fastparadime.utils.checkpoints import NOTHING, Course
 from fastparadime.utils.progress import memory_for, stage
 from fastparadime.utils.warning import warn
 
 _DENSITY_EPOCHS = 200  # more than by default, for densMAP
 _ADVICE = "fewer rows or a smaller n_neighbors need less, as does device='cpu'"
+_PARTS = ("indptr", "heads", "tails", "weights", "rho", "sigma")  # of a graph that is kept
 _FEW_EPOCHS = 10  # up to which umap-learn keeps the edges of the default number
 
 
@@ -49,6 +53,7 @@ def fit_graph(
     space: Space,
     settings: Settings,
     report: Report,
+    course: Course = NOTHING,
 ) -> FittedGraph:
     """The fuzzy simplicial set of rows, joined with labels; `knn` may hold given neighbours."""
     n, wanted = rows.shape[0], settings.n_neighbors
@@ -62,9 +67,15 @@ def fit_graph(
     else:
         report.say("UMAP: nearest neighbors")
         with stage("neighbors"):
-            nearest = _neighbors.find_neighbors(
-                rows, wanted - 1, space, settings.recall, settings.min_shared_neighbors
-            )
+            search = functools.partial(
+                _neighbors.find_neighbors,
+                rows, wanted - 1, space, settings.recall, settings.min_shared_neighbors,
+            )  # fmt: skip
+            nearest = found_in(course, settings.device, search)
+    kept = course.read("graph")
+    if kept is not None:
+        parts = [kept.arrays[name].to(settings.device) for name in _PARTS]
+        return FittedGraph(ops.Edges(*parts[:4]), nearest, *parts[4:], wanted)
     report.say("UMAP: fuzzy graph")
     with stage("graph"):
         edges, rho, sigma, removed = fuzzy_simplicial_set(
@@ -77,14 +88,17 @@ def fit_graph(
         report.say(f"{removed} neighbors are at the disconnection distance or beyond")
     if target is not None:
         edges = intersect_with_target(edges, target, settings.target, wanted, settings.recall)
+    course.write("graph", dict(zip(_PARTS, (*edges, rho, sigma), strict=True)))
     return FittedGraph(edges, nearest, rho, sigma, wanted)
 
 
-def fit_inputs(inputs: Inputs, report: Report) -> tuple[FittedGraph, FittedRows]:
+def fit_inputs(
+    inputs: Inputs, report: Report, course: Course = NOTHING
+) -> tuple[FittedGraph, FittedRows]:
     """The graph of a fit's data, and its rows, still without positions."""
     rows, settings = inputs.rows, inputs.settings
     space = settings.row_metric.space(rows)
-    fitted = fit_graph(rows, inputs.target, inputs.knn, space, settings, report)
+    fitted = fit_graph(rows, inputs.target, inputs.knn, space, settings, report, course)
     if not _neighbors.neighbors_given(inputs.knn):
         inputs.row_format.warn_of_rounding(inputs.table, rows, fitted.nearest.indices)
     return fitted, FittedRows(rows, None, settings, space, inputs.row_format)
@@ -116,6 +130,7 @@ def embed_graph(
     learning_rate: float | None = None,
     row_weights: Array | None = None,
     callback: Callable[[int, torch.Tensor], object] | None = None,
+    course: Course = NOTHING,
 ) -> Embedding:
     """The layout of a graph from a start, by default with the epochs and rate of a whole fit."""
     edges = fitted.edges
@@ -139,6 +154,7 @@ def embed_graph(
             row_weights=row_weights,
             progress=progress,
             callback=callback,
+            course=course,
         )
     kept = [found.kept[epoch] for epoch in sorted(found.kept)] or None
     positions = without_lone_points(found.final, edges, settings)

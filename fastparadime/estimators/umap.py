@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import replace
 from typing import Any
 
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 
 from fastparadime.estimators import _rows
+from fastparadime.estimators._courses import of_inputs
 from fastparadime.estimators._cuml import check_data_options
 from fastparadime.estimators._fit import embed_graph, fit_inputs
 from fastparadime.estimators._inputs import Inputs
@@ -20,6 +22,7 @@ from fastparadime.estimators._resumable import transform_into
 from fastparadime.estimators._tags import set_input_tags
 from fastparadime.estimators._update import add_rows
 from fastparadime.layout import initial_positions
+from fastparadime.utils.checkpoints import CheckpointLike
 from fastparadime.utils.progress import memory_for, stage
 
 
@@ -178,6 +181,7 @@ class UMAP(
         convert_dtype: bool = True,
         sample_weight: Any = None,
         process_group: Any = None,
+        checkpoint: CheckpointLike = None,
     ) -> UMAP:
         """Embeds the rows of `X`.
 
@@ -208,11 +212,16 @@ class UMAP(
             Of processes that each give their own rows as `X`; `embedding_` and `graph_` are those
             of the own rows, and `transform` is not available. See docs/several-machines.md for what
             it does without.
+        checkpoint : str, Path or fastparadime.utils.checkpoints.Checkpoint, optional
+            A folder that keeps each stage, and positions within the layout: a fit that was ended
+            goes on from there if it is started again, and ends with the same bits.
 
         Raises
         ------
         CUDANotAvailableError
             For a device that is not there, before any work.
+        CheckpointError
+            For a checkpoint of other data, parameters or versions, or a damaged one.
         NotImplementedError
             For metrics that are not supported.
         TypeError, ValueError
@@ -231,16 +240,19 @@ class UMAP(
             convert_dtype=convert_dtype,
             sample_weight=sample_weight,
         )
+        course, inputs = of_inputs(checkpoint, self, inputs)
         rows, settings, weights = inputs.rows, inputs.settings, inputs.weights
         report = Report(self.verbose, self.tqdm_kwds)
-        fitted, fitted_rows = fit_inputs(inputs, report)
+        fitted, fitted_rows = fit_inputs(inputs, report, course)
         found = None
         if not settings.graph_alone:
             report.say("UMAP: initial positions")
             with stage("initial positions"):
-                start = initial_positions(
-                    rows, fitted.edges, settings.init, settings.n_components, settings.seed
-                )
+                begin = functools.partial(
+                    initial_positions,
+                    rows, fitted.edges, settings.init, settings.n_components, settings.seed,
+                )  # fmt: skip
+                start = course.made("start", begin, settings.device)
             found = embed_graph(
                 settings.output.start(start),
                 fitted,
@@ -248,6 +260,7 @@ class UMAP(
                 report,
                 row_weights=weights,
                 callback=epoch_callback(self.callback, inputs.results.positions),
+                course=course,
             )
             fitted_rows = replace(fitted_rows, positions=found.final)
         self._keep_graph(fitted, settings)

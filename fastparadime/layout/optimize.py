@@ -10,9 +10,11 @@ import numpy as np
 import torch
 
 from fastparadime import ops
+from fastparadime.layout._progress import LayoutProgress
 from fastparadime.layout.output_space import EUCLIDEAN, OutputSpace
 from fastparadime.types import TensorLike
-from fastparadime.utils.convert import mean_of, to_torch
+from fastparadime.utils.checkpoints import NOTHING, Course
+from fastparadime.utils.convert import mean_of
 from fastparadime.utils.progress import stage
 from fastparadime.utils.seed import derive
 
@@ -67,6 +69,7 @@ def optimize_layout(
     row_weights: TensorLike | None = None,
     progress: Callable[[int], object] | None = None,
     callback: Callable[[int, torch.Tensor], object] | None = None,
+    course: Course = NOTHING,
 ) -> Layout:
     """The layout of a symmetric graph of n points.
 
@@ -87,15 +90,21 @@ def optimize_layout(
     callback : callable, optional
         Called with the number of epochs done and a copy of the positions after each of them. The
         layout ends where it gives what is true.
+    course : Course, optional
+        Keeps positions on the way, from which the layout goes on.
     """
     wanted = set(parameters.kept_epochs or ())
-    kept = {0: to_torch(start).clone()} if 0 in wanted else {}
+    so_far = LayoutProgress(course, start, wanted)
+    if so_far.over:
+        return Layout(so_far.positions, so_far.kept)
 
     def at_stop(done: int, positions: torch.Tensor) -> bool:
         if done in wanted:
-            kept[done] = positions.clone()
+            so_far.kept[done] = positions.clone()
+        so_far.write_if_due(done, positions)
         return callback is not None and bool(callback(done, positions.clone()))
 
+    each = callback is not None or course.keeps  # epoch is a stop
     term, density_epochs = None, 0
     if parameters.density is not None and density is not None:
         term = density_term(parameters, parameters.density, *density)
@@ -103,24 +112,26 @@ def optimize_layout(
             density_epochs = n_epochs - int(np.floor(n_epochs * (1 - parameters.density.share)))
     with stage("layout", n_epochs) as advance:
         final = ops.sgd_layout(
-            start,
+            so_far.positions,
             edges,
             parameters.a,
             parameters.b,
             n_epochs,
+            first_epoch=so_far.epoch,
             learning_rate=parameters.learning_rate if learning_rate is None else learning_rate,
             repulsion_strength=parameters.repulsion_strength,
             negative_sample_rate=parameters.negative_sample_rate,
             seed=derive(parameters.seed, "layout"),
             progress=progress or advance,
-            stops=wanted - {0} if callback is None else range(1, n_epochs + 1),
+            stops=range(1, n_epochs + 1) if each else wanted - {0},
             at_stop=at_stop,
             density=term,
             density_epochs=density_epochs,
             metric=parameters.output.layout_metric(),
             row_weights=row_weights,
         )
-    return Layout(final, kept)
+    so_far.write(n_epochs, final, over=True)
+    return Layout(final, so_far.kept)
 
 
 def density_term(

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
 
 from fastparadime.neighbors.metrics import INFINITE
 from fastparadime.utils.convert import value_range
+from fastparadime.utils.checkpoints import Course
 
 DEFAULT_RECALL = 0.95  # the share of true neighbours that every search promises unless told another
 
@@ -59,3 +60,21 @@ def with_finite_distances(graph: NeighborGraph, metric: str, first: int = 0) -> 
             f"{first + int(bad[0])}: remove such rows, or divide X by a number"
         )
     return graph
+
+
+def found_in(
+    course: Course, device: torch.device, find: Callable[[], NeighborGraph]
+) -> NeighborGraph:
+    """The neighbours that a course keeps, on a device, or else those found now, which it then keeps."""
+    stage = course.read("neighbors")
+    if stage is not None:
+        indices, distances = (stage.arrays[name].to(device) for name in ("indices", "distances"))
+        return NeighborGraph(indices, distances, **stage.about)
+    found = find()
+    about = {
+        "engine": found.engine,
+        "recall_estimate": float(found.recall_estimate),
+        "recall_bound": float(found.recall_bound),
+    }
+    course.write("neighbors", {"indices": found.indices, "distances": found.distances}, about)
+    return found

@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Any
+from pathlib import Path
+from typing import Any, BinaryIO
 
 import torch
 
 _KEY = "digests"
 _DESCRIPTION = ""  # no tensor has this name
+_BLOCK_BYTES = 2**20  # of a file read at a time
 
 
 def with_digests(content: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]) -> dict[str, Any]:
@@ -56,4 +58,33 @@ def _digests(content: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]) ->
 def _of_tensor(tensor: torch.Tensor) -> str:
     total = hashlib.sha256(f"{tensor.dtype} {tuple(tensor.shape)} ".encode())
     total.update(tensor.contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return total.hexdigest()
+
+
+class HashedFile:
+    """A file that is written while the SHA-256 of its content is taken."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file, self._total = file, hashlib.sha256()
+
+    def write(self, content: bytes) -> int:
+        self._total.update(content)
+        return self._file.write(content)
+
+    def digest(self) -> str:
+        """Of what was written so far."""
+        return self._total.hexdigest()
+
+
+def digest_of_bytes(content: bytes) -> str:
+    """The SHA-256 of a content."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def digest_of_file(path: Path) -> str:
+    """The SHA-256 of a file, read block by block."""
+    total = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK_BYTES):
+            total.update(block)
     return total.hexdigest()

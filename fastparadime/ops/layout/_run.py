@@ -51,6 +51,7 @@ class LayoutRun:
     edges: Edges
     lanes: torch.Tensor
     fixed: bool
+    first_epoch: int
     n_epochs: int
     first_dense: int
     sampled: float  # edges of an epoch
@@ -70,6 +71,7 @@ class LayoutRun:
         b: float,
         n_epochs: int,
         *,
+        first_epoch: int = 0,
         learning_rate: float = 1.0,
         repulsion_strength: float = 1.0,
         negative_sample_rate: int = 5,
@@ -87,6 +89,7 @@ class LayoutRun:
         start, others, graph, lanes = _checked_arrays(positions, anchors, edges, streams)
         curve = (as_positive(a, "a"), as_positive(b, "b"))
         n_epochs, negatives, seed = checked_counts(n_epochs, negative_sample_rate, seed)
+        first_epoch = check_integer(first_epoch, "first_epoch", minimum=0, maximum=n_epochs)
         size = as_positive(learning_rate, "learning_rate", zero_ok=True)
         strength = as_positive(repulsion_strength, "repulsion_strength", zero_ok=True)
         largest, sampled = _sampling(graph.weights, largest_weight)
@@ -102,6 +105,7 @@ class LayoutRun:
             edges=graph,
             lanes=lanes,
             fixed=anchors is not None,
+            first_epoch=first_epoch,
             n_epochs=n_epochs,
             first_dense=n_epochs - dense,
             sampled=sampled,
@@ -129,9 +133,10 @@ class LayoutRun:
         rate, largest, seed, a, b, strength = self.scalars
         affordable = int(_SAMPLED_PER_CALL[moved.device.type] / max(1.0, self.sampled))
         with self._core_call(dim) as call:
-            for first, last in _calls(self.n_epochs, affordable, stops, self.first_dense):
+            span = (self.first_epoch, self.n_epochs)
+            for first, last in _calls(*span, affordable, stops, self.first_dense):
                 # What a device sorts at first, and anew for the edges of densMAP's term.
-                in_order = first not in {0, self.first_dense}
+                in_order = first not in {self.first_epoch, self.first_dense}
                 with on_device(moved):
                     if self.density is not None and first >= self.first_dense:
                         steps = self.finer
@@ -263,12 +268,12 @@ def steps_of(wanted: int | None, n: int, sampled: float) -> int:
 
 
 def _calls(
-    n_epochs: int, affordable: int, stops: Collection[int], first_dense: int
+    first: int, n_epochs: int, affordable: int, stops: Collection[int], first_dense: int
 ) -> Iterator[tuple[int, int]]:
     """First and one past the last epoch of each call of the core, of so many at the most."""
     stride = max(1, min(_MOST_EPOCHS_PER_CALL, affordable))
-    first = 0
-    for end in sorted({*stops, *range(first_dense, n_epochs), n_epochs}):
+    ends = {*stops, *range(first_dense, n_epochs), n_epochs}
+    for end in sorted(end for end in ends if end > first):
         for start in range(first, end, stride):
             yield start, min(end, start + stride)
         first = end

@@ -22,6 +22,7 @@ def sgd_layout(
     b: float,
     n_epochs: int,
     *,
+    first_epoch: int = 0,
     learning_rate: float = 1.0,
     repulsion_strength: float = 1.0,
     negative_sample_rate: int = 5,
@@ -55,6 +56,9 @@ def sgd_layout(
     a, b : float
         The curve's parameters, positive; see `fastparadime.transforms.find_ab`.
     n_epochs : int
+    first_epoch : int
+        Epochs that are done already: `positions` are those after them, and what follows has the
+        same bits as if the layout had not stopped there.
     learning_rate : float
         Step size at the start, in units of the gradient.
     repulsion_strength : float
@@ -113,6 +117,7 @@ def sgd_layout(
         a,
         b,
         n_epochs,
+        first_epoch=first_epoch,
         learning_rate=learning_rate,
         repulsion_strength=repulsion_strength,
         negative_sample_rate=negative_sample_rate,
@@ -160,4 +165,4 @@ def layout_epochs(
         As `sgd_layout`.
     """
     run = LayoutRun.of(positions, edges, a, b, n_epochs, **options)
-    return ((last, run.moved) for last in run.advance(range(1, run.n_epochs + 1)))
+    return ((last, run.moved) for last in run.advance(range(run.first_epoch + 1, run.n_epochs + 1)))

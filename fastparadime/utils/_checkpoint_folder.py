@@ -1,0 +1,141 @@
+"""The folder of a checkpoint: its manifest, and the files that this names with their digests."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from fastparadime.exceptions import CheckpointError
+from fastparadime.utils.convert import to_numpy
+from fastparadime.utils.digests import HashedFile, digest_of_bytes, digest_of_file
+from fastparadime.utils.files import replacing
+
+FORMAT = 1
+_MANIFEST, _LOCK = "manifest.json", ".lock"
+_OWN = re.compile(r"[\w. -]+\.\d+\.(npy|safetensors)")  # files that a manifest names
+_START_ANEW = "start anew with another folder"
+
+
+class Folder:
+    """The files of a checkpoint."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        if path.exists() and not path.is_dir():
+            raise CheckpointError(f"checkpoint {path} is a file: it must be a folder")
+        path.mkdir(parents=True, exist_ok=True)
+        self._lock = _locked(path)
+        self.manifest = self._manifest()
+        others = [entry.name for entry in path.iterdir() if not entry.name.startswith(".")]
+        if self.manifest is None and others:
+            raise CheckpointError(
+                f"checkpoint {path} is no checkpoint: it has {min(others)!r}, but no {_MANIFEST}"
+            )
+
+    def __del__(self) -> None:
+        if getattr(self, "_lock", None) is not None:
+            os.close(self._lock)  # type: ignore[arg-type]
+
+    def _manifest(self) -> dict[str, Any] | None:
+        file = self.path / _MANIFEST
+        if not file.exists():
+            return None
+        try:
+            manifest = json.loads(file.read_text(encoding="utf-8"))
+            own = manifest.pop("sha256")
+            if own != _digest_of(manifest):
+                raise ValueError("it does not have its digest")
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise CheckpointError(f"{file} is damaged: {error}; {_START_ANEW}") from error
+        if manifest["format"] != FORMAT:
+            raise CheckpointError(
+                f"{file} has format {manifest['format']!r}, but this version reads {FORMAT}"
+            )
+        found: dict[str, Any] = manifest
+        return found
+
+    def replace_manifest(self, manifest: dict[str, Any]) -> None:
+        """Writes the manifest; what it no longer names is removed."""
+        told = json.dumps({**manifest, "sha256": _digest_of(manifest)}, indent=1)
+        with replacing(self.path / _MANIFEST) as part:
+            part.write_text(told, encoding="utf-8")
+        self.manifest = manifest
+        self.remove_left()
+
+    def remove_left(self) -> None:
+        """Removes files that the manifest does not name."""
+        stages = (self.manifest or {})["stages"].values()
+        named = {file for stage in stages for file, _ in stage["files"].values()}
+        for entry in self.path.iterdir():
+            if entry.name not in named and _OWN.fullmatch(entry.name):
+                entry.unlink(missing_ok=True)
+
+
+def _digest_of(manifest: Mapping[str, Any]) -> str:
+    return digest_of_bytes(json.dumps(manifest, sort_keys=True).encode())
+
+
+def _locked(folder: Path) -> int | None:
+    """A lock on the folder, which ends with the process; None where the system has no such."""
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        return None
+    descriptor = os.open(folder / _LOCK, os.O_CREAT | os.O_RDWR, 0o666)
+    try:
+        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise CheckpointError(f"checkpoint {folder} is written by another process") from None
+    except OSError:  # of a file system without locks
+        os.close(descriptor)
+        return None
+    return descriptor
+
+
+def write_array(path: Path, values: torch.Tensor) -> str:
+    """Writes an array as ``.npy``; its SHA-256."""
+    with replacing(path) as part, part.open("wb") as file:
+        hashed = HashedFile(file)
+        np.lib.format.write_array(hashed, to_numpy(values), allow_pickle=False)  # type: ignore[arg-type]
+    return hashed.digest()
+
+
+def write_weights(path: Path, weights: Mapping[str, torch.Tensor]) -> str:
+    """Writes weights as safetensors; their SHA-256."""
+    from safetensors.torch import save
+
+    # Copies, since safetensors refuses tensors that share memory.
+    held = {
+        name: value.detach().to("cpu", copy=True).contiguous() for name, value in weights.items()
+    }
+    content = save(held)
+    with replacing(path) as part:
+        part.write_bytes(content)
+    return digest_of_bytes(content)
+
+
+def read_file(path: Path, digest: str, key: str) -> dict[str, torch.Tensor]:
+    """The array of a file under a name, or weights under their own, on the CPU.
+
+    Raises
+    ------
+    CheckpointError
+        If the file is not there, or does not have its digest.
+    """
+    if not path.is_file():
+        raise CheckpointError(f"{path} of the checkpoint is not there; {_START_ANEW}")
+    if digest_of_file(path) != digest:
+        raise CheckpointError(f"{path} is damaged: it does not have its digest; {_START_ANEW}")
+    if path.suffix == ".npy":
+        return {key: torch.from_numpy(np.load(path, allow_pickle=False))}
+    from safetensors.torch import load_file
+
+    return dict(load_file(path))
