@@ -33,6 +33,10 @@ class CUDANotAvailableError(Exception):
     """CUDA was asked for where the build or the machine has none."""
 
 
+class ParameterError(TypeError, ValueError):
+    """An estimator's parameter is of a wrong type, which umap-learn calls a ValueError."""
+
+
 class DeviceMemoryError(MemoryError):
     """A stage of the work needed more memory than its device had."""
 

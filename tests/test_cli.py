@@ -89,6 +89,27 @@ def test_seed_repeats_and_is_reported(folder: Path) -> None:
     assert np.array_equal(np.load(folder / "a.npy"), np.load(folder / "b.npy"))
 
 
+@pytest.mark.usefixtures("X")
+@pytest.mark.parametrize(
+    ("options", "method"),
+    [
+        ((), "UMAP"),
+        (("--save", "model"), "parametric UMAP"),
+        (("--quality", "fast"), "parametric UMAP"),
+        (("--method", "network"), "parametric UMAP"),
+        (("--method", "umap", "--save", "model"), "UMAP"),
+    ],
+)
+def test_a_network_is_trained_to_be_saved_or_asked_for(
+    options: tuple[str, ...], method: str
+) -> None:
+    result = _run("embed", "X.npy", "-o", "Y.npy", "--n-neighbors", "5", *options)
+    assert result.exit_code == 0, result.output
+    (line,) = [line for line in result.stdout.splitlines() if line.startswith("method")]
+    assert line.removeprefix("method").strip() == method
+    assert ("no model is saved (--method network trains one)" in result.stderr) == (not options)
+
+
 def _write_parquet(path: str, columns: dict[str, object]) -> None:
     pyarrow = pytest.importorskip("pyarrow")
     pyarrow.parquet = pytest.importorskip("pyarrow.parquet")

@@ -55,6 +55,17 @@ def test_initial_positions_of_any_kind(X: Any) -> None:
         np.testing.assert_array_equal(quick(init=init).fit_transform(X), expected)
 
 
+@pytest.mark.parametrize(
+    "parameter",
+    ["metric", "tqdm_kwds", "metric_kwds", "target_metric_kwds", "callback", "target_metric"],
+)
+def test_a_wrong_type_is_both_errors(X: Any, parameter: str) -> None:
+    """umap-learn raises ValueError for all of them."""
+    for error in (TypeError, ValueError):
+        with pytest.raises(error, match=parameter):
+            quick(**{parameter: 45}).fit(X)
+
+
 @pytest.mark.parametrize("init", [[[0.0, 1.0], [2.0]], 3, [["a", "b"]], {"a": 1}])
 def test_what_is_no_initial_position(X: Any, init: Any) -> None:
     with pytest.raises(ValueError, match=r"^init must be one of .* or a table of positions, not"):

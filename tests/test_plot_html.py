@@ -103,6 +103,12 @@ def test_columns_of_every_kind(tmp_path: Path) -> None:
     assert found["time"]["values"] == ["2020-01-01"]
 
 
+def test_lone_halves_of_characters(tmp_path: Path) -> None:
+    labels = np.array(["lone \ud800", "whole"])[np.arange(N) % 2]
+    path = plot.html(corners()[0], tmp_path / "map.html", labels=labels, title="of a\udcff")
+    assert "<title>of a\ufffd</title>" in path.read_text("utf-8")
+
+
 def test_scales_subsets_strays_and_unknown_labels(tmp_path: Path) -> None:
     Y, labels = corners()
     Y[7] = np.nan

@@ -108,6 +108,8 @@ def test_unknown_labels_are_last_grey_and_beneath() -> None:
 def test_names_are_as_they_were_given() -> None:
     labels = np.array(["_hidden", "$x^2$ in $", "two\nlines"])[np.arange(N) % 3]
     assert entries(labels) == ["$x^2$ in $", "_hidden", "two lines"]
+    labels = np.array(["lone \ud800", "\udcff of a file", "whole"])[np.arange(N) % 3]
+    assert sorted(entries(labels)) == ["lone \ufffd", "whole", "\ufffd of a file"]
 
 
 @pytest.mark.parametrize(
@@ -226,6 +228,9 @@ def test_titles_and_captions() -> None:
     ax = axes()
     plot.points(umap, ax=ax, caption="")
     assert caption(ax) == ""
+    ax = axes()
+    plot.points(umap, ax=ax, title="\ud83d", caption="of a\udcff")
+    assert (ax.get_title(loc="left"), caption(ax)) == ("\ufffd", "of a\ufffd")
     with pytest.raises(TypeError, match="title must be text, not int"):
         plot.points(umap, ax=ax, title=3)
 

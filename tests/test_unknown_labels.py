@@ -210,3 +210,25 @@ def test_labels_of_files(text: str, expected: list[Any], tmp_path: Path) -> None
     (tmp_path / "labels.csv").write_text(text)
     values, known = known_labels(read_labels(str(tmp_path / "labels.csv"), 3))
     assert [v if k else None for v, k in zip(values.tolist(), known, strict=True)] == expected
+
+
+@pytest.mark.parametrize("index", [None, ["r", "s", "t"]])
+@pytest.mark.parametrize("file", ["y.csv", "y.tsv", "y.csv.gz", "y.parquet", "y.feather"])
+def test_the_index_of_pandas_is_no_label(
+    file: str, index: list[str] | None, tmp_path: Path
+) -> None:
+    frame, path = pd.DataFrame({"kind": ["cat", "dog", "cat"]}, index=index), tmp_path / file
+    write = {".parquet": frame.to_parquet, ".feather": frame.to_feather}.get(path.suffix)
+    if write is not None:
+        write(path)
+    else:
+        frame.to_csv(path, sep="\t" if path.suffix == ".tsv" else ",")
+    assert read_labels(str(path), 3).tolist() == ["cat", "dog", "cat"]
+
+
+@pytest.mark.parametrize("file", ["y.csv", "y.csv.gz"])
+def test_two_columns_are_no_labels(file: str, tmp_path: Path) -> None:
+    frame = pd.DataFrame({"kind": ["cat", "dog", "cat"], "more": [1, 2, 4]})
+    frame.to_csv(tmp_path / file, index=False)
+    with pytest.raises(ValueError, match="must have one column of labels"):
+        read_labels(str(tmp_path / file), 3)

@@ -56,7 +56,6 @@ def demo(output_dir: str, seed: int | None, device: str) -> None:
         quality="balanced",
         device=device,
         seed=seed,
-        progress=report.bars,
     )
     title = f"Handwritten digits: {len(images):,} images, parametric UMAP"
     tables.write(report, results, fitted.coords, None, digits, title)
@@ -72,9 +71,8 @@ def demo(output_dir: str, seed: int | None, device: str) -> None:
 @click.option(
     "--method",
     type=click.Choice(["network", "umap"]),
-    default="network",
-    show_default=True,
-    help="A network that learns the map, or UMAP's positions without one.",
+    help="A network that learns the map, or UMAP's positions without one; umap if not given, but "
+    "network with --save or --quality.",
 )
 @click.option(
     "--n-neighbors", type=click.IntRange(1), default=15, show_default=True, help="Other points."
@@ -104,10 +102,13 @@ def embed(x: str, **given: Any) -> None:
     results = Results(*(given.pop(name) for name in ("output", "plot", "html", "save")))
     results.check([x, given["labels"]])
     results.check_components(given["n_components"])
-    method, quiet = given.pop("method"), given.pop("quiet")
+    asked_for, quiet = given.pop("method"), given.pop("quiet")
     common.check_options(given["min_dist"], given["metric"], given["recall"])
-    if method == "umap" and given["quality"] is not None:
+    if asked_for == "umap" and given["quality"] is not None:
         raise ValueError("--quality is of --method network: UMAP has none")
+    # Without a model to keep, a network would cost seconds and part of the neighbours for nothing.
+    network_needed = results.save is not None or given["quality"] is not None
+    method = asked_for or ("network" if network_needed else "umap")
     common.check_device(given["device"])
     report = _report(quiet=quiet, output=results.output)
     from fastparadime.cli import methods, tables
@@ -115,12 +116,16 @@ def embed(x: str, **given: Any) -> None:
     asked = tables.Asked.of(x, given)
     table, labels = asked.read(report, min_rows=2)
     common.check_neighbors(given["n_neighbors"], len(table))
+    if asked_for is None and method == "umap":
+        report.note(
+            "the points are laid out by UMAP without a network, since no model is saved "
+            "(--method network trains one)"
+        )
     given = {name: value for name, value in given.items() if value is not None}
     if method == "umap":
         fitted = methods.fit_umap(table.rows, report, **given)
     else:
-        progress = report.bars and not quiet
-        fitted = methods.fit_network(table.rows, report, progress=progress, **given)
+        fitted = methods.fit_network(table.rows, report, **given)
     title = tables.title_of(x, len(table), fitted.facts["method"])
     tables.write(report, results, fitted.coords, table, labels, title, fitted.neighbors)
     if results.save:

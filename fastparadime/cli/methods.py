@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fastparadime import dr, models, routines
 from fastparadime.cli.stages import Report
 from fastparadime.dr import saving
-from fastparadime.estimators import UMAP
 from fastparadime.types import Array
 from fastparadime.utils.convert import to_numpy
 from fastparadime.utils.progress import watched
 from fastparadime.utils.tables import Recipe, Table
 from fastparadime.utils.tables.stored import beside_model, recipe_of
+
+if TYPE_CHECKING:
+    from fastparadime.estimators import UMAP
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,8 @@ def fit_umap(
     **options: Any,
 ) -> Fitted:
     """Lays rows (n, d) out by UMAP without a network, which counts a point among its neighbours."""
+    from fastparadime.estimators import UMAP  # with scikit-learn, which a network does without
+
     umap = UMAP(n_neighbors=n_neighbors + 1, random_state=seed, **options)
     with watched(report.watch):
         umap.fit(rows)
@@ -128,6 +132,8 @@ def load(path: str, device: str) -> Model:
     """
     recipe = recipe_of(path)
     if saving.holds_umap(path):
+        from fastparadime.estimators import UMAP
+
         umap = UMAP.load(path, device=device)
         recipe = recipe or _of_names(umap)
         return Model(path, umap.n_components, recipe, umap.n_features_in_, _placed_by(umap))

@@ -14,7 +14,6 @@ import click
 
 _DELAY = 1.0  # seconds after which a stage is shown
 _TICK = 0.5
-_OWN_BAR = "phase "  # the start of names of stages that show a bar themselves
 
 
 class _Shown:
@@ -31,8 +30,6 @@ class _Shown:
             return
         if not self.with_bar:
             click.echo(f"{self.name} ...", err=True)
-            return
-        if self.name.startswith(_OWN_BAR):
             return
         from tqdm.auto import tqdm
 

@@ -14,6 +14,7 @@ from fastparadime.estimators._constructor import UmapParameters
 from fastparadime.estimators._kinds import as_known, check_output_type, place_of
 from fastparadime.estimators._neighbors import neighbors_given
 from fastparadime.estimators._rows import check_device
+from fastparadime.exceptions import ParameterError
 from fastparadime.graph.label_metrics import (
     LABEL_METRICS,
     LabelMetric,
@@ -79,9 +80,18 @@ def check_parameters(estimator: UmapParameters, X: Any) -> Settings:
         For a device that is not there.
     NotImplementedError
         For metrics that are not supported.
-    TypeError, ValueError
+    ParameterError
+        For values of a wrong type, which is both a TypeError and a ValueError.
+    ValueError
         For values out of range, naming the parameter.
     """
+    try:
+        return _checked(estimator, X)
+    except TypeError as error:
+        raise ParameterError(str(error)) from error
+
+
+def _checked(estimator: UmapParameters, X: Any) -> Settings:
     _check_without_effect(estimator)
     row_metric = check_row_metric(estimator.metric, estimator.metric_kwds)
     a, b = _curve(estimator)

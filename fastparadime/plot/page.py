@@ -25,6 +25,7 @@ from fastparadime.types import Array
 from fastparadime.utils._legends import strays_note, unknown_name
 from fastparadime.utils._limits import filled_share
 from fastparadime.utils.files import replacing
+from fastparadime.utils.labels import drawable
 from fastparadime.utils.validate import check_positive
 
 _ASSETS = Path(__file__).parent / "assets"
@@ -98,8 +99,8 @@ def html(
     outside = strays_note(shown.points, shown.limits.holds(shown.points))
     data = _data(shown, columns, colors, point_size, alpha)
     page = _asset("viewer.html").substitute(
-        title=markup.escape(title or "Map"),
-        caption=markup.escape(" · ".join(part for part in (caption, outside) if part)),
+        title=markup.escape(drawable(title or "Map")),
+        caption=markup.escape(drawable(" · ".join(part for part in (caption, outside) if part))),
         theme="dark" if colors.dark else "light",
         background=_hex(background),
         style=(_ASSETS / "viewer.css").read_text(encoding="utf-8"),

@@ -26,6 +26,7 @@ from fastparadime.training.recorded_steps import recorded_steps
 from fastparadime.training.sampling import with_noise
 from fastparadime.utils.logging import log
 from fastparadime.utils.precision import training_products
+from fastparadime.utils.progress import stage
 
 
 def run_phase(
@@ -72,6 +73,7 @@ def run_phase(
     is_flat, done, ended = _early_stop(model, phase, data), 0, False
     guard = DivergenceMonitor(model, phase.name)
     with (
+        stage(phase.name or "training", total) as advance,
         tqdm(total=total, desc=phase.name, unit="step", disable=not progress) as bar,
         training_products(phase.tf32),
         cuda_graphs.own_stream(data.device),
@@ -81,6 +83,8 @@ def run_phase(
             guard.watch(made)
             bar.update(made.numel())
             done += made.numel()
+            if advance is not None:
+                advance(done)
             if done % per_epoch == 0:
                 phase.loss.checkpoint()
                 epoch = done // per_epoch - 1

@@ -10,6 +10,7 @@ import numpy as np
 
 from fastparadime.types import Array, TensorLike
 from fastparadime.utils._classes import category_order, check_labels, classes_of
+from fastparadime.utils.labels import drawable
 
 if TYPE_CHECKING:
     from matplotlib.colors import ListedColormap
@@ -145,7 +146,7 @@ def _names(classes: list[Any]) -> list[str]:
     """What legends say: floats that are all whole are said as such."""
     if classes and all(isinstance(c, float) and c.is_integer() for c in classes):
         return [str(int(c)) for c in classes]
-    return [str(c) for c in classes]
+    return [drawable(str(c)) for c in classes]
 
 
 def _grey(dark: bool) -> tuple[float, float, float]:

@@ -11,6 +11,7 @@ from fastparadime.types import Array
 from fastparadime.utils._colors import UNKNOWN, Coloring, is_dark
 from fastparadime.utils._drawing import axes_inches
 from fastparadime.utils._names import put_names, shortened
+from fastparadime.utils.labels import drawable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -168,12 +169,12 @@ def ink_on(background: Any) -> str | None:
 def add_title(ax: Axes, title: str, background: Any) -> None:
     """Puts the title above the left end of the map."""
     color = ink_on(background) or "#333333"
-    ax.set_title(title, loc="left", fontsize=15, color=color, pad=12, parse_math=False)
+    ax.set_title(drawable(title), loc="left", fontsize=15, color=color, pad=12, parse_math=False)
 
 
 def add_caption(ax: Axes, sentences: list[str], background: Any) -> Text:
     """Puts the sentences below the map, in small print."""
-    text = " · ".join(sentence for sentence in sentences if sentence)
+    text = drawable(" · ".join(sentence for sentence in sentences if sentence))
     inches = ax.get_window_extent().width / ax.get_figure(root=True).dpi  # type: ignore[union-attr]
     width = max(int(_CAPTION_CHARACTERS_PER_INCH * inches), 20)
     return ax.text(

@@ -48,6 +48,14 @@ def known_labels(labels: Any) -> tuple[Array, Array]:
     return values, known
 
 
+def drawable(text: str) -> str:
+    """Text with U+FFFD for lone halves of characters, which can be neither drawn nor written.
+
+    Names of files have them for bytes that are not UTF-8.
+    """
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
 def _as_array(labels: Any) -> Any:
     """An array; what is no array of one kind becomes one of objects, not of numpy's common kind."""
     if hasattr(labels, "detach"):

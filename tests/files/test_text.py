@@ -223,3 +223,20 @@ def test_decimal_commas_far_behind(tmp_path: Path) -> None:
 def test_thousands_separators_are_named(text: str, cell: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=f"'b' has {cell} in line 3, with a thousands separator"):
         read_table(_written(tmp_path, text))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a,b\n1,2%\n3,4%\n", "'2%' in line 2, with a percent sign.* 0.125 for 12.5%"),
+        ("a;b\n1;2\n3;4,5 %\n", "'4,5 %' in line 3, with a percent sign"),
+        (
+            "a,b\n1,2\n3,(4)\n",
+            r"'\(4\)' in line 3, a negative number in parentheses.* -5 for \(5\)",
+        ),
+        ('a,b\n1,"(2,000.5)"\n3,4\n', r"'\(2,000.5\)' in line 2, a negative number"),
+    ],
+)
+def test_numbers_of_spreadsheets_are_named(text: str, message: str, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=message):
+        read_table(_written(tmp_path, text))

@@ -9,14 +9,16 @@ import numpy as np
 
 from fastparadime.types import Array
 from fastparadime.utils.tables.columns import plain_column
+from fastparadime.utils.tables.names import UNNAMED
 from fastparadime.utils.tables.opening import check_file, open_raw, split, suffix_of
-from fastparadime.utils.tables.raw import Reading
+from fastparadime.utils.tables.raw import Raw, Reading
 
 
 def read_labels(source: str, n: int) -> Array:
     """The labels of n rows: one column, of numbers or text; empty cells of a CSV file are None.
 
-    A CSV file may have a header, which shows by its one more line.
+    A CSV file may have a header, which shows by its one more line. The index of pandas, a column
+    without a name, is no label.
 
     Parameters
     ----------
@@ -37,12 +39,8 @@ def read_labels(source: str, n: int) -> Array:
         raw = open_raw(source, Reading())
         if raw.matrix is not None:
             labels = np.asarray(raw.matrix)
-        elif len(raw.frame.column_names) == 1:
-            labels = plain_column(raw, raw.frame.column_names[0])
         else:
-            raise ValueError(
-                f"{source} must have one column of labels, but has {raw.frame.num_columns}"
-            )
+            labels = plain_column(raw, _only_column(raw))
     if labels.shape not in ((n,), (n, 1)):
         raise ValueError(
             f"{source} must hold one label for each of the {n} rows of X, but has shape "
@@ -51,6 +49,22 @@ def read_labels(source: str, n: int) -> Array:
     if labels.dtype.kind not in "biufUSO":
         raise TypeError(f"{source} must hold numbers or text as labels, not {labels.dtype}")
     return labels.ravel()
+
+
+def _only_column(raw: Raw) -> str:
+    """The one column beside the index of pandas.
+
+    Raises
+    ------
+    ValueError
+        If there are none or several.
+    """
+    names = list(raw.frame.column_names)
+    if len(names) > 1:
+        names = [name for name in names if name not in (*raw.index, *UNNAMED)]
+    if len(names) != 1:
+        raise ValueError(f"{raw.source} must have one column of labels, but has {len(names)}")
+    return str(names[0])
 
 
 def _read_csv(path: Path, n: int) -> Array:
@@ -64,6 +78,8 @@ def _read_csv(path: Path, n: int) -> Array:
     readings = (lines[: last + 1], lines, [row for row in lines if row])
     rows = next((part for part in readings if len(part) in (n, n + 1)), readings[-1])
     rows = [row or [""] for row in rows]
+    if len(rows) == n + 1 and rows[0][0] in UNNAMED and {len(row) for row in rows} == {2}:
+        rows = [row[1:] for row in rows]  # but the index of pandas
     wide = next((row for row in rows if len(row) != 1), None)
     if wide is not None:
         raise ValueError(f"{path} must have one column of labels, but a row has {len(wide)}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import fnmatch
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,11 @@ class Reading:
         if self.command_line:
             return f"--{name.replace('_', '-')} {value}".rstrip()
         return f"{name}={value!r}" if value else f"{name}="
+
+    def is_name(self, column: str) -> bool:
+        """Whether the cells of a column are names."""
+        patterns = [part for item in self.names for part in (item, *item.split(","))]
+        return any(fnmatch.fnmatchcase(column.strip(), pattern) for pattern in patterns)
 
 
 @dataclass(frozen=True)

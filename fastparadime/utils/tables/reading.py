@@ -21,6 +21,7 @@ from fastparadime.utils.tables.checking import (
     spread_note,
 )
 from fastparadime.utils.tables.labels import read_labels
+from fastparadime.utils.tables.lists import with_lists
 from fastparadime.utils.tables.names import listed
 from fastparadime.utils.tables.opening import open_raw
 from fastparadime.utils.tables.raw import Raw, Reading
@@ -106,7 +107,8 @@ def read_table(
     label_column, id_column : str, optional
         Columns of labels and of names of the rows.
     vector : str, optional
-        The column of lists whose items are the features; found by itself where there is one.
+        The column of lists whose items are the features; found by itself where there is one. Lists
+        may be written as text, ``[0.1, 0.2]`` or ``0.1 0.2``.
     categories : sequence of str
         Columns of which features of 0 and 1 are made, one for each category.
     missing : {None, "mean", "median", "most_frequent"}
@@ -189,7 +191,8 @@ def table_of(
         reading = replace(reading, layer=recipe.layer, obsm=recipe.obsm)
     known = () if recipe is None else (recipe.label, recipe.id, *dict(recipe.categories))
     named = (choice.label, choice.id, *choice.categories, *known)
-    raw = open_raw(source, replace(reading, names=tuple(name for name in named if name)))
+    reading = replace(reading, names=tuple(name for name in named if name))
+    raw = with_lists(open_raw(source, reading), choice, recipe, reading)
     if recipe is None:
         roles = assign(raw, choice, reading)
     else:

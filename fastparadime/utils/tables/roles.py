@@ -13,7 +13,20 @@ from fastparadime.utils.tables.raw import Raw, Reading
 from fastparadime.utils.tables.recipe import Recipe
 
 _NUMBER = r"^\s*[-+]?(\d+[{0}]?\d*|[{0}]\d+)([eE][-+]?\d+)?\s*$"  # with its decimal mark
-_THOUSANDS = r"^\s*[-+]?\d{1,3}([,.' \xa0]\d{3})+([.,]\d+)?\s*$"
+_GROUPED = r"\d{1,3}([,.' \xa0]\d{3})+([.,]\d+)?"
+_PLAIN = r"(\d+[.,]?\d*|[.,]\d+)"
+# Numbers as people write them in spreadsheets: what is wrong, and what to write.
+_FOREIGN = {
+    rf"^\s*[-+]?{_GROUPED}\s*$": (
+        "with a thousands separator, which numbers must be written without"
+    ),
+    rf"^\s*[-+]?({_GROUPED}|{_PLAIN})\s*%\s*$": (
+        "with a percent sign, which numbers must be written without: 12.5 or 0.125 for 12.5%"
+    ),
+    rf"^\s*\(({_GROUPED}|{_PLAIN})\s*%?\)\s*$": (
+        "a negative number in parentheses, which must be written with a minus: -5 for (5)"
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -92,6 +105,7 @@ def assign(raw: Raw, choice: Choice, reading: Reading) -> Roles:
             )
         roles.vector = vectors[0]
     if roles.vector is not None:
+        _check_lists(raw, roles.vector, kinds[roles.vector])
         roles.left_out = [name for name in of_frame if name not in (roles.vector, *dropped)]
         roles.id = roles.id or (raw.index[0] if raw.index else None)
         return roles
@@ -182,18 +196,18 @@ def _check_mixed(raw: Raw, names: Sequence[str], reading: Reading) -> None:
     decimal = raw.parts[0].text.decimal
     for name in names:
         column = raw.frame.column(name)
-        alike = pc.match_substring_regex(column, f"{_NUMBER.format('.,')}|{_THOUSANDS}")
+        alike = pc.match_substring_regex(column, "|".join((_NUMBER.format(".,"), *_FOREIGN)))
         count, total = (int(pc.sum(part).as_py() or 0) for part in (alike, pc.is_valid(alike)))
         if not total or 2 * count < total:
             continue
         numbers = pc.match_substring_regex(column, _NUMBER.format(decimal))
         flags = numbers.to_numpy(zero_copy_only=False)
         row = int(np.argmax([flag is False or flag is np.False_ for flag in flags.tolist()]))
-        cell, why = str(column[row].as_py()), ""
-        if re.search(_THOUSANDS, cell):
-            why = ", with a thousands separator, which numbers must be written without"
-        elif re.search(_NUMBER.format(".,"), cell):
-            why = f", whose decimal mark is not the {decimal!r} of the file"
+        cell = str(column[row].as_py())
+        reasons = [f", {reason}" for form, reason in _FOREIGN.items() if re.search(form, cell)]
+        if not reasons and re.search(_NUMBER.format(".,"), cell):
+            reasons = [f", whose decimal mark is not the {decimal!r} of the file"]
+        why = "".join(reasons[:1])
         raise ValueError(
             f"cannot read {raw.source} as a table of numbers: column {name!r} has {cell!r} in "
             f"{raw.place(row)}{why}; {reading.option('drop', name)} leaves it out"
@@ -211,6 +225,11 @@ def _check_numbers(raw: Raw, names: Sequence[str], kinds: dict[str, str], readin
                 f"column {name!r} of {raw.source} is {kinds[name]}, not numbers: "
                 f"{reading.option('categories', name)} makes numbers of text"
             )
+
+
+def _check_lists(raw: Raw, name: str, kind: str) -> None:
+    if kind != "vector":
+        raise TypeError(f"column {name!r} of {raw.source} is {kind}, not lists of numbers")
 
 
 def assign_like(raw: Raw, choice: Choice, recipe: Recipe, reading: Reading) -> Roles:

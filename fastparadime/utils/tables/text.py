@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import codecs
 import csv
-import fnmatch
 import io
 import itertools
 import re
@@ -234,12 +233,11 @@ def _with_names(frame: Any, content: Path | bytes, text: TextFormat, reading: Re
     import pyarrow.compute as pc
     from pyarrow import types
 
-    patterns = [part for item in reading.names for part in (item, *item.split(","))]
     kinds = {
         column.name: pa.string()
         for column in frame.schema
         if (types.is_integer(column.type) or types.is_floating(column.type))
-        and any(fnmatch.fnmatchcase(column.name.strip(), pattern) for pattern in patterns)
+        and reading.is_name(column.name)
     }
     if not kinds:
         return frame
