@@ -155,3 +155,24 @@ def test_torch_stays_as_it_was() -> None:
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert done.stdout.strip() == "False"
     assert not torch.distributed.is_initialized()
+
+
+def test_command_under_torchrun_gives_the_map_of_one_process(tmp_path: Path) -> None:
+    X = np.random.default_rng(0).normal(size=(80, 5)).astype(np.float32)
+    np.save(tmp_path / "rows-0.npy", X[:30])
+    np.save(tmp_path / "rows-1.npy", X[30:])
+    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    asked = ["-m", "fastparadime", "embed", str(tmp_path / "rows-*.npy"), "--method", "umap"]
+    output = tmp_path / "map.npy"
+    done = subprocess.run(
+        [sys.executable, *launch, *asked, "-o", str(output), "--seed", "1", "--n-neighbors", "5"],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=_LIMIT,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    assert done.returncode == 0, done.stderr
+    assert "processes" in done.stdout
+    alone = UMAP(n_neighbors=6, random_state=1).fit(X)
+    assert np.array_equal(np.load(output), alone.embedding_)
