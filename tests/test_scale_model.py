@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
-PROGRAM = Path(__file__).resolve().parent.parent / "bench" / "scale_model.py"
+BENCH = Path(__file__).resolve().parent.parent / "bench"
 
 
 @pytest.fixture
-def model() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("scale_model", PROGRAM)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def model(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(str(BENCH))
+    return importlib.import_module("scale_model")
 
 
 def test_exact_search_of_many_rows_is_the_bottleneck(
