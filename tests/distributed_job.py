@@ -42,6 +42,9 @@ def results(X: Any, group: Any) -> dict[str, Any]:
     by_cosine = knn(X, 9, "cosine", process_group=group)
     flat = UMAP(**OF_UMAP, init="random").fit(X[:, :3], process_group=group)
     umap = UMAP(**OF_UMAP).fit(X, process_group=group)
+    known = knn(X, 14, process_group=group)
+    again = UMAP(**OF_UMAP, precomputed_knn=known).fit(X, process_group=group)
+    assert np.array_equal(again.embedding_, umap.embedding_)
     network = ParametricUMAP(**OF_NETWORK).fit(torch.from_numpy(X), process_group=group)
     weights = [part.detach().numpy().ravel() for part in network.model_.parameters()]
     matrix = umap.graph_
@@ -93,6 +96,10 @@ def errors(X: Any, rank: int, group: Any) -> dict[str, tuple[str, str]]:
         ).fit(X, process_group=group),
         "labels": lambda: UMAP().fit(X, np.zeros(len(X)), process_group=group),
         "pca": lambda: UMAP(init="pca").fit(X, process_group=group),
+        "no_rows": lambda: UMAP().fit(X[:0], process_group=group),
+        "known": lambda: UMAP(precomputed_knn=(np.zeros((3, 14), int), np.ones((3, 14)))).fit(
+            X, process_group=group
+        ),
         "layout": fails_in_the_layout,
         "transform": lambda: UMAP(**OF_UMAP).fit(X, process_group=group).transform(X),
     }  # fmt: skip

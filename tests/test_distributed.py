@@ -105,6 +105,8 @@ def test_an_error_of_one_process_is_one_of_all(jobs: dict[int, Path]) -> None:
         "quality": ("ValueError", "quality must be the same on all ranks"),
         "labels": ("ValueError", "rank 0: y must be None with process_group"),
         "pca": ("ValueError", "rank 0: init must be 'spectral', 'random' or positions"),
+        "no_rows": ("ValueError", "X must have at least 2 rows on all ranks together, not 0"),
+        "known": ("ValueError", "rank 0: precomputed_knn must"),
         "layout": ("MemoryError", "rank 1: no room for a step"),
     }  # fmt: skip
     assert set(told[0]) == set(expected)
