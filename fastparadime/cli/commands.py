@@ -98,6 +98,8 @@ def embed(x: str, **given: Any) -> None:
     X is a text file (.csv, .tsv, also compressed), .parquet, .feather, .arrow, .npy, .npz, .h5,
     .h5ad, .zarr (file.npz:NAME where it holds several arrays), a folder or pattern of such files,
     or - for standard input.
+
+    Under torchrun, which starts several processes, these share the rows.
     """
     results = Results(*(given.pop(name) for name in ("output", "plot", "html", "save")))
     results.check([x, given["labels"]])
@@ -110,8 +112,27 @@ def embed(x: str, **given: Any) -> None:
     network_needed = results.save is not None or given["quality"] is not None
     method = asked_for or ("network" if network_needed else "umap")
     common.check_device(given["device"])
-    report = _report(quiet=quiet, output=results.output)
-    from fastparadime.cli import methods, tables
+    from fastparadime.cli import processes
+
+    with processes.joined() as group:
+        if group is not None and method == "umap" and results.save:
+            raise ValueError("--save is of --method network under torchrun: UMAP's has all rows")
+        first = processes.is_first(group)
+        report = _report(quiet=quiet or not first, output=results.output)
+        _embed(x, results, report, method, given, group, first=first)
+
+
+def _embed(
+    x: str,
+    results: Results,
+    report: Report,
+    method: str,
+    given: dict[str, Any],
+    group: Any,
+    *,
+    first: bool,
+) -> None:
+    from fastparadime.cli import methods, processes, tables
 
     asked = tables.Asked.of(x, given)
     table, labels = asked.read(report, min_rows=2)
@@ -122,10 +143,19 @@ def embed(x: str, **given: Any) -> None:
             "(--method network trains one)"
         )
     given = {name: value for name, value in given.items() if value is not None}
-    if method == "umap":
+    if group is not None:
+        fitted = processes.fit(table.rows, report, group, method=method, **given)
+    elif method == "umap":
         fitted = methods.fit_umap(table.rows, report, **given)
     else:
+<<<<<<< HEAD
         fitted = methods.fit_network(table.rows, report, **given)
+=======
+        progress = report.bars and not report.quiet
+        fitted = methods.fit_network(table.rows, report, progress=progress, **given)
+    if not first:
+        return
+>>>>>>> procs
     title = tables.title_of(x, len(table), fitted.facts["method"])
     tables.write(report, results, fitted.coords, table, labels, title, fitted.neighbors)
     if results.save:

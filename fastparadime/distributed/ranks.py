@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -12,6 +13,8 @@ import torch.distributed as dist
 
 from fastparadime.distributed.shards import SLICES, Shards, Starts, overlaps
 from fastparadime.types import Array
+
+_MOST_ROWS = torch.iinfo(torch.int32).max
 
 
 class Ranks:
@@ -67,7 +70,7 @@ class Ranks:
 
     def fail(self, own: BaseException | None) -> None:
         """Raises the error of the first rank that has one, of its type, on all ranks."""
-        told = None if own is None else (type(own), str(own))
+        told = None if own is None else (_told_type(own), str(own))
         rank, (kind, text) = next(
             (rank, error) for rank, error in enumerate(self.told(told)) if error is not None
         )
@@ -99,7 +102,8 @@ class Ranks:
         Raises
         ------
         ValueError
-            For tables that do not fit together, naming the first rank that differs.
+            For tables that do not fit together, naming the first rank that differs; for fewer than
+            2 rows of all ranks together, and more than int32 counts.
         """
         told = self.told((*map(int, X.shape), str(X.dtype).removeprefix("torch.")))
         for rank, (_, columns, dtype) in enumerate(told):
@@ -112,7 +116,15 @@ class Ranks:
                         f"X must have the same {what} on all ranks, but has {usual} on rank 0 and "
                         f"{value} on rank {rank}"
                     )
-        return Shards.of([rows for rows, _, _ in told], self.rank)
+        shards = Shards.of([rows for rows, _, _ in told], self.rank)
+        if shards.n > _MOST_ROWS:
+            raise ValueError(
+                f"X may have at most {_MOST_ROWS} rows on all ranks together, whose indices are "
+                f"int32, not {shards.n}: fit a part of them, and place the others by a network"
+            )
+        if shards.n < 2:
+            raise ValueError(f"X must have at least 2 rows on all ranks together, not {shards.n}")
+        return shards
 
     def sums(self, values: torch.Tensor) -> torch.Tensor:
         """The sums of tensors of whole numbers, which do not depend on their order."""
@@ -177,3 +189,12 @@ class Ranks:
         if len(out):
             begun.append(dist.irecv(out, previous, self.group))
         return begun
+
+
+def _told_type(error: BaseException) -> type[BaseException]:
+    """The type of an error, if others know it too."""
+    try:
+        pickle.dumps(type(error))
+    except (pickle.PicklingError, AttributeError, TypeError):
+        return RuntimeError
+    return type(error)

@@ -63,6 +63,8 @@ def _combined(
     counts = [len(graph.indptr) - 1 for graph in edges]
     if counts[0] != counts[1]:
         raise ValueError(f"only fits of the same points can be combined, not of {counts}")
+    if any(fit._fitted_graph.points is not None for fit in (first, second)):
+        raise ValueError("fits with process_group cannot be combined: each has some rows alone")
     if first.unique or second.unique:
         raise ValueError("fits with unique=True cannot be combined: their graphs omit rows")
     if first._weighted or second._weighted:

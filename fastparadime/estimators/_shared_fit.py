@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,9 +16,12 @@ from fastparadime.estimators._neighbors import neighbors_given
 from fastparadime.estimators._parameters import Settings, check_parameters
 from fastparadime.estimators._reporting import Report
 from fastparadime.estimators._row_format import RowFormat
+from fastparadime.estimators._shared_parameters import check_shared, compared_parameters
 from fastparadime.graph.shared_edges import moved_edges, shared_simplicial_set
 from fastparadime.layout.initialization import check_init
 from fastparadime.layout.shared_layout import optimize_shared, shared_start
+from fastparadime.neighbors import NeighborGraph
+from fastparadime.neighbors.precomputed import from_lists
 from fastparadime.neighbors.ring import RingSearch
 from fastparadime.types import Array
 from fastparadime.utils.centring import some_numbers
@@ -27,16 +29,6 @@ from fastparadime.utils.convert import is_sparse, to_numpy
 from fastparadime.utils.progress import stage
 from fastparadime.utils.warning import warn
 
-# What a fit with process_group does not do, by parameter: the value that leaves it out.
-_LEFT_OUT = {
-    "densmap": False,
-    "output_dens": False,
-    "unique": False,
-    "min_shared_neighbors": 0,
-    "transform_mode": "embedding",
-    "callback": None,
-}
-_PER_RANK = ("random_state", "verbose", "tqdm_kwds", "init", "device", "n_jobs", "precomputed_knn")
 _GIB = 2**30
 
 
@@ -111,7 +103,8 @@ def fit_shared(estimator: Any, X: Any, process_group: Any, **others: Any) -> Non
 def keep_shared(estimator: Any, fit: SharedFit) -> None:
     """Has an estimator keep what this rank has of a fit. Collective."""
     graph, positions = fit.own_graph(), fit.own_positions()
-    positions = without_lone_points(positions, graph.edges, fit.settings)
+    with fit.ranks.together():
+        positions = without_lone_points(positions, graph.edges, fit.settings)
     estimator._keep_graph(graph, fit.settings)
     estimator._sparse_data = False
     estimator._metric_kwds = dict(estimator.metric_kwds or {})
@@ -133,69 +126,30 @@ def lay_out(estimator: UmapParameters, X: Any, ranks: Ranks, **others: Any) -> S
                 raise ValueError(f"{name} must be None with process_group, not given")
         kind, known = Kind.of(X, estimator.output_type), as_known(_rows.named(X, estimator.metric))
         settings = check_parameters(estimator, known)
-        _check_supported(estimator, settings)
+        check_shared(estimator, settings)
         table = _rows.validated(estimator, known, settings.metric, ensure_min_samples=0)
         if is_sparse(table):
             raise ValueError("X must be dense with process_group: take X.toarray()")
     ranks.agree(compared_parameters(estimator))
     settings = replace(settings, seed=ranks.told(settings.seed)[0])
     shards, report = ranks.shards(table), Report(estimator.verbose, estimator.tqdm_kwds)
-    row_format = _row_format(table, settings, ranks, shards)
     with ranks.together():
         check_init(settings.init, table, settings.n_components)
-        rows = row_format.rows(table)
-    search = RingSearch(rows, settings.metric, settings.row_metric.p, ranks)
-    del rows
     wanted, n = settings.n_neighbors, shards.n
     if wanted > n:
         warn(f"n_neighbors is lowered from {wanted} to the {n} points there are", UserWarning)
         wanted = n
-    _tell_memory(report, ranks, n, search.rows.shape[1], wanted, settings)
-    graph = _graph(search, wanted, settings, report)
+    _tell_memory(report, ranks, n, table.shape[1], wanted, settings)
+    report.say("UMAP: nearest neighbors")
+    with stage("neighbors"):
+        if neighbors_given(estimator.precomputed_knn):
+            nearest = _given(estimator.precomputed_knn, wanted - 1, ranks, shards)
+        else:
+            nearest = _found(table, wanted - 1, settings, ranks, shards)
+    graph = _graph(nearest, wanted, settings, ranks, shards, report)
     positions = _positions(graph, ranks, shards, settings, report)
     results = Results(kind, _rows.dtype_of_results(known), None, settings.output)
     return SharedFit(ranks, shards, table, settings, graph, positions, results)
-
-
-def _check_supported(estimator: UmapParameters, settings: Settings) -> None:
-    for name, value in _LEFT_OUT.items():
-        if getattr(estimator, name) != value:
-            raise ValueError(
-                f"{name} must be {value!r} with process_group, not {getattr(estimator, name)!r}"
-            )
-    if neighbors_given(estimator.precomputed_knn):
-        raise ValueError("precomputed_knn must be None with process_group: neighbors are searched")
-    if not settings.output.euclidean:
-        raise ValueError(
-            f"output_metric must be 'euclidean' with process_group, not {estimator.output_metric!r}"
-        )
-    if settings.kept_epochs is not None:
-        raise ValueError("n_epochs must be a number or None with process_group, not a list")
-    if isinstance(settings.init, str) and settings.init == "pca":
-        raise ValueError(
-            "init must be 'spectral', 'random' or positions of the own rows with process_group, "
-            "not 'pca'"
-        )
-    if settings.device.type != "cpu":
-        raise ValueError(f"device must be 'cpu' with process_group, not {str(settings.device)!r}")
-    if settings.row_metric.options:
-        raise ValueError(
-            f"metric_kwds must be without {sorted(settings.row_metric.options)} with process_group"
-        )
-
-
-def compared_parameters(estimator: UmapParameters) -> dict[str, Any]:
-    """Parameters that must be the same on all ranks."""
-    names = inspect.signature(type(estimator).__init__).parameters
-    compared = {
-        name: getattr(estimator, name)
-        for name in names
-        if hasattr(estimator, name) and name not in _PER_RANK
-    }
-    init, state = estimator.init, estimator.random_state
-    compared["init"] = init if isinstance(init, str) else "positions"
-    compared["random_state"] = state if isinstance(state, int) else type(state).__name__
-    return compared
 
 
 def _row_format(table: Any, settings: Settings, ranks: Ranks, shards: Shards) -> RowFormat:
@@ -208,16 +162,50 @@ def _row_format(table: Any, settings: Settings, ranks: Ranks, shards: Shards) ->
     return RowFormat.of(some, settings.metric, settings.device)
 
 
-def _graph(search: RingSearch, wanted: int, settings: Settings, report: Report) -> FittedGraph:
-    report.say("UMAP: nearest neighbors")
-    with stage("neighbors"):
-        nearest = search.nearest(wanted - 1)
+def _found(table: Any, k: int, settings: Settings, ranks: Ranks, shards: Shards) -> NeighborGraph:
+    """The neighbours of the rows that this rank was dealt."""
+    row_format = _row_format(table, settings, ranks, shards)
+    with ranks.together():
+        rows = row_format.rows(table)
+    return RingSearch(rows, settings.metric, settings.row_metric.p, ranks).nearest(k)
+
+
+def _given(knn: Any, k: int, ranks: Ranks, shards: Shards) -> NeighborGraph:
+    """Those that each rank was given of its rows, by the numbers of all rows."""
+    with ranks.together():
+        if not isinstance(knn, (tuple, list, NeighborGraph)):
+            raise TypeError(
+                "precomputed_knn must be a pair (indices, distances) of the own rows with "
+                f"process_group, not {type(knn).__name__}"
+            )
+        first, last = shards.given[ranks.rank : ranks.rank + 2]
+        lists = tuple(
+            as_known(part) for part in (knn if isinstance(knn, NeighborGraph) else knn[:2])
+        )
+        graph = from_lists(lists, k, "precomputed_knn", first_row=first, points=shards.n)
+        if len(graph.indices) != last - first:
+            raise ValueError(
+                f"precomputed_knn must have a row for each of the {last - first} own rows, not "
+                f"{len(graph.indices)}"
+            )
+    indices, distances = (ranks.moved(part, shards.given, shards.dealt) for part in graph)
+    return replace(graph, indices=indices, distances=distances)
+
+
+def _graph(
+    nearest: NeighborGraph,
+    wanted: int,
+    settings: Settings,
+    ranks: Ranks,
+    shards: Shards,
+    report: Report,
+) -> FittedGraph:
     report.say("UMAP: fuzzy graph")
     with stage("graph"):
         edges, rho, sigma, removed = shared_simplicial_set(
             nearest,
-            search.ranks,
-            search.shards,
+            ranks,
+            shards,
             set_op_mix_ratio=settings.set_op_mix_ratio,
             local_connectivity=settings.local_connectivity,
             disconnection_distance=settings.disconnection_distance,

@@ -13,7 +13,8 @@ from fastparadime.distributed import SLICES, Ranks
 from fastparadime.estimators._parameters import seed_of
 from fastparadime.estimators._parametric_constructor import OF_THE_LAYOUT
 from fastparadime.estimators._parametric_fit import NetworkSettings, Regression, check_network
-from fastparadime.estimators._shared_fit import SharedFit, compared_parameters, keep_shared, lay_out
+from fastparadime.estimators._shared_fit import SharedFit, keep_shared, lay_out
+from fastparadime.estimators._shared_parameters import compared_parameters
 from fastparadime.estimators.umap import UMAP
 from fastparadime.routines.quality import edge_step, noise_between
 from fastparadime.training import History

@@ -37,7 +37,7 @@ def shared_simplicial_set(
     """
     indices, distances = found
     with ranks.together():
-        too_long = distances >= disconnection_distance
+        too_long = (distances >= disconnection_distance) & (indices >= 0)
         if bool(too_long.any()):
             distances = distances.masked_fill(too_long, math.inf)
         parts = [distances[part] for part in shards.slices(shards.rank)]
@@ -71,6 +71,8 @@ def _by_owner(
     heads = torch.arange(shards.first, shards.first + m, dtype=torch.int32)
     bits = weights.view(torch.int32)
     rows = torch.stack((heads[:, None].expand(m, k), indices, bits), dim=-1).view(-1, 3)
+    if bool((indices < 0).any()):  # places of neighbours that are lacking
+        rows = rows[rows[:, 1] >= 0]
     # Contiguous borders in int32, as the indices.
     borders = torch.tensor(shards.dealt[1:], dtype=torch.int32)
     owners = torch.bucketize(rows[:, 1].contiguous(), borders, right=True)

@@ -26,7 +26,9 @@ def is_graph(X: Any) -> bool:
     return hasattr(X, "nnz") and hasattr(X, "tocsr")
 
 
-def from_lists(lists: Any, k: int, name: str = "X") -> NeighborGraph:
+def from_lists(
+    lists: Any, k: int, name: str = "X", *, first_row: int = 0, points: int | None = None
+) -> NeighborGraph:
     """The k nearest of each point's list.
 
     Parameters
@@ -39,6 +41,10 @@ def from_lists(lists: Any, k: int, name: str = "X") -> NeighborGraph:
         In [1, n).
     name : str
         What errors call `lists`.
+    first_row : int
+        The number of the first point, where the lists are those of some points alone.
+    points : int, optional
+        How many points there are then; n if None.
 
     Returns
     -------
@@ -70,16 +76,17 @@ def from_lists(lists: Any, k: int, name: str = "X") -> NeighborGraph:
             f"{distances.dtype}"
         )
     n, width = indices.shape
-    k = check_integer(k, "k", minimum=1, maximum=n - 1)
+    points = n if points is None else points
+    k = check_integer(k, "k", minimum=1, maximum=points - 1)
     if width < k:
         raise ValueError(f"{name} must have at least k = {k} columns, not {width}")
     found, at = _empty(n, k)
     rows = max(1, _BLOCK_BYTES // (8 * max(1, width)))
     for start in range(0, n, rows):
         part = slice(start, min(n, start + rows))
-        own = np.arange(part.start, part.stop)
+        own = np.arange(first_row + part.start, first_row + part.stop)
         values = cleaned(distances[part], own, name, counted=indices[part] >= 0)
-        _check_indices(indices[part], own, n, name)
+        _check_indices(indices[part], own, points, name)
         found[part], at[part] = _nearest(indices[part], values, own, k)
     return _graph(found, at, "neighbor lists", name)
 

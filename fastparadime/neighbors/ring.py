@@ -31,7 +31,7 @@ from fastparadime.utils.centring import centred, some_numbers
 from fastparadime.utils.convert import to_numpy
 from fastparadime.utils.validate import check_integer
 
-_MOST_ROWS = torch.iinfo(torch.int32).max
+_NONE = torch.iinfo(torch.int32).max  # stands for no row, behind all others
 _PAIRS = 2**24  # whose candidates are held at a time
 _SHOWN = 512  # rows of a block and queries, of each, that show where both lie
 
@@ -73,13 +73,6 @@ class RingSearch:
                 raise ValueError(f"X must be on the CPU with process_group, not on {table.home}")
         self.ranks, self.shards = ranks, ranks.shards(table.data)
         n, d = self.shards.n, table.shape[1]
-        if n > _MOST_ROWS:
-            raise ValueError(
-                f"X may have at most {_MOST_ROWS} rows on all ranks together, whose indices are "
-                f"int32, not {n}: fit a part of them, and place the others by transform"
-            )
-        if n < 2:
-            raise ValueError(f"X must have at least 2 rows on all ranks together, not {n}")
         self._unit = self._compare_alike(table)
         with ranks.together():
             local = _compared_rows(table, self._metric)
@@ -87,10 +80,10 @@ class RingSearch:
         if self._metric in UNIT_METRICS and all(ranks.told(bare)):
             local = local[:, :-1]  # of marks of rows without a direction: there are none
         self.rows = ranks.moved(local, self.shards.given, self.shards.dealt)
-        seconds = costs.estimate_seconds(n, d, self._metric, torch.get_num_threads())
-        costs.warn_of_seconds(
-            seconds / ranks.size, f"{n} rows of {d} columns by {ranks.size} processes"
-        )
+        with ranks.together():
+            seconds = costs.estimate_seconds(n, d, self._metric, torch.get_num_threads())
+            what = f"{n} rows of {d} columns by {ranks.size} processes"
+            costs.warn_of_seconds(seconds / ranks.size, what)
 
     def _compare_alike(self, table: Table) -> float:
         """Has own rows centred and scaled as the table of all rows would be; its factor."""
@@ -198,7 +191,7 @@ class _Nearest:
 
     def __init__(self, rows: int, k: int) -> None:
         self.width, self.differed = k, 0
-        self.indices = torch.full((rows, k), _MOST_ROWS, dtype=torch.int32)
+        self.indices = torch.full((rows, k), _NONE, dtype=torch.int32)
         self.distances = torch.full((rows, k), torch.inf)
 
     def take(
@@ -210,7 +203,7 @@ class _Nearest:
         differed: int,
     ) -> None:
         """Joins what a block of rows, the first of number `start`, has for some of the own rows."""
-        numbers = torch.where(indices < 0, _MOST_ROWS, indices + start)
+        numbers = torch.where(indices < 0, _NONE, indices + start)
         both = torch.cat((self.distances[mine], distances), 1)
         joined = smallest(
             both.numpy(), torch.cat((self.indices[mine], numbers), 1).numpy(), self.width

@@ -1,0 +1,137 @@
+"""One process of a group: fits its own rows of a table, and writes what comes of it and of errors.
+
+python tests/distributed_job.py STORE RANK PROCESSES FOLDER
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.distributed as dist
+
+from fastparadime import UMAP, ParametricUMAP, ops
+from fastparadime.neighbors import knn
+
+LIMIT = datetime.timedelta(seconds=60)
+OF_UMAP = {"random_state": 3, "n_epochs": 20}
+OF_NETWORK = {**OF_UMAP, "quality": "fast", "hidden_dims": [16], "batch_size": 100}
+
+
+def table() -> np.ndarray[Any, Any]:
+    """Rows in two groups, far from zero, some of them equal."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(310, 6)) + 9 * rng.integers(0, 2, (310, 1)) + 1e8
+    X[100:104] = X[7]
+    return X
+
+
+def cuts(ranks: int) -> list[int]:
+    """Where the rows of each rank start: uneven, and none for the one before the last of four."""
+    return {1: [0, 310], 2: [0, 37, 310], 4: [0, 200, 290, 290, 310]}[ranks]
+
+
+def results(X: Any, group: Any) -> dict[str, Any]:
+    graph = knn(X, 9, process_group=group)
+    by_cosine = knn(X, 9, "cosine", process_group=group)
+    flat = UMAP(**OF_UMAP, init="random").fit(X[:, :3], process_group=group)
+    umap = UMAP(**OF_UMAP).fit(X, process_group=group)
+    known = knn(X, 14, process_group=group)
+    again = UMAP(**OF_UMAP, precomputed_knn=known).fit(X, process_group=group)
+    assert np.array_equal(again.embedding_, umap.embedding_)
+    network = ParametricUMAP(**OF_NETWORK).fit(torch.from_numpy(X), process_group=group)
+    weights = [part.detach().numpy().ravel() for part in network.model_.parameters()]
+    matrix = umap.graph_
+    assert matrix.shape == (len(X), 310)
+    if len(X):
+        assert torch.equal(network.transform(torch.from_numpy(X)), network.embedding_)
+    return {
+        "indices": graph.indices,
+        "distances": graph.distances,
+        "cosine": by_cosine.indices,
+        "flat": flat.embedding_,
+        "embedding": umap.embedding_,
+        "lengths": np.diff(matrix.indptr),
+        "tails": matrix.indices,
+        "strengths": matrix.data,
+        "mapped": network.embedding_,
+        "weights": np.concatenate(weights),
+        "losses": network.history_[0]["losses"],
+    }
+
+
+def errors(X: Any, rank: int, group: Any) -> dict[str, tuple[str, str]]:
+    """What each rank raises where another one, or all of them, cannot go on."""
+    second = rank == 1
+
+    def fails_in_the_layout() -> None:
+        step = ops.LayoutShard.step
+        if second:
+            ops.LayoutShard.step = _failing  # type: ignore[method-assign]
+        try:
+            UMAP(**OF_UMAP).fit(X, process_group=group)
+        finally:
+            ops.LayoutShard.step = step  # type: ignore[method-assign]
+
+    bad = X.copy()
+    if second:
+        bad[3] = np.nan
+    cases: dict[str, Callable[[], object]] = {
+        "nan": lambda: UMAP().fit(bad, process_group=group),
+        "knn_nan": lambda: knn(bad, 3, process_group=group),
+        "columns": lambda: knn(X[:, : 5 if second else 6], 3, process_group=group),
+        "dtype": lambda: knn(X.astype("f4") if second else X, 3, process_group=group),
+        "k": lambda: knn(X, 4 if second else 3, process_group=group),
+        "large_k": lambda: knn(X, 310, process_group=group),
+        "metric": lambda: knn(X, 3, "jaccard", process_group=group),
+        "parameter": lambda: UMAP(n_neighbors=9 + rank).fit(X, process_group=group),
+        "quality": lambda: ParametricUMAP(
+            quality="best" if second else "fast"
+        ).fit(X, process_group=group),
+        "labels": lambda: UMAP().fit(X, np.zeros(len(X)), process_group=group),
+        "pca": lambda: UMAP(init="pca").fit(X, process_group=group),
+        "no_rows": lambda: UMAP().fit(X[:0], process_group=group),
+        "known": lambda: UMAP(precomputed_knn=(np.zeros((3, 14), int), np.ones((3, 14)))).fit(
+            X, process_group=group
+        ),
+        "layout": fails_in_the_layout,
+        "transform": lambda: UMAP(**OF_UMAP).fit(X, process_group=group).transform(X),
+    }  # fmt: skip
+    return {name: _raised(case) for name, case in cases.items()}
+
+
+def _failing(*_: object) -> torch.Tensor:
+    raise MemoryError("no room for a step")
+
+
+def _raised(case: Callable[[], object]) -> tuple[str, str]:
+    try:
+        case()
+    except Exception as error:  # noqa: BLE001  that is what is asked for
+        return type(error).__name__, str(error)
+    return "nothing", ""
+
+
+def main(store: str, rank: str, ranks: str, folder: str) -> None:
+    torch.set_num_threads(1)
+    number, size = int(rank), int(ranks)
+    dist.init_process_group(
+        "gloo", init_method=f"file://{store}", rank=number, world_size=size, timeout=LIMIT
+    )
+    own = slice(*cuts(size)[number : number + 2])
+    X = table()[own]
+    np.savez(Path(folder) / f"{number}.npz", **results(X, dist.group.WORLD))
+    if size == 2:
+        told = json.dumps(errors(X, number, dist.group.WORLD))
+        (Path(folder) / f"{number}.json").write_text(told, encoding="utf-8")
+    dist.destroy_process_group()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

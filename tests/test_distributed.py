@@ -1,0 +1,180 @@
+"""Fits by 1, 2 and 4 processes of torch.distributed: the bits of one, and errors that all raise."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from fastparadime import UMAP, ParametricUMAP
+from fastparadime.distributed import SLICES, Ranks, Shards
+from fastparadime.distributed.shards import overlaps
+from fastparadime.neighbors import knn
+from fastparadime.training.sliced_steps import branches
+from tests.distributed_job import OF_NETWORK, OF_UMAP, table
+
+_JOB = Path(__file__).parent / "distributed_job.py"
+_LIMIT = 120  # seconds, beyond which a job counts as hanging
+_BY_ROW = ("indices", "distances", "cosine", "flat", "embedding", "lengths", "mapped")
+
+
+def run(ranks: int, folder: Path) -> Path:
+    """Runs a job of so many processes; the folder with what they wrote."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(_JOB.parents[1])}
+    jobs = []
+    for rank in range(ranks):
+        arguments = [folder / "store", rank, ranks, folder]
+        command = [sys.executable, str(_JOB), *map(str, arguments)]
+        jobs.append(subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment))
+    try:
+        said = [job.communicate(timeout=_LIMIT)[1] for job in jobs]
+    finally:
+        for job in jobs:
+            job.kill()
+    assert [job.returncode for job in jobs] == [0] * ranks, "\n".join(said)
+    return folder
+
+
+def found(ranks: int, folder: Path) -> dict[str, Any]:
+    """The results of all ranks, their rows in order; of others those of rank 0."""
+    parts = [dict(np.load(folder / f"{rank}.npz")) for rank in range(ranks)]
+    for name in ("weights", "losses"):  # the same network everywhere
+        assert all(np.array_equal(part[name], parts[0][name]) for part in parts)
+    joined = (*_BY_ROW, "tails", "strengths")
+    return {
+        name: np.concatenate([part[name] for part in parts]) if name in joined else parts[0][name]
+        for name in parts[0]
+    }
+
+
+@pytest.fixture(scope="module")
+def jobs(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Path]:
+    return {ranks: run(ranks, tmp_path_factory.mktemp(f"ranks{ranks}")) for ranks in (1, 2, 4)}
+
+
+def test_results_do_not_depend_on_the_number_of_processes(jobs: dict[int, Path]) -> None:
+    """Nor on how rows are shared out: shards are uneven, and one of four is empty."""
+    one = found(1, jobs[1])
+    assert len(one["mapped"]) == 310
+    for ranks in (2, 4):
+        several = found(ranks, jobs[ranks])
+        assert [name for name in one if not np.array_equal(one[name], several[name])] == []
+
+
+def test_neighbors_and_layout_are_those_of_one_process(jobs: dict[int, Path]) -> None:
+    X, several = table(), found(2, jobs[2])
+    graph = knn(X, 9, recall=1.0)
+    assert np.array_equal(several["indices"], graph.indices)
+    assert np.array_equal(several["distances"], graph.distances)
+    assert np.array_equal(several["cosine"], knn(X, 9, "cosine", recall=1.0).indices)
+    umap = UMAP(**OF_UMAP).fit(X)
+    assert np.array_equal(several["embedding"], umap.embedding_)
+    assert np.array_equal(several["tails"], umap.graph_.indices)
+    assert np.array_equal(several["strengths"], umap.graph_.data)
+    flat = UMAP(**OF_UMAP, init="random").fit(X[:, :3])
+    assert np.array_equal(several["flat"], flat.embedding_)
+
+
+def test_network_is_as_near_to_the_layout_as_that_of_one_process(jobs: dict[int, Path]) -> None:
+    shared, alone = found(1, jobs[1]), ParametricUMAP(**OF_NETWORK).fit(table())
+    losses = alone.history_[0]["losses"]
+    assert len(shared["losses"]) == len(losses)
+    assert shared["losses"][-1] < 1.2 * losses[-1] < 0.5 * losses[0]
+
+
+def test_an_error_of_one_process_is_one_of_all(jobs: dict[int, Path]) -> None:
+    told = [json.loads((jobs[2] / f"{rank}.json").read_text("utf-8")) for rank in range(2)]
+    assert told[0].pop("transform")[0] == told[1].pop("transform")[0] == "ValueError"
+    assert told[0] == told[1]
+    expected = {
+        "nan": ("ValueError", "rank 1: Input X contains NaN"),
+        "knn_nan": ("ValueError", "rank 1: X must hold finite float32 values, but row 3"),
+        "columns": ("ValueError", "X must have the same columns on all ranks, but has 6 on rank 0 and 5 on rank 1"),
+        "dtype": ("ValueError", "X must have the same dtype on all ranks, but has float64 on rank 0 and float32 on rank 1"),
+        "k": ("ValueError", "k must be the same on all ranks, but is 3 on rank 0 and 4 on rank 1"),
+        "large_k": ("ValueError", "k must be"),
+        "metric": ("ValueError", "rank 0: metric must be one of"),
+        "parameter": ("ValueError", "n_neighbors must be the same on all ranks, but is 9 on rank 0 and 10 on rank 1"),
+        "quality": ("ValueError", "quality must be the same on all ranks"),
+        "labels": ("ValueError", "rank 0: y must be None with process_group"),
+        "pca": ("ValueError", "rank 0: init must be 'spectral', 'random' or positions"),
+        "no_rows": ("ValueError", "X must have at least 2 rows on all ranks together, not 0"),
+        "known": ("ValueError", "rank 0: precomputed_knn must"),
+        "layout": ("MemoryError", "rank 1: no room for a step"),
+    }  # fmt: skip
+    assert set(told[0]) == set(expected)
+    for name, (kind, text) in told[0].items():
+        assert kind == expected[name][0], (name, text)
+        assert text.startswith(expected[name][1]), name
+
+
+@pytest.mark.parametrize("group", [0, "WORLD", object()], ids=str)
+def test_what_is_no_group_is_refused(group: Any) -> None:
+    X = table()
+    for fit in (UMAP().fit, ParametricUMAP().fit):
+        with pytest.raises(TypeError, match=r"process_group must be a group of torch\.distributed"):
+            fit(X, process_group=group)
+    with pytest.raises(TypeError, match="process_group must be a group"):
+        Ranks(group)
+
+
+@pytest.mark.parametrize("counts", [[40], [0, 40], [5, 0, 35], [10, 10, 10, 10], [1] * 16])
+def test_slices_are_even_whatever_the_shards(counts: list[int]) -> None:
+    shards = [Shards.of(counts, rank) for rank in range(len(counts))]
+    n = sum(counts)
+    rows = []
+    for rank, shard in enumerate(shards):
+        assert shard.n == n
+        rows += [len(range(n)[part]) for part in shard.slices(rank)]
+        assert sum(len(range(n)[part]) for part in shard.slices(rank)) == shard.count
+        assert sum(overlaps((shard.first, shard.first + shard.count), shard.given)) == shard.count
+    assert len(rows) == SLICES
+    assert sum(rows) == n
+    assert max(rows) - min(rows) <= 1
+
+
+def test_branches_of_ranks_make_up_the_tree() -> None:
+    assert branches(0, SLICES) == [(0, SLICES)]
+    assert branches(5, 10) == [(5, 6), (6, 8), (8, 10)]
+    assert branches(0, 5) == [(0, 4), (4, 5)]
+    for first in range(SLICES):
+        for last in range(first + 1, SLICES + 1):
+            parts = branches(first, last)
+            assert [number for part in parts for number in range(*part)] == list(range(first, last))
+            assert all(a % (b - a) == 0 for a, b in parts)
+
+
+def test_torch_stays_as_it_was() -> None:
+    """An import of the package makes no group."""
+    code = "import fastparadime, torch; print(torch.distributed.is_initialized())"
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout.strip() == "False"
+    assert not torch.distributed.is_initialized()
+
+
+def test_command_under_torchrun_gives_the_map_of_one_process(tmp_path: Path) -> None:
+    X = np.random.default_rng(0).normal(size=(80, 5)).astype(np.float32)
+    np.save(tmp_path / "rows-0.npy", X[:30])
+    np.save(tmp_path / "rows-1.npy", X[30:])
+    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    asked = ["-m", "fastparadime", "embed", str(tmp_path / "rows-*.npy"), "--method", "umap"]
+    output = tmp_path / "map.npy"
+    done = subprocess.run(
+        [sys.executable, *launch, *asked, "-o", str(output), "--seed", "1", "--n-neighbors", "5"],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=_LIMIT,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    assert done.returncode == 0, done.stderr
+    assert "processes" in done.stdout
+    alone = UMAP(n_neighbors=6, random_state=1).fit(X)
+    assert np.array_equal(np.load(output), alone.embedding_)

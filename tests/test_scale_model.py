@@ -1,0 +1,46 @@
+"""bench/scale_model.py: its arithmetic, and which stage it calls the bottleneck."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+BENCH = Path(__file__).resolve().parent.parent / "bench"
+
+
+@pytest.fixture
+def model(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(str(BENCH))
+    return importlib.import_module("scale_model")
+
+
+def test_exact_search_of_many_rows_is_the_bottleneck(
+    model: ModuleType, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model.main(["--rows", "10_000_000", "--columns", "50", "--processes", "2"])
+    printed = capsys.readouterr().out
+    assert "bottleneck: neighbors, " in printed
+    assert "by its work" in printed
+
+
+def test_exchanges_are_the_bottleneck_of_a_slow_network(
+    model: ModuleType, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = ["--rows", "10_000_000", "--processes", "8", "--search", "clusters"]
+    model.main([*asked, "--network", "1e6", "--passes", "1"])
+    assert "by its exchanges" in capsys.readouterr().out
+
+
+def test_time_of_an_exact_search_is_its_products_over_their_rate(model: ModuleType) -> None:
+    asked = model.parsed(["--flops", "1e9"])
+    rates = model.replace(model.MACHINES["gpus"], flops=1e9)
+    found = {part.name: part for part in model.stages(1000, 10, 5, 4, rates, asked)}
+    search = found["neighbors"]
+    assert search.computed == pytest.approx(2 * 250 * 1000 * 10 / 1e9)
+    assert search.received == 3 * 4 * 10 * 250
+    alone = {part.name: part for part in model.stages(1000, 10, 5, 1, rates, asked)}
+    assert {part.received for part in alone.values()} == {0.0}
+    assert {part.waited for part in alone.values()} == {0.0}
