@@ -119,6 +119,11 @@ def embed(x: str, **given: Any) -> None:
             raise ValueError("--save is of --method network under torchrun: UMAP's has all rows")
         first = processes.is_first(group)
         report = _report(quiet=quiet or not first, output=results.output)
+        if method != asked_for and method == "umap":
+            report.note(
+                "the points are laid out by UMAP without a network, since no model is saved "
+                "(--method network trains one)"
+            )
         _embed(x, results, report, method, given, group, first=first)
 
 
@@ -137,25 +142,15 @@ def _embed(
     asked = tables.Asked.of(x, given)
     table, labels = asked.read(report, min_rows=2)
     common.check_neighbors(given["n_neighbors"], len(table))
-    if asked_for is None and method == "umap":
-        report.note(
-            "the points are laid out by UMAP without a network, since no model is saved "
-            "(--method network trains one)"
-        )
     given = {name: value for name, value in given.items() if value is not None}
     if group is not None:
         fitted = processes.fit(table.rows, report, group, method=method, **given)
     elif method == "umap":
         fitted = methods.fit_umap(table.rows, report, **given)
     else:
-<<<<<<< HEAD
         fitted = methods.fit_network(table.rows, report, **given)
-=======
-        progress = report.bars and not report.quiet
-        fitted = methods.fit_network(table.rows, report, progress=progress, **given)
     if not first:
         return
->>>>>>> procs
     title = tables.title_of(x, len(table), fitted.facts["method"])
     tables.write(report, results, fitted.coords, table, labels, title, fitted.neighbors)
     if results.save:

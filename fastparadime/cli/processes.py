@@ -12,7 +12,6 @@ import numpy as np
 from fastparadime.cli.methods import Fitted
 from fastparadime.cli.stages import Report
 from fastparadime.distributed import Ranks
-from fastparadime.estimators import UMAP, ParametricUMAP
 from fastparadime.utils.progress import watched
 
 
@@ -50,6 +49,9 @@ def fit(
 
     The result has the coordinates of all rows, and no neighbours.
     """
+    # With scikit-learn, which a network of one process does without.
+    from fastparadime.estimators import UMAP, ParametricUMAP
+
     ranks, n = Ranks(group), len(rows)
     own = slice(n * ranks.rank // ranks.size, n * (ranks.rank + 1) // ranks.size)
     kind = UMAP if method == "umap" else ParametricUMAP
