@@ -65,6 +65,8 @@ def _combined(
         raise ValueError(f"only fits of the same points can be combined, not of {counts}")
     if first.unique or second.unique:
         raise ValueError("fits with unique=True cannot be combined: their graphs omit rows")
+    if first.sample is not None or second.sample is not None:
+        raise ValueError("fits with sample cannot be combined: their graphs omit rows")
     if first._weighted or second._weighted:
         raise ValueError("fits with sample_weight cannot be combined: their graphs have no weights")
     settings = _common(first._settings, second._settings)

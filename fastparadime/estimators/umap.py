@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 
@@ -16,6 +16,7 @@ from fastparadime.estimators._kinds import Kind, as_known
 from fastparadime.estimators._operators import FuzzySetOperators
 from fastparadime.estimators._reporting import Report, epoch_callback
 from fastparadime.estimators._resumable import transform_into
+from fastparadime.estimators._sample import fit_on_sample
 from fastparadime.estimators._tags import set_input_tags
 from fastparadime.estimators._update import add_rows
 from fastparadime.layout import initial_positions
@@ -138,6 +139,10 @@ class UMAP(
         By keyword: ``callback(epoch, loss, positions)`` after each epoch of `fit` and `update`, with
         its number from 0, None, since the layout does without its loss, and a copy of the positions.
         The layout ends where it returns True.
+    sample : int or float, optional
+        By keyword: how many rows, or which share of them, `fit` lays out: some of each cluster
+        (`fastparadime.neighbors.stratified_sample`). `transform` places all. Attributes but for
+        `embedding_` are of these rows.
     low_memory, n_jobs, transform_queue_size, angular_rp_forest, force_approximation_algorithm
         Accepted and checked, without effect here: the threads are torch's.
     hash_input, force_serial_epochs, build_algo, build_kwds, device_ids, handle
@@ -159,6 +164,8 @@ class UMAP(
         What found the neighbours, as `fastparadime.neighbors.knn` names it.
     recall_estimate_ : float
         The share of true neighbours found: 1 of an exact search and of distances given.
+    sample_indices_ : int64 array
+        With `sample`: the rows that were laid out, ascending.
     seed_ : int
         Give it as `random_state` for the same embedding again.
     n_features_in_ : int
@@ -212,15 +219,15 @@ class UMAP(
         TypeError, ValueError
             For data or parameters that are not as described, or that the device does not take.
         """
-        inputs = Inputs.checked(
-            self,
-            X,
-            y,
-            ensure_all_finite=ensure_all_finite,
-            knn_graph=knn_graph,
-            convert_dtype=convert_dtype,
-            sample_weight=sample_weight,
-        )
+        options = {
+            "ensure_all_finite": ensure_all_finite,
+            "knn_graph": knn_graph,
+            "convert_dtype": convert_dtype,
+            "sample_weight": sample_weight,
+        }
+        if self.sample is not None:
+            return cast(UMAP, fit_on_sample(self, X, y, **options))
+        inputs = Inputs.checked(self, X, y, **options)
         rows, settings, weights = inputs.rows, inputs.settings, inputs.weights
         report = Report(self.verbose, self.tqdm_kwds)
         fitted, fitted_rows = fit_inputs(inputs, report)
