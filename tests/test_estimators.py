@@ -258,6 +258,7 @@ def test_defaults_are_those_of_umap_learn() -> None:
         "output_type": "input",
         "callback": None,
         "placement": "layout",
+        "sample": None,
     }
     assert UMAP().get_params() == {**umap.UMAP().get_params(), **more}
 

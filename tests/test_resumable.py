@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -189,7 +190,7 @@ def test_models_are_told_apart(tmp_path: Path) -> None:
     assert _digest(first) != _digest(moved)
 
 
-@pytest.mark.skipif(not hasattr(__import__("os"), "fork"), reason="locks are those of Unix")
+@pytest.mark.skipif(sys.platform == "win32", reason="locks are those of Unix")
 def test_two_writers_of_a_file(tmp_path: Path) -> None:
     X, out = table(), tmp_path / "Y.npy"
 
@@ -200,6 +201,25 @@ def test_two_writers_of_a_file(tmp_path: Path) -> None:
         return 2 * rows[:, :2]
 
     results_into(out, X, meet, lambda: "a")
+    np.testing.assert_array_equal(np.load(out), 2 * X[:, :2])
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="limits are those of Unix")
+@pytest.mark.parametrize("most", [300, 1500])
+def test_a_full_disk(most: int, tmp_path: Path) -> None:
+    import resource
+
+    X, out = table(), tmp_path / "Y.npy"
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most, before[1]))
+    try:
+        with pytest.raises(OSError, match=r"Y\.npy'"):
+            ended_run(X, out, 99)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    done = (most - 128) // (8 * BLOCK) * BLOCK  # 128 bytes of the header
+    assert len(list(tmp_path.iterdir())) == (2 if done else 0)
+    assert sum(ended_run(X, out, 99)) == N - done
     np.testing.assert_array_equal(np.load(out), 2 * X[:, :2])
 
 

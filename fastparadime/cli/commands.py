@@ -88,6 +88,12 @@ def demo(output_dir: str, seed: int | None, device: str) -> None:
     type=click.Choice(["fast", "balanced", "best"]),
     help="The network and how long it learns; balanced if not given.",
 )
+@click.option(
+    "--sample",
+    callback=options.as_sample,
+    metavar="ROWS",
+    help="Fit on so many rows, or a share such as 0.1, of each cluster some, and place all.",
+)
 @options.reading
 @options.device
 @options.seed
@@ -141,7 +147,7 @@ def _embed(
 
     asked = tables.Asked.of(x, given)
     table, labels = asked.read(report, min_rows=2)
-    common.check_neighbors(given["n_neighbors"], len(table))
+    common.check_neighbors(given["n_neighbors"], len(table), given["sample"])
     given = {name: value for name, value in given.items() if value is not None}
     if group is not None:
         fitted = processes.fit(table.rows, report, group, method=method, **given)

@@ -174,8 +174,17 @@ def check_options(min_dist: float, metric: str, recall: float | None) -> None:
         raise ValueError(f"--recall must be in (0, 1], not {recall}")
 
 
-def check_neighbors(n_neighbors: int, rows: int) -> None:
-    """Checks that so many rows have so many neighbours."""
+def check_neighbors(n_neighbors: int, rows: int, sample: float | None = None) -> None:
+    """Checks that so many rows, or a sample of them, have so many neighbours."""
+    if sample is not None:
+        from fastparadime.neighbors.stratified import sample_size
+
+        rows, whole = sample_size(sample, rows), rows
+        if n_neighbors >= rows:
+            raise ValueError(
+                f"--n-neighbors must be smaller than the sample, {rows} of {whole} rows, but is "
+                f"{n_neighbors}"
+            )
     if n_neighbors >= rows:
         raise ValueError(
             f"--n-neighbors must be smaller than the number of rows, {rows}, but is {n_neighbors}"

@@ -11,9 +11,13 @@ import numpy as np
 from fastparadime import dr, models, routines
 from fastparadime.cli.stages import Report
 from fastparadime.dr import saving
+from fastparadime.neighbors import stratified_sample
 from fastparadime.types import Array
+from fastparadime.utils import frames
 from fastparadime.utils.convert import to_numpy
+from fastparadime.utils.frames import NamedRows
 from fastparadime.utils.progress import watched
+from fastparadime.utils.seed import derive
 from fastparadime.utils.tables import Recipe, Table
 from fastparadime.utils.tables.stored import beside_model, recipe_of
 
@@ -47,20 +51,36 @@ def fit_network(
     *,
     n_components: int = 2,
     quality: str | None = None,
+    sample: float | None = None,
     **options: Any,
 ) -> Fitted:
-    """Trains a parametric UMAP on rows (n, d)."""
+    """Trains a parametric UMAP on rows (n, d), or on a sample of them, and places all."""
     routine = routines.ParametricUMAP(
         out_dim=n_components, quality=quality or "balanced", **options
     )
+    facts = {"method": "parametric UMAP", "seed": routine.seed, "device": routine.device}
+    some = rows
+    if sample is not None:
+        with report.stage("sample"):
+            some = _sampled(rows, sample, routine.seed, options["n_neighbors"], options["metric"])
+        facts["sample"] = f"{len(some):,} rows"
     with watched(report.watch):
-        routine.train(rows)
+        routine.train(some)
     with report.stage("apply"):
         coords = routine.apply(rows)
+    if sample is not None:
+        return Fitted(coords.numpy(), facts, None, routine._write)
     relation: Any = routine.global_relations["rel"]
-    facts = {"method": "parametric UMAP", "seed": routine.seed, "device": routine.device}
     neighbors = tuple(map(to_numpy, relation.neighbor_graph))
     return Fitted(coords.numpy(), facts, (neighbors[0], neighbors[1]), routine._write)
+
+
+def _sampled(rows: Any, sample: float, seed: int, n_neighbors: int, metric: str) -> Any:
+    values, columns = frames.rows_and_names(rows)
+    chosen = stratified_sample(
+        values, sample, n_neighbors=n_neighbors, metric=metric, seed=derive(seed, "sample")
+    )
+    return NamedRows(values[chosen], columns) if columns else values[chosen]
 
 
 def fit_umap(
@@ -78,6 +98,9 @@ def fit_umap(
     with watched(report.watch):
         umap.fit(rows)
     facts = {"method": "UMAP", "seed": umap.seed_, "device": options["device"]}
+    if umap.sample is not None:
+        facts["sample"] = f"{len(umap.sample_indices_):,} rows"
+        return Fitted(np.asarray(umap.embedding_), facts, None, umap._write)
     neighbors = (umap._knn_indices[:, 1:], umap._knn_dists[:, 1:])
     return Fitted(np.asarray(umap.embedding_), facts, neighbors, umap._write)
 

@@ -13,6 +13,18 @@ _MISSING = ("mean", "median", "most_frequent")
 _SCALES = ("standard", "robust", "none")
 
 
+def as_sample(_: click.Context, param: click.Parameter, value: str | None) -> float | None:
+    """A number of rows, or a share of them with a point in it."""
+    if value is None:
+        return None
+    try:
+        return float(value) if "." in value else int(value)
+    except ValueError:
+        raise click.BadParameter(
+            f"{value!r} is neither a number of rows nor a share such as 0.1", param=param
+        ) from None
+
+
 def _all(options: Sequence[Callable[[Command], Command]]) -> Callable[[Command], Command]:
     def decorated(command: Command) -> Command:
         for option in reversed(options):

@@ -11,7 +11,7 @@ from fastparadime.engines._placing import Fitted, Placing
 from fastparadime.types import Array
 
 
-def predict_fn(model: str | Path | Fitted, *, device: Any = None) -> Callable[[], Predict]:
+def predict_fn(model: str | Path | Fitted, *, device: Any = None) -> Callable[[], _Predict]:
     """What ``predict_batch_udf`` calls once in each Python worker to get the function of batches.
 
     Its ``return_type`` is ``ArrayType(FloatType())``, and its ``input_tensor_shapes`` are ``[[d]]``.
@@ -33,10 +33,10 @@ def predict_fn(model: str | Path | Fitted, *, device: Any = None) -> Callable[[]
         For a model that is not as described.
     """
     placing = model if isinstance(model, (str, Path)) else Placing.of(model)
-    return functools.partial(Predict, placing, device)
+    return functools.partial(_Predict, placing, device)
 
 
-class Predict:
+class _Predict:
     """Places batches of rows.
 
     Parameters

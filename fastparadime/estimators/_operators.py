@@ -65,8 +65,9 @@ def _combined(
         raise ValueError(f"only fits of the same points can be combined, not of {counts}")
     if any(fit._fitted_graph.points is not None for fit in (first, second)):
         raise ValueError("fits with process_group cannot be combined: each has some rows alone")
-    if first.unique or second.unique:
-        raise ValueError("fits with unique=True cannot be combined: their graphs omit rows")
+    for name in ("unique", "sample"):
+        if getattr(first, name) or getattr(second, name):
+            raise ValueError(f"fits with {name} cannot be combined: their graphs omit rows")
     if first._weighted or second._weighted:
         raise ValueError("fits with sample_weight cannot be combined: their graphs have no weights")
     settings = _common(first._settings, second._settings)

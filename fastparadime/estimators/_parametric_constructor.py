@@ -123,6 +123,7 @@ class ParametricParameters(BaseEstimator):  # type: ignore[misc]
         recall: float = DEFAULT_RECALL,
         device: Device | None = None,
         callback: Callback | None = None,
+        sample: float | None = None,
     ) -> None:
         arguments = dict(locals())
         arguments.pop("self")

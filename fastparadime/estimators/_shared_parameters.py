@@ -17,6 +17,7 @@ _LEFT_OUT = {
     "min_shared_neighbors": 0,
     "transform_mode": "embedding",
     "callback": None,
+    "sample": None,
 }
 # Those that may differ between ranks, or are compared by their kind.
 _PER_RANK = ("random_state", "verbose", "tqdm_kwds", "init", "device", "n_jobs", "precomputed_knn")

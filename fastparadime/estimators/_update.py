@@ -23,6 +23,7 @@ def add_rows(fit: FittedUmap, X: Any, ensure_all_finite: Any) -> None:
         "sample_weight": fit._weighted,
         "unique=True": settings.unique,
         "transform_mode='graph'": settings.graph_alone,
+        "sample": fit.sample is not None,
     }
     for name, is_so in refused.items():
         if is_so:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
@@ -26,8 +26,9 @@ from fastparadime.estimators._parametric_fit import (
     new_encoder,
     trainable_parts,
 )
-from fastparadime.estimators._shared_networks import fit_shared_networks
 from fastparadime.estimators._resumable import transform_into
+from fastparadime.estimators._sample import fit_on_sample
+from fastparadime.estimators._shared_networks import fit_shared_networks
 from fastparadime.estimators.umap import UMAP
 from fastparadime.training import History
 from fastparadime.utils.callbacks import check_callback
@@ -103,11 +104,16 @@ class ParametricUMAP(
         Where all work is done; where the data is if None.
     callback : callable (epoch, loss, positions), optional
         Told of every epoch of the encoder, as for `fastparadime.dr.ParametricDR`; True ends them.
+    sample : int or float, optional
+        How many rows, or which share of them, the fit takes: some of each cluster
+        (`fastparadime.neighbors.stratified_sample`). The network places all.
 
     Attributes
     ----------
     embedding_ : array (n_samples, n_components)
         What the network gives for the rows of the fit: ``transform(X)``.
+    sample_indices_ : int64 array
+        With `sample`: the rows of the fit, ascending. `embedding_` is of all rows.
     umap_ : UMAP
         The fitted layout, with its graph, neighbours and rows; None after `load`.
     model_, encoder_, decoder_ : torch.nn.Module
@@ -145,6 +151,8 @@ class ParametricUMAP(
         if process_group is not None:
             fit_shared_networks(self, X, y, process_group)
             return self
+        if self.sample is not None:
+            return cast("Self", fit_on_sample(self, X, y))
         X = self._known(X)
         check_callback(self.callback)
         if _rows.is_precomputed(self.metric):
@@ -277,6 +285,8 @@ class ParametricUMAP(
             no rows.
         """
         check_is_fitted(self, "model_")
+        if self.sample is not None:
+            raise ValueError("update is not available for a fit with sample: fit all rows")
         if self.umap_ is None:
             raise ValueError(
                 "update is not available after load, since a file holds no rows: "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 
@@ -17,8 +17,9 @@ from fastparadime.estimators._inverse_transform import SMOOTH_METRICS, inverse_r
 from fastparadime.estimators._kinds import Kind, as_known
 from fastparadime.estimators._operators import FuzzySetOperators
 from fastparadime.estimators._reporting import Report, epoch_callback
-from fastparadime.estimators._shared_fit import fit_shared
 from fastparadime.estimators._resumable import transform_into
+from fastparadime.estimators._sample import fit_on_sample
+from fastparadime.estimators._shared_fit import fit_shared
 from fastparadime.estimators._tags import set_input_tags
 from fastparadime.estimators._update import add_rows
 from fastparadime.layout import initial_positions
@@ -142,6 +143,10 @@ class UMAP(
         By keyword: ``callback(epoch, loss, positions)`` after each epoch of `fit` and `update`, with
         its number from 0, None, since the layout does without its loss, and a copy of the positions.
         The layout ends where it returns True.
+    sample : int or float, optional
+        By keyword: how many rows, or which share of them, `fit` lays out: some of each cluster
+        (`fastparadime.neighbors.stratified_sample`). `transform` places all. Attributes but for
+        `embedding_` are of these rows.
     low_memory, n_jobs, transform_queue_size, angular_rp_forest, force_approximation_algorithm
         Accepted and checked, without effect here: the threads are torch's.
     hash_input, force_serial_epochs, build_algo, build_kwds, device_ids, handle
@@ -163,6 +168,8 @@ class UMAP(
         What found the neighbours, as `fastparadime.neighbors.knn` names it.
     recall_estimate_ : float
         The share of true neighbours found: 1 of an exact search and of distances given.
+    sample_indices_ : int64 array
+        With `sample`: the rows that were laid out, ascending.
     seed_ : int
         Give it as `random_state` for the same embedding again.
     n_features_in_ : int
@@ -229,18 +236,17 @@ class UMAP(
         """
         if process_group is not None:
             others = {"y": y, "knn_graph": knn_graph, "sample_weight": sample_weight}
-            fit_shared(self, X, process_group, **others)
+            fit_shared(self, X, process_group, checkpoint=checkpoint, **others)
             return self
-        inputs = Inputs.checked(
-            self,
-            X,
-            y,
-            ensure_all_finite=ensure_all_finite,
-            knn_graph=knn_graph,
-            convert_dtype=convert_dtype,
-            sample_weight=sample_weight,
-        )
-        course, inputs = of_inputs(checkpoint, self, inputs)
+        options = {
+            "ensure_all_finite": ensure_all_finite,
+            "knn_graph": knn_graph,
+            "convert_dtype": convert_dtype,
+            "sample_weight": sample_weight,
+        }
+        if self.sample is not None:
+            return cast(UMAP, fit_on_sample(self, X, y, checkpoint=checkpoint, **options))
+        course, inputs = of_inputs(checkpoint, self, Inputs.checked(self, X, y, **options))
         rows, settings, weights = inputs.rows, inputs.settings, inputs.weights
         report = Report(self.verbose, self.tqdm_kwds)
         fitted, fitted_rows = fit_inputs(inputs, report, course)

@@ -15,6 +15,7 @@ from fastparadime.neighbors.metrics import (
 )
 from fastparadime.neighbors.neighbor_graph import DEFAULT_RECALL, NeighborGraph
 from fastparadime.neighbors.search import check_recall, count_points, knn
+from fastparadime.neighbors.stratified import stratified_sample
 
 __all__ = [
     "BINARY_METRICS",
@@ -29,4 +30,5 @@ __all__ = [
     "estimate_memory",
     "find_faiss",
     "knn",
+    "stratified_sample",
 ]

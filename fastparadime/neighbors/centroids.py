@@ -14,7 +14,13 @@ Nearest = Callable[[torch.Tensor, torch.Tensor, int], torch.Tensor]
 
 
 def find_centroids(
-    X: torch.Tensor, count: int, sampled: int, moves: int, seed: int, nearest: Nearest
+    X: torch.Tensor,
+    count: int,
+    sampled: int,
+    moves: int,
+    seed: int,
+    nearest: Nearest,
+    start: torch.Tensor | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Means of a sample's clusters after some of Lloyd's iterations.
 
@@ -28,6 +34,8 @@ def find_centroids(
     moves : int
     seed : int
     nearest : callable
+    start : float32 tensor (count, d), optional
+        Where centroids are at first; drawn rows if None.
 
     Returns
     -------
@@ -39,7 +47,7 @@ def find_centroids(
     size = min(len(X), count * sampled)
     drawn = torch.randint(len(X), (size,), generator=generator)
     sample = X[drawn.to(X.device)]
-    centroids = sample[:count]
+    centroids = sample[:count] if start is None else start
     ones = torch.ones((size, 1), dtype=torch.float64, device=X.device)
     for _ in range(moves):
         labels = nearest(sample, centroids, 1)[:, 0]

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import torch
 
 from fastparadime.neighbors.metrics import INFINITE
-from fastparadime.utils.convert import value_range
 from fastparadime.utils.checkpoints import Course
+from fastparadime.utils.convert import value_range
 
 DEFAULT_RECALL = 0.95  # the share of true neighbours that every search promises unless told another
 

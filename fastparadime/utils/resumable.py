@@ -9,8 +9,9 @@ import time
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from io import FileIO
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 
@@ -106,7 +107,7 @@ def results_into(
 class _Begun:
     """Results in a file that is not complete yet, and how many rows they are of."""
 
-    def __init__(self, path: Path, file: BinaryIO, about: dict[str, Any]) -> None:
+    def __init__(self, path: Path, file: FileIO, about: dict[str, Any]) -> None:
         self.path, self.file, self.about = path, file, about
         self.done = self.sum = 0
         self._kept = time.monotonic()
@@ -125,7 +126,7 @@ class _Begun:
             raise FileNotFoundError(f"{path} cannot be written: there is no folder {path.parent}")
         if path.exists() and not path.is_file():
             raise FileExistsError(f"{path} cannot be written: it is there already and is no file")
-        with os.fdopen(os.open(part, os.O_RDWR | os.O_CREAT, 0o666), "r+b") as file:
+        with os.fdopen(os.open(part, os.O_RDWR | os.O_CREAT, 0o666), "r+b", buffering=0) as file:
             _lock(file, path)
             begun = cls(path, file, about)
             try:
@@ -176,13 +177,17 @@ class _Begun:
 
     def add(self, rows: Any, results: Array) -> None:
         """Appends the results of the next rows."""
-        self.file.write(np.ascontiguousarray(results).tobytes())
+        left = memoryview(np.ascontiguousarray(results).tobytes())
+        try:
+            while left:
+                left = left[self.file.write(left) :]
+        except OSError as error:
+            raise type(error)(error.errno, error.strerror, str(self.path)) from error
         self.done, self.sum = self.done + len(rows), _sum(rows, self.sum)
         if time.monotonic() - self._kept > _SECONDS:
             self._keep()
 
     def _keep(self) -> None:
-        self.file.flush()
         os.fsync(self.file.fileno())
         known = {"about": self.about, "done": self.done, "sum": self.sum}
         with replacing(self.progress) as part:
@@ -191,7 +196,6 @@ class _Begun:
 
     def finish(self) -> None:
         """Puts the file, which is complete, in its place."""
-        self.file.flush()
         os.fsync(self.file.fileno())
         part = _beside(self.path, ".part")
         if self.path.exists():
@@ -215,7 +219,7 @@ def _beside(path: Path, ending: str) -> Path:
     return path.with_name(path.name + ending)
 
 
-def _lock(file: BinaryIO, path: Path) -> None:
+def _lock(file: FileIO, path: Path) -> None:
     """Raises OSError if another process is writing; the lock ends with the process."""
     if sys.platform == "win32":
         return

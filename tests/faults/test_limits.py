@@ -116,3 +116,33 @@ def test_fits_and_loads_leave_nothing(tmp_path: Path) -> None:
     assert after[1:] == before[1:]
     # 4 KiB a round would be a table of it each.
     assert after[0] - before[0] < 200 * 4096
+
+
+APPLY = """
+import resource, sys
+from pathlib import Path
+import numpy as np
+from fastparadime import dr
+routine = dr.ParametricDR(in_dim=100, out_dim=2, hidden_dims=[100, 100], seed=0)
+routine.trained = True
+path, n = Path(sys.argv[1]), 1_500_000
+with (path / "X.npy").open("wb") as file:  # of zeros that take no room
+    header = {"descr": "<f4", "fortran_order": False, "shape": (n, 100)}
+    np.lib.format.write_array_header_1_0(file, header)
+    file.truncate(file.tell() + n * 400)
+X = np.load(path / "X.npy", mmap_mode="r")
+routine.apply(X[:50_000])
+status = Path("/proc/self/status").read_text().split("VmData:")[1]
+resource.setrlimit(resource.RLIMIT_DATA, ((int(status.split()[0]) + 65_536) * 1024,) * 2)
+Y = routine.apply(X, out=path / "Y.npy")
+assert Y.shape == (n, 2)
+assert np.array_equal(Y[[0, n - 1]], routine.apply(X[:2]).numpy())
+"""
+
+
+def test_rows_go_from_file_to_file_in_little_memory(tmp_path: Path) -> None:
+    """64 MiB more than the process has suffice for 572 MiB of rows."""
+    done = subprocess.run(
+        [sys.executable, "-c", APPLY, str(tmp_path)], check=False, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,111 @@
+"""Fits on a sample of the rows, which place all of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.utils import _safe_indexing
+
+from fastparadime.estimators import _rows
+from fastparadime.estimators._kinds import Kind, as_known
+from fastparadime.estimators._neighbors import neighbors_given
+from fastparadime.estimators._parameters import seed_of
+from fastparadime.neighbors import stratified_sample
+from fastparadime.utils import sources
+from fastparadime.utils.convert import is_sparse, to_numpy
+from fastparadime.utils.frames import NamedRows
+from fastparadime.utils.resumable import results_into
+from fastparadime.utils.seed import derive
+
+
+def fit_on_sample(
+    estimator: Any, X: Any, y: Any = None, sample_weight: Any = None, **options: Any
+) -> Any:
+    """What `fit` of an estimator does where its `sample` is given.
+
+    A copy is fitted to rows of each cluster, and all rows are placed by it, block by block.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For a sample that is none, parameters that need all rows, and as of the fit.
+    """
+    _check(estimator, **options)
+    metric, placing = estimator.metric, {}
+    if "ensure_all_finite" in options:
+        placing["ensure_all_finite"] = options["ensure_all_finite"]
+    named = _rows.named(X, "euclidean" if callable(metric) else metric)
+    columns = named.columns if isinstance(named, NamedRows) else ()
+    rows = as_known(named.values if isinstance(named, NamedRows) else named)
+    if not (
+        isinstance(rows, (np.ndarray, torch.Tensor)) or is_sparse(rows) or sources.is_source(rows)
+    ):
+        rows = np.asarray(rows)
+    rows = rows.tocsr() if is_sparse(rows) else rows
+    seed, parameters = seed_of(estimator.random_state), estimator.get_params(deep=False)
+    fitted = type(estimator)(**{**parameters, "sample": None, "random_state": seed})
+    if rows.ndim != 2 or rows.shape[0] < 2:
+        return fitted.fit(X)  # says what is wrong with them
+    chosen = stratified_sample(
+        rows,
+        estimator.sample,
+        n_neighbors=estimator.n_neighbors,
+        metric=metric,
+        seed=derive(seed, "sample"),
+    )
+    some = _taken(rows, chosen)
+    if not isinstance(fitted.init, str):
+        fitted.init = to_numpy(as_known(fitted.init))[chosen]
+    if sample_weight is not None:
+        options["sample_weight"] = _safe_indexing(sample_weight, chosen)
+    labels = None if y is None else _safe_indexing(y, chosen)
+    fitted.fit(NamedRows(some, columns) if columns else some, labels, **options)
+
+    def place(part: Any) -> Any:
+        given = NamedRows(part, columns) if columns else part
+        return to_numpy(fitted.transform(given, **placing))
+
+    dtype = _rows.dtype_of_results(X)
+    found = np.empty((rows.shape[0], fitted._n_features_out), dtype)
+    results_into(found, rows, place, lambda: "")
+    kept = {name: value for name, value in vars(fitted).items() if name not in parameters}
+    vars(estimator).pop("feature_names_in_", None)  # of a fit before
+    vars(estimator).update(kept)
+    estimator.sample_indices_ = chosen
+    kind = Kind.of(X, getattr(estimator, "output_type", None))
+    estimator.embedding_ = kind.array(torch.from_numpy(found), dtype)
+    return estimator
+
+
+def _check(estimator: Any, knn_graph: Any = None, checkpoint: Any = None, **_: Any) -> None:
+    """Raises ValueError for what a fit of some rows does not give for all."""
+    epochs = estimator.n_epochs
+    refused = {
+        "metric='precomputed'": _rows.is_precomputed(estimator.metric),
+        "precomputed_knn": neighbors_given(estimator.precomputed_knn) or knn_graph is not None,
+        "a list of n_epochs": isinstance(epochs, (list, tuple, np.ndarray)),
+        "output_dens=True": getattr(estimator, "output_dens", False),
+        "unique=True": getattr(estimator, "unique", False),
+        "transform_mode='graph'": getattr(estimator, "transform_mode", "") == "graph",
+    }
+    for name, is_so in refused.items():
+        if is_so:
+            raise ValueError(f"sample must be None with {name}, which is about all rows")
+    if checkpoint is not None and estimator.random_state is None:
+        raise ValueError(
+            "random_state must be given for a checkpoint of a sample, which another seed would draw "
+            "differently, not None"
+        )
+
+
+def _taken(rows: Any, chosen: Any) -> Any:
+    """Some rows, by their numbers in ascending order."""
+    if not sources.is_source(rows):
+        return _rows.taken(rows, torch.from_numpy(chosen).to(getattr(rows, "device", "cpu")))
+    parts = []
+    for first, block in sources.row_blocks(rows, "X"):
+        begin, end = np.searchsorted(chosen, (first, first + len(block)))
+        parts.append(block[chosen[begin:end] - first])
+    return np.concatenate(parts)
