@@ -32,5 +32,6 @@ print(f"{share:.0%} of the ten nearest cells in the map are of the same kind")
 # %% The picture; scanpy's own is sc.pl.umap(adata, color="bulk_labels")
 if options.plot is not None:
     figure = command_line.new_figure(9, 6)
-    plot.points(adata.obsm["X_umap"], kinds, ax=figure.subplots(), point_size=14)
+    ax = plot.points(adata.obsm["X_umap"], kinds, ax=figure.subplots(), point_size=14)
+    command_line.legend_beside(ax)
     command_line.save(figure, options.plot)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
@@ -26,6 +27,16 @@ def new_figure(width: float, height: float) -> Figure:
     figure = Figure(figsize=(width, height), facecolor="white", layout="constrained")
     FigureCanvasAgg(figure)
     return figure
+
+
+def legend_beside(ax: Axes) -> None:
+    """Moves a map's legend to the right of it, away from the points."""
+    legend = ax.get_legend()
+    assert legend is not None
+    names = [text.get_text() for text in legend.get_texts()]
+    ax.legend(
+        legend.legend_handles, names, loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False
+    )
 
 
 def save(figure: Figure, path: Path) -> None:

@@ -38,6 +38,7 @@ if options.plot is not None:
     left, right = figure.subplots(1, 2, sharex=True, sharey=True)
     plot.points(seen, labels[:split], ax=left, show_legend=False)
     plot.points(unseen, labels[split:], ax=right)
+    command_line.legend_beside(right)
     left.set_title(f"{len(seen):,} images, seen")
     right.set_title(f"{len(unseen):,} images, not seen")
     command_line.save(figure, options.plot)

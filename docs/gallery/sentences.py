@@ -40,5 +40,6 @@ print("groups:", ", ".join(names))
 # %% The picture
 if options.plot is not None:
     figure = command_line.new_figure(9, 6)
-    plot.points(Y, np.array(names)[groups], ax=figure.subplots())
+    ax = plot.points(Y, np.array(names)[groups], ax=figure.subplots())
+    command_line.legend_beside(ax)
     command_line.save(figure, options.plot)

@@ -39,6 +39,7 @@ for name, Y in embeddings.items():
 if options.plot is not None:
     figure = command_line.new_figure(11, 5)
     for ax, (name, Y) in zip(figure.subplots(1, 2), embeddings.items(), strict=True):
-        plot.points(Y, kinds, ax=ax, point_size=14)
+        plot.points(Y, kinds, ax=ax, point_size=14, show_legend=name == "scaled")
         ax.set_title(name)
+    command_line.legend_beside(ax)
     command_line.save(figure, options.plot)

@@ -39,5 +39,6 @@ for word in chosen:
 # %% The picture: those 100 words of each, among all
 if options.plot is not None:
     figure = command_line.new_figure(9, 6)
-    plot.points(Y, labels, ax=figure.subplots(), point_size=5)
+    ax = plot.points(Y, labels, ax=figure.subplots(), point_size=5)
+    command_line.legend_beside(ax)
     command_line.save(figure, options.plot)

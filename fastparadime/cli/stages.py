@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import _thread
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,12 +23,18 @@ class _Shown:
     def __init__(self, name: str, steps: int | None, *, bar: bool) -> None:
         self.name, self.steps, self.with_bar = name, steps, bar
         self.bar: Any = None
-        self.done = threading.Event()
-        self.thread = threading.Thread(target=self._show, daemon=True)
+        self.done, self.on_screen = threading.Event(), threading.Lock()
+
+    def _wait_and_show(self) -> None:
+        # What there is no memory to show is not shown: the stage itself tells of it.
+        with suppress(MemoryError):
+            if self.done.wait(_DELAY):
+                return
+            with self.on_screen:
+                if not self.done.is_set():
+                    self._show()
 
     def _show(self) -> None:
-        if self.done.wait(_DELAY):
-            return
         if not self.with_bar:
             click.echo(f"{self.name} ...", err=True)
             return
@@ -45,12 +52,14 @@ class _Shown:
             self.bar.update(done - self.bar.n)
 
     def open(self) -> None:
-        self.thread.start()
+        # Thread.start() would wait for ever for a thread that finds no memory to begin with.
+        with suppress(RuntimeError):
+            _thread.start_new_thread(self._wait_and_show, ())
 
     def close(self) -> None:
         self.done.set()
-        if self.thread.is_alive():
-            self.thread.join()
+        with self.on_screen:  # until the bar is gone
+            pass
 
 
 @dataclass

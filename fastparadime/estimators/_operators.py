@@ -55,21 +55,8 @@ def _combined(
     *,
     reset_metrics: bool,
 ) -> _Fit:
-    if not isinstance(second, type(first)):
-        raise TypeError(f"only fits of UMAP can be combined, not {type(second).__name__}")
-    for fit in (first, second):
-        check_is_fitted(fit, "seed_", msg="only fits can be combined: call fit first")
+    n = _check_both(first, second)
     edges = [fit._fitted_graph.edges for fit in (first, second)]
-    counts = [len(graph.indptr) - 1 for graph in edges]
-    if counts[0] != counts[1]:
-        raise ValueError(f"only fits of the same points can be combined, not of {counts}")
-    if any(fit._fitted_graph.points is not None for fit in (first, second)):
-        raise ValueError("fits with process_group cannot be combined: each has some rows alone")
-    for name in ("unique", "sample"):
-        if getattr(first, name) or getattr(second, name):
-            raise ValueError(f"fits with {name} cannot be combined: their graphs omit rows")
-    if first._weighted or second._weighted:
-        raise ValueError("fits with sample_weight cannot be combined: their graphs have no weights")
     settings = _common(first._settings, second._settings)
     if second._settings.output != settings.output:
         raise ValueError("only fits of one output_metric can be combined")
@@ -83,7 +70,7 @@ def _combined(
     graphs = AlignedGraphs.of(*edges)
     joined = reset_local_connectivity(*graphs[:3], strengths(graphs), reset_metrics=reset_metrics)
     # No table has distances of these edges, so no neighbours are kept.
-    none = torch.empty((counts[0], 0), device=settings.device)
+    none = torch.empty((n, 0), device=settings.device)
     nothing = none.new_zeros(counts[0])
     nearest = NeighborGraph(none.int(), none, "none: fits were combined")
     wanted = min(first._n_neighbors, second._n_neighbors)
@@ -96,6 +83,25 @@ def _combined(
     kind = Kind.of(getattr(first, "embedding_", None), first.output_type)
     result._keep_positions(found, Results(kind, np.float32, None, settings.output))
     return result
+
+
+def _check_both(first: FittedUmap, second: Any) -> int:
+    """The number of points of two fits; raises for fits whose graphs do not say the same of them."""
+    if not isinstance(second, type(first)):
+        raise TypeError(f"only fits of UMAP can be combined, not {type(second).__name__}")
+    for fit in (first, second):
+        check_is_fitted(fit, "seed_", msg="only fits can be combined: call fit first")
+    counts = [len(fit._fitted_graph.edges.indptr) - 1 for fit in (first, second)]
+    if counts[0] != counts[1]:
+        raise ValueError(f"only fits of the same points can be combined, not of {counts}")
+    if any(fit._fitted_graph.points is not None for fit in (first, second)):
+        raise ValueError("fits with process_group cannot be combined: each has some rows alone")
+    for name in ("unique", "sample"):
+        if getattr(first, name) or getattr(second, name):
+            raise ValueError(f"fits with {name} cannot be combined: their graphs omit rows")
+    if first._weighted or second._weighted:
+        raise ValueError("fits with sample_weight cannot be combined: their graphs have no weights")
+    return counts[0]
 
 
 def _common(first: Settings, second: Settings) -> Settings:

@@ -1,6 +1,6 @@
 """Runs `fastparadime embed` over older files in children that are killed in the middle of it.
 
-    python tests/faults/embed_and_die.py FOLDER CALLS SEED
+    python tests/faults/embed_and_die.py FOLDER CALLS SEED network|umap
 
 A child is killed at a call of a Python function, CALLS times, drawn by SEED. After each, the parent
 looks at the files, and at the end runs the command to its end. The last line says what was seen.
@@ -24,7 +24,8 @@ import torch
 
 from fastparadime import cli
 
-OUTPUTS = ("Y.npy", "model")
+OUTPUTS = {"-o": "Y.parquet", "--html": "map.html", "--save": "model"}
+METHODS = {"network": ["--quality", "fast"], "umap": ["--method", "umap"]}
 
 
 class Calls:
@@ -41,9 +42,8 @@ class Calls:
 
 
 def embed(folder: Path, seed: int) -> None:
-    files = {"-o": "Y.npy", "--save": "model"}
-    options = [part for option, name in files.items() for part in (option, str(folder / name))]
-    options += ["--quality", "fast", "--n-neighbors", "5", "--seed", str(seed), "--quiet"]
+    options = [part for option, name in OUTPUTS.items() for part in (option, str(folder / name))]
+    options += [*METHODS[sys.argv[4]], "--n-neighbors", "5", "--seed", str(seed), "--quiet"]
     with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(SystemExit):
         cli.main(["embed", str(folder / "X.npy"), *options])
 
@@ -59,7 +59,7 @@ def embed_in_child(folder: Path, call: int) -> int:
 
 
 def outputs(folder: Path) -> list[bytes]:
-    return [(folder / name).read_bytes() for name in OUTPUTS]
+    return [(folder / name).read_bytes() for name in OUTPUTS.values()]
 
 
 def main() -> None:
@@ -79,13 +79,13 @@ def main() -> None:
     calls = [draw.randrange(1, counter.count) for _ in range(int(sys.argv[2]) // 2)]
     calls += [draw.randrange(counter.count * 19 // 20, counter.count) for _ in calls]
     for call in calls:
-        for name, content in zip(OUTPUTS, old, strict=True):
+        for name, content in zip(OUTPUTS.values(), old, strict=True):
             (folder / name).write_bytes(content)
         seen["killed"] += embed_in_child(folder, call) != 0
         for found, before, after in zip(outputs(folder), old, new, strict=True):
             seen["old" if found == before else "new" if found == after else "torn"] += 1
     embed(folder, 1)
-    left = sorted({entry.name for entry in folder.iterdir()} - {"X.npy", *OUTPUTS})
+    left = sorted({entry.name for entry in folder.iterdir()} - {"X.npy", *OUTPUTS.values()})
     sys.stdout.write(json.dumps({**seen, "left over": left, "as before": outputs(folder) == old}))
 
 

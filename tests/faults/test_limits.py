@@ -22,7 +22,8 @@ STEPS = """
 import json, resource, sys, warnings
 from pathlib import Path
 import numpy as np, torch
-from fastparadime import UMAP, routines
+from click.testing import CliRunner
+from fastparadime import UMAP, cli, routines
 warnings.simplefilter("ignore")
 torch.set_num_threads(1)  # torch's OpenMP ends a process that can have no further thread
 rng = np.random.default_rng(0)
@@ -37,7 +38,19 @@ def train(X):
     routine.train(X)
     return routine.apply(X).numpy()
 
-function = {"fit": fit, "train": train}[sys.argv[1]]
+def embed(X):
+    name = f"{len(X)}.npy"
+    np.save(name, X)
+    words = ["embed", name, "-o", "Y.npy", "--n-neighbors", "5", "--seed", "0", *sys.argv[3:]]
+    result = CliRunner().invoke(cli.main, words)
+    notes = ("Note: ", *(f"{stage} ..." for stage in ("read", "neighbors", "layout")))
+    lines = [line for line in result.stderr.splitlines() if not line.startswith(notes)]
+    if result.exit_code == 2 and len(lines) == 1 and lines[0].startswith("Error: not enough memory"):
+        raise MemoryError(lines[0])
+    assert result.exit_code == 0, result.output
+    return np.load("Y.npy")
+
+function = {"fit": fit, "train": train, "embed": embed}[sys.argv[1]]
 expected = function(few)
 ends = []
 for mebibytes in json.loads(sys.argv[2]):
@@ -55,11 +68,12 @@ print(json.dumps(ends))
 """
 
 
-@pytest.mark.parametrize("call", ["fit", "train"])
+@pytest.mark.parametrize("call", ["fit", "train", "embed", "embed --quality fast"])
 def test_memory_that_runs_out(call: str) -> None:
+    call, *options = call.split()
     steps = [0, 1, 2, 4, 8, 16, 32, 64]
     done = subprocess.run(
-        [sys.executable, "-c", STEPS, call, json.dumps(steps)],
+        [sys.executable, "-c", STEPS, call, json.dumps(steps), *options],
         check=False,
         capture_output=True,
         text=True,

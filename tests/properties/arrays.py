@@ -64,6 +64,13 @@ def _read_only(x: Array) -> Array:
     return kept
 
 
+def _unaligned_tensor(x: Array) -> torch.Tensor:
+    if not x.size:
+        return torch.from_numpy(x.copy())
+    dtype, room = torch.from_numpy(x).dtype, bytearray(b"-" + x.tobytes())
+    return torch.frombuffer(room, dtype=dtype, offset=1, count=x.size).view(x.shape)
+
+
 FORMS: dict[str, Callable[[Array], Any]] = {
     "plain": np.copy,
     "fortran": lambda x: np.asfortranarray(x.copy()),
@@ -73,6 +80,7 @@ FORMS: dict[str, Callable[[Array], Any]] = {
     "unaligned": _unaligned,
     "read only": _read_only,
     "tensor": lambda x: torch.from_numpy(x.copy()),
+    "unaligned tensor": _unaligned_tensor,
     "tensor of strides": lambda x: torch.from_numpy(_spread(x)),
     "tensor in a graph": lambda x: torch.from_numpy(x.copy()).requires_grad_(x.dtype.kind == "f"),
 }

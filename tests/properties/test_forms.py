@@ -238,6 +238,17 @@ def test_forms_of_arrays_do_not_matter(name: str, seed: int, data: st.DataObject
         np.testing.assert_array_equal(content(given_arrays[key]), value)
 
 
+# A list has no dtype of its own, which the results of these follow or which they check.
+BY_DTYPE = ("gather_rows", "negative_edge_cross_entropy", "Candidates by units")
+
+
+@pytest.mark.parametrize("name", [name for name in OPERATIONS if name not in BY_DTYPE])
+def test_lists_are_arrays(name: str) -> None:
+    plain = OPERATIONS[name].arrays(np.random.default_rng(0))
+    lists = {key: value.tolist() for key, value in plain.items()}
+    assert _bits(OPERATIONS[name].call(**lists)) == _bits(OPERATIONS[name].call(**plain))
+
+
 @pytest.mark.parametrize("form", FORMS)
 @given(SEEDS, st.sampled_from(["f2", "f4", "f8", "u1", "i4", "i8", "?"]))
 def test_dtypes_of_gathered_rows(form: str, seed: int, dtype: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import tokenize
 import zipfile
@@ -54,11 +55,21 @@ def read_numpy(content: Path | bytes, name: str, suffix: str, key: str | None) -
     except FileNotFoundError:
         raise
     except OSError as error:
+        check_memory(error, name)
         if error.filename is not None:
             raise
         raise ValueError(f"cannot read {name}: it is not a valid {suffix} file") from error
     except _NUMPY_ERRORS as error:
         raise ValueError(f"cannot read {name}: {_reason(error, suffix)}") from error
+
+
+def check_memory(error: OSError, name: Path | str) -> None:
+    """Raises MemoryError where a file could not be mapped for want of memory.
+
+    It is not damaged then.
+    """
+    if error.errno == errno.ENOMEM:
+        raise MemoryError(f"there is not enough to read {name}") from error
 
 
 def _reason(error: BaseException, suffix: str) -> str:
@@ -123,6 +134,8 @@ def damage_named(name: Path | str, kind: str) -> Iterator[None]:
     except Exception as error:
         if isinstance(error, PermissionError):
             raise
+        if isinstance(error, OSError):
+            check_memory(error, name)
         raise ValueError(f"cannot read {name}: it is not a valid {kind}") from error
 
 

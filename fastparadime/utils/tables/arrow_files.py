@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from fastparadime.utils.tables.arrays import needed
+from fastparadime.utils.tables.arrays import check_memory, needed
 from fastparadime.utils.tables.raw import Part, Raw
 
 PARQUET = (".parquet", ".pq", ".parq")
@@ -31,8 +31,10 @@ def read_arrow(content: Path | bytes, name: str, *, parquet: bool) -> Raw:
     except MemoryError:
         raise
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        if isinstance(error, OSError) and error.filename is not None:
-            raise
+        if isinstance(error, OSError):
+            check_memory(error, name)
+            if error.filename is not None:
+                raise
         raise ValueError(f"cannot read {name}: it is not a valid {kind} file") from error
     return Raw(name, [Part(name, frame.num_rows)], frame=frame, index=pandas_index(frame))
 

@@ -1,8 +1,7 @@
-"""Arrays of every form that numpy has, and graphs and numbers that an operation must refuse."""
+"""Graphs and numbers that an operation must refuse, and tables without columns, which it must not."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,32 +11,6 @@ import torch
 from fastparadime import ops
 
 N = 50
-Form = Callable[[Any], Any]
-
-
-def out_of_line(array: np.ndarray) -> np.ndarray:
-    moved = np.empty(array.nbytes + 1, np.uint8)[1:].view(array.dtype).reshape(array.shape)
-    moved[...] = array
-    assert not moved.flags.aligned
-    return moved
-
-
-def read_only(array: np.ndarray) -> np.ndarray:
-    array = array.copy()
-    array.setflags(write=False)
-    return array
-
-
-FORMS: dict[str, Form] = {
-    "big-endian": lambda array: array.astype(array.dtype.newbyteorder(">")),
-    "negative strides": lambda array: np.flip(np.flip(array).copy()),
-    "out of line": out_of_line,
-    "column by column": np.asfortranarray,
-    "every other column": lambda array: np.repeat(array, 2, axis=-1)[..., ::2],
-    "read-only": read_only,
-    "a list": lambda array: array.tolist(),
-}
-
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(N, 4))
 UNITS = (X / np.linalg.norm(X, axis=1)[:, None]).astype(np.float32)
@@ -48,53 +21,6 @@ WEIGHTS = RNG.random((N, 5)).astype(np.float32)
 EDGES = ops.symmetrize(NEAR, WEIGHTS)
 SIZES = np.array([20, 30])
 TABLE = X.astype(np.float32)
-
-
-def candidates(form: Form) -> Any:
-    lists = ops.Candidates(form(ONES), 8)
-    lists.update(form(UNITS @ UNITS.T), form(ONES), 0, slack=1e-6)
-    return lists.indices, lists.bounds
-
-
-OPERATIONS: dict[str, Callable[[Form], Any]] = {
-    "gather_rows": lambda form: ops.gather_rows(form(X), form(IDS)),
-    "scatter_add": lambda form: ops.scatter_add(form(TABLE[:20]), form(IDS), N),
-    "graph_matmul": lambda form: ops.graph_matmul(
-        EDGES, form(X[:, 0]), form(X), step=(form(X[:, 1]), form(X[:, 2]), form(X))
-    ),
-    "gram": lambda form: ops.Segments(form(SIZES)).gram(form(X), form(X)),
-    "segments' matmul": lambda form: ops.Segments(form(SIZES)).matmul(form(X), form(X[:6].reshape(2, 4, 3))),
-    "Candidates": candidates,
-    "symmetrize": lambda form: ops.symmetrize(form(NEAR), form(WEIGHTS)),
-    "smooth_knn": lambda form: ops.smooth_knn(form(np.sort(WEIGHTS))),
-    "perplexity": lambda form: ops.perplexity(form(np.sort(WEIGHTS)), 3.0),
-    "subgraph": lambda form: ops.subgraph(EDGES, form(IDS)),
-    "rerank": lambda form: ops.rerank(form(TABLE), form(NEAR), 3),
-    "nn_descent": lambda form: ops.nn_descent(form(TABLE), 3, seed=0),
-    "ProductTable": lambda form: ops.ProductTable(form(TABLE)).nearest(3),
-    "DensityTerm": lambda form: ops.DensityTerm(EDGES, form(X[:, 0]), 1.0, 1.0).radii(form(TABLE)),
-    "sgd_layout": lambda form: ops.sgd_layout(form(TABLE), EDGES, 1.0, 1.0, 5),
-}  # fmt: skip
-
-
-def parts(result: Any) -> list[torch.Tensor]:
-    return [result] if isinstance(result, torch.Tensor) else list(result)
-
-
-@pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("name", OPERATIONS)
-def test_every_form_gives_the_same(name: str, form: str) -> None:
-    plain = parts(OPERATIONS[name](lambda array: array))
-    found = parts(OPERATIONS[name](FORMS[form]))
-    assert all(torch.equal(one, other) for one, other in zip(found, plain, strict=True))
-
-
-def test_tensors_out_of_line() -> None:
-    raw = torch.zeros(4 * TABLE.size + 1, dtype=torch.uint8)
-    moved = torch.frombuffer(raw.numpy().data, dtype=torch.float32, offset=1, count=TABLE.size)
-    moved = moved.view(TABLE.shape).copy_(torch.from_numpy(TABLE))
-    assert moved.data_ptr() % 4
-    assert torch.equal(ops.gather_rows(moved, IDS), torch.from_numpy(TABLE[IDS]))
 
 
 def test_no_columns() -> None:
