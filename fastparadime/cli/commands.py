@@ -89,6 +89,11 @@ def demo(output_dir: str, seed: int | None, device: str) -> None:
     type=click.Choice(["fast", "balanced", "best"]),
     help="The network and how long it learns; balanced if not given.",
 )
+@click.option(
+    "--checkpoint",
+    metavar="DIR",
+    help="Keep each stage in a folder, from which the same command goes on if it was ended.",
+)
 @options.reading
 @options.device
 @options.seed

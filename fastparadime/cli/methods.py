@@ -46,6 +46,7 @@ def fit_network(
     *,
     n_components: int = 2,
     quality: str | None = None,
+    checkpoint: str | None = None,
     **options: Any,
 ) -> Fitted:
     """Trains a parametric UMAP on rows (n, d)."""
@@ -53,7 +54,7 @@ def fit_network(
         out_dim=n_components, quality=quality or "balanced", **options
     )
     with watched(report.watch):
-        routine.train(rows)
+        routine.train(rows, checkpoint=checkpoint)
     with report.stage("apply"):
         coords = routine.apply(rows)
     relation: Any = routine.global_relations["rel"]
@@ -68,12 +69,13 @@ def fit_umap(
     *,
     n_neighbors: int,
     seed: int | None = None,
+    checkpoint: str | None = None,
     **options: Any,
 ) -> Fitted:
     """Lays rows (n, d) out by UMAP without a network, which counts a point among its neighbours."""
     umap = UMAP(n_neighbors=n_neighbors + 1, random_state=seed, **options)
     with watched(report.watch):
-        umap.fit(rows)
+        umap.fit(rows, checkpoint=checkpoint)
     facts = {"method": "UMAP", "seed": umap.seed_, "device": options["device"]}
     neighbors = (umap._knn_indices[:, 1:], umap._knn_dists[:, 1:])
     return Fitted(np.asarray(umap.embedding_), facts, neighbors, umap._write)

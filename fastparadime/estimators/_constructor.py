@@ -60,6 +60,7 @@ class UmapParameters(BaseEstimator):  # type: ignore[misc]
     output_type: str | None
     callback: Any
     placement: str
+    max_memory: float | None
 
     @understands_cuml
     def __init__(
@@ -110,6 +111,7 @@ class UmapParameters(BaseEstimator):  # type: ignore[misc]
         output_type: str | None = "input",
         callback: Any = None,
         placement: str = "layout",
+        max_memory: float | None = None,
     ) -> None:
         arguments = dict(locals())
         arguments.pop("self")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from fastparadime.estimators import _rows
+from fastparadime.estimators._courses import begun
 from fastparadime.estimators._fitted_networks import FittedNetworks
 from fastparadime.estimators._kinds import Kind, as_known, place_of
 from fastparadime.estimators._parameters import seed_of
@@ -19,6 +21,7 @@ from fastparadime.estimators._parametric_constructor import OF_THE_LAYOUT
 from fastparadime.estimators._parametric_fit import (
     NetworkSettings,
     Regression,
+    check_held,
     check_network,
     laid_out,
     new_decoder,
@@ -29,7 +32,9 @@ from fastparadime.estimators._parametric_fit import (
 from fastparadime.estimators.umap import UMAP
 from fastparadime.training import History
 from fastparadime.utils.callbacks import check_callback
+from fastparadime.utils.checkpoints import CheckpointLike
 from fastparadime.utils.convert import to_numpy, to_torch
+from fastparadime.utils.labels import known_labels
 from fastparadime.utils.progress import memory_for
 from fastparadime.utils.seed import derive
 from fastparadime.utils.validate import check_data
@@ -101,6 +106,9 @@ class ParametricUMAP(
         Where all work is done; where the data is if None.
     callback : callable (epoch, loss, positions), optional
         Told of every epoch of the encoder, as for `fastparadime.dr.ParametricDR`; True ends them.
+    max_memory : float, optional
+        Most bytes that the search of neighbours may take beside `X`, and a table of it, as for
+        `fastparadime.UMAP`. Networks read rows a batch at a time.
 
     Attributes
     ----------
@@ -120,7 +128,7 @@ class ParametricUMAP(
     """
 
     @memory_for("ParametricUMAP.fit")
-    def fit(self, X: Any, y: Any = None) -> Self:
+    def fit(self, X: Any, y: Any = None, *, checkpoint: CheckpointLike = None) -> Self:
         """Lays out the rows of `X` and trains the networks.
 
         Parameters
@@ -129,11 +137,16 @@ class ParametricUMAP(
             Finite numbers, at least two rows.
         y : (n_samples,) array, optional
             Labels, as for `fastparadime.UMAP.fit`.
+        checkpoint : str, Path or fastparadime.utils.checkpoints.Checkpoint, optional
+            A folder that keeps each stage, positions within the layout and weights within training:
+            a fit that was ended goes on from there if it is started again, with the same bits.
 
         Raises
         ------
         CUDANotAvailableError
             For a device that is not there, before any work.
+        CheckpointError
+            For a checkpoint of other data, parameters or versions, or a damaged one.
         TypeError, ValueError
             For data or parameters that are not as described.
         """
@@ -146,11 +159,14 @@ class ParametricUMAP(
             )
         table = self._validated(X, ensure_min_samples=2)
         settings = check_network(self, table.shape[1])
-        seed = seed_of(self.random_state)
+        check_held(self, table, decodes=settings.decodes)
+        labels = None if y is None else known_labels(as_known(y))
+        given = {"X": table, "y": labels, "knn": self.precomputed_knn}
+        course, seed = begun(checkpoint, self, given, seed_of(self.random_state))
         shared = {name: getattr(self, name) for name in OF_THE_LAYOUT}
-        layout = UMAP(random_state=seed, **shared).fit(table, y)
+        layout = UMAP(random_state=seed, **shared).fit(table, y, checkpoint=course.part("layout"))
         rows, positions, graph = laid_out(layout, table, place_of(X, self.device))
-        regression = self._regression(settings, seed, History())
+        regression = replace(self._regression(settings, seed, History()), course=course)
         encoder = new_encoder(self.encoder, rows, positions, settings, seed)
         decoder = None
         if settings.decodes:
