@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -9,16 +10,20 @@ from typing import Any
 import torch
 
 from fastparadime import neighbors, transforms
+from fastparadime.neighbors.neighbor_graph import found_in
+from fastparadime.ops import Edges
 from fastparadime.relationdata import (
     FlatRelationTensor,
     NeighborRelationTuple,
     RelationData,
+    SparseRelationArray,
     SquareRelationTensor,
     TriangularRelationTensor,
     relation_factory,
 )
 from fastparadime.types import BinaryTensorFun, Rels, TensorLike
 from fastparadime.utils import ReprMixin
+from fastparadime.utils.checkpoints import NOTHING, Course
 from fastparadime.utils.convert import to_numpy, to_torch
 from fastparadime.utils.logging import log
 from fastparadime.utils.progress import stage
@@ -157,6 +162,10 @@ class PDist(Relations):
         return self.relations
 
 
+def _device_of(X: Any) -> torch.device:
+    return X.device if isinstance(X, torch.Tensor) else torch.device("cpu")
+
+
 class NeighborBasedPDist(Relations):
     """Distances of each point to its nearest neighbours.
 
@@ -172,6 +181,8 @@ class NeighborBasedPDist(Relations):
     recall : float
         In (0, 1]: the share of true neighbours that a search of much data must find; see
         `fastparadime.neighbors.knn`. 1 searches exactly.
+    max_memory : float, optional
+        Most bytes that the search may take beside the data; see `fastparadime.neighbors.knn`.
     """
 
     def __init__(
@@ -182,6 +193,7 @@ class NeighborBasedPDist(Relations):
         data_key: str = "main",
         verbose: bool = False,
         recall: float = neighbors.DEFAULT_RECALL,
+        max_memory: float | None = None,
     ) -> None:
         super().__init__(transform=transform, data_key=data_key)
         if n_neighbors is not None:
@@ -190,6 +202,7 @@ class NeighborBasedPDist(Relations):
         self.metric = neighbors.check_metric("euclidean" if metric is None else metric)
         self.verbose = verbose
         self.recall = neighbors.check_recall(recall)
+        self.max_memory = None if max_memory is None else check_positive(max_memory, "max_memory")
         self._neighbor_graph: neighbors.NeighborGraph | None = None
 
     @property
@@ -230,10 +243,13 @@ class NeighborBasedPDist(Relations):
             )
         return min(n - 1, wanted)
 
-    def compute_relations(self, X: TensorLike | None = None, **kwargs: Any) -> RelationData:
+    def compute_relations(
+        self, X: TensorLike | None = None, *, course: Course = NOTHING, **kwargs: Any
+    ) -> RelationData:
         """Distances of each point to its neighbours, a tuple before transforms.
 
-        `X` is a table (n, d) or anything else that `fastparadime.neighbors.knn` takes.
+        `X` is a table (n, d) or anything else that `fastparadime.neighbors.knn` takes. `course`
+        keeps the neighbours and a sparse result.
         """
         X = _required(X)
         n = neighbors.count_points(X)
@@ -241,11 +257,20 @@ class NeighborBasedPDist(Relations):
         if self.verbose:
             log("Indexing nearest neighbors.")
         with stage("neighbors"):
-            graph = neighbors.knn(X, k, self.metric, recall=self.recall)
+            options = {"recall": self.recall, "max_memory": self.max_memory}
+            search = functools.partial(neighbors.knn, X, k, self.metric, **options)
+            graph = found_in(course, _device_of(X), search)
         self._neighbor_graph = graph
         if self.verbose:
             log(f"Found {k} neighbors of {n} points with {graph.engine}.")
+        kept = course.read("graph")
+        if kept is not None:
+            parts = [kept.arrays[name].to(_device_of(X)) for name in Edges._fields]
+            self.relations = SparseRelationArray(Edges(*parts))
+            return self.relations
         self.relations = self._transform(NeighborRelationTuple((graph.indices, graph.distances)))
+        if isinstance(self.relations, SparseRelationArray):
+            course.write("graph", self.relations.edges._asdict())
         return self.relations
 
 

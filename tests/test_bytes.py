@@ -14,6 +14,7 @@ import torch
 from fastparadime import dr, loss, models, relations, routines
 from fastparadime.training.batches import TrainingData
 from fastparadime.training.native_steps import native_steps
+from fastparadime.training.progress import PhaseProgress
 from fastparadime.training.sampling import edge_batch, item_batches
 from fastparadime.utils.convert import widened
 
@@ -124,7 +125,7 @@ def test_integers_take_native_steps(dtype: torch.dtype) -> None:
     entries = {"main": table, "wanted": torch.zeros(80, 2)}
     data = TrainingData(entries, {}, {}, torch.device("cpu"), 0)
     phase = dr.TrainingPhase(loss=loss.PositionLoss(position_key="wanted"))
-    assert native_steps(model, phase, data, 1) is not None
+    assert native_steps(model, phase, data, 1, PhaseProgress(model, phase)) is not None
 
 
 @pytest.mark.parametrize("options", [{"initialization": "pca"}, {"quality": "fast"}])

@@ -94,6 +94,11 @@ def demo(output_dir: str, seed: int | None, device: str) -> None:
     metavar="ROWS",
     help="Fit on so many rows, or a share such as 0.1, of each cluster some, and place all.",
 )
+@click.option(
+    "--checkpoint",
+    metavar="DIR",
+    help="Keep each stage in a folder, from which the same command goes on if it was ended.",
+)
 @options.reading
 @options.device
 @options.seed
@@ -114,6 +119,8 @@ def embed(x: str, **given: Any) -> None:
     common.check_options(given["min_dist"], given["metric"], given["recall"])
     if asked_for == "umap" and given["quality"] is not None:
         raise ValueError("--quality is of --method network: UMAP has none")
+    if given["checkpoint"] and given["sample"] and given["seed"] is None:
+        raise ValueError("--checkpoint with --sample needs --seed, which draws the same sample")
     # Without a model to keep, a network would cost seconds and part of the neighbours for nothing.
     network_needed = results.save is not None or given["quality"] is not None
     method = asked_for or ("network" if network_needed else "umap")
@@ -123,6 +130,8 @@ def embed(x: str, **given: Any) -> None:
     with processes.joined() as group:
         if group is not None and method == "umap" and results.save:
             raise ValueError("--save is of --method network under torchrun: UMAP's has all rows")
+        if group is not None and given["checkpoint"]:
+            raise ValueError("--checkpoint is of one process: leave it out under torchrun")
         first = processes.is_first(group)
         report = _report(quiet=quiet or not first, output=results.output)
         if method != asked_for and method == "umap":

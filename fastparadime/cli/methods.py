@@ -52,6 +52,7 @@ def fit_network(
     n_components: int = 2,
     quality: str | None = None,
     sample: float | None = None,
+    checkpoint: str | None = None,
     **options: Any,
 ) -> Fitted:
     """Trains a parametric UMAP on rows (n, d), or on a sample of them, and places all."""
@@ -65,7 +66,7 @@ def fit_network(
             some = _sampled(rows, sample, routine.seed, options["n_neighbors"], options["metric"])
         facts["sample"] = f"{len(some):,} rows"
     with watched(report.watch):
-        routine.train(some)
+        routine.train(some, checkpoint=checkpoint)
     with report.stage("apply"):
         coords = routine.apply(rows)
     if sample is not None:
@@ -89,6 +90,7 @@ def fit_umap(
     *,
     n_neighbors: int,
     seed: int | None = None,
+    checkpoint: str | None = None,
     **options: Any,
 ) -> Fitted:
     """Lays rows (n, d) out by UMAP without a network, which counts a point among its neighbours."""
@@ -96,7 +98,7 @@ def fit_umap(
 
     umap = UMAP(n_neighbors=n_neighbors + 1, random_state=seed, **options)
     with watched(report.watch):
-        umap.fit(rows)
+        umap.fit(rows, checkpoint=checkpoint)
     facts = {"method": "UMAP", "seed": umap.seed_, "device": options["device"]}
     if umap.sample is not None:
         facts["sample"] = f"{len(umap.sample_indices_):,} rows"

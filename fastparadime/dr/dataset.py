@@ -93,12 +93,15 @@ class Dataset(torch.utils.data.Dataset[dict[str, torch.Tensor]], ReprMixin):
         integers. In other tables, integers are amounts, such as pixels, then, and batches hold them
         as float32. If None, batches hold integers, which become floats for models that have no
         `torch.nn.Embedding`.
+    max_memory : float, optional
+        Most bytes of a table that is made of the data: larger sources are copied to a temporary
+        file, which is memory-mapped, instead of memory.
 
     Attributes
     ----------
     data : mapping of tensors
-        Floats of arrays are float32 and integers int64, but for those of one byte in tables, which
-        stay and are widened batch by batch; see `relation_data` for relations.
+        Floats of arrays are float32 and integers int64, but for float16 and integers of one byte in
+        tables, which stay and are widened batch by batch; see `relation_data` for relations.
     columns : mapping of tuples of str
         Names of the columns of entries that were frames with names.
 
@@ -107,7 +110,8 @@ class Dataset(torch.utils.data.Dataset[dict[str, torch.Tensor]], ReprMixin):
     TypeError, ValueError
         For an entry that is not an array or tensor, masked values, or lengths that differ.
     OSError, ValueError
-        For a source that cannot be read, or ends before its shape says.
+        For a source that cannot be read, or ends before its shape says, and for rows that
+        `max_memory` does not suffice for.
 
     Warns
     -----
@@ -117,13 +121,22 @@ class Dataset(torch.utils.data.Dataset[dict[str, torch.Tensor]], ReprMixin):
 
     tokens: list[str] | None
 
-    def __init__(self, data: Data, *, tokens: Sequence[str] | None = None) -> None:
+    def __init__(
+        self,
+        data: Data,
+        *,
+        tokens: Sequence[str] | None = None,
+        max_memory: float | None = None,
+    ) -> None:
+        self._max_memory = max_memory
         known: Any = {"main": data} if is_items(data) else data
         if tokens is None and isinstance(known, Mapping):
             told = [part.tokens for part in known.values() if isinstance(part, Dataset)]
             tokens = next((part for part in told if part is not None), None)
         self.tokens = None if tokens is None else [str(key) for key in check_list(tokens, "tokens")]
-        entries, columns = loaded(expanded(known) if isinstance(known, Mapping) else known)
+        entries, columns = loaded(
+            expanded(known) if isinstance(known, Mapping) else known, max_memory
+        )
         if not entries:
             raise ValueError("data must hold at least one entry")
         if not isinstance(known, Mapping):
@@ -144,7 +157,7 @@ class Dataset(torch.utils.data.Dataset[dict[str, torch.Tensor]], ReprMixin):
 
     def add(self, data: Mapping[str, TensorLike]) -> None:
         """Adds or replaces entries, after all of them have been checked."""
-        self._add(*loaded(expanded(data)))
+        self._add(*loaded(expanded(data), self._max_memory))
 
     def _add(self, entries: Mapping[str, Any], columns: Mapping[str, tuple[str, ...]]) -> None:
         added: dict[str, torch.Tensor] = {}

@@ -12,9 +12,8 @@ from fastparadime.types import TensorLike
 from fastparadime.utils import frames, sources
 from fastparadime.utils.convert import share, to_torch
 from fastparadime.utils.masks import without_mask
+from fastparadime.utils.shards import NARROW, held_within
 from fastparadime.utils.validate import check_data
-
-_NARROW = (np.int8, np.uint8)
 
 
 def check_table(data: Any, name: str, columns: Sequence[str] = ()) -> TensorLike:
@@ -27,18 +26,22 @@ def check_table(data: Any, name: str, columns: Sequence[str] = ()) -> TensorLike
     return check_data(data, name, columns=columns)
 
 
-def loaded(data: Any) -> tuple[dict[str, Any], dict[str, tuple[str, ...]]]:
+def loaded(
+    data: Any, max_memory: float | None = None
+) -> tuple[dict[str, Any], dict[str, tuple[str, ...]]]:
     """The entries, with sources of rows, lists and data frames as arrays, and names of columns."""
     if not isinstance(data, Mapping):
         rows, columns = frames.rows_and_names(data, "data")
-        return {"main": _as_array(rows, "data")}, {"main": columns}
+        return {"main": _as_array(rows, "data", max_memory)}, {"main": columns}
     found = {key: frames.rows_and_names(value, f"entry {key!r}") for key, value in data.items()}
-    entries = {key: _as_array(rows, f"entry {key!r}") for key, (rows, _) in found.items()}
+    entries = {
+        key: _as_array(rows, f"entry {key!r}", max_memory) for key, (rows, _) in found.items()
+    }
     return entries, {key: columns for key, (_, columns) in found.items()}
 
 
-def _as_array(value: Any, name: str) -> Any:
-    value = without_mask(value, name)
+def _as_array(value: Any, name: str, max_memory: float | None) -> Any:
+    value = held_within(without_mask(value, name), max_memory, name)
     if sources.is_source(value):
         return sources.load(value, name)
     if hasattr(value, "to_numpy"):  # what is no frame, such as xarray's arrays
@@ -64,6 +67,6 @@ def length_of(key: str, value: Any) -> int:
 
 
 def as_entry(value: TensorLike) -> torch.Tensor:
-    """The tensor of an array: of float32, int64, or one byte where a table has such integers."""
-    narrow = isinstance(value, np.ndarray) and value.dtype in _NARROW and value.ndim > 1
+    """The tensor of an array: of float32, int64, or as narrow as the values of a table are."""
+    narrow = isinstance(value, np.ndarray) and value.dtype in NARROW and value.ndim > 1
     return share(value) if narrow else to_torch(value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -14,7 +15,8 @@ from fastparadime.relationdata import RelationData
 from fastparadime.relations import NeighborBasedPDist, PDist, Precomputed, Relations
 from fastparadime.types import Data, TensorLike
 from fastparadime.utils import frames
-from fastparadime.utils.convert import widened
+from fastparadime.utils.checkpoints import NOTHING
+from fastparadime.utils.convert import to_torch, widened
 from fastparadime.utils.display import HtmlReprMixin
 from fastparadime.utils.logging import log
 from fastparadime.utils.progress import timed
@@ -51,11 +53,13 @@ class Preparation(HtmlReprMixin):
         self.global_relations = named_parts(global_relations, Relations, "rel", "global_relations")
         self.global_relation_data: dict[str, RelationData] = {}
         self.stages: dict[str, float] = {}
+        self.max_memory: float | None = None
         self._device = device
         self._global_relations_computed = False
         self._dataset: Dataset | None = None
         # While it trains: entries that are not on the device, each with its copy there.
         self._copies: dict[str, tuple[torch.Tensor, torch.Tensor]] | None = None
+        self._course = NOTHING  # what keeps the stages of `train` while it runs
 
     def _check_against_model(self, dataset: Dataset) -> None:
         """Called with a dataset before it is registered."""
@@ -99,7 +103,11 @@ class Preparation(HtmlReprMixin):
         """
         if self.verbose:
             log("Registering dataset.")
-        dataset = dataset if isinstance(dataset, Dataset) else Dataset(dataset)
+        dataset = (
+            dataset
+            if isinstance(dataset, Dataset)
+            else Dataset(dataset, max_memory=self.max_memory)
+        )
         for key in tuple(dataset.columns):
             dataset = dataset.in_order(key, self._columns_of(dataset, key) or dataset.columns[key])
         self._check_against_model(dataset)
@@ -181,7 +189,12 @@ class Preparation(HtmlReprMixin):
                 arguments = [sources[kind][name] for kind, name in entry.type_key_tuples]
                 if entry.func is not pca_positions:
                     arguments = [_with_room(part) for part in arguments]
-                self.add_data({key: entry.func(*arguments, **entry.kwargs)})
+                make = functools.partial(entry.func, *arguments, **entry.kwargs)
+                if self._course.keeps and entry.requires_relations:
+                    part = self._course.made(f"derived {key}", lambda: to_torch(make()))  # noqa: B023
+                else:
+                    part = make()
+                self.add_data({key: part})
 
     def compute_global_relations(self, force: bool = False) -> None:
         """Computes the global relations into `global_relation_data`, unless that was done.
@@ -206,5 +219,8 @@ class Preparation(HtmlReprMixin):
                         data = data.flatten(1)  # of images, rows of their values
                     if type(relation) not in (NeighborBasedPDist, PDist, Precomputed):
                         data = widened(data)
-                    self.global_relation_data[key] = relation.compute_relations(data)
+                    options: dict[str, Any] = {}
+                    if self._course.keeps and type(relation) is NeighborBasedPDist:
+                        options["course"] = self._course.part(f"relations {key}")
+                    self.global_relation_data[key] = relation.compute_relations(data, **options)
         self._global_relations_computed = True

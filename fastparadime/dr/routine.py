@@ -23,7 +23,7 @@ from fastparadime.types import Data, Device
 from fastparadime.utils.callbacks import Callback, check_callback
 from fastparadime.utils.logging import log
 from fastparadime.utils.seed import draw_seed
-from fastparadime.utils.validate import check_data, check_integer, check_type
+from fastparadime.utils.validate import check_data, check_integer, check_positive, check_type
 
 RelOrRelDict = Relations | Mapping[str, Relations]
 LossOrLossDict = Loss | Mapping[str, Loss]
@@ -69,6 +69,8 @@ class ParametricDR(Training):
         sum of its batch losses, and where the model has the rows of the dataset (n, out_dim), which
         is computed once numpy.asarray, an index or a length asks for it. Training ends if it returns
         True. It is not saved with the routine.
+    max_memory : float, optional
+        Most bytes of a table that is made of the data; see `Dataset`.
 
     Attributes
     ----------
@@ -100,16 +102,19 @@ class ParametricDR(Training):
         seed: int | None = None,
         progress: bool | None = None,
         callback: Callback | None = None,
+        max_memory: float | None = None,
     ) -> None:
         if device is None and use_cuda:
             device = "cuda"
         elif device is None and isinstance(model, torch.nn.Module):
             device = models.device_of(model)
         where = ops.resolve_device(device)
+        self._seed_drawn = seed is None
         number = draw_seed() if seed is None else check_integer(seed, "seed", minimum=0)
         Preparation.__init__(self, derived_data, global_relations, device=where, verbose=verbose)
         Inference.__init__(self, model, out_dim, hidden_dims, seed=number, device=where)
         self.progress, self.callback = progress, check_callback(callback)
+        self.max_memory = None if max_memory is None else check_positive(max_memory, "max_memory")
         self.history = History()
         self.batch_relations = named_parts(batch_relations, Relations, "rel", "batch_relations")
         self.losses = named_parts(losses, Loss, "loss", "losses")

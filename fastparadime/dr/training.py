@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from fastparadime import exceptions, models
+from fastparadime.dr import resuming
 from fastparadime.dr.dataset import Dataset, DerivedData, expanded
 from fastparadime.dr.inference import Inference
 from fastparadime.dr.outputs import check_outputs
@@ -18,6 +19,7 @@ from fastparadime.training import History, TrainingData, TrainingPhase, check_ph
 from fastparadime.training.sampling import DataEntries
 from fastparadime.types import Data
 from fastparadime.utils.callbacks import Callback, Positions, asks_to_stop
+from fastparadime.utils.checkpoints import NOTHING, CheckpointLike, Course
 from fastparadime.utils.progress import memory_for, shows_bars, timed
 from fastparadime.utils.seed import derive
 from fastparadime.utils.validate import check_type
@@ -46,6 +48,7 @@ class Training(Preparation, Inference):
     progress: bool | None
     callback: Callback | None
     history: History
+    _seed_drawn = False  # whether nobody gave the seed
     _continues = False  # whether training goes on from a trained model with rows given anew
 
     def set_training_defaults(
@@ -109,7 +112,7 @@ class Training(Preparation, Inference):
         """Runs one phase; the dataset and the global relations must be there."""
         self._run_phase(training_phase)
 
-    def _run_phase(self, training_phase: TrainingPhase) -> bool:
+    def _run_phase(self, training_phase: TrainingPhase, course: Course = NOTHING) -> bool:
         """The same, and whether the callback asked to stop."""
         check_type(training_phase, TrainingPhase, "training_phase")
         if not self._global_relations_computed:
@@ -148,6 +151,7 @@ class Training(Preparation, Inference):
                     data,
                     verbose=self.verbose,
                     progress=bars,
+                    course=course,
                     ends=ends,
                 )
         except KeyboardInterrupt:
@@ -174,7 +178,9 @@ class Training(Preparation, Inference):
         self.trained = True
 
     @memory_for("train")
-    def train(self, data: Data | Dataset | None = None) -> None:
+    def train(
+        self, data: Data | Dataset | None = None, *, checkpoint: CheckpointLike = None
+    ) -> None:
         """Computes relations and derived data, then runs all phases in order.
 
         Parameters
@@ -184,9 +190,15 @@ class Training(Preparation, Inference):
             routine goes on with rows given here: if there are more or fewer than the dataset has,
             they replace it. The predefined routines then start from where the model has them, so
             that the map stays.
+        checkpoint : str, Path or fastparadime.utils.checkpoints.Checkpoint, optional
+            A folder that keeps each stage, and the weights within a phase: training that was ended
+            goes on from there if a routine like this one is trained again, and ends with the same
+            bits.
 
         Raises
         ------
+        CheckpointError
+            For a checkpoint of other data, parameters or versions, or a damaged one.
         NoDatasetRegisteredError
             If there is no data.
         """
@@ -201,9 +213,11 @@ class Training(Preparation, Inference):
         self._prepare_training()
         self._copies = {}
         try:
+            self._check_phases()
+            self._course = resuming.begun(self, checkpoint)
             self._train()
         finally:
-            self._copies, self._continues = None, False
+            self._copies, self._continues, self._course = None, False, NOTHING
 
     def _take(self, entries: Mapping[str, Any]) -> None:
         """Adds entries to the dataset; other rows for a trained model replace it."""
@@ -239,15 +253,14 @@ class Training(Preparation, Inference):
                 check_outputs(self._model, phase.loss, data, relations, self._width_of)
 
     def _train(self) -> None:
-        self._check_phases()
         self.compute_derived_data(only="other")
         self.compute_global_relations()
         self.compute_derived_data(only="rel_based")
         self._prepare_model()
         self.model.train()
         try:
-            for phase in self._phases_to_run():
-                if self._run_phase(phase):
+            for number, phase in enumerate(self._phases_to_run(), 1):
+                if self._run_phase(phase, self._course.part(f"phase {number}")):
                     break
         finally:
             self.model.eval()  # usable after an interruption too

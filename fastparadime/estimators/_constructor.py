@@ -61,6 +61,7 @@ class UmapParameters(BaseEstimator):  # type: ignore[misc]
     callback: Any
     placement: str
     sample: int | float | None
+    max_memory: float | None
 
     @understands_cuml
     def __init__(
@@ -112,6 +113,7 @@ class UmapParameters(BaseEstimator):  # type: ignore[misc]
         callback: Any = None,
         placement: str = "layout",
         sample: float | None = None,
+        max_memory: float | None = None,
     ) -> None:
         arguments = dict(locals())
         arguments.pop("self")

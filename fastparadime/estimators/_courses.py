@@ -21,6 +21,8 @@ def begun(
     checkpoint: CheckpointLike, estimator: BaseEstimator, data: dict[str, Any], seed: int
 ) -> tuple[Course, int]:
     """The course of a fit, and its seed; see `fastparadime.utils.checkpoints.begun`."""
+    if checkpoint is None:
+        return checkpoints.NOTHING, seed
     given: dict[str, Any] = estimator.get_params(deep=False)
     drawn = given["random_state"] is None
     parameters = {name: value for name, value in given.items() if name not in _LEFT_OUT}
@@ -33,8 +35,6 @@ def of_inputs(
     checkpoint: CheckpointLike, estimator: BaseEstimator, inputs: Inputs
 ) -> tuple[Course, Inputs]:
     """The course of a fit of UMAP, and its inputs with the seed that it has."""
-    if checkpoint is None:
-        return checkpoints.NOTHING, inputs
     data = {"X": inputs.table, "y": inputs.target, "knn": inputs.knn}
     data["sample_weight"] = inputs.weights
     course, seed = begun(checkpoint, estimator, data, inputs.settings.seed)

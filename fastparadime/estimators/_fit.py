@@ -70,6 +70,7 @@ def fit_graph(
             search = functools.partial(
                 _neighbors.find_neighbors,
                 rows, wanted - 1, space, settings.recall, settings.min_shared_neighbors,
+                settings.max_memory,
             )  # fmt: skip
             nearest = found_in(course, settings.device, search)
     kept = course.read("graph")

@@ -40,6 +40,11 @@ class FittedUmap(UmapParameters):
                     "has its own rows alone: a ParametricUMAP, whose network needs none, has it"
                 )
             raise ValueError(f"{method} is not available for combined fits: they have no rows")
+        if self._rows.row_format.narrow:
+            raise ValueError(
+                f"{method} is not available for a fit whose rows stayed as they are for max_memory: "
+                "ParametricUMAP places new rows by a network"
+            )
         return self._rows
 
     def _keep_graph(self, fitted: FittedGraph, settings: Settings) -> None:

@@ -19,6 +19,7 @@ from fastparadime.estimators._parameters import Settings, check_parameters, chec
 from fastparadime.estimators._row_format import RowFormat
 from fastparadime.graph.supervised import Labels
 from fastparadime.layout.initialization import check_init
+from fastparadime.neighbors import NATIVE_METRICS
 from fastparadime.types import Array
 from fastparadime.utils.convert import to_numpy
 
@@ -57,7 +58,9 @@ class Inputs:
         table = _rows.validated(
             estimator, X, estimator.metric, all_finite=ensure_all_finite, ensure_min_samples=2
         )
-        row_format = RowFormat.of(table, settings.metric, settings.device)
+        row_format = RowFormat.of(table, settings.metric, settings.device, settings.max_memory)
+        if row_format.narrow:
+            _check_narrow(settings)
         rows = row_format.rows(table)
         _rows.check_sparse_metric(rows, settings.metric, "precomputed")
         n = rows.shape[0]
@@ -91,6 +94,26 @@ class Inputs:
             weights=None if self.weights is None else np.bincount(inverse, self.weights),
             results=replace(self.results, inverse=inverse),
         )
+
+
+def _check_narrow(settings: Settings) -> None:
+    """Raises for what needs all rows in float32 at once, where `max_memory` leaves them as they are."""
+    metric = settings.row_metric
+    if settings.metric not in NATIVE_METRICS or metric.options:
+        asked = f"metric={settings.metric!r}"
+        asked += f" with {sorted(metric.options)}" if metric.options else ""
+    elif settings.unique:
+        asked = "unique=True"
+    elif isinstance(settings.init, str) and settings.init == "pca":
+        asked = "init='pca'"
+    elif settings.device.type != "cpu":
+        asked = f"device={str(settings.device)!r}"
+    else:
+        return
+    raise ValueError(
+        f"max_memory={settings.max_memory:.4g} bytes is less than a table of X in float32, which "
+        f"{asked} needs: give more, or another value for it"
+    )
 
 
 def check_weights(sample_weight: Any, n: int) -> Array:

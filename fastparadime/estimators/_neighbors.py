@@ -21,7 +21,12 @@ from fastparadime.utils.masks import without_mask
 
 
 def find_neighbors(
-    X: Any, k: int, space: Space, recall: float, min_shared_neighbors: int = 0
+    X: Any,
+    k: int,
+    space: Space,
+    recall: float,
+    min_shared_neighbors: int = 0,
+    max_memory: float | None = None,
 ) -> NeighborGraph:
     """The nearest other points of each row, or by each row of distances."""
     least = min_shared_neighbors
@@ -31,7 +36,8 @@ def find_neighbors(
     elif callable(space.metric) and not is_sparse(X):
         found = function_knn(X, count, space.metric)
     else:
-        found = neighbors.knn(space.rows(X), count, space.metric, p=space.p, recall=recall)
+        options = {"p": space.p, "recall": recall, "max_memory": max_memory}
+        found = neighbors.knn(space.rows(X), count, space.metric, **options)
     return with_shared_neighbors(found, k, least) if least else found
 
 

@@ -71,7 +71,7 @@ def _combined(
     joined = reset_local_connectivity(*graphs[:3], strengths(graphs), reset_metrics=reset_metrics)
     # No table has distances of these edges, so no neighbours are kept.
     none = torch.empty((n, 0), device=settings.device)
-    nothing = none.new_zeros(counts[0])
+    nothing = none.new_zeros(n)
     nearest = NeighborGraph(none.int(), none, "none: fits were combined")
     wanted = min(first._n_neighbors, second._n_neighbors)
     fitted = FittedGraph(joined, nearest, nothing, nothing, wanted)

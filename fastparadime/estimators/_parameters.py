@@ -64,6 +64,7 @@ class Settings(LayoutParameters):
     min_shared_neighbors: int
     transform_seed: int
     placement: str
+    max_memory: float | None
     device: torch.device
 
     @property
@@ -137,6 +138,9 @@ def _checked(estimator: UmapParameters, X: Any) -> Settings:
             estimator.transform_seed, "transform_seed", minimum=0, maximum=2**63 - 1
         ),
         placement=check_option(estimator.placement, _PLACEMENTS, "placement"),
+        max_memory=None
+        if estimator.max_memory is None
+        else check_positive(estimator.max_memory, "max_memory"),
         device=place_of(X, estimator.device),
     )
 

@@ -124,6 +124,7 @@ class ParametricParameters(BaseEstimator):  # type: ignore[misc]
         device: Device | None = None,
         callback: Callback | None = None,
         sample: float | None = None,
+        max_memory: float | None = None,
     ) -> None:
         arguments = dict(locals())
         arguments.pop("self")
@@ -136,4 +137,5 @@ OF_THE_LAYOUT = (
     "min_dist", "spread", "set_op_mix_ratio", "local_connectivity", "repulsion_strength",
     "negative_sample_rate", "a", "b", "target_n_neighbors", "target_metric", "target_metric_kwds",
     "target_weight", "disconnection_distance", "precomputed_knn", "verbose", "recall", "device",
+    "max_memory",
 )  # fmt: skip

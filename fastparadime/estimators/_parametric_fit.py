@@ -17,10 +17,12 @@ from fastparadime.relationdata import SparseRelationArray
 from fastparadime.routines.quality import QUALITIES, Quality, noise_share
 from fastparadime.training import History, TrainingPhase
 from fastparadime.utils.callbacks import Callback
+from fastparadime.utils.checkpoints import NOTHING, Course
 from fastparadime.utils.convert import to_numpy, to_torch
 from fastparadime.utils.logging import log
 from fastparadime.utils.progress import shows_bars
 from fastparadime.utils.seed import derive
+from fastparadime.utils.shards import stays
 from fastparadime.utils.validate import (
     check_callable,
     check_integer,
@@ -95,6 +97,15 @@ def check_network(estimator: ParametricParameters, in_dim: int) -> NetworkSettin
         ),
         spread=float(estimator.spread),
     )
+
+
+def check_held(estimator: ParametricParameters, table: Any, *, decodes: bool) -> None:
+    """Raises for a decoder beside rows that `max_memory` leaves as they are: it gives float32."""
+    if decodes and stays(table, estimator.max_memory):
+        raise ValueError(
+            f"max_memory={estimator.max_memory:.4g} bytes is less than a table of X in float32, "
+            "which a decoder needs: give more, or leave the decoder out"
+        )
 
 
 def _check_module(module: Any, name: str) -> None:
@@ -213,6 +224,7 @@ class Regression:
     routine: dict[str, Any]  # arguments of the routines
     verbose: bool
     history: History
+    course: Course = NOTHING
 
     def encoder(
         self,
@@ -306,7 +318,7 @@ class Regression:
         routine = dr.ParametricDR(
             model, training_phases=[phase], callback=callback, progress=bars, **self.routine
         )
-        routine.train(entries)
+        routine.train(entries, checkpoint=self.course.part(str(phase.name)))
         self.history.extend(routine.history)
 
 
@@ -314,7 +326,8 @@ def laid_out(
     layout: UMAP, table: Any, device: torch.device, positions: torch.Tensor | None = None
 ) -> tuple[torch.Tensor, torch.Tensor, Any]:
     """Rows that have positions, float32 on a device, with these and their graph."""
-    rows = (to_torch(table) if isinstance(table, np.ndarray) else table).to(device, torch.float32)
+    rows = to_torch(table) if isinstance(table, np.ndarray) else table
+    rows = rows if stays(table, layout.max_memory) else rows.to(device, torch.float32)
     if positions is None:
         positions = to_torch(to_numpy(layout.embedding_))
     known, graph = positions.isfinite().all(dim=1), layout.graph_

@@ -30,6 +30,7 @@ from fastparadime.utils.centring import (
     warn_of_rounding,
 )
 from fastparadime.utils.convert import is_sparse, share, to_numpy
+from fastparadime.utils.shards import stays
 from fastparadime.utils.validate import check_finite
 
 _SHIFTED = (*SHIFTED_METRICS, "seuclidean", "mahalanobis")
@@ -48,16 +49,23 @@ class RowFormat:
         Subtracted from rows in float64, of metrics that do not change with a shift.
     wide : bool
         Whether rows are float64, for other metrics, where float32 would drop digits.
+    narrow : bool
+        Whether rows stay as they are, on the CPU, for `max_memory`.
     """
 
     metric: Metric
     device: torch.device
     centre: Array | None = None
     wide: bool = False
+    narrow: bool = False
 
     @staticmethod
-    def of(table: Any, metric: Metric, device: torch.device) -> RowFormat:
+    def of(
+        table: Any, metric: Metric, device: torch.device, max_memory: float | None = None
+    ) -> RowFormat:
         """The format of a fit's rows: float32 as they are, unless that loses digits."""
+        if not is_sparse(table) and stays(table, max_memory):
+            return RowFormat(metric, device, narrow=True)
         as_it_is = callable(metric) or metric == PRECOMPUTED  # by functions in the data's own dtype
         if as_it_is or is_sparse(table) or not may_round(table):
             return RowFormat(metric, device)
@@ -79,6 +87,8 @@ class RowFormat:
         return rows.to(self.device) if isinstance(rows, torch.Tensor) else rows
 
     def _rows(self, table: Any) -> Any:
+        if self.narrow:
+            return share(table)
         if self.centre is None and not self.wide:
             return as_rows(table, self.metric)
         dense = table.toarray() if is_sparse(table) else table

@@ -18,6 +18,7 @@ from fastparadime.utils import frames, sources
 from fastparadime.utils.convert import is_sparse, share, to_float32, to_numpy
 from fastparadime.utils.frames import NamedRows
 from fastparadime.utils.masks import without_mask
+from fastparadime.utils.shards import held_within, stays
 from fastparadime.utils.validate import check_data, check_finite, check_no_times
 
 # scikit-learn's before 1.6 has another name.
@@ -45,15 +46,18 @@ def validated(
 
     Wide integers and floats stay as they are, what float32 holds in any case becomes float32, and
     what has no dtype float64; for a function of two rows all dtypes stay. Masked values are
-    refused. Values of ``"precomputed"`` distances are not checked: infinite ones stand for no
+    refused. Rows that the estimator's `max_memory` leaves as they are become a tensor over their memory. Values of ``"precomputed"`` distances are not checked: infinite ones stand for no
     neighbours. NaN stands for what is missing to those of `MISSING_METRICS`; functions get what
     `all_finite` lets through: True, "allow-nan" or False.
     """
     if isinstance(X, NamedRows):
         return _validated_named(estimator, X, metric, all_finite=all_finite, **options)
-    X = without_mask(X, "X")
+    max_memory = getattr(estimator, "max_memory", None)
+    X = held_within(without_mask(X, "X"), max_memory, "X")
     if sources.is_source(X) and X.ndim == 2:
         X = sources.load(X, "X")
+    if isinstance(X, np.ndarray) and stays(X, max_memory):
+        X = share(X)
     if isinstance(X, torch.Tensor):
         if not (callable(metric) or is_precomputed(metric)):
             return _validated_tensor(estimator, X, metric, **options)

@@ -26,7 +26,7 @@ from fastparadime.utils.logging import log
 from fastparadime.utils.seed import derive
 
 
-def fit_shared_networks(estimator: Any, X: Any, y: Any, process_group: Any) -> None:
+def fit_shared_networks(estimator: Any, X: Any, process_group: Any, **others: Any) -> None:
     """`ParametricUMAP.fit` of the rows of all processes of a group, the own ones of which are `X`.
 
     Raises
@@ -44,7 +44,7 @@ def fit_shared_networks(estimator: Any, X: Any, y: Any, process_group: Any) -> N
     ranks.agree(compared_parameters(estimator))
     seed = ranks.told(seed)[0]
     layout = UMAP(random_state=seed, **{name: getattr(estimator, name) for name in OF_THE_LAYOUT})
-    fit = lay_out(layout, table, ranks, y=y)
+    fit = lay_out(layout, table, ranks, **others)
     keep_shared(layout, fit)
     model, history = _regressed(fit, settings, seed, verbose=bool(estimator.verbose))
     estimator._keep(model, history, seed)

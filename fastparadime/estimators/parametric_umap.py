@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -13,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from fastparadime import dr
 from fastparadime.estimators import _rows
+from fastparadime.estimators._courses import begun
 from fastparadime.estimators._fitted_networks import FittedNetworks
 from fastparadime.estimators._kinds import Kind, as_known, place_of
 from fastparadime.estimators._parameters import seed_of
@@ -20,6 +22,7 @@ from fastparadime.estimators._parametric_constructor import OF_THE_LAYOUT
 from fastparadime.estimators._parametric_fit import (
     NetworkSettings,
     Regression,
+    check_held,
     check_network,
     laid_out,
     new_decoder,
@@ -32,7 +35,9 @@ from fastparadime.estimators._shared_networks import fit_shared_networks
 from fastparadime.estimators.umap import UMAP
 from fastparadime.training import History
 from fastparadime.utils.callbacks import check_callback
+from fastparadime.utils.checkpoints import CheckpointLike
 from fastparadime.utils.convert import to_numpy, to_torch
+from fastparadime.utils.labels import known_labels
 from fastparadime.utils.progress import memory_for
 from fastparadime.utils.seed import derive
 from fastparadime.utils.validate import check_data
@@ -107,6 +112,9 @@ class ParametricUMAP(
     sample : int or float, optional
         How many rows, or which share of them, the fit takes: some of each cluster
         (`fastparadime.neighbors.stratified_sample`). The network places all.
+    max_memory : float, optional
+        Most bytes that the search of neighbours may take beside `X`, and a table of it, as for
+        `fastparadime.UMAP`. Networks read rows a batch at a time.
 
     Attributes
     ----------
@@ -128,7 +136,9 @@ class ParametricUMAP(
     """
 
     @memory_for("ParametricUMAP.fit")
-    def fit(self, X: Any, y: Any = None, *, process_group: Any = None) -> Self:
+    def fit(
+        self, X: Any, y: Any = None, *, checkpoint: CheckpointLike = None, process_group: Any = None
+    ) -> Self:
         """Lays out the rows of `X` and trains the networks.
 
         Parameters
@@ -140,19 +150,24 @@ class ParametricUMAP(
         process_group : torch.distributed.ProcessGroup, optional
             Of processes that each give their own rows as `X`; `embedding_` has those of the own
             rows, and the network is the same on all. See docs/several-machines.md.
+        checkpoint : str, Path or fastparadime.utils.checkpoints.Checkpoint, optional
+            A folder that keeps each stage, positions within the layout and weights within training:
+            a fit that was ended goes on from there if it is started again, with the same bits.
 
         Raises
         ------
         CUDANotAvailableError
             For a device that is not there, before any work.
+        CheckpointError
+            For a checkpoint of other data, parameters or versions, or a damaged one.
         TypeError, ValueError
             For data or parameters that are not as described.
         """
         if process_group is not None:
-            fit_shared_networks(self, X, y, process_group)
+            fit_shared_networks(self, X, process_group, y=y, checkpoint=checkpoint)
             return self
         if self.sample is not None:
-            return cast("Self", fit_on_sample(self, X, y))
+            return cast("Self", fit_on_sample(self, X, y, checkpoint=checkpoint))
         X = self._known(X)
         check_callback(self.callback)
         if _rows.is_precomputed(self.metric):
@@ -162,11 +177,14 @@ class ParametricUMAP(
             )
         table = self._validated(X, ensure_min_samples=2)
         settings = check_network(self, table.shape[1])
-        seed = seed_of(self.random_state)
+        check_held(self, table, decodes=settings.decodes)
+        labels = None if y is None else known_labels(as_known(y))
+        given = {"X": table, "y": labels, "knn": self.precomputed_knn}
+        course, seed = begun(checkpoint, self, given, seed_of(self.random_state))
         shared = {name: getattr(self, name) for name in OF_THE_LAYOUT}
-        layout = UMAP(random_state=seed, **shared).fit(table, y)
+        layout = UMAP(random_state=seed, **shared).fit(table, y, checkpoint=course.part("layout"))
         rows, positions, graph = laid_out(layout, table, place_of(X, self.device))
-        regression = self._regression(settings, seed, History())
+        regression = replace(self._regression(settings, seed, History()), course=course)
         encoder = new_encoder(self.encoder, rows, positions, settings, seed)
         decoder = None
         if settings.decodes:

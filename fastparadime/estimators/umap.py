@@ -147,6 +147,12 @@ class UMAP(
         By keyword: how many rows, or which share of them, `fit` lays out: some of each cluster
         (`fastparadime.neighbors.stratified_sample`). `transform` places all. Attributes but for
         `embedding_` are of these rows.
+    max_memory : float, optional
+        By keyword: most bytes that the search of neighbours may take beside `X`, and a table of it.
+        Rows of uint8, int8 and float16 that float32 would make larger than that stay as they are,
+        memory-mapped ones on the disk, and are read block by block; sources beyond it are copied to
+        a temporary file. Such a fit has `embedding_` and `graph_`, but no `transform`. See
+        docs/larger-than-memory.md.
     low_memory, n_jobs, transform_queue_size, angular_rp_forest, force_approximation_algorithm
         Accepted and checked, without effect here: the threads are torch's.
     hash_input, force_serial_epochs, build_algo, build_kwds, device_ids, handle

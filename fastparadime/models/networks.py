@@ -186,11 +186,7 @@ class ScaledEmbeddingModel(FullyConnectedEmbeddingModel):
         positions : (n, out_dim) tensor
         """
         for name, table in (("input", X), ("output", positions)):
-            if table.is_floating_point():
-                variance, mean = torch.var_mean(table, dim=0, correction=0)
-            else:
-                variance, mean = _integer_moments(table)
-            self.take_scale(name, variance, mean)
+            self.take_scale(name, *_moments(table))
 
     def take_scale(self, name: str, variance: torch.Tensor, mean: torch.Tensor) -> None:
         """Takes the columns' variances and means of the ``"input"`` or the ``"output"``."""
@@ -241,15 +237,19 @@ def core_network(model: FullyConnectedEmbeddingModel, rows: int) -> ops.Mlp:
     return ops.Mlp(weights, biases, model.activation, rows, **scales)
 
 
-def _integer_moments(table: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Variances and means of columns of integers, float64, without a float copy of all rows."""
+def _moments(table: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Variances and means of columns, float64, without a float copy of all rows.
+
+    They have the same bits whatever dtype holds the values.
+    """
     step = max(1, _CHUNK_BYTES // (8 * max(1, table.shape[1])))
     totals = torch.zeros(2, table.shape[1], dtype=torch.float64, device=table.device)
+    first = table[:1].double()  # a shift, so that squares of values far from zero keep their digits
     for start in range(0, len(table), step):
-        part = table[start : start + step].double()
+        part = table[start : start + step].double() - first
         totals += torch.stack((part.sum(dim=0), part.square().sum(dim=0)))
     mean, square = totals / len(table)
-    return (square - mean.square()).clamp(min=0), mean
+    return (square - mean.square()).clamp(min=0), mean + first[0]
 
 
 def check_widths(hidden_dims: Sequence[int]) -> list[int]:

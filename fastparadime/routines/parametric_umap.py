@@ -62,6 +62,10 @@ class ParametricUMAP(InitializedRoutine):
         Any metric of `fastparadime.neighbors.knn`, euclidean if None.
     recall : float
         In (0, 1]: the share of true neighbours that a search of much data must find; 1 is exact.
+    max_memory : float, optional
+        Most bytes that the search of neighbours may take beside the data, and a table of it: rows of
+        uint8, int8, float16 or float32 stay as they are, memory-mapped ones on the disk, and larger
+        sources are copied to a temporary file. See docs/larger-than-memory.md.
     device, seed, progress, callback
         As for `fastparadime.dr.ParametricDR`.
 
@@ -99,6 +103,7 @@ class ParametricUMAP(InitializedRoutine):
         quality: str | None = None,
         metric: Callable[..., float] | str | None = None,
         recall: float = neighbors.DEFAULT_RECALL,
+        max_memory: float | None = None,
         device: Device | None = None,
         seed: int | None = None,
         progress: bool | None = None,
@@ -120,7 +125,7 @@ class ParametricUMAP(InitializedRoutine):
             model=model,
             in_dim=in_dim,
             hidden_dims=_widths(quality) if hidden_dims is None else hidden_dims,
-            global_relations=_fuzzy_neighbors(n_neighbors, data_key, metric, recall),
+            global_relations=_fuzzy_neighbors(n_neighbors, data_key, metric, recall, max_memory),
             batch_relations=relations.DistsFromTo(transform=curve, data_key=data_key),
             use_cuda=use_cuda,
             verbose=verbose,
@@ -129,6 +134,7 @@ class ParametricUMAP(InitializedRoutine):
             seed=seed,
             progress=progress,
             callback=callback,
+            max_memory=max_memory,
         )
         self._settle(curve)
 
@@ -151,10 +157,8 @@ class ParametricUMAP(InitializedRoutine):
 
     def _layout(self, reldata: RelationData) -> torch.Tensor:
         X = self.dataset.data[self.dataset.data.stored_name(self.data_key)]
-        length = QUALITIES[self.quality].noise if self.quality else 0.0
-        self._regression.noise = noise_share(X, reldata, length)
         start = models.embed_in_chunks(self.model, X, "embed") if self._continues else None
-        return layout_positions(reldata, self.out_dim, self._curve, self.seed, start)
+        return layout_positions(reldata, self.out_dim, self._curve, self.seed, start, self._course)
 
     @property
     def _skips_first(self) -> bool:
@@ -169,10 +173,14 @@ class ParametricUMAP(InitializedRoutine):
             self._regression.epochs = QUALITIES[self.quality].epochs(len(self.dataset))
 
     def _prepare_model(self) -> None:
-        if self.quality is None or self.trained:  # new scales would undo what was learned
+        if self.quality is None:
+            return
+        key = self.dataset.data.stored_name(self.data_key)
+        length, graph = QUALITIES[self.quality].noise, self.global_relation_data["rel"]
+        self._regression.noise = noise_share(self.dataset.data[key], graph, length)
+        if self.trained:  # new scales would undo what was learned
             return
         if isinstance(self.model, models.ScaledEmbeddingModel):
-            key = self.dataset.data.stored_name(self.data_key)
             self.model.fit_scales(self._entry_on_device(key), self._entry_on_device("layout"))
 
 
@@ -194,11 +202,16 @@ def _edge_phase(
 
 
 def _fuzzy_neighbors(
-    n_neighbors: int, data_key: str, metric: Callable[..., float] | str | None, recall: float
+    n_neighbors: int,
+    data_key: str,
+    metric: Callable[..., float] | str | None,
+    recall: float,
+    max_memory: float | None,
 ) -> relations.NeighborBasedPDist:
     return relations.NeighborBasedPDist(
         metric=metric,
         recall=recall,
+        max_memory=max_memory,
         data_key=data_key,
         transform=[
             transforms.ConnectivityBasedRescale(n_neighbors=n_neighbors),

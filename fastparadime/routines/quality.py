@@ -17,6 +17,7 @@ from fastparadime.loss import PositionLoss
 from fastparadime.relationdata import RelationData
 from fastparadime.training.phases import TrainingPhase
 from fastparadime.training.sampling import spread_of
+from fastparadime.utils.checkpoints import NOTHING, Course
 
 _EDGES_OF_NOISE = 1000  # that show how far neighbours are
 _EPOCHS_OF_CHANGES, _RATE_OF_CHANGES = 100, 0.25  # of a layout that is there, as UMAP.update has
@@ -108,6 +109,7 @@ def layout_positions(
     curve: tuple[float, float],
     seed: int,
     start: torch.Tensor | None = None,
+    course: Course = NOTHING,
 ) -> torch.Tensor:
     """Positions of the points laid out by UMAP's gradient descent, from spectral ones or others.
 
@@ -122,6 +124,8 @@ def layout_positions(
     start : tensor (n, n_components), optional
         Positions close to the end, such as a trained model's: moved a little, by fewer and shorter
         steps.
+    course : Course, optional
+        Keeps the start and positions on the way, from which the layout goes on.
 
     Returns
     -------
@@ -132,8 +136,14 @@ def layout_positions(
     if start is not None:
         there = start.to(edges.weights.device)
         return layout.optimize_layout(
-            there, edges, parameters, _EPOCHS_OF_CHANGES, learning_rate=_RATE_OF_CHANGES
+            there,
+            edges,
+            parameters,
+            _EPOCHS_OF_CHANGES,
+            learning_rate=_RATE_OF_CHANGES,
+            course=course,
         ).final
-    start = layout.noisy_spectral_positions(edges, n_components, seed)
+    begin = functools.partial(layout.noisy_spectral_positions, edges, n_components, seed)
+    start = course.made("start", begin, edges.weights.device)
     epochs = layout.default_epochs(len(start))
-    return layout.optimize_layout(start, edges, parameters, epochs).final
+    return layout.optimize_layout(start, edges, parameters, epochs, course=course).final

@@ -77,9 +77,11 @@ def noise_of(phase: TrainingPhase, data: TrainingData) -> tuple[str, Noise] | No
     return key, Noise(table, phase.noise, rows, derive(data.seed, "noise"))
 
 
-def shuffled_batches(phase: TrainingPhase, data: TrainingData) -> Iterator[Batch]:
-    """All batches of a phase of standard sampling, without noise."""
-    for epoch in range(phase.epochs):
+def shuffled_batches(
+    phase: TrainingPhase, data: TrainingData, first_epoch: int = 0
+) -> Iterator[Batch]:
+    """The batches of a phase of standard sampling from an epoch on, without noise."""
+    for epoch in range(first_epoch, phase.epochs):
         seed = derive(data.seed, epoch)
         yield from item_batches(
             data.entries, phase.batch_size, seed, joins_single=data.joins_single

@@ -31,16 +31,18 @@ class DivergenceMonitor:
     model : torch.nn.Module
     name : str, optional
         Of the phase, for the error.
+    steps : int
+        Those that were made before, for the error.
     """
 
     _STEPS = 100
 
-    def __init__(self, model: torch.nn.Module, name: str | None) -> None:
+    def __init__(self, model: torch.nn.Module, name: str | None, steps: int = 0) -> None:
         self._weights: list[torch.Tensor] = [p for p in model.parameters() if p.requires_grad]
         self._good = [p.detach().clone() for p in self._weights]
         self._name = name
         self._losses: list[torch.Tensor] = []
-        self._steps = 0  # watched so far
+        self._steps = steps
         self._fine: torch.Tensor | None = None
         self._looks: list[_Finding] = []
 

@@ -82,6 +82,15 @@ class Plateau:
         self._lowest = float("inf")
         self._flat = 0
 
+    @property
+    def state(self) -> tuple[float, int]:
+        """The lowest value so far, and how often in a row it was not undercut."""
+        return self._lowest, self._flat
+
+    @state.setter
+    def state(self, state: tuple[float, int]) -> None:
+        self._lowest, self._flat = state
+
     def reached(self, value: float) -> bool:
         """Takes the next value."""
         falls = value < self._lowest * (1 - _FALL)

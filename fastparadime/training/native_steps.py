@@ -25,13 +25,18 @@ from fastparadime.training.batches import (
 )
 from fastparadime.training.fused_steps import fused_curve
 from fastparadime.training.phases import TrainingPhase
+from fastparadime.training.progress import PhaseProgress
 from fastparadime.training.sampling import Batch, NegativeEdgeBatches, Noise
 
 LearningRate = Callable[[int], float]  # of a step, counted from 0
 
 
 def native_steps(
-    model: torch.nn.Module, phase: TrainingPhase, data: TrainingData, total: int
+    model: torch.nn.Module,
+    phase: TrainingPhase,
+    data: TrainingData,
+    total: int,
+    progress: PhaseProgress,
 ) -> Iterator[torch.Tensor] | None:
     """Makes the steps of a phase without torch where that is possible, else None."""
     loss = cast(losses.PositionLoss | losses.RelationLoss, phase.loss)
@@ -45,17 +50,20 @@ def native_steps(
         return None
     table = data.entries[data_key]
     rows = min(rows, len(table))
-    like = table if table.is_floating_point() else table[:0].float()  # integers become float32
+    narrow = table.dtype == torch.float16 or not table.is_floating_point()
+    like = table[:0].float() if narrow else table  # which becomes float32 batch by batch
     network = network_of(model, phase, loss.embedding_method, like, rows)
     if network is None:
         return None
     rate = functools.partial(phase.learning_rate_at, steps=total)
     if curve is not None:
         edges = edge_batches(phase, data, data.seed)
-        return edge_steps(network, loss, edges, curve, total, rate)  # type: ignore[arg-type]
-    noise, batches = noise_of(phase, data), shuffled_batches(phase, data)
+        steps = range(progress.step(data), total)
+        return edge_steps(network, loss, edges, curve, steps, rate, progress)  # type: ignore[arg-type]
+    noise = noise_of(phase, data)
+    batches = enumerate(shuffled_batches(phase, data, progress.epoch), progress.step(data))
     table_noise = None if noise is None else noise[1]
-    return position_steps(network, loss, table, batches, rate, table_noise)  # type: ignore[arg-type]
+    return position_steps(network, loss, table, batches, rate, progress, table_noise)  # type: ignore[arg-type]
 
 
 def network_of(
@@ -125,13 +133,15 @@ def edge_steps(
     loss: losses.RelationLoss,
     batches: NegativeEdgeBatches,
     curve: tuple[float, float],
-    steps: int,
+    steps: Iterable[int],
     learning_rate: LearningRate,
+    progress: PhaseProgress,
 ) -> Iterator[torch.Tensor]:
     """Takes steps of the fused edge loss and gives the loss of each."""
     table = batches.entries[batches.data_key]
     adam = ops.Adam(network.parameters, network.gradients)
-    for step in range(steps):
+    progress.attach(adam)
+    for step in steps:
         nodes, places = ops.unique_nodes(batches.draw(step))
         ends = ops.gather_rows(network.forward(*_float_rows(table, nodes)), places)
         value, gradient = ops.negative_edge_gradients(ends, batches.batch_size, *curve)
@@ -142,7 +152,7 @@ def edge_steps(
 
 
 def _float_rows(table: torch.Tensor, ids: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """A float32 table and the rows of it that are meant: the table itself, or a copy of its integers."""
+    """A float32 table and the rows of it that are meant: the table itself, or a copy of narrow ones."""
     if table.dtype == torch.float32:
         return table, ids
     # By numpy, on one thread: torch's would spin on.
@@ -154,8 +164,9 @@ def position_steps(
     network: ops.Mlp,
     loss: losses.PositionLoss,
     table: torch.Tensor,
-    batches: Iterable[Batch],
+    batches: Iterable[tuple[int, Batch]],
     learning_rate: LearningRate,
+    progress: PhaseProgress,
     noise: Noise | None = None,
 ) -> Iterator[torch.Tensor]:
     """Takes steps of a regression onto positions and gives the loss of each.
@@ -163,7 +174,8 @@ def position_steps(
     The loss function is torch's or the user's; it sees two columns a row, so it costs little.
     """
     adam = ops.Adam(network.parameters, network.gradients)
-    for step, batch in enumerate(batches):
+    progress.attach(adam)
+    for step, batch in batches:
         source, ids = _float_rows(table, batch["indices"])
         if noise is not None:
             if source is table:

@@ -16,6 +16,8 @@ class Optimizer(Protocol):
 
     def zero_grad(self) -> None: ...
     def step(self) -> Any: ...
+    def state_dict(self) -> dict[str, Any]: ...
+    def load_state_dict(self, state: dict[str, Any]) -> Any: ...
 
 
 class Adam:
@@ -53,6 +55,20 @@ class Adam:
         """Forgets all gradients."""
         for parameter in self._state:
             parameter.grad = None
+
+    def state_dict(self) -> dict[str, torch.Tensor]:
+        """What the next step depends on beside parameters and gradients: moments, and steps made."""
+        names = ("mean", "square", "steps")
+        return {
+            f"{name}.{number}": part
+            for number, parts in enumerate(self._state.values())
+            for name, part in zip(names, parts, strict=True)
+        }
+
+    def load_state_dict(self, state: Mapping[str, torch.Tensor]) -> None:
+        """Takes what `state_dict` gave, of parameters of the same shapes."""
+        for name, part in self.state_dict().items():
+            part.copy_(state[name])
 
     @torch.no_grad()
     def step(self) -> None:

@@ -22,8 +22,10 @@ from fastparadime.training.kernel_steps import kernel_steps
 from fastparadime.training.native_steps import native_steps
 from fastparadime.training.optim import make_optimizer
 from fastparadime.training.phases import TrainingPhase
+from fastparadime.training.progress import PhaseProgress
 from fastparadime.training.recorded_steps import recorded_steps
 from fastparadime.training.sampling import with_noise
+from fastparadime.utils.checkpoints import NOTHING, Course
 from fastparadime.utils.logging import log
 from fastparadime.utils.precision import training_products
 from fastparadime.utils.progress import stage
@@ -37,6 +39,7 @@ def run_phase(
     verbose: bool = False,
     progress: bool = False,
     ends: Callable[[int], bool] = lambda _: False,
+    course: Course = NOTHING,
 ) -> bool:
     """Runs a phase: the model is trained in place, the phase's loss keeps its history.
 
@@ -51,6 +54,8 @@ def run_phase(
         Whether a progress bar is shown on standard error.
     ends : callable (epoch) -> bool
         Called after each epoch, counted from 0: whether the phase ends with it.
+    course : Course, optional
+        Keeps what the phase is after some of its epochs, from where it goes on.
 
     Returns
     -------
@@ -70,14 +75,19 @@ def run_phase(
     if verbose:
         log(f"Beginning training phase '{phase.name}'.")
     total = phase.epochs_of(per_epoch) * per_epoch
-    is_flat, done, ended = _early_stop(model, phase, data), 0, False
-    guard = DivergenceMonitor(model, phase.name)
+    plateau = None if phase.patience is None else early_stopping.Plateau(phase.patience)
+    kept = PhaseProgress(model, phase, course, plateau)
+    if kept.over:
+        return kept.ended
+    done, ended = kept.step(data), False
+    is_flat = _early_stop(model, phase, data, plateau)
+    guard = DivergenceMonitor(model, phase.name, done)
     with (
         stage(phase.name or "training", total) as advance,
-        tqdm(total=total, desc=phase.name, unit="step", disable=not progress) as bar,
+        tqdm(total=total, initial=done, desc=phase.name, unit="step", disable=not progress) as bar,
         training_products(phase.tf32),
         cuda_graphs.own_stream(data.device),
-        closing(_steps(model, phase, data, total)) as steps,
+        closing(_steps(model, phase, data, total, kept)) as steps,
     ):
         for made in steps:
             guard.watch(made)
@@ -93,54 +103,74 @@ def run_phase(
                 ended = ends(epoch)
                 if ended or is_flat():
                     break
+                if kept.is_due():
+                    guard.check()  # what is kept is finite
+                    kept.write(epoch + 1)
         guard.check()
+    kept.write(phase.epochs_of(per_epoch), over=True, ended=ended)
     return ended
 
 
 def _steps(
-    model: torch.nn.Module, phase: TrainingPhase, data: TrainingData, steps: int
+    model: torch.nn.Module,
+    phase: TrainingPhase,
+    data: TrainingData,
+    steps: int,
+    progress: PhaseProgress,
 ) -> Generator[torch.Tensor, None, None]:
     """Makes the steps in the fastest way that applies; yields the losses of one or several."""
     yield from (
         kernel_steps(model, phase, data, steps)
         or recorded_steps(model, phase, data, steps)
-        or native_steps(model, phase, data, steps)
-        or _plain_steps(model, phase, data, steps)
+        or native_steps(model, phase, data, steps, progress)
+        or _plain_steps(model, phase, data, steps, progress)
     )
 
 
 def _step_losses(
-    model: torch.nn.Module, phase: TrainingPhase, data: TrainingData, steps: int
+    model: torch.nn.Module,
+    phase: TrainingPhase,
+    data: TrainingData,
+    steps: range,
+    first_epoch: int,
 ) -> Iterator[torch.Tensor]:
     """The loss of each step in turn, ready for its backward pass."""
     arguments = (model, data.global_relations, data.batch_relations)
     if phase.sampling == "standard":
         noise = noise_of(phase, data)
-        for step, plain in enumerate(shuffled_batches(phase, data)):
+        plain_batches = shuffled_batches(phase, data, first_epoch)
+        for step, plain in zip(steps, plain_batches, strict=True):
             batch = plain if noise is None else with_noise(plain, *noise, step)
             yield phase.loss(*arguments, batch, data.device)
         return
     fused = fused_step(model, phase, data)
     if fused is None:
         batches = edge_batches(phase, data, data.seed)
-        for step in range(steps):
+        for step in steps:
             yield phase.loss(*arguments, batches.batch(step), data.device)
         return
-    for step in range(steps):
+    for step in steps:
         value = fused.loss(step)
         phase.loss.accumulate(value)
         yield value
 
 
 def _plain_steps(
-    model: torch.nn.Module, phase: TrainingPhase, data: TrainingData, steps: int
+    model: torch.nn.Module,
+    phase: TrainingPhase,
+    data: TrainingData,
+    total: int,
+    progress: PhaseProgress,
 ) -> Iterator[torch.Tensor]:
     """Makes the steps one by one; yields the loss of each, a tensor ()."""
     optimizer = make_optimizer(phase.optimizer, model, phase.learning_rate, **phase.kwargs)
-    for step, loss in enumerate(_step_losses(model, phase, data, steps)):
+    progress.attach(optimizer)
+    steps = range(progress.step(data), total)
+    losses = _step_losses(model, phase, data, steps, progress.epoch)
+    for step, loss in zip(steps, losses, strict=True):
         if phase.schedule != "constant":
             for group in optimizer.param_groups:
-                group["lr"] = phase.learning_rate_at(step, steps)
+                group["lr"] = phase.learning_rate_at(step, total)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -148,14 +178,16 @@ def _plain_steps(
 
 
 def _early_stop(
-    model: torch.nn.Module, phase: TrainingPhase, data: TrainingData
+    model: torch.nn.Module,
+    phase: TrainingPhase,
+    data: TrainingData,
+    plateau: early_stopping.Plateau | None,
 ) -> Callable[[], bool]:
     """Whether the loss of held-out edges is flat, asked at the end of each epoch."""
-    if phase.patience is None:
+    if plateau is None:
         return lambda: False
     edges = data.global_relations[phase.edge_rel_key].to_sparse_array().edges
     data_key = embedded_entry(phase.loss, data.batch_relations)
     batch = early_stopping.held_out_batch(edges, data.entries, phase, data_key, data.seed)
     arguments = (data.global_relations, data.batch_relations, batch, data.device)
-    plateau = early_stopping.Plateau(phase.patience)
     return lambda: plateau.reached(early_stopping.evaluate(model, phase.loss, *arguments))

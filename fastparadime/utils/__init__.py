@@ -2,7 +2,26 @@
 
 from __future__ import annotations
 
-from fastparadime.utils import convert, logging, plotting, seed, triangular, validate
+from fastparadime.utils import (
+    checkpoints,
+    convert,
+    logging,
+    plotting,
+    seed,
+    shards,
+    triangular,
+    validate,
+)
 from fastparadime.utils.display import ReprMixin
 
-__all__ = ["ReprMixin", "convert", "logging", "plotting", "seed", "triangular", "validate"]
+__all__ = [
+    "ReprMixin",
+    "checkpoints",
+    "convert",
+    "logging",
+    "plotting",
+    "seed",
+    "shards",
+    "triangular",
+    "validate",
+]

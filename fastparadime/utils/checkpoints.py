@@ -8,6 +8,7 @@ the file that it held before is removed: at any moment the manifest tells of who
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ from fastparadime.utils._checkpoint_folder import (
 from fastparadime.utils.fingerprints import described
 from fastparadime.utils.validate import check_positive
 
+_UNSAFE = re.compile(r"[^\w. -]")  # in names of files; numbers tell them apart
 _MOST_LISTED, _LONGEST = 8, 60  # differences of a message, and characters of each
 
 
@@ -158,6 +160,8 @@ def begun(
 
 def _differences(there: Any, here: Any, name: str = "") -> list[str]:
     """What differs between two descriptions, a line each."""
+    if isinstance(there, list) and isinstance(here, list) and len(there) == len(here):
+        there, here = (dict(enumerate(part)) for part in (there, here))
     if isinstance(there, dict) and isinstance(here, dict):
         lines: list[str] = []
         for key in sorted({*there, *here}):
@@ -208,19 +212,20 @@ class _KeptCourse(Course):
         folder, manifest = self._folder, self._folder.manifest
         assert manifest is not None
         count = manifest["count"] + 1
-        start = f"{self._prefix}{name}"
+        start = _UNSAFE.sub("_", self._prefix + name)
         written: dict[str, Sequence[str]] = {}
         try:
             if weights:
                 file = f"{start}.{count}.safetensors"
                 written["weights"] = (file, write_weights(folder.path / file, arrays))
             for key, values in () if weights else arrays.items():
-                file = f"{start}.{key}.{count}.npy"
+                file = f"{start}.{_UNSAFE.sub('_', key)}.{count}.npy"
                 written[key] = (file, write_array(folder.path / file, values))
             stage = {"files": written, "about": dict(about or {})}
             stages = {**manifest["stages"], self._prefix + name: stage}
             folder.replace_manifest({**manifest, "count": count, "stages": stages})
         except OSError as error:
+            folder.remove_left()
             raise OSError(
                 error.errno,
                 f"{error.strerror or error}; the checkpoint is as it was before, and the run goes "

@@ -119,16 +119,18 @@ ONE_BYTE = (torch.int8, torch.uint8)
 
 
 def widened(rows: torch.Tensor, *, amounts: bool = False) -> torch.Tensor:
-    """Rows with room for sums: integers of one byte as int64, or all integers that are amounts as float32.
+    """Rows with room for sums: float16 as float32, integers of one byte as int64, or amounts as float32.
 
     Parameters
     ----------
     rows : tensor
         Of any dtype; others than those are returned as they are.
     amounts : bool
-        Whether integers are amounts, such as pixels, not numbers that are looked up.
+        Whether all integers are amounts, such as pixels, not numbers that are looked up.
     """
     if amounts and not (rows.is_floating_point() or rows.is_complex() or rows.dtype == torch.bool):
+        return rows.float()
+    if rows.dtype == torch.float16:
         return rows.float()
     return rows.long() if rows.dtype in ONE_BYTE else rows
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 
@@ -34,6 +34,20 @@ class Adam:
             state = (torch.zeros_like(parameter), torch.zeros_like(parameter))
             self._tensors.append((parameter, *state, gradient))
         self._steps = 0
+
+    def state_dict(self) -> dict[str, torch.Tensor]:
+        """What the next step depends on beside parameters and gradients: moments, and steps made."""
+        state = {"steps": torch.tensor(self._steps)}
+        for number, (_, mean, square, _) in enumerate(self._tensors):
+            state.update({f"mean.{number}": mean, f"square.{number}": square})
+        return state
+
+    def load_state_dict(self, state: Mapping[str, torch.Tensor]) -> None:
+        """Takes what `state_dict` gave, of parameters of the same shapes."""
+        self._steps = int(state["steps"])
+        for number, (_, mean, square, _) in enumerate(self._tensors):
+            mean.copy_(state[f"mean.{number}"])
+            square.copy_(state[f"square.{number}"])
 
     def step(self, learning_rate: float) -> None:
         """Updates the parameters by their gradients."""

@@ -1,0 +1,153 @@
+"""Rows on the disk: ``.npy`` files read as one table, and sources copied to a file of their own."""
+
+from __future__ import annotations
+
+import glob
+import itertools
+import re
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fastparadime.types import Array
+from fastparadime.utils import sources
+from fastparadime.utils.validate import check_finite, check_form
+
+
+class Shards:
+    """``.npy`` files whose rows follow one another, read as one source of rows.
+
+    The files are memory-mapped, and nothing of them is held.
+
+    Parameters
+    ----------
+    files : str, Path or sequence of them
+        A pattern such as ``"rows-*.npy"``, whose files are taken in the order of the numbers in
+        their names, or the files themselves, in order.
+
+    Attributes
+    ----------
+    shape : (n, d)
+    dtype : numpy.dtype
+    ndim : int
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If files differ in columns or dtype, or hold no tables.
+    """
+
+    ndim = 2
+
+    def __init__(self, files: str | Path | Sequence[str | Path]) -> None:
+        if isinstance(files, (str, Path)):
+            paths = sorted(map(Path, glob.glob(str(files))), key=_natural)  # noqa: PTH207
+        else:
+            paths = [Path(file) for file in files]
+        if not paths:
+            raise FileNotFoundError(f"no such file: {files}")
+        self._parts = [np.load(path, mmap_mode="r", allow_pickle=False) for path in paths]
+        first = self._parts[0]
+        for path, part in zip(paths, self._parts, strict=True):
+            if part.ndim != 2:
+                raise ValueError(f"{path} must hold rows and columns, but has shape {part.shape}")
+            if (part.shape[1], part.dtype) != (first.shape[1], first.dtype):
+                raise ValueError(
+                    f"{path} has {part.shape[1]} columns of {part.dtype}, but {paths[0]} has "
+                    f"{first.shape[1]} of {first.dtype}"
+                )
+        self._starts = [0, *itertools.accumulate(len(part) for part in self._parts)]
+        self.shape, self.dtype = (self._starts[-1], first.shape[1]), first.dtype
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, rows: slice) -> Array:
+        """The rows of a slice of step 1, an array."""
+        start, stop, step = rows.indices(self.shape[0])
+        if step != 1:
+            raise ValueError(f"rows must be a slice of step 1, not of step {step}")
+        found = [
+            part[max(start - first, 0) : max(stop - first, 0)]
+            for first, part in zip(self._starts, self._parts, strict=False)
+        ]
+        return np.concatenate(found)
+
+
+def _natural(path: Path) -> list[tuple[bool, int, str]]:
+    parts = re.split(r"(\d+)", str(path))
+    return [(part.isdecimal(), int(part) if part.isdecimal() else 0, part) for part in parts]
+
+
+def on_disk(X: sources.Source, name: str = "X") -> Array:
+    """A source of rows as a memory-mapped array of its dtype, checked while it is copied.
+
+    The file lies in the folder that `tempfile.gettempdir` gives, which TMPDIR sets; it has no name
+    where the system allows that, and is gone with the array.
+
+    Raises
+    ------
+    OSError
+        If the source cannot be read, or the disk is full.
+    ValueError
+        For a source that ends before its shape says, or values that are not finite.
+    """
+    check_form(X, name)
+    with tempfile.TemporaryFile(prefix="fastparadime-") as file:
+        for start, rows in sources.row_blocks(X, name):
+            check_finite(rows, name, start)
+            np.ascontiguousarray(rows).tofile(file)
+        file.flush()
+        return np.memmap(file, np.dtype(X.dtype), "r", shape=tuple(X.shape))  # type: ignore[call-overload, no-any-return]
+
+
+NARROW = (np.dtype(np.int8), np.dtype(np.uint8), np.dtype(np.float16))
+
+
+def stays(X: Any, max_memory: float | None) -> bool:
+    """Whether rows of 1 or 2 bytes a value stay as they are, since float32 takes more than may be held.
+
+    Parameters
+    ----------
+    X : anything with `shape` and `dtype`
+    max_memory : float, optional
+        Most bytes to be held beside the rows.
+    """
+    if max_memory is None or len(X.shape) != 2:
+        return False
+    name = str(X.dtype).removeprefix("torch.")
+    narrow = name in {str(dtype) for dtype in NARROW}
+    return narrow and 4 * X.shape[0] * X.shape[1] > max_memory
+
+
+def held_within(X: Any, max_memory: float | None, name: str) -> Any:
+    """Rows as a fit holds them in so many bytes: sources beyond them become memory-mapped files.
+
+    Raises
+    ------
+    ValueError
+        For rows of a dtype that becomes float32, of which a table takes more.
+    OSError
+        As of `on_disk`.
+    """
+    if max_memory is None or len(getattr(X, "shape", ())) != 2:
+        return X
+    table = 4 * X.shape[0] * X.shape[1]
+    taken = ("float32", *map(str, NARROW))
+    if str(X.dtype).removeprefix("torch.") not in taken and table > max_memory:
+        raise ValueError(
+            f"max_memory={max_memory:.4g} bytes is too little for {name} of {X.dtype}, which "
+            f"becomes a table of {table:.4g} bytes: store it as one of {', '.join(taken)}, which are "
+            "read where they are"
+        )
+    if (
+        not sources.is_source(X)
+        or X.shape[0] * X.shape[1] * np.dtype(X.dtype).itemsize <= max_memory
+    ):
+        return X
+    return on_disk(X, name)

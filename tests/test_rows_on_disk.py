@@ -1,0 +1,177 @@
+"""Rows that stay on the disk: the same maps as from memory, and no table of them in float32."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from fastparadime import UMAP, ParametricUMAP, dr, models, routines
+from fastparadime.utils.shards import Shards, on_disk
+
+RNG = np.random.default_rng(0)
+ROWS = RNG.integers(0, 60, size=(2500, 200)).astype(np.uint8)
+LITTLE = 1.9e6  # bytes, in which they are searched; a table of them in float32 takes 2.0e6
+
+Made = Callable[..., Any]
+
+
+def umap(X: Any, **options: Any) -> Any:
+    return UMAP(n_neighbors=6, n_epochs=20, random_state=0, **options).fit(X).embedding_
+
+
+def estimator(X: Any, **options: Any) -> Any:
+    options = {"quality": "fast", "hidden_dims": [8], "n_epochs": 20, **options}
+    fitted = ParametricUMAP(n_neighbors=6, random_state=0, **options).fit(X)
+    assert np.array_equal(fitted.transform(X[:30]), fitted.embedding_[:30])
+    return fitted.embedding_
+
+
+def routine(X: Any, **options: Any) -> Any:
+    options = {"quality": "fast", "hidden_dims": [8], **options}
+    made = routines.ParametricUMAP(n_neighbors=5, seed=0, **options)
+    made.train(X)
+    return made.apply(X).numpy()
+
+
+def edges(X: Any, **options: Any) -> Any:
+    return routine(X, quality=None, epochs=2, init_epochs=1, **options)
+
+
+@pytest.mark.parametrize(
+    ("made", "dtype"),
+    [
+        (umap, np.uint8),
+        (umap, np.float16),
+        (estimator, np.int8),
+        (routine, np.uint8),
+        (routine, np.float16),
+        (edges, np.int8),
+    ],
+)
+def test_the_same_map_as_from_memory(made: Made, dtype: Any, tmp_path: Path) -> None:
+    np.save(tmp_path / "X.npy", ROWS.astype(dtype))
+    X = np.load(tmp_path / "X.npy", mmap_mode="r")
+    np.testing.assert_array_equal(made(X, max_memory=LITTLE), made(ROWS.astype(np.float32)))
+
+
+def test_shards_are_one_table(tmp_path: Path) -> None:
+    for number, part in enumerate(np.array_split(ROWS, 12)):
+        np.save(tmp_path / f"rows-{number}.npy", part)
+    shards = Shards(tmp_path / "rows-*.npy")
+    assert (shards.shape, shards.dtype, len(shards)) == (ROWS.shape, ROWS.dtype, 2500)
+    for rows in (slice(None), slice(300, 700), slice(2499, 2500), slice(5, 5)):
+        np.testing.assert_array_equal(shards[rows], ROWS[rows])
+    np.testing.assert_array_equal(umap(shards, max_memory=LITTLE), umap(ROWS))
+    np.testing.assert_array_equal(routine(shards, max_memory=LITTLE), routine(ROWS))
+    np.testing.assert_array_equal(np.asarray(on_disk(shards)), ROWS)
+    with pytest.raises(ValueError, match="slice of step 1, not of step 2"):
+        shards[::2]
+
+
+def test_bad_shards(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="no such file"):
+        Shards(tmp_path / "rows-*.npy")
+    np.save(tmp_path / "a.npy", ROWS)
+    np.save(tmp_path / "b.npy", ROWS[:, :3])
+    with pytest.raises(ValueError, match=r"b\.npy has 3 columns of uint8, but .*a\.npy has 200"):
+        Shards([tmp_path / "a.npy", tmp_path / "b.npy"])
+    np.save(tmp_path / "c.npy", ROWS[0])
+    with pytest.raises(ValueError, match=r"c\.npy must hold rows and columns"):
+        Shards([tmp_path / "c.npy"])
+
+
+def test_what_needs_a_table() -> None:
+    for options in ({"unique": True}, {"init": "pca"}, {"metric": "seuclidean"}):
+        with pytest.raises(
+            ValueError, match=r"max_memory=1\.9e\+06 bytes is less than a table of X"
+        ):
+            UMAP(max_memory=LITTLE, **options).fit(ROWS)
+    with pytest.raises(ValueError, match="which a decoder needs"):
+        ParametricUMAP(max_memory=LITTLE, parametric_reconstruction=True).fit(ROWS)
+    with pytest.raises(ValueError, match="for X of float64, which becomes a table"):
+        UMAP(max_memory=LITTLE).fit(ROWS.astype(float))
+    with pytest.raises(ValueError, match="for data of float64, which becomes a table"):
+        routines.ParametricUMAP(max_memory=LITTLE).train(ROWS.astype(float))
+    for made in (UMAP(max_memory=-1).fit, ParametricUMAP(max_memory=-1).fit):
+        with pytest.raises(ValueError, match="max_memory"):
+            made(ROWS)
+    fitted = UMAP(n_epochs=2, max_memory=LITTLE, random_state=0).fit(ROWS)
+    with pytest.raises(ValueError, match="transform is not available for a fit whose rows stayed"):
+        fitted.transform(ROWS)
+
+
+def test_scales_have_the_same_bits_of_any_dtype() -> None:
+    found = []
+    for dtype in (np.uint8, np.float16, np.float32, np.int64):
+        model = models.ScaledEmbeddingModel(200, 2, [3], generator=torch.Generator().manual_seed(0))
+        table = torch.from_numpy(ROWS.astype(dtype))
+        model.fit_scales(table, torch.from_numpy(ROWS[:, :2].astype(np.float32)))
+        found.append([value.numpy().tobytes() for value in model.buffers()])
+    assert found[0] == found[1] == found[2] == found[3]
+
+
+def test_entries_stay_narrow() -> None:
+    dataset = dr.Dataset(ROWS.astype(np.float16))
+    assert dataset.data["main"].dtype == torch.float16
+    assert dataset[3:5]["main"].dtype == torch.float32
+
+
+LIMITED = """
+import json, resource, sys, warnings
+from pathlib import Path
+import numpy as np, torch
+from fastparadime import UMAP, routines
+from fastparadime.models import chunks
+warnings.simplefilter("ignore")
+torch.set_num_threads(1)  # torch's OpenMP ends a process that can have no further thread
+
+def umap(X, max_memory):
+    return UMAP(n_neighbors=6, n_epochs=5, random_state=0, max_memory=max_memory).fit(X).embedding_
+
+def train(X, max_memory):
+    routine = routines.ParametricUMAP(
+        n_neighbors=5, seed=0, epochs=1, init_epochs=1, init_batch_size=500, batch_size=500,
+        max_memory=max_memory)
+    routine.train(X)
+    return routine.apply(X)
+
+X = np.load(sys.argv[2], mmap_mode="r")
+function = {"umap": umap, "train": train}[sys.argv[1]]
+function(X[:300], None)
+chunks._CHUNK_BYTES = 2**20  # blocks of a fixed size would hide what grows with the rows
+pages = int(Path("/proc/self/statm").read_text().split()[0])
+most = pages * resource.getpagesize() + 36 * 2**20
+resource.setrlimit(resource.RLIMIT_AS, (most, resource.RLIM_INFINITY))
+ends = []
+for max_memory in (None, 18e6):
+    try:
+        function(X, max_memory)
+        ends.append("done")
+    except MemoryError as error:
+        ends.append("MemoryError")
+print(json.dumps(ends))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="limits a process")
+@pytest.mark.parametrize("call", ["umap", "train"])
+def test_no_table_of_the_rows_is_made(call: str, tmp_path: Path) -> None:
+    X = RNG.integers(0, 60, size=(5000, 2048)).astype(np.uint8)  # 41 MB in float32
+    np.save(tmp_path / "X.npy", X)
+    done = subprocess.run(
+        [sys.executable, "-c", LIMITED, call, tmp_path / "X.npy"],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout.splitlines()[-1]) == ["MemoryError", "done"]
