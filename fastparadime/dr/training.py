@@ -15,6 +15,7 @@ from fastparadime.dr.preparation import Preparation
 from fastparadime.loss import CompoundLoss, Loss
 from fastparadime.relations import Relations
 from fastparadime.training import History, TrainingData, TrainingPhase, check_phase, run_phase
+from fastparadime.training.row_weights import check_row_weights
 from fastparadime.training.sampling import DataEntries
 from fastparadime.types import Data
 from fastparadime.utils.callbacks import Callback, Positions, asks_to_stop
@@ -46,6 +47,7 @@ class Training(Preparation, Inference):
     progress: bool | None
     callback: Callback | None
     history: History
+    _row_weights: torch.Tensor | None = None  # of the dataset, while it trains
     _continues = False  # whether training goes on from a trained model with rows given anew
 
     def set_training_defaults(
@@ -130,6 +132,7 @@ class Training(Preparation, Inference):
             self.device,
             derive(self.seed, "phase", len(self.history) + 1),
             joins_single=models.normalizes_batches(self.model),
+            row_weights=self._row_weights,
         )
         bars = shows_bars(self.progress, verbose=self.verbose)
         epochs_before, first = len(training_phase.loss.history), self.history.epochs
@@ -174,7 +177,7 @@ class Training(Preparation, Inference):
         self.trained = True
 
     @memory_for("train")
-    def train(self, data: Data | Dataset | None = None) -> None:
+    def train(self, data: Data | Dataset | None = None, *, sample_weight: Any = None) -> None:
         """Computes relations and derived data, then runs all phases in order.
 
         Parameters
@@ -184,11 +187,17 @@ class Training(Preparation, Inference):
             routine goes on with rows given here: if there are more or fewer than the dataset has,
             they replace it. The predefined routines then start from where the model has them, so
             that the map stays.
+        sample_weight : (n,) array, optional
+            How many equal rows each row of the dataset stands for. Items of batches, positive edges
+            and negative ones are drawn by it, so that the loss is, on average, that of a dataset
+            which has them so many times. Only ratios count. Relations are those without weights.
 
         Raises
         ------
         NoDatasetRegisteredError
             If there is no data.
+        TypeError, ValueError
+            For weights that are negative, not finite, all zero, or not one for each row.
         """
         self._continues = self.trained and data is not None
         if data is not None:
@@ -198,12 +207,14 @@ class Training(Preparation, Inference):
             raise exceptions.NoDatasetRegisteredError(
                 "Attempted to start training, but no data was pre-added or passed to 'train'."
             )
+        if sample_weight is not None:
+            self._row_weights = check_row_weights(sample_weight, len(self.dataset))
         self._prepare_training()
         self._copies = {}
         try:
             self._train()
         finally:
-            self._copies, self._continues = None, False
+            self._copies, self._continues, self._row_weights = None, False, None
 
     def _take(self, entries: Mapping[str, Any]) -> None:
         """Adds entries to the dataset; other rows for a trained model replace it."""

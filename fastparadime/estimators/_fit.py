@@ -17,7 +17,7 @@ from fastparadime.estimators._reporting import Report
 from fastparadime.estimators._transform import FittedRows
 from fastparadime.graph import fuzzy_simplicial_set
 from fastparadime.graph.supervised import Labels, intersect_with_target
-from fastparadime.layout import default_epochs, density, optimize_layout
+from fastparadime.layout import Landmarks, default_epochs, density, optimize_layout
 from fastparadime.neighbors import NeighborGraph
 from fastparadime.neighbors.metric_space import Space
 from fastparadime.types import Array
@@ -113,6 +113,7 @@ def embed_graph(
     n_epochs: int | None = None,
     learning_rate: float | None = None,
     row_weights: Array | None = None,
+    landmarks: Landmarks | None = None,
     callback: Callable[[int, torch.Tensor], object] | None = None,
 ) -> Embedding:
     """The layout of a graph from a start, by default with the epochs and rate of a whole fit."""
@@ -135,6 +136,7 @@ def embed_graph(
             learning_rate=learning_rate,
             density=local,
             row_weights=row_weights,
+            landmarks=landmarks,
             progress=progress,
             callback=callback,
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,8 +11,9 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from fastparadime.estimators import _rows
-from fastparadime.estimators._fitted_networks import FittedNetworks
+from fastparadime.estimators._explained import ExplainedNetworks
 from fastparadime.estimators._kinds import Kind, as_known, place_of
+from fastparadime.estimators._landmarks import add_rows
 from fastparadime.estimators._parameters import seed_of
 from fastparadime.estimators._parametric_constructor import OF_THE_LAYOUT
 from fastparadime.estimators._parametric_fit import (
@@ -24,14 +24,11 @@ from fastparadime.estimators._parametric_fit import (
     new_decoder,
     new_encoder,
     outputs,
-    trainable_parts,
 )
 from fastparadime.estimators.umap import UMAP
 from fastparadime.training import History
 from fastparadime.utils.callbacks import check_callback
-from fastparadime.utils.convert import to_numpy, to_torch
 from fastparadime.utils.progress import memory_for
-from fastparadime.utils.seed import derive
 from fastparadime.utils.validate import check_data
 
 if TYPE_CHECKING:
@@ -47,7 +44,7 @@ def _takes_more_rows(estimator: ParametricUMAP) -> bool:
 class ParametricUMAP(
     ClassNamePrefixFeaturesOutMixin,  # type: ignore[misc]
     TransformerMixin,  # type: ignore[misc]
-    FittedNetworks,
+    ExplainedNetworks,
 ):
     """Parametric UMAP (Sainburg et al. 2021, arXiv 2009.12981) with umap-learn's parameters.
 
@@ -93,8 +90,9 @@ class ParametricUMAP(
     autoencoder_loss : bool
         Whether the encoder learns from the reconstruction too.
     landmark_loss_weight : float
-        How much the rows of the fit stay where they were in `update`: the weight of their squared
-        distance from there, beside that from where the new layout has them.
+        How much the rows of the fit stay where they were in `update`: `landmark_weight` of the
+        layout, and the weight of a row's squared distance from where the network had it, beside
+        that from where the layout has it.
     recall : float
         In (0, 1]: the share of true neighbours that the search must find; 1 searches exactly.
     device : torch.device or str, optional
@@ -110,6 +108,8 @@ class ParametricUMAP(
         The fitted layout, with its graph, neighbours and rows; None after `load`.
     model_, encoder_, decoder_ : torch.nn.Module
         The trained networks; `decoder_` is None without one.
+    drift_ : Drift
+        After `update`: how far the rows moved that were there before.
     history_ : History
         Losses of the epochs of each network.
     seed_ : int
@@ -120,7 +120,7 @@ class ParametricUMAP(
     """
 
     @memory_for("ParametricUMAP.fit")
-    def fit(self, X: Any, y: Any = None) -> Self:
+    def fit(self, X: Any, y: Any = None, *, sample_weight: Any = None) -> Self:
         """Lays out the rows of `X` and trains the networks.
 
         Parameters
@@ -129,6 +129,9 @@ class ParametricUMAP(
             Finite numbers, at least two rows.
         y : (n_samples,) array, optional
             Labels, as for `fastparadime.UMAP.fit`.
+        sample_weight : (n_samples,) array, optional
+            How many equal rows each row stands for: in the layout, as for `fastparadime.UMAP.fit`,
+            and in the training of the networks, whose batches are drawn by it. On the CPU.
 
         Raises
         ------
@@ -148,9 +151,9 @@ class ParametricUMAP(
         settings = check_network(self, table.shape[1])
         seed = seed_of(self.random_state)
         shared = {name: getattr(self, name) for name in OF_THE_LAYOUT}
-        layout = UMAP(random_state=seed, **shared).fit(table, y)
+        layout = UMAP(random_state=seed, **shared).fit(table, y, sample_weight=sample_weight)
         rows, positions, graph = laid_out(layout, table, place_of(X, self.device))
-        regression = self._regression(settings, seed, History())
+        regression = self._regression(settings, seed, History()).weighted(sample_weight, layout)
         encoder = new_encoder(self.encoder, rows, positions, settings, seed)
         decoder = None
         if settings.decodes:
@@ -186,9 +189,9 @@ class ParametricUMAP(
         found = outputs(self.model_, table, "embed")
         return Kind.of(X).array(found, _rows.dtype_of_results(X))
 
-    def fit_transform(self, X: Any, y: Any = None) -> Any:
+    def fit_transform(self, X: Any, y: Any = None, *, sample_weight: Any = None) -> Any:
         """`embedding_` of a fit; see `fit`."""
-        return self.fit(X, y).embedding_
+        return self.fit(X, y, sample_weight=sample_weight).embedding_
 
     @memory_for("ParametricUMAP.transform")
     def transform(self, X: Any) -> Any:
@@ -247,50 +250,27 @@ class ParametricUMAP(
         found = outputs(self.model_, table, "decode")
         return Kind.of(X).array(found, _rows.dtype_of_results(X))
 
-    def update(self, X: Any) -> Self:
+    def update(self, X: Any, landmarks: Any = None) -> Self:
         """Goes on with more rows: all are laid out from where they are, and the network follows.
+
+        `drift_` says how far the rows moved that were there before.
 
         Parameters
         ----------
         X : (n_samples, n_features) array, tensor or data frame
             Rows beside those of the fit, which `landmark_loss_weight` holds in their places.
+        landmarks : (m, n_features) array, tensor or data frame, optional
+            After `load`: rows, two or more, that stay where the network has them, as those of the
+            fit do; by default those that `save` was told to keep.
 
         Raises
         ------
         sklearn.exceptions.NotFittedError
         TypeError, ValueError
-            For data that is not as described; for a fit with labels, and after `load`, which has
-            no rows.
+            For data that is not as described, for a fit with labels, and after `load` without
+            landmarks.
         """
-        check_is_fitted(self, "model_")
-        if self.umap_ is None:
-            raise ValueError(
-                "update is not available after load, since a file holds no rows: "
-                "to_routine().train(X) goes on with new rows alone"
-            )
-        X = self._known(X)
-        table = self._validated(X, reset=False)
-        settings = check_network(self, table.shape[1])
-        layout, before = copy.copy(self.umap_), to_torch(to_numpy(self.umap_.embedding_))
-        layout.update(table)
-        weight = settings.landmark_weight
-        # Where a row's distances from both places, squared and weighed, are least.
-        pulled = to_torch(to_numpy(layout.embedding_)).clone()
-        pulled[: len(before)] = (pulled[: len(before)] + weight * before) / (1 + weight)
-        rows, positions, graph = laid_out(
-            layout, layout._raw_data, place_of(X, self.device), pulled
-        )
-        regression = self._regression(
-            settings, derive(self.seed_, "update", len(rows)), History(self.history_)
-        )
-        encoder, decoder = trainable_parts(
-            copy.deepcopy(self.model_), rows.shape[1], positions.shape[1]
-        )
-        regression.encoder(encoder, rows, positions, graph, self.callback)
-        model = regression.joined(encoder, decoder, rows, positions)
-        self._keep(model, regression.history, self.seed_)
-        self.umap_ = layout
-        self.embedding_ = self._embedded(layout._raw_data, self.embedding_)
+        add_rows(self, X, landmarks)
         return self
 
     @available_if(_takes_more_rows)  # type: ignore[untyped-decorator]

@@ -8,6 +8,7 @@ from typing import Any
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 
 from fastparadime.estimators import _rows
+from fastparadime.estimators._confidence import ConfidentUmap
 from fastparadime.estimators._cuml import check_data_options
 from fastparadime.estimators._fit import embed_graph, fit_inputs
 from fastparadime.estimators._inputs import Inputs
@@ -24,6 +25,7 @@ from fastparadime.utils.progress import memory_for, stage
 class UMAP(
     ClassNamePrefixFeaturesOutMixin,  # type: ignore[misc]
     TransformerMixin,  # type: ignore[misc]
+    ConfidentUmap,
     FuzzySetOperators,
 ):
     """Uniform manifold approximation and projection (McInnes et al., arXiv 1802.03426).
@@ -154,6 +156,8 @@ class UMAP(
     rad_orig_, rad_emb_ : arrays (n_samples,), float32
         With `output_dens`: the log of each point's mean squared distance to its neighbours in the
         data, and of its mean distance to those in the embedding, as in umap-learn.
+    drift_ : Drift
+        After `update`: how far the rows moved that were there before.
     engine_ : str
         What found the neighbours, as `fastparadime.neighbors.knn` names it.
     recall_estimate_ : float
@@ -331,17 +335,22 @@ class UMAP(
         kind = Kind.of(X, self.output_type)
         return kind.array(*inverse_rows(as_known(X), fitted_rows))
 
-    def update(self, X: Any, ensure_all_finite: bool | str = True) -> UMAP:
-        """Adds rows to the fit: the graph is made anew, and all positions move a little.
+    def update(
+        self, X: Any, ensure_all_finite: bool | str = True, *, landmark_weight: float = 1.0
+    ) -> UMAP:
+        """Adds rows to the fit: the graph is made anew, and the rows there are held in their places.
 
         New rows start where `transform` places them. The layout has as many epochs as that of
-        `transform`, and a quarter of the learning rate.
+        `transform`, and a quarter of the learning rate. `drift_` says how far the others moved.
 
         Parameters
         ----------
         X : (n_samples, n_features) array, data frame or sparse matrix
         ensure_all_finite
             As for `fit`.
+        landmark_weight : float
+            How often a row of the fit is drawn to where it was, for each time that the layout moves
+            it; 0 leaves it free.
 
         Raises
         ------
@@ -350,7 +359,7 @@ class UMAP(
             For data that is not as described, and for fits with labels or weights, of distances, of
             unique rows or of the graph alone.
         """
-        add_rows(self, X, ensure_all_finite)
+        add_rows(self, X, ensure_all_finite, landmark_weight)
         return self
 
     def __sklearn_tags__(self) -> Any:

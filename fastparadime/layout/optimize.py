@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from fastparadime import ops
+from fastparadime.layout.landmarks import Landmarks
 from fastparadime.layout.output_space import EUCLIDEAN, OutputSpace
 from fastparadime.types import TensorLike
 from fastparadime.utils.convert import mean_of, to_torch
@@ -65,6 +66,7 @@ def optimize_layout(
     learning_rate: float | None = None,
     density: tuple[ops.Edges, torch.Tensor] | None = None,
     row_weights: TensorLike | None = None,
+    landmarks: Landmarks | None = None,
     progress: Callable[[int], object] | None = None,
     callback: Callable[[int, torch.Tensor], object] | None = None,
 ) -> Layout:
@@ -82,6 +84,8 @@ def optimize_layout(
         densMAP's graph and radii; needed where ``parameters.density`` is there.
     row_weights : (n,) array, optional
         How many rows each stands for; see ``ops.sgd_layout``.
+    landmarks : Landmarks, optional
+        The first points, which are held where they were.
     progress : callable, optional
         Called with the number of epochs done, now and then.
     callback : callable, optional
@@ -90,12 +94,20 @@ def optimize_layout(
     """
     wanted = set(parameters.kept_epochs or ())
     kept = {0: to_torch(start).clone()} if 0 in wanted else {}
+    rate = parameters.learning_rate if learning_rate is None else learning_rate
+    negatives = parameters.negative_sample_rate
+    pulls = None if landmarks is None else landmarks.pulls(edges, negatives)
 
     def at_stop(done: int, positions: torch.Tensor) -> bool:
+        if landmarks is not None and pulls is not None:
+            landmarks.hold(positions, pulls, rate * (1 - (done - 1) / n_epochs))
+            if not parameters.output.euclidean:
+                positions.copy_(parameters.output.means(positions))
         if done in wanted:
             kept[done] = positions.clone()
         return callback is not None and bool(callback(done, positions.clone()))
 
+    quiet = callback is None and landmarks is None
     term, density_epochs = None, 0
     if parameters.density is not None and density is not None:
         term = density_term(parameters, parameters.density, *density)
@@ -108,12 +120,12 @@ def optimize_layout(
             parameters.a,
             parameters.b,
             n_epochs,
-            learning_rate=parameters.learning_rate if learning_rate is None else learning_rate,
+            learning_rate=rate,
             repulsion_strength=parameters.repulsion_strength,
-            negative_sample_rate=parameters.negative_sample_rate,
+            negative_sample_rate=negatives,
             seed=derive(parameters.seed, "layout"),
             progress=progress or advance,
-            stops=wanted - {0} if callback is None else range(1, n_epochs + 1),
+            stops=wanted - {0} if quiet else range(1, n_epochs + 1),
             at_stop=at_stop,
             density=term,
             density_epochs=density_epochs,
