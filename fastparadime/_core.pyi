@@ -246,6 +246,7 @@ def mlp_forward(mlp: Mlp, table: int, ids: int, rows: int, threads: int, /) -> N
 def mlp_backward(
     mlp: Mlp, table: int, ids: int, rows: int, out_grad: int, threads: int, /
 ) -> None: ...
+def mlp_jacobian(mlp: Mlp, jacobian: int, rows: int, threads: int, /) -> None: ...
 def adam(
     parameter: int, mean: int, square: int, gradient: int, size: int, beta1: float, beta2: float,
     epsilon: float, step_size: float, square_scale: float, threads: int, /,

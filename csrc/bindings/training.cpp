@@ -129,6 +129,12 @@ void bind_network(py::module_& m) {
       },
       NoGil(), "Gradients of a network's weights, after its forward pass.");
   m.def(
+      "mlp_jacobian",
+      [](const Mlp& mlp, Address jacobian, Index rows, int threads) {
+        cpu::mlp_jacobian({mlp, {nullptr, nullptr, rows}}, at<float>(jacobian), threads);
+      },
+      NoGil(), "A network's derivatives in the rows of its forward pass.");
+  m.def(
       "adam",
       [](Address parameter, Address mean, Address square, Address gradient, Index size, float beta1,
          float beta2, float epsilon, float step_size, float square_scale, int threads) {

@@ -1,5 +1,6 @@
 """Routines: `ParametricDR` holds the parts and calls the stages in order."""
 
+from fastparadime.dr.attribution import RegionAttribution
 from fastparadime.dr.dataset import Dataset, DerivedData, NegSampledEdgeDataset
 from fastparadime.dr.encoder_decoder import EncoderDecoderModel
 from fastparadime.dr.encoder_decoder import apply_in_chunks as apply_in_chunks
@@ -23,6 +24,7 @@ __all__ = [
     "LossOrLossDict",
     "NegSampledEdgeDataset",
     "ParametricDR",
+    "RegionAttribution",
     "RelOrRelDict",
     "TrainingPhase",
     "register_data_func",

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 
 from fastparadime import exceptions, models
 from fastparadime.dr import exporting, saving
+from fastparadime.dr.attribution import RegionAttribution, by_region, jacobian
 from fastparadime.dr.dataset import expanded
 from fastparadime.dr.encoder_decoder import apply_in_chunks
 from fastparadime.dr.items import is_items
@@ -215,6 +216,55 @@ class Inference:
     def embed(self, X: TensorLike) -> torch.Tensor:
         """Coordinates of `X` (n, ...) in the embedding, with gradients, on the model's device."""
         return self._call_model("embed", X)
+
+    def attribution(self, X: TensorLike) -> torch.Tensor:
+        """Which features move each row: the exact Jacobian of its coordinates.
+
+        Parameters
+        ----------
+        X : (n, ...) array, tensor or data frame
+
+        Returns
+        -------
+        float32 tensor (n, out_dim, in_dim)
+            The derivative of each coordinate in each feature, on the CPU; features of a row of more
+            dimensions are flat.
+
+        Raises
+        ------
+        NotTrainedError
+            Before training.
+        TypeError, ValueError
+            As `apply`, and for a model that looks up integers.
+        """
+        return jacobian(self.model, self._loaded_rows(X), amounts=self._amounts)
+
+    def _loaded_rows(self, X: Any) -> TensorLike:
+        self._check_trained()
+        rows = self._checked_rows(self._in_fitted_order(X))
+        return sources.load(rows, "X") if sources.is_source(rows) else cast(TensorLike, rows)
+
+    def attribution_by_region(self, X: TensorLike, labels: Any) -> RegionAttribution:
+        """Which features move the rows of each region: mean absolute values of `attribution`.
+
+        Parameters
+        ----------
+        X : (n, ...) array, tensor or data frame
+        labels : (n,) array
+            Of a class or a cluster; rows whose label is unknown are left out.
+
+        Returns
+        -------
+        RegionAttribution
+
+        Raises
+        ------
+        NotTrainedError
+            Before training.
+        TypeError, ValueError
+            As `attribution`, and for labels that are not one for each row.
+        """
+        return by_region(self.model, self._loaded_rows(X), labels, amounts=self._amounts)
 
     def classify(self, X: TensorLike) -> torch.Tensor:
         """Class scores of `X` (n, ...), with gradients, on the model's device."""

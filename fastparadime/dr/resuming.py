@@ -28,6 +28,8 @@ def begun(routine: Any, checkpoint: CheckpointLike) -> Course:
     else:
         dataset = routine.dataset
         data = {key: fingerprint(dataset.relation_data(key)) for key in dataset.data}
+        if routine._row_weights is not None:
+            data["sample_weight"] = fingerprint(routine._row_weights)
         course, routine.seed = checkpoints.begun(
             checkpoint, _parameters(routine), data, routine.seed, drawn=routine._seed_drawn
         )

@@ -28,6 +28,7 @@ FORMAT = 2
 _MOST_LISTED, _LONGEST = 20, 1000  # problems of a message, and characters
 KEY = "fastparadime"  # of the description in the header
 UMAP_KEY = "fastparadime.umap"  # of that of a file of UMAP
+_BESIDE = "beside/"  # starts the names of tensors that are no weights
 
 
 @dataclass(frozen=True)
@@ -106,6 +107,7 @@ class SavedRoutine:
     path: str
     description: Description
     weights: Mapping[str, torch.Tensor]
+    arrays: Mapping[str, torch.Tensor]  # what others keep beside them
 
     def model(self, instance: torch.nn.Module | None = None) -> torch.nn.Module:
         """A model that takes the weights, which it does not have yet.
@@ -200,6 +202,7 @@ def write(
     model: torch.nn.Module,
     *,
     beside: Mapping[str, Any] | None = None,
+    arrays: Mapping[str, torch.Tensor] | None = None,
     **settings: Any,
 ) -> None:
     """Writes a model and what `Description` keeps of its routine.
@@ -212,6 +215,8 @@ def write(
         Of any class. What it keeps outside its state dict is not stored.
     beside : mapping, optional
         What others keep beside the description, as JSON has it.
+    arrays : mapping of tensors, optional
+        What they keep beside the weights.
     **settings
         The attributes of `Description` from `seed` on.
 
@@ -235,9 +240,10 @@ def write(
     if content["estimator"] is None:
         del content["estimator"]
     # Copies, since safetensors refuses tensors that share memory, as tied weights do.
+    kept = {**state, **{_BESIDE + name: value for name, value in (arrays or {}).items()}}
     weights = {
         name: value.to("cpu", copy=True, memory_format=torch.contiguous_format)
-        for name, value in state.items()
+        for name, value in kept.items()
     }
     described = json.dumps(with_digests(content, weights))
     with replacing(path) as part:
@@ -287,7 +293,9 @@ def read(path: str | Path) -> SavedRoutine:
                         "kept no digests, so that damage would go unnoticed; save it anew",
                         UserWarning,
                     )
-                return SavedRoutine(str(path), Description.from_json(content), weights)
+                names = [name for name in weights if name.startswith(_BESIDE)]
+                arrays = {name.removeprefix(_BESIDE): weights.pop(name) for name in names}
+                return SavedRoutine(str(path), Description.from_json(content), weights, arrays)
     except (
         SafetensorError,
         KeyError,

@@ -16,6 +16,7 @@ from fastparadime.dr.preparation import Preparation
 from fastparadime.loss import CompoundLoss, Loss
 from fastparadime.relations import Relations
 from fastparadime.training import History, TrainingData, TrainingPhase, check_phase, run_phase
+from fastparadime.training.row_weights import check_row_weights
 from fastparadime.training.sampling import DataEntries
 from fastparadime.types import Data
 from fastparadime.utils.callbacks import Callback, Positions, asks_to_stop
@@ -49,6 +50,7 @@ class Training(Preparation, Inference):
     callback: Callback | None
     history: History
     _seed_drawn = False  # whether nobody gave the seed
+    _row_weights: torch.Tensor | None = None  # of the dataset, while it trains
     _continues = False  # whether training goes on from a trained model with rows given anew
 
     def set_training_defaults(
@@ -133,6 +135,7 @@ class Training(Preparation, Inference):
             self.device,
             derive(self.seed, "phase", len(self.history) + 1),
             joins_single=models.normalizes_batches(self.model),
+            row_weights=self._row_weights,
         )
         bars = shows_bars(self.progress, verbose=self.verbose)
         epochs_before, first = len(training_phase.loss.history), self.history.epochs
@@ -179,7 +182,11 @@ class Training(Preparation, Inference):
 
     @memory_for("train")
     def train(
-        self, data: Data | Dataset | None = None, *, checkpoint: CheckpointLike = None
+        self,
+        data: Data | Dataset | None = None,
+        *,
+        checkpoint: CheckpointLike = None,
+        sample_weight: Any = None,
     ) -> None:
         """Computes relations and derived data, then runs all phases in order.
 
@@ -194,6 +201,10 @@ class Training(Preparation, Inference):
             A folder that keeps each stage, and the weights within a phase: training that was ended
             goes on from there if a routine like this one is trained again, and ends with the same
             bits.
+        sample_weight : (n,) array, optional
+            How many equal rows each row of the dataset stands for. Items of batches, positive edges
+            and negative ones are drawn by it, so that the loss is, on average, that of a dataset
+            which has them so many times. Only ratios count. Relations are those without weights.
 
         Raises
         ------
@@ -201,6 +212,8 @@ class Training(Preparation, Inference):
             For a checkpoint of other data, parameters or versions, or a damaged one.
         NoDatasetRegisteredError
             If there is no data.
+        TypeError, ValueError
+            For weights that are negative, not finite, all zero, or not one for each row.
         """
         self._continues = self.trained and data is not None
         if data is not None:
@@ -210,6 +223,8 @@ class Training(Preparation, Inference):
             raise exceptions.NoDatasetRegisteredError(
                 "Attempted to start training, but no data was pre-added or passed to 'train'."
             )
+        if sample_weight is not None:
+            self._row_weights = check_row_weights(sample_weight, len(self.dataset))
         self._prepare_training()
         self._copies = {}
         try:
@@ -217,7 +232,8 @@ class Training(Preparation, Inference):
             self._course = resuming.begun(self, checkpoint)
             self._train()
         finally:
-            self._copies, self._continues, self._course = None, False, NOTHING
+            self._copies, self._continues, self._row_weights = None, False, None
+            self._course = NOTHING
 
     def _take(self, entries: Mapping[str, Any]) -> None:
         """Adds entries to the dataset; other rows for a trained model replace it."""

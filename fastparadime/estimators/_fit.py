@@ -14,11 +14,11 @@ from fastparadime import ops
 from fastparadime.estimators import _neighbors
 from fastparadime.estimators._inputs import Inputs
 from fastparadime.estimators._parameters import Settings
-from fastparadime.estimators._reporting import Report
+from fastparadime.estimators._reporting import Report, epoch_callback
 from fastparadime.estimators._transform import FittedRows
 from fastparadime.graph import fuzzy_simplicial_set
 from fastparadime.graph.supervised import Labels, intersect_with_target
-from fastparadime.layout import default_epochs, density, optimize_layout
+from fastparadime.layout import Landmarks, default_epochs, density, optimize_layout
 from fastparadime.neighbors import NeighborGraph
 from fastparadime.neighbors.metric_space import Space
 from fastparadime.neighbors.neighbor_graph import found_in
@@ -105,6 +105,35 @@ def fit_inputs(
     return fitted, FittedRows(rows, None, settings, space, inputs.row_format)
 
 
+def fit_positions(
+    inputs: Inputs,
+    fitted: FittedGraph,
+    report: Report,
+    callback: Callable[..., object] | None,
+    course: Course = NOTHING,
+) -> Embedding | None:
+    """Start and layout of a fit's graph; None where the settings ask for the graph alone."""
+    settings = inputs.settings
+    if settings.graph_alone:
+        return None
+    report.say("UMAP: initial positions")
+    with stage("initial positions"):
+        begin = functools.partial(
+            initial_positions,
+            inputs.rows, fitted.edges, settings.init, settings.n_components, settings.seed,
+        )  # fmt: skip
+        start = course.made("start", begin, settings.device)
+    return embed_graph(
+        settings.output.start(start),
+        fitted,
+        settings,
+        report,
+        row_weights=inputs.weights,
+        callback=epoch_callback(callback, inputs.results.positions),
+        course=course,
+    )
+
+
 def epochs_of(settings: Settings, n: int) -> int:
     """Epochs of the layout of n points."""
     if settings.n_epochs is not None:
@@ -130,6 +159,7 @@ def embed_graph(
     n_epochs: int | None = None,
     learning_rate: float | None = None,
     row_weights: Array | None = None,
+    landmarks: Landmarks | None = None,
     callback: Callable[[int, torch.Tensor], object] | None = None,
     course: Course = NOTHING,
 ) -> Embedding:
@@ -153,6 +183,7 @@ def embed_graph(
             learning_rate=learning_rate,
             density=local,
             row_weights=row_weights,
+            landmarks=landmarks,
             progress=progress,
             callback=callback,
             course=course,

@@ -15,6 +15,7 @@ from fastparadime.estimators._fit import Embedding, FittedGraph
 from fastparadime.estimators._kinds import Results
 from fastparadime.estimators._parameters import Settings
 from fastparadime.estimators._transform import FittedRows
+from fastparadime.layout import Drift
 from fastparadime.types import Array, Device
 from fastparadime.utils.convert import is_sparse, to_numpy
 from fastparadime.utils.lazy import lazy_property
@@ -25,11 +26,13 @@ if TYPE_CHECKING:
 _SMALL_DATA = 4096  # points below which umap.plot makes a table of all distances
 
 _MADE_WHEN_ASKED = ("graph_", "_knn_indices", "_knn_dists", "_rhos", "_sigmas")
-_OF_POSITIONS = ("embedding_", "embedding_list_", "rad_orig_", "rad_emb_")
+_OF_POSITIONS = ("embedding_", "embedding_list_", "rad_orig_", "rad_emb_", "drift_")
 
 
 class FittedUmap(UmapParameters):
     """The parameters of UMAP with the graph, rows and positions of a fit."""
+
+    drift_: Drift
 
     def _of_rows(self, method: str) -> FittedRows:
         check_is_fitted(self, "seed_")  # `graph_` would be made

@@ -17,9 +17,11 @@ from fastparadime.estimators._kinds import place_of
 from fastparadime.estimators._parametric_constructor import ParametricParameters
 from fastparadime.estimators._parametric_fit import check_network
 from fastparadime.estimators.umap import UMAP
+from fastparadime.exceptions import SpecificationError
+from fastparadime.layout import Drift
 from fastparadime.training import History
 from fastparadime.utils.convert import to_torch
-from fastparadime.utils.validate import check_option
+from fastparadime.utils.validate import check_integer, check_option
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -36,12 +38,15 @@ class FittedNetworks(ParametricParameters):
     _n_features_out: Any  # which scikit-learn's mixin reads
     model_: torch.nn.Module
     umap_: UMAP | None
+    drift_: Drift
+    _landmarks: torch.Tensor | None = None  # rows that a file kept, while it holds no others
     _supervised: bool
     history_: History
     seed_: int
 
     def _keep(self, model: torch.nn.Module, history: History, seed: int) -> None:
         self.model_, self.history_, self.seed_ = model, history, seed
+        self.__dict__.pop("drift_", None)  # of an update before
         self._n_features_out = getattr(model, "out_dim", self.n_components)
 
     @property
@@ -84,16 +89,27 @@ class FittedNetworks(ParametricParameters):
         routine._columns = tuple(map(str, getattr(self, "feature_names_in_", ())))
         return routine
 
-    def save(self, path: str | Path) -> None:
+    def save(self, path: str | Path, *, landmarks: int = 0) -> None:
         """Writes the networks and the parameters to a safetensors file that `load` reads.
 
-        Rows, layout and what JSON does not hold, such as a function as metric, are not written.
+        The layout and what JSON does not hold, such as a function as metric, are not written, and
+        of the rows only landmarks.
+
+        Parameters
+        ----------
+        path : str or Path
+        landmarks : int
+            How many rows are kept, spread over the map, so that `update` holds it in its place
+            after `load` too. They are in the file as they are.
 
         Raises
         ------
         sklearn.exceptions.NotFittedError
+        ValueError
+            For landmarks of a fit that has no rows.
         """
         check_is_fitted(self, "model_")
+        count = check_integer(landmarks, "landmarks", minimum=0)
         names, parameters = getattr(self, "feature_names_in_", None), self.get_params()
         for name in ("dims", "hidden_dims"):  # JSON has no tuples
             if parameters[name] is not None:
@@ -112,7 +128,22 @@ class FittedNetworks(ParametricParameters):
             history=list(self.history_),
             columns=[] if names is None else [str(name) for name in names],
             estimator=estimator,
+            arrays={"landmarks": self._spread_rows(count)} if count else None,
         )
+
+    def _spread_rows(self, count: int) -> torch.Tensor:
+        """Rows (count, d) that the fit has or was loaded with, chosen all over the map."""
+        rows = self._landmarks if self.umap_ is None else to_torch(self.umap_._raw_data)
+        if rows is None:
+            raise ValueError("landmarks are rows of the fit, of which there are none after load")
+        places = dr.apply_in_chunks(self.model_, rows, "embed").double().numpy()
+        if count >= len(rows):
+            return rows
+        from sklearn.cluster import kmeans_plusplus  # which takes as long to import as all else
+
+        # It draws a place by its squared distance from those before it.
+        _, chosen = kmeans_plusplus(places, count, random_state=self.seed_ % 2**32)
+        return rows[torch.from_numpy(np.sort(chosen))]
 
     @classmethod
     def load(
@@ -161,7 +192,7 @@ class FittedNetworks(ParametricParameters):
         model.load_state_dict(saved.weights)
         model.to(place_of(None, self.device)).eval()
         self._keep(model, History(about.history), about.seed)
-        self.umap_, self._supervised = None, False
+        self.umap_, self._supervised, self._landmarks = None, False, _landmarks_of(saved)
         self.n_features_in_ = kept.get("n_features_in", models.input_width(model))
         if about.columns:
             self.feature_names_in_ = np.array(about.columns, dtype=object)
@@ -195,6 +226,18 @@ class FittedNetworks(ParametricParameters):
     def to_ONNX(self, path: str | Path) -> None:  # noqa: N802  umap-learn's name
         """The encoder as an ``.onnx`` file; see `export`."""
         self.export(path)
+
+
+def _landmarks_of(saved: saving.SavedRoutine) -> torch.Tensor | None:
+    """The rows of a file, checked to be those that its model takes."""
+    rows = saved.arrays.get("landmarks")
+    width = (saved.description.estimator or {}).get("n_features_in")
+    if rows is not None and (rows.ndim != 2 or rows.shape[1] != width):
+        raise SpecificationError(
+            f"{saved.path} has landmarks of shape {tuple(rows.shape)}, but its rows have {width} "
+            "columns"
+        )
+    return rows
 
 
 def _is_plain(value: Any) -> bool:

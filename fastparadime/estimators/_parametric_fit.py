@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import copy
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
 
 from fastparadime import dr, loss, models
+from fastparadime.estimators._inputs import check_weights
 from fastparadime.estimators._parametric_constructor import ParametricParameters
 from fastparadime.estimators.umap import UMAP
 from fastparadime.relationdata import SparseRelationArray
@@ -225,6 +226,15 @@ class Regression:
     verbose: bool
     history: History
     course: Course = NOTHING
+    row_weights: Any = None  # one of each row that is trained on
+
+    def weighted(self, sample_weight: Any, layout: UMAP) -> Regression:
+        """The same with weights of all rows of a layout, of which those with a position are trained on."""
+        if sample_weight is None:
+            return self
+        known = to_torch(to_numpy(layout.embedding_)).isfinite().all(dim=1)
+        weights = torch.from_numpy(check_weights(sample_weight, len(known)))
+        return replace(self, row_weights=weights[known])
 
     def encoder(
         self,
@@ -318,7 +328,8 @@ class Regression:
         routine = dr.ParametricDR(
             model, training_phases=[phase], callback=callback, progress=bars, **self.routine
         )
-        routine.train(entries, checkpoint=self.course.part(str(phase.name)))
+        course = self.course.part(str(phase.name))
+        routine.train(entries, checkpoint=course, sample_weight=self.row_weights)
         self.history.extend(routine.history)
 
 

@@ -25,7 +25,7 @@ _DEFAULT_EPOCHS = 100
 _PER_MEDIAN = 3  # of its neighbours, the nearest one has a say where a row is placed by a median
 _MEDIAN_STEPS = 50
 _NEAR, _NOTHING = 1e-4, 1e-30  # keep a median's weights finite on top of an anchor
-_STEPS = 2  # of an epoch: fixed, so that it does not depend on the other new rows
+STEPS = 2  # of an epoch: fixed, so that it does not depend on the other new rows
 
 
 def transform_epochs(settings: Settings) -> int:
@@ -62,7 +62,7 @@ class FittedRows:
         return QueryIndex(self.rows, self.space)
 
     @lazy_property
-    def _reached(self) -> FittedRows:
+    def reached(self) -> FittedRows:
         """The rows that have positions."""
         assert self.positions is not None
         there = self.positions[:, 0].isfinite()
@@ -71,7 +71,7 @@ class FittedRows:
         return replace(self, rows=taken(self.rows, there), positions=self.positions[there])
 
     def __getstate__(self) -> dict[str, Any]:
-        cached = ("index", "_reached")
+        cached = ("index", "reached")
         return {name: value for name, value in self.__dict__.items() if name not in cached}
 
     def query(self, rows: Any, k: int) -> tuple[Array, Array]:
@@ -84,7 +84,8 @@ class FittedRows:
         # Distances that a sparse matrix does not store are not zero.
         return rows if self.settings.metric == "precomputed" else like(rows, self.rows)
 
-    def _strengths(self, distances: torch.Tensor) -> torch.Tensor:
+    def strengths(self, distances: torch.Tensor) -> torch.Tensor:
+        """How strongly new rows are tied to neighbours at distances (m, k)."""
         return query_strengths(
             distances,
             local_connectivity=self.settings.local_connectivity,
@@ -97,7 +98,7 @@ class FittedRows:
 
         k = min(self.settings.n_neighbors, self.rows.shape[0])
         indices, distances = self.index.nearest(self._queries(rows), k)
-        weights = self._strengths(distances)
+        weights = self.strengths(distances)
         starts = np.arange(len(indices) + 1) * k
         entries = (to_numpy(weights).ravel(), to_numpy(indices).ravel(), starts)
         graph = scipy.sparse.csr_matrix(entries, shape=(len(indices), self.rows.shape[0]))
@@ -109,7 +110,7 @@ class FittedRows:
         """Positions of new rows in the layout, float32 (m, dim); NaN where no neighbour is."""
         assert self.positions is not None
         queries = self._queries(rows)
-        reached = self._reached
+        reached = self.reached
         if reached is not self and self.settings.metric == "precomputed":
             queries = queries[:, to_numpy(self.positions[:, 0].isfinite())]
         if reached.rows.shape[0] == 0:
@@ -121,7 +122,7 @@ class FittedRows:
         assert anchors is not None
         k = min(self.settings.n_neighbors, len(anchors))
         indices, distances = self.index.nearest(rows, k)
-        weights = self._strengths(distances)
+        weights = self.strengths(distances)
         output, by_median = self.settings.output, self.settings.placement == "median"
         if by_median:
             nearest = math.ceil(k / _PER_MEDIAN)
@@ -131,7 +132,7 @@ class FittedRows:
         positions = output.means(places).float()
         related = (weights != 0).any(dim=1).nonzero()[:, 0]
         if len(related) and not by_median:
-            graph = _edges_to(indices[related], weights[related])
+            graph = edges_to(indices[related], weights[related])
             streams = row_streams(taken(rows, related)).to(anchors.device)
             positions[related] = self._layout(positions[related], graph, anchors, streams)
         same = distances == 0
@@ -161,7 +162,7 @@ class FittedRows:
             anchors=anchors,
             streams=streams,
             largest_weight=1.0,
-            steps_per_epoch=_STEPS,
+            steps_per_epoch=STEPS,
             metric=settings.output.layout_metric(),
         )
 
@@ -193,7 +194,8 @@ def weighted_medians(
     return found
 
 
-def _edges_to(indices: torch.Tensor, weights: torch.Tensor) -> ops.Edges:
+def edges_to(indices: torch.Tensor, weights: torch.Tensor) -> ops.Edges:
+    """The edges from each of m rows to its neighbours, by their indices and weights (m, k)."""
     m, k = weights.shape
     heads = torch.arange(m, dtype=torch.int32, device=weights.device)
     return ops.Edges(

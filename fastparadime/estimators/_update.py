@@ -12,9 +12,11 @@ from fastparadime.estimators._fitted import FittedUmap
 from fastparadime.estimators._kinds import Kind, Results, as_known
 from fastparadime.estimators._reporting import Report, epoch_callback
 from fastparadime.estimators._transform import transform_epochs
+from fastparadime.layout import Drift, Landmarks
+from fastparadime.utils.validate import check_positive
 
 
-def add_rows(fit: FittedUmap, X: Any, ensure_all_finite: Any) -> None:
+def add_rows(fit: FittedUmap, X: Any, ensure_all_finite: Any, landmark_weight: float) -> None:
     """What `UMAP.update` does, which says what it raises."""
     fitted_rows, settings = fit._of_rows("update"), fit._settings
     refused = {
@@ -28,13 +30,16 @@ def add_rows(fit: FittedUmap, X: Any, ensure_all_finite: Any) -> None:
     for name, is_so in refused.items():
         if is_so:
             raise ValueError(f"update is not available for a fit with {name}: fit all rows")
+    check_positive(landmark_weight, "landmark_weight", zero_ok=True)
     check_data_options(ensure_all_finite=ensure_all_finite, convert_dtype=True)
     X = as_known(_rows.named(X, fitted_rows.row_format.metric))
     table = _rows.validated(
         fit, X, fitted_rows.row_format.metric, all_finite=ensure_all_finite, reset=False
     )
     added = _rows.like(fitted_rows.row_format.rows(table), fitted_rows.rows)
-    start = _rows.stacked(fitted_rows.positions, fitted_rows.embed(added))
+    before = fitted_rows.positions
+    assert before is not None  # but of the graph alone
+    start = _rows.stacked(before, fitted_rows.embed(added))
     start.masked_fill_(~start.isfinite(), 0.0)  # points without neighbours until now
     rows = _rows.stacked(fitted_rows.rows, added)
     report = Report(fit.verbose, fit.tqdm_kwds)
@@ -48,8 +53,10 @@ def add_rows(fit: FittedUmap, X: Any, ensure_all_finite: Any) -> None:
         report,
         n_epochs=transform_epochs(settings),
         learning_rate=settings.learning_rate / 4,
+        landmarks=Landmarks(before, landmark_weight) if landmark_weight else None,
         callback=epoch_callback(fit.callback, results.positions),
     )
     fit._keep_graph(fitted, settings)
     fit._keep_rows(replace(fitted_rows, rows=rows, positions=found.final))
     fit._keep_positions(found, results)
+    fit.drift_ = Drift.between(before, found.final[: len(before)])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
@@ -15,8 +14,9 @@ from sklearn.utils.validation import check_is_fitted
 from fastparadime import dr
 from fastparadime.estimators import _rows
 from fastparadime.estimators._courses import begun
-from fastparadime.estimators._fitted_networks import FittedNetworks
+from fastparadime.estimators._explained import ExplainedNetworks
 from fastparadime.estimators._kinds import Kind, as_known, place_of
+from fastparadime.estimators._landmarks import add_rows
 from fastparadime.estimators._parameters import seed_of
 from fastparadime.estimators._parametric_constructor import OF_THE_LAYOUT
 from fastparadime.estimators._parametric_fit import (
@@ -27,7 +27,6 @@ from fastparadime.estimators._parametric_fit import (
     laid_out,
     new_decoder,
     new_encoder,
-    trainable_parts,
 )
 from fastparadime.estimators._resumable import transform_into
 from fastparadime.estimators._sample import fit_on_sample
@@ -36,10 +35,9 @@ from fastparadime.estimators.umap import UMAP
 from fastparadime.training import History
 from fastparadime.utils.callbacks import check_callback
 from fastparadime.utils.checkpoints import CheckpointLike
-from fastparadime.utils.convert import to_numpy, to_torch
+from fastparadime.utils.convert import to_numpy
 from fastparadime.utils.labels import known_labels
 from fastparadime.utils.progress import memory_for
-from fastparadime.utils.seed import derive
 from fastparadime.utils.validate import check_data
 
 if TYPE_CHECKING:
@@ -55,7 +53,7 @@ def _takes_more_rows(estimator: ParametricUMAP) -> bool:
 class ParametricUMAP(
     ClassNamePrefixFeaturesOutMixin,  # type: ignore[misc]
     TransformerMixin,  # type: ignore[misc]
-    FittedNetworks,
+    ExplainedNetworks,
 ):
     """Parametric UMAP (Sainburg et al. 2021, arXiv 2009.12981) with umap-learn's parameters.
 
@@ -101,8 +99,9 @@ class ParametricUMAP(
     autoencoder_loss : bool
         Whether the encoder learns from the reconstruction too.
     landmark_loss_weight : float
-        How much the rows of the fit stay where they were in `update`: the weight of their squared
-        distance from there, beside that from where the new layout has them.
+        How much the rows of the fit stay where they were in `update`: `landmark_weight` of the
+        layout, and the weight of a row's squared distance from where the network had it, beside
+        that from where the layout has it.
     recall : float
         In (0, 1]: the share of true neighbours that the search must find; 1 searches exactly.
     device : torch.device or str, optional
@@ -126,6 +125,8 @@ class ParametricUMAP(
         The fitted layout, with its graph, neighbours and rows; None after `load`.
     model_, encoder_, decoder_ : torch.nn.Module
         The trained networks; `decoder_` is None without one.
+    drift_ : Drift
+        After `update`: how far the rows moved that were there before.
     history_ : History
         Losses of the epochs of each network.
     seed_ : int
@@ -137,7 +138,13 @@ class ParametricUMAP(
 
     @memory_for("ParametricUMAP.fit")
     def fit(
-        self, X: Any, y: Any = None, *, checkpoint: CheckpointLike = None, process_group: Any = None
+        self,
+        X: Any,
+        y: Any = None,
+        *,
+        sample_weight: Any = None,
+        checkpoint: CheckpointLike = None,
+        process_group: Any = None,
     ) -> Self:
         """Lays out the rows of `X` and trains the networks.
 
@@ -147,6 +154,9 @@ class ParametricUMAP(
             Finite numbers, at least two rows.
         y : (n_samples,) array, optional
             Labels, as for `fastparadime.UMAP.fit`.
+        sample_weight : (n_samples,) array, optional
+            How many equal rows each row stands for: in the layout, as for `fastparadime.UMAP.fit`,
+            and in the training of the networks, whose batches are drawn by it. On the CPU.
         process_group : torch.distributed.ProcessGroup, optional
             Of processes that each give their own rows as `X`; `embedding_` has those of the own
             rows, and the network is the same on all. See docs/several-machines.md.
@@ -164,10 +174,12 @@ class ParametricUMAP(
             For data or parameters that are not as described.
         """
         if process_group is not None:
-            fit_shared_networks(self, X, process_group, y=y, checkpoint=checkpoint)
+            fit_shared_networks(
+                self, X, process_group, y=y, checkpoint=checkpoint, sample_weight=sample_weight
+            )
             return self
         if self.sample is not None:
-            return cast("Self", fit_on_sample(self, X, y, checkpoint=checkpoint))
+            return cast("Self", fit_on_sample(self, X, y, sample_weight, checkpoint=checkpoint))
         X = self._known(X)
         check_callback(self.callback)
         if _rows.is_precomputed(self.metric):
@@ -180,11 +192,14 @@ class ParametricUMAP(
         check_held(self, table, decodes=settings.decodes)
         labels = None if y is None else known_labels(as_known(y))
         given = {"X": table, "y": labels, "knn": self.precomputed_knn}
+        given["sample_weight"] = None if sample_weight is None else to_numpy(sample_weight)
         course, seed = begun(checkpoint, self, given, seed_of(self.random_state))
         shared = {name: getattr(self, name) for name in OF_THE_LAYOUT}
-        layout = UMAP(random_state=seed, **shared).fit(table, y, checkpoint=course.part("layout"))
+        layout = UMAP(random_state=seed, **shared)
+        layout.fit(table, y, sample_weight=sample_weight, checkpoint=course.part("layout"))
         rows, positions, graph = laid_out(layout, table, place_of(X, self.device))
         regression = replace(self._regression(settings, seed, History()), course=course)
+        regression = regression.weighted(sample_weight, layout)
         encoder = new_encoder(self.encoder, rows, positions, settings, seed)
         decoder = None
         if settings.decodes:
@@ -220,9 +235,9 @@ class ParametricUMAP(
         found = dr.apply_in_chunks(self.model_, table, "embed")
         return Kind.of(X).array(found, _rows.dtype_of_results(X))
 
-    def fit_transform(self, X: Any, y: Any = None) -> Any:
+    def fit_transform(self, X: Any, y: Any = None, *, sample_weight: Any = None) -> Any:
         """`embedding_` of a fit; see `fit`."""
-        return self.fit(X, y).embedding_
+        return self.fit(X, y, sample_weight=sample_weight).embedding_
 
     @memory_for("ParametricUMAP.transform")
     def transform(self, X: Any, *, out: Any = None) -> Any:
@@ -287,52 +302,29 @@ class ParametricUMAP(
         found = dr.apply_in_chunks(self.model_, table, "decode")
         return Kind.of(X).array(found, _rows.dtype_of_results(X))
 
-    def update(self, X: Any) -> Self:
+    def update(self, X: Any, landmarks: Any = None) -> Self:
         """Goes on with more rows: all are laid out from where they are, and the network follows.
+
+        `drift_` says how far the rows moved that were there before.
 
         Parameters
         ----------
         X : (n_samples, n_features) array, tensor or data frame
             Rows beside those of the fit, which `landmark_loss_weight` holds in their places.
+        landmarks : (m, n_features) array, tensor or data frame, optional
+            After `load`: rows, two or more, that stay where the network has them, as those of the
+            fit do; by default those that `save` was told to keep.
 
         Raises
         ------
         sklearn.exceptions.NotFittedError
         TypeError, ValueError
-            For data that is not as described; for a fit with labels, and after `load`, which has
-            no rows.
+            For data that is not as described, for a fit with labels, and after `load` without
+            landmarks.
         """
-        check_is_fitted(self, "model_")
         if self.sample is not None:
             raise ValueError("update is not available for a fit with sample: fit all rows")
-        if self.umap_ is None:
-            raise ValueError(
-                "update is not available after load, since a file holds no rows: "
-                "to_routine().train(X) goes on with new rows alone"
-            )
-        X = self._known(X)
-        table = self._validated(X, reset=False)
-        settings = check_network(self, table.shape[1])
-        layout, before = copy.copy(self.umap_), to_torch(to_numpy(self.umap_.embedding_))
-        layout.update(table)
-        weight = settings.landmark_weight
-        # Where a row's distances from both places, squared and weighed, are least.
-        pulled = to_torch(to_numpy(layout.embedding_)).clone()
-        pulled[: len(before)] = (pulled[: len(before)] + weight * before) / (1 + weight)
-        rows, positions, graph = laid_out(
-            layout, layout._raw_data, place_of(X, self.device), pulled
-        )
-        regression = self._regression(
-            settings, derive(self.seed_, "update", len(rows)), History(self.history_)
-        )
-        encoder, decoder = trainable_parts(
-            copy.deepcopy(self.model_), rows.shape[1], positions.shape[1]
-        )
-        regression.encoder(encoder, rows, positions, graph, self.callback)
-        model = regression.joined(encoder, decoder, rows, positions)
-        self._keep(model, regression.history, self.seed_)
-        self.umap_ = layout
-        self.embedding_ = self._embedded(layout._raw_data, self.embedding_)
+        add_rows(self, X, landmarks)
         return self
 
     @available_if(_takes_more_rows)  # type: ignore[untyped-decorator]

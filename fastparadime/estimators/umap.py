@@ -2,34 +2,34 @@
 
 from __future__ import annotations
 
-import functools
 from dataclasses import replace
 from typing import Any, cast
 
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 
 from fastparadime.estimators import _rows
+from fastparadime.estimators._confidence import ConfidentUmap
 from fastparadime.estimators._courses import of_inputs
 from fastparadime.estimators._cuml import check_data_options
-from fastparadime.estimators._fit import embed_graph, fit_inputs
+from fastparadime.estimators._fit import fit_inputs, fit_positions
 from fastparadime.estimators._inputs import Inputs
 from fastparadime.estimators._inverse_transform import SMOOTH_METRICS, inverse_rows
 from fastparadime.estimators._kinds import Kind, as_known
 from fastparadime.estimators._operators import FuzzySetOperators
-from fastparadime.estimators._reporting import Report, epoch_callback
+from fastparadime.estimators._reporting import Report
 from fastparadime.estimators._resumable import transform_into
 from fastparadime.estimators._sample import fit_on_sample
 from fastparadime.estimators._shared_fit import fit_shared
 from fastparadime.estimators._tags import set_input_tags
 from fastparadime.estimators._update import add_rows
-from fastparadime.layout import initial_positions
 from fastparadime.utils.checkpoints import CheckpointLike
-from fastparadime.utils.progress import memory_for, stage
+from fastparadime.utils.progress import memory_for
 
 
 class UMAP(
     ClassNamePrefixFeaturesOutMixin,  # type: ignore[misc]
     TransformerMixin,  # type: ignore[misc]
+    ConfidentUmap,
     FuzzySetOperators,
 ):
     """Uniform manifold approximation and projection (McInnes et al., arXiv 1802.03426).
@@ -170,6 +170,8 @@ class UMAP(
     rad_orig_, rad_emb_ : arrays (n_samples,), float32
         With `output_dens`: the log of each point's mean squared distance to its neighbours in the
         data, and of its mean distance to those in the embedding, as in umap-learn.
+    drift_ : Drift
+        After `update`: how far the rows moved that were there before.
     engine_ : str
         What found the neighbours, as `fastparadime.neighbors.knn` names it.
     recall_estimate_ : float
@@ -253,30 +255,13 @@ class UMAP(
         if self.sample is not None:
             return cast(UMAP, fit_on_sample(self, X, y, checkpoint=checkpoint, **options))
         course, inputs = of_inputs(checkpoint, self, Inputs.checked(self, X, y, **options))
-        rows, settings, weights = inputs.rows, inputs.settings, inputs.weights
-        report = Report(self.verbose, self.tqdm_kwds)
+        report, callback = Report(self.verbose, self.tqdm_kwds), self.callback
         fitted, fitted_rows = fit_inputs(inputs, report, course)
-        found = None
-        if not settings.graph_alone:
-            report.say("UMAP: initial positions")
-            with stage("initial positions"):
-                begin = functools.partial(
-                    initial_positions,
-                    rows, fitted.edges, settings.init, settings.n_components, settings.seed,
-                )  # fmt: skip
-                start = course.made("start", begin, settings.device)
-            found = embed_graph(
-                settings.output.start(start),
-                fitted,
-                settings,
-                report,
-                row_weights=weights,
-                callback=epoch_callback(self.callback, inputs.results.positions),
-                course=course,
-            )
+        found = fit_positions(inputs, fitted, report, callback, course)
+        if found is not None:
             fitted_rows = replace(fitted_rows, positions=found.final)
-        self._keep_graph(fitted, settings)
-        supervised, weighted = inputs.target is not None, weights is not None
+        self._keep_graph(fitted, inputs.settings)
+        supervised, weighted = inputs.target is not None, inputs.weights is not None
         self._keep_rows(fitted_rows, supervised=supervised, weighted=weighted)
         if found is not None:
             self._keep_positions(found, inputs.results)
@@ -378,17 +363,22 @@ class UMAP(
         kind = Kind.of(X, self.output_type)
         return kind.array(*inverse_rows(as_known(X), fitted_rows))
 
-    def update(self, X: Any, ensure_all_finite: bool | str = True) -> UMAP:
-        """Adds rows to the fit: the graph is made anew, and all positions move a little.
+    def update(
+        self, X: Any, ensure_all_finite: bool | str = True, *, landmark_weight: float = 1.0
+    ) -> UMAP:
+        """Adds rows to the fit: the graph is made anew, and the rows there are held in their places.
 
         New rows start where `transform` places them. The layout has as many epochs as that of
-        `transform`, and a quarter of the learning rate.
+        `transform`, and a quarter of the learning rate. `drift_` says how far the others moved.
 
         Parameters
         ----------
         X : (n_samples, n_features) array, data frame or sparse matrix
         ensure_all_finite
             As for `fit`.
+        landmark_weight : float
+            How often a row of the fit is drawn to where it was, for each time that the layout moves
+            it; 0 leaves it free.
 
         Raises
         ------
@@ -397,7 +387,7 @@ class UMAP(
             For data that is not as described, and for fits with labels or weights, of distances, of
             unique rows or of the graph alone.
         """
-        add_rows(self, X, ensure_all_finite)
+        add_rows(self, X, ensure_all_finite, landmark_weight)
         return self
 
     def __sklearn_tags__(self) -> Any:

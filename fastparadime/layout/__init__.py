@@ -6,6 +6,7 @@ from fastparadime.layout.initialization import (
     noisy_spectral_positions,
     pca_positions,
 )
+from fastparadime.layout.landmarks import Drift, Landmarks
 from fastparadime.layout.optimize import (
     LayoutParameters,
     default_epochs,
@@ -15,6 +16,8 @@ from fastparadime.layout.output_space import OutputSpace, check_output_metric
 from fastparadime.layout.spectral import spectral_positions
 
 __all__ = [
+    "Drift",
+    "Landmarks",
     "LayoutParameters",
     "OutputSpace",
     "check_output_metric",

@@ -11,6 +11,7 @@ import torch
 
 from fastparadime import ops
 from fastparadime.layout._progress import LayoutProgress
+from fastparadime.layout.landmarks import Landmarks
 from fastparadime.layout.output_space import EUCLIDEAN, OutputSpace
 from fastparadime.types import TensorLike
 from fastparadime.utils.checkpoints import NOTHING, Course
@@ -67,6 +68,7 @@ def optimize_layout(
     learning_rate: float | None = None,
     density: tuple[ops.Edges, torch.Tensor] | None = None,
     row_weights: TensorLike | None = None,
+    landmarks: Landmarks | None = None,
     progress: Callable[[int], object] | None = None,
     callback: Callable[[int, torch.Tensor], object] | None = None,
     course: Course = NOTHING,
@@ -85,6 +87,8 @@ def optimize_layout(
         densMAP's graph and radii; needed where ``parameters.density`` is there.
     row_weights : (n,) array, optional
         How many rows each stands for; see ``ops.sgd_layout``.
+    landmarks : Landmarks, optional
+        The first points, which are held where they were.
     progress : callable, optional
         Called with the number of epochs done, now and then.
     callback : callable, optional
@@ -97,14 +101,21 @@ def optimize_layout(
     so_far = LayoutProgress(course, start, wanted)
     if so_far.over:
         return Layout(so_far.positions, so_far.kept)
+    rate = parameters.learning_rate if learning_rate is None else learning_rate
+    negatives = parameters.negative_sample_rate
+    pulls = None if landmarks is None else landmarks.pulls(edges, negatives)
 
     def at_stop(done: int, positions: torch.Tensor) -> bool:
+        if landmarks is not None and pulls is not None:
+            landmarks.hold(positions, pulls, rate * (1 - (done - 1) / n_epochs))
+            if not parameters.output.euclidean:
+                positions.copy_(parameters.output.means(positions))
         if done in wanted:
             so_far.kept[done] = positions.clone()
         so_far.write_if_due(done, positions)
         return callback is not None and bool(callback(done, positions.clone()))
 
-    each = callback is not None or course.keeps  # epoch is a stop
+    each = callback is not None or landmarks is not None or course.keeps  # epoch is a stop
     term, density_epochs = None, 0
     if parameters.density is not None and density is not None:
         term = density_term(parameters, parameters.density, *density)
@@ -118,9 +129,9 @@ def optimize_layout(
             parameters.b,
             n_epochs,
             first_epoch=so_far.epoch,
-            learning_rate=parameters.learning_rate if learning_rate is None else learning_rate,
+            learning_rate=rate,
             repulsion_strength=parameters.repulsion_strength,
-            negative_sample_rate=parameters.negative_sample_rate,
+            negative_sample_rate=negatives,
             seed=derive(parameters.seed, "layout"),
             progress=progress or advance,
             stops=range(1, n_epochs + 1) if each else wanted - {0},

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import torch
 
-from fastparadime import dr, loss, models, neighbors, relations, transforms
+from fastparadime import dr, layout, loss, models, neighbors, relations, transforms
 from fastparadime.relationdata import RelationData
 from fastparadime.routines.base import INITIALIZATIONS, InitializedRoutine, item_phase
 from fastparadime.routines.quality import QUALITIES, layout_positions, noise_share
+from fastparadime.routines.updates import add_rows
 from fastparadime.types import Device
 from fastparadime.utils.callbacks import Callback
 from fastparadime.utils.validate import check_option
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 # What a quality decides about.
 _SETTLED = (
@@ -73,7 +78,12 @@ class ParametricUMAP(InitializedRoutine):
     ----------
     n_neighbors, min_dist, initialization, epochs, batch_size, negative_sampling_rate, ...
         Parameters as given, to be read: `training_phases` holds what training follows.
+    drift_ : Drift
+        After `update`: how far the rows moved that were there before.
     """
+
+    drift_: layout.Drift
+    _landmarks: tuple[torch.Tensor, float] | None = None  # while it is updated
 
     def __init__(
         self,
@@ -158,7 +168,52 @@ class ParametricUMAP(InitializedRoutine):
     def _layout(self, reldata: RelationData) -> torch.Tensor:
         X = self.dataset.data[self.dataset.data.stored_name(self.data_key)]
         start = models.embed_in_chunks(self.model, X, "embed") if self._continues else None
-        return layout_positions(reldata, self.out_dim, self._curve, self.seed, start, self._course)
+        before, weight = self._landmarks or (None, 0.0)
+        if before is not None:
+            before = before.to(self._device)
+        positions = layout_positions(
+            reldata,
+            self.out_dim,
+            self._curve,
+            self.seed,
+            start,
+            landmarks=None if before is None else layout.Landmarks(before, weight),
+            row_weights=self._row_weights,
+            course=self._course,
+        )
+        return positions if before is None else layout.landmarks.blended(positions, before, weight)
+
+    def update(
+        self, X: Any, y: Any = None, *, landmarks: Any = None, landmark_weight: float = 1.0
+    ) -> Self:
+        """Goes on with more rows, beside those of the dataset, which are held in their places.
+
+        The dataset then has both. Without a quality, phases take a quarter of their learning rate.
+        `drift_` says how far the rows moved that were there before.
+
+        Parameters
+        ----------
+        X : (m, ...) array, tensor or data frame
+            Rows of the embedded entry.
+        y : (m,) array, optional
+            Of the entry "labels", where the dataset has one.
+        landmarks : array, tensor or data frame, optional
+            Rows that stay, instead of those of the dataset; needed after `load`.
+        landmark_weight : float
+            How much they stay: with a quality, `landmark_weight` of ``UMAP.update``, and the weight
+            of a row's squared distance from where it was, beside that from where the layout has it;
+            else of its squared distance, beside the cross-entropy. 0 leaves them free.
+
+        Raises
+        ------
+        NotTrainedError
+            Before training.
+        TypeError, ValueError
+            For data that is not as described, after `load` without landmarks, and for a dataset with
+            further entries.
+        """
+        add_rows(self, X, y, landmarks, landmark_weight)
+        return self
 
     @property
     def _skips_first(self) -> bool:

@@ -109,6 +109,9 @@ def layout_positions(
     curve: tuple[float, float],
     seed: int,
     start: torch.Tensor | None = None,
+    *,
+    landmarks: layout.Landmarks | None = None,
+    row_weights: torch.Tensor | None = None,
     course: Course = NOTHING,
 ) -> torch.Tensor:
     """Positions of the points laid out by UMAP's gradient descent, from spectral ones or others.
@@ -124,6 +127,10 @@ def layout_positions(
     start : tensor (n, n_components), optional
         Positions close to the end, such as a trained model's: moved a little, by fewer and shorter
         steps.
+    landmarks : Landmarks, optional
+        The first points, which are held where they were.
+    row_weights : tensor (n,), optional
+        How many rows each stands for; see ``ops.sgd_layout``.
     course : Course, optional
         Keeps the start and positions on the way, from which the layout goes on.
 
@@ -133,17 +140,18 @@ def layout_positions(
     """
     edges = reldata.to_sparse_array().edges
     parameters = layout.LayoutParameters(a=curve[0], b=curve[1], seed=seed)
-    if start is not None:
-        there = start.to(edges.weights.device)
-        return layout.optimize_layout(
-            there,
-            edges,
-            parameters,
-            _EPOCHS_OF_CHANGES,
-            learning_rate=_RATE_OF_CHANGES,
-            course=course,
-        ).final
-    begin = functools.partial(layout.noisy_spectral_positions, edges, n_components, seed)
-    start = course.made("start", begin, edges.weights.device)
-    epochs = layout.default_epochs(len(start))
-    return layout.optimize_layout(start, edges, parameters, epochs, course=course).final
+    epochs, rate = _EPOCHS_OF_CHANGES, _RATE_OF_CHANGES
+    if start is None:
+        begin = functools.partial(layout.noisy_spectral_positions, edges, n_components, seed)
+        start = course.made("start", begin, edges.weights.device)
+        epochs, rate = layout.default_epochs(len(start)), parameters.learning_rate
+    return layout.optimize_layout(
+        start.to(edges.weights.device),
+        edges,
+        parameters,
+        epochs,
+        learning_rate=rate,
+        landmarks=landmarks,
+        row_weights=row_weights,
+        course=course,
+    ).final

@@ -12,7 +12,7 @@ from fastparadime import loss as losses
 from fastparadime import ops
 from fastparadime.relationdata import RelationData
 from fastparadime.relations import Relations
-from fastparadime.training import early_stopping
+from fastparadime.training import early_stopping, row_weights
 from fastparadime.training.phases import TrainingPhase
 from fastparadime.training.sampling import (
     Batch,
@@ -29,7 +29,8 @@ from fastparadime.utils.seed import derive
 class TrainingData:
     """What a phase trains on: dataset entries, relations, and where the model is.
 
-    `joins_single` is as of ``training.sampling.item_batch_sizes``.
+    `joins_single` is as of ``training.sampling.item_batch_sizes``; `row_weights`, float64 (n,) on the
+    CPU, says how many times each row counts.
     """
 
     entries: Entries
@@ -38,6 +39,7 @@ class TrainingData:
     device: torch.device
     seed: int
     joins_single: bool = False
+    row_weights: torch.Tensor | None = None
 
 
 def edge_batches(phase: TrainingPhase, data: TrainingData, seed: int) -> NegativeEdgeBatches:
@@ -45,7 +47,12 @@ def edge_batches(phase: TrainingPhase, data: TrainingData, seed: int) -> Negativ
     heads, tails, weights = (part.to(data.device) for part in edges[1:])
     if phase.patience is not None:
         weights = weights.masked_fill(early_stopping.held_out(edges, seed).to(data.device), 0.0)
-    n = len(edges.indptr) - 1
+    n, copies = len(edges.indptr) - 1, None
+    if data.row_weights is not None:
+        weights = row_weights.edge_weights(weights, heads, tails, data.row_weights)
+        if not phase.shared_negatives:
+            copies = row_weights.copies_of(data.row_weights).to(data.device)
+            n = len(copies)
     sampler = ops.EdgeSampler(heads, tails, weights, n, seed=seed)
     data_key = embedded_entry(phase.loss, data.batch_relations)
     return NegativeEdgeBatches(
@@ -55,6 +62,7 @@ def edge_batches(phase: TrainingPhase, data: TrainingData, seed: int) -> Negativ
         phase.neg_sampling_rate,
         data_key,
         phase.shared_negatives,
+        copies,
     )
 
 
@@ -84,7 +92,11 @@ def shuffled_batches(
     for epoch in range(first_epoch, phase.epochs):
         seed = derive(data.seed, epoch)
         yield from item_batches(
-            data.entries, phase.batch_size, seed, joins_single=data.joins_single
+            data.entries,
+            phase.batch_size,
+            seed,
+            joins_single=data.joins_single,
+            weights=data.row_weights,
         )
 
 

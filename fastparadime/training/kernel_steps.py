@@ -28,7 +28,7 @@ def kernel_steps(
 ) -> Iterator[torch.Tensor] | None:
     """Makes the steps of a phase by `ops.EdgeStep`; None where that does not apply.
 
-    It applies to the fused loss of negative edges, not shared, of a plain network of the package
+    It applies to the fused loss of negative edges, not shared and without weights of rows, of a plain network of the package
     with Adam and ``tf32="hidden"``, where `EdgeStep.fits`. Yields the losses of steps, tensors
     (count,).
     """
@@ -40,6 +40,7 @@ def kernel_steps(
     if (
         type(model) is not models.FullyConnectedEmbeddingModel
         or phase.shared_negatives
+        or data.row_weights is not None
         or not is_the_cores(model, phase, method, table)
     ):
         return None

@@ -85,7 +85,9 @@ def _replayed_steps(
     if fused is not None:
         whole, kinds = per_epoch, [fused]
     else:
-        items = ItemBatches(data.entries, phase.batch_size, joins_single=joins)
+        items = ItemBatches(
+            data.entries, phase.batch_size, joins_single=joins, weights=data.row_weights
+        )
         sizes = (phase.batch_size, items.sizes[-1])
         whole = items.sizes.count(phase.batch_size)
         noise = noise_of(phase, data)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 
 from fastparadime.ops import EdgeSampler
+from fastparadime.training import row_weights
 from fastparadime.utils.convert import widened
 
 Entries = Mapping[str, torch.Tensor]
@@ -87,9 +88,14 @@ def _rows(entries: Entries, key: str, indices: torch.Tensor) -> Callable[[], tor
     return functools.partial(rows_of, entries, key, indices)
 
 
-def _item_order(n: int, device: torch.device, seed: int) -> torch.Tensor:
+def _item_order(
+    n: int, device: torch.device, seed: int, weights: torch.Tensor | None
+) -> torch.Tensor:
     """An order of n items int64 (n,), drawn from the seed, the same on every device."""
-    order = torch.randperm(n, generator=torch.Generator().manual_seed(seed))
+    generator = torch.Generator().manual_seed(seed)
+    order = torch.randperm(n, generator=generator)
+    if weights is not None:
+        order = row_weights.drawn_rows(weights, generator)[order]
     if device.type != "cuda":
         return order
     return order.pin_memory().to(device, non_blocking=True)  # while the device does other work
@@ -113,12 +119,20 @@ def item_batch_sizes(n: int, batch_size: int, *, joins_single: bool = False) -> 
 
 
 def item_batches(
-    entries: Entries, batch_size: int, seed: int, *, joins_single: bool = False
+    entries: Entries,
+    batch_size: int,
+    seed: int,
+    *,
+    joins_single: bool = False,
+    weights: torch.Tensor | None = None,
 ) -> Iterator[Batch]:
-    """One epoch of batches of items, each item once, in an order drawn from the seed."""
+    """One epoch of batches of items, each item once, in an order drawn from the seed.
+
+    With `weights` (n,), each as often as they say, up to one; see ``training.row_weights``.
+    """
     first = next(iter(entries.values()))
     sizes = item_batch_sizes(len(first), batch_size, joins_single=joins_single)
-    for indices in _item_order(len(first), first.device, seed).split(sizes):
+    for indices in _item_order(len(first), first.device, seed, weights).split(sizes):
         yield _item_batch(entries, indices)
 
 
@@ -131,6 +145,8 @@ class ItemBatches:
     batch_size : int
     joins_single : bool
         As of `item_batch_sizes`.
+    weights : float64 tensor (n,), optional
+        As of `item_batches`.
 
     Attributes
     ----------
@@ -138,8 +154,15 @@ class ItemBatches:
         Items of each batch of an epoch.
     """
 
-    def __init__(self, entries: Entries, batch_size: int, *, joins_single: bool = False) -> None:
-        self._entries = entries
+    def __init__(
+        self,
+        entries: Entries,
+        batch_size: int,
+        *,
+        joins_single: bool = False,
+        weights: torch.Tensor | None = None,
+    ) -> None:
+        self._entries, self._weights = entries, weights
         first = next(iter(entries.values()))
         self.sizes = item_batch_sizes(len(first), batch_size, joins_single=joins_single)
         self._batch_size, self._per_epoch = batch_size, len(self.sizes)
@@ -150,7 +173,8 @@ class ItemBatches:
 
     def begin_epoch(self, seed: int) -> None:
         """Draws the order of the items."""
-        self._order.copy_(_item_order(len(self), self._order.device, seed))
+        order = _item_order(len(self), self._order.device, seed, self._weights)
+        self._order.copy_(order)
 
     def batch(self, step: torch.Tensor, size: int) -> Batch:
         """The first `size` items of a step's batch, by its number int64 (1,) in the phase."""
@@ -273,6 +297,9 @@ class NegativeEdgeBatches:
         The entry that 'from_to_data' is taken from.
     shared : bool
         Whether negative edges end at ends of the batch's own positive edges instead of any point.
+    copies : int32 tensor (m,), optional
+        The points that negative edges end at, each as often as its weight says, where the sampler
+        draws from m of them.
     """
 
     entries: Entries
@@ -281,6 +308,7 @@ class NegativeEdgeBatches:
     negatives: int
     data_key: str = "main"
     shared: bool = False
+    copies: torch.Tensor | None = None
 
     def draw(self, step: int | torch.Tensor) -> torch.Tensor:
         """The ends of a step's edges; a tensor is read when the draw runs.
@@ -293,6 +321,9 @@ class NegativeEdgeBatches:
             known = torch.cat((ends[: self.batch_size], tails[:, 0]))
             # A uniform draw from n points is one from the ends too, once scaled.
             tails[:, 1:] = known[tails[:, 1:].long() * len(known) // self.sampler.n]
+        elif self.copies is not None:
+            tails = ends[self.batch_size :].view(self.batch_size, -1)
+            tails[:, 1:] = self.copies[tails[:, 1:].long()]
         return ends
 
     def batch(self, step: int) -> Batch:

@@ -1,6 +1,8 @@
 #include "ops/training/mlp.h"
 
 #include <algorithm>
+#include <utility>
+#include <vector>
 
 #include "cpu/support/gemm.h"
 #include "cpu/support/parallel.h"
@@ -122,6 +124,17 @@ FPD_INLINE void multiply(float* product, const float* factor, std::int64_t count
   for (std::int64_t i = 0; i < count; ++i) product[i] *= factor[i];
 }
 
+FPD_INLINE void scale_to(float* to, const float* from, float factor, std::int64_t count) {
+#pragma GCC ivdep
+  for (std::int64_t i = 0; i < count; ++i) to[i] = factor * from[i];
+}
+
+std::int64_t widest_input(const Mlp& mlp) {
+  std::int64_t widest = 0;
+  for (const MlpLayer& layer : mlp.layers) widest = std::max(widest, layer.in);
+  return widest;
+}
+
 // Gradients in the sums of all layers, from the last to the first.
 void backward_block(const MlpArgs& args, const float* out_grad, std::int64_t begin,
                     std::int64_t end) {
@@ -147,6 +160,47 @@ void backward_block(const MlpArgs& args, const float* out_grad, std::int64_t beg
                                 columns);
       }
     });
+  }
+}
+
+// to[r][c] = sum over d of from[r][d] weight[d][c], of a block's rows of a layer.
+void through_weights(float* to, const float* from, const MlpLayer& layer, std::int64_t rows) {
+  alignas(64) Panel panel = {};
+  alignas(64) Sums sums;
+  for_parts(layer.in, kPanelColumns, [&](std::int64_t column, std::int64_t columns) {
+    std::fill_n(sums, columns * kPanelRows, 0.0f);
+    for_parts(layer.out, kPanelDepth, [&](std::int64_t first, std::int64_t depth) {
+      transpose(panel, kPanelRows, Rows{from, layer.out}.from(0, first), rows, depth);
+      gemm(sums, panel, layer.weight + first * layer.in + column, layer.in, depth, columns);
+    });
+    transpose(to + column, layer.in, {sums, kPanelRows}, columns, rows);
+  });
+}
+
+// Chain rule from the outputs to the inputs, of which there are more: a row of the last weight
+// times slopes and weights in turn. `scratch` has two blocks of the widest layer's input.
+void jacobian_block(const MlpArgs& args, float* jacobian, float* scratch, std::int64_t begin,
+                    std::int64_t end) {
+  const auto& layers = args.mlp.layers;
+  const MlpLayer& last = layers.back();
+  const std::int64_t rows = end - begin, in = layers.front().in;
+  const float factor = args.mlp.output.scale / args.mlp.input.scale;
+  for (std::int64_t o = 0; o < last.out; ++o) {
+    float* from = scratch;
+    float* to = scratch + kPanelRows * widest_input(args.mlp);
+    for (std::int64_t r = 0; r < rows; ++r) {
+      std::copy_n(last.weight + o * last.in, last.in, from + r * last.in);
+    }
+    for (std::size_t l = layers.size() - 1; l > 0; --l) {
+      const MlpLayer& before = layers[l - 1];
+      at_simd_level<multiply>(from, before.slopes + begin * before.out, rows * before.out);
+      through_weights(to, from, before, rows);
+      std::swap(from, to);
+    }
+    for (std::int64_t r = 0; r < rows; ++r) {
+      float* own = jacobian + ((begin + r) * last.out + o) * in;
+      at_simd_level<scale_to>(own, from + r * in, factor, in);
+    }
   }
 }
 
@@ -201,6 +255,14 @@ void mlp_backward(const MlpArgs& args, const float* out_grad, int threads) {
     const std::int64_t input = group * kPanelRows;
     weight_gradients(args, l, input, std::min(kPanelRows, args.mlp.layers[l].in - input));
     if (group == 0) at_simd_level<bias_gradients>(args.mlp.layers[l], args.batch.rows);
+  });
+}
+
+void mlp_jacobian(const MlpArgs& args, float* jacobian, int threads) {
+  const std::int64_t size = 2 * kPanelRows * widest_input(args.mlp);
+  parallel_for(args.batch.rows, kPanelRows, threads, [&](std::int64_t begin, std::int64_t end) {
+    std::vector<float> scratch(static_cast<std::size_t>(size));
+    jacobian_block(args, jacobian, scratch.data(), begin, end);
   });
 }
 

@@ -53,6 +53,9 @@ namespace cpu {
 void mlp_forward(const MlpArgs& args, int threads);
 // After forward with the same rows; out_grad (rows, out) is the loss's gradient in the last values.
 void mlp_backward(const MlpArgs& args, const float* out_grad, int threads);
+// After forward with the same rows, whose slopes it leaves: jacobian (rows, out, in) of the last
+// values in the table's columns.
+void mlp_jacobian(const MlpArgs& args, float* jacobian, int threads);
 }  // namespace cpu
 
 }  // namespace fpd

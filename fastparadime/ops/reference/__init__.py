@@ -34,6 +34,7 @@ from fastparadime.ops.reference.training import (
     gather_rows,
     hidden_layers,
     mlp,
+    mlp_jacobian,
     negative_edge_cross_entropy,
     to_tf32,
 )
@@ -50,6 +51,7 @@ __all__ = [
     "graph_matmul",
     "hidden_layers",
     "mlp",
+    "mlp_jacobian",
     "nearest_binary",
     "nearest_by_differences",
     "nearest_by_products",

@@ -104,6 +104,25 @@ def mlp(
     return values[-1] * scales[3] + scales[2], found[::-1]
 
 
+def mlp_jacobian(
+    rows: Floats,
+    weights: list[Floats],
+    biases: list[Floats],
+    activation: str,
+    scales: tuple[Floats, float, Floats, float],
+) -> Floats:
+    """Derivatives (m, out, in) of the outputs of `mlp` in the columns of the rows."""
+    values = (np.asarray(rows, dtype=np.float64) - scales[0]) / scales[1]
+    found = np.broadcast_to(np.eye(values.shape[1]), (len(values), *(values.shape[1],) * 2))
+    for number, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
+        wide = np.asarray(weight, dtype=np.float64)
+        sums, found = values @ wide.T + bias, wide @ found
+        if number < len(weights) - 1:
+            values, slopes = activate(activation, sums)
+            found = slopes[:, :, None] * found
+    return found * (scales[3] / scales[1])
+
+
 def adam(parameter: Floats, gradients: list[Floats], rates: list[float]) -> Floats:
     """A parameter after steps of Adam (Kingma & Ba 2015, algorithm 1) with torch's defaults."""
     parameter = np.array(parameter, dtype=np.float64)

@@ -1,4 +1,4 @@
-"""A fully connected network's forward and backward pass on the CPU."""
+"""A fully connected network's forward and backward pass and Jacobian on the CPU."""
 
 from __future__ import annotations
 
@@ -163,6 +163,28 @@ class Mlp:
             gradient.data_ptr(),
             torch.get_num_threads(),
         )
+
+    def jacobian(self, table: torch.Tensor, ids: TensorLike) -> torch.Tensor:
+        """The derivatives of the network's outputs in the columns of a table.
+
+        Parameters
+        ----------
+        table, ids
+            As for `forward`, which runs first.
+
+        Returns
+        -------
+        float32 tensor (m, out, in)
+
+        Notes
+        -----
+        The chain rule from the outputs, of which there are few, to the inputs: a row costs as much
+        as its backward pass, once for each output.
+        """
+        m = len(self.forward(table, ids))
+        found = torch.empty((m, self.out_dim, self.in_dim))
+        _core.mlp_jacobian(self._core, found.data_ptr(), m, torch.get_num_threads())
+        return found
 
 
 def _buffers(weight: torch.Tensor, rows: int) -> tuple[torch.Tensor, ...]:

@@ -1,0 +1,107 @@
+"""More rows for a fit of ParametricUMAP, whose rows, or some that stand for them, stay in their places."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import replace
+from typing import Any
+
+import torch
+from sklearn.utils.validation import check_is_fitted
+
+from fastparadime import dr
+from fastparadime.estimators._fit import Embedding, fit_inputs
+from fastparadime.estimators._fitted_networks import FittedNetworks
+from fastparadime.estimators._inputs import Inputs
+from fastparadime.estimators._kinds import place_of
+from fastparadime.estimators._parametric_constructor import OF_THE_LAYOUT
+from fastparadime.estimators._parametric_fit import (
+    check_network,
+    laid_out,
+    trainable_parts,
+)
+from fastparadime.estimators._reporting import Report
+from fastparadime.estimators.umap import UMAP
+from fastparadime.layout import Drift
+from fastparadime.layout.landmarks import blended
+from fastparadime.training import History
+from fastparadime.utils.convert import to_numpy, to_torch
+from fastparadime.utils.seed import derive
+
+
+def known_layout(mapper: FittedNetworks, landmarks: Any, method: str) -> UMAP:
+    """The layout of the rows that a trained mapper knows, or of landmarks where it knows none.
+
+    Raises
+    ------
+    ValueError
+        If there are neither, or both.
+    """
+    if mapper.umap_ is not None:
+        if landmarks is not None:
+            raise ValueError(
+                "landmarks stand for the rows of a fit that are not there, but this fit has its "
+                "rows: leave them out"
+            )
+        return copy.copy(mapper.umap_)
+    rows = mapper._landmarks if landmarks is None else landmarks
+    if rows is None:
+        raise ValueError(
+            f"{method} needs rows of the fit after load, since the file holds none: give some as "
+            "landmarks, or save with landmarks="
+        )
+    shared = {name: getattr(mapper, name) for name in OF_THE_LAYOUT}
+    shared.update(precomputed_knn=(None, None, None), init="random")
+    layout = UMAP(random_state=mapper.seed_, **shared)
+    return _laid_out_at(layout, rows, dr.apply_in_chunks(mapper.model_, rows, "embed"))
+
+
+def _laid_out_at(layout: UMAP, rows: Any, positions: torch.Tensor) -> UMAP:
+    """A fit of UMAP to rows with their graph, where they are at given positions."""
+    inputs = Inputs.checked(
+        layout,
+        rows,
+        None,
+        ensure_all_finite=True,
+        knn_graph=None,
+        convert_dtype=True,
+        sample_weight=None,
+    )
+    fitted, kept = fit_inputs(inputs, Report(layout.verbose, layout.tqdm_kwds))
+    found = positions.to(inputs.settings.device, torch.float32)
+    layout._keep_graph(fitted, inputs.settings)
+    layout._keep_rows(replace(kept, positions=found))
+    layout._keep_positions(Embedding(found, None, None), inputs.results)
+    return layout
+
+
+def add_rows(mapper: Any, X: Any, landmarks: Any) -> None:
+    """What `ParametricUMAP.update` does, which says what it raises."""
+    check_is_fitted(mapper, "model_")
+    X = mapper._known(X)
+    table = mapper._validated(X, reset=False)
+    if landmarks is not None:
+        known = mapper._known(landmarks)
+        landmarks = mapper._validated(known, reset=False, ensure_min_samples=2)
+    settings = check_network(mapper, table.shape[1])
+    layout = known_layout(mapper, landmarks, "update")
+    before = dr.apply_in_chunks(mapper.model_, layout._raw_data, "embed")
+    layout.update(table, landmark_weight=settings.landmark_weight)
+    targets = blended(
+        to_torch(to_numpy(layout.embedding_)).float(), before, settings.landmark_weight
+    )
+    place = place_of(X, mapper.device)
+    rows, positions, graph = laid_out(layout, layout._raw_data, place, targets)
+    seed = derive(mapper.seed_, "update", len(rows))
+    regression = mapper._regression(settings, seed, History(mapper.history_))
+    encoder, decoder = trainable_parts(
+        copy.deepcopy(mapper.model_), rows.shape[1], positions.shape[1]
+    )
+    regression.encoder(encoder, rows, positions, graph, mapper.callback)
+    model = regression.joined(encoder, decoder, rows, positions)
+    like = getattr(mapper, "embedding_", X)
+    mapper._keep(model, regression.history, mapper.seed_)
+    mapper.umap_ = layout
+    mapper.embedding_ = mapper._embedded(layout._raw_data, like)
+    after = to_torch(to_numpy(mapper.embedding_))[: len(before)]
+    mapper.drift_ = Drift.between(before, after)
