@@ -18,7 +18,13 @@ from fastparadime.estimators._reporting import Report, epoch_callback
 from fastparadime.estimators._transform import FittedRows
 from fastparadime.graph import fuzzy_simplicial_set
 from fastparadime.graph.supervised import Labels, intersect_with_target
-from fastparadime.layout import Landmarks, default_epochs, density, optimize_layout
+from fastparadime.layout import (
+    Landmarks,
+    default_epochs,
+    density,
+    initial_positions,
+    optimize_layout,
+)
 from fastparadime.neighbors import NeighborGraph
 from fastparadime.neighbors.metric_space import Space
 from fastparadime.neighbors.neighbor_graph import found_in
@@ -75,8 +81,8 @@ def fit_graph(
             nearest = found_in(course, settings.device, search)
     kept = course.read("graph")
     if kept is not None:
-        parts = [kept.arrays[name].to(settings.device) for name in _PARTS]
-        return FittedGraph(ops.Edges(*parts[:4]), nearest, *parts[4:], wanted)
+        *parts, rho, sigma = (kept.arrays[name].to(settings.device) for name in _PARTS)
+        return FittedGraph(ops.Edges(*parts), nearest, rho, sigma, wanted)
     report.say("UMAP: fuzzy graph")
     with stage("graph"):
         edges, rho, sigma, removed = fuzzy_simplicial_set(
