@@ -125,6 +125,7 @@ class ParametricUMAP(InitializedRoutine):
         self.negative_sampling_rate = rate = negative_sampling_rate
         main = _edge_phase(epochs, batch_size, batches_per_epoch, rate, learning_rate)
         curve = transforms.ModifiedCauchyTransform(min_dist, spread, a, b)
+        running: Any = {"device": device, "seed": seed, "progress": progress, "callback": callback}
         super().__init__(
             check_option(initialization, INITIALIZATIONS, "initialization"),
             item_phase("spectral_init", init_epochs, init_batch_size, init_learning_rate),
@@ -140,11 +141,8 @@ class ParametricUMAP(InitializedRoutine):
             use_cuda=use_cuda,
             verbose=verbose,
             dataset=dataset,
-            device=device,
-            seed=seed,
-            progress=progress,
-            callback=callback,
             max_memory=max_memory,
+            **running,
         )
         self._settle(curve)
 
