@@ -99,7 +99,7 @@ def test_landmarks_take_the_place_of_rows(digits: Any, tmp_path: Path) -> None:
     mapper = ParametricUMAP(**QUICK).fit(X[:600])
     mapper.save(path)
     bare = ParametricUMAP.load(path)
-    with pytest.raises(ValueError, match="update needs rows of the fit after load"):
+    with pytest.raises(ValueError, match="update is not available after load"):
         bare.update(X[600:700])
     with pytest.raises(ValueError, match="landmarks are rows of the fit"):
         bare.save(path, landmarks=5)
@@ -136,7 +136,7 @@ def test_damaged_landmarks_are_refused(digits: Any, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("quality", [None, "fast"])
-def test_a_routine_is_updated(quality: str | None, digits: Any) -> None:
+def test_a_routine_is_updated(quality: str | None, digits: Any, tmp_path: Path) -> None:
     X, _ = digits
     options: dict[str, Any] = {
         "n_neighbors": 15,
@@ -160,6 +160,12 @@ def test_a_routine_is_updated(quality: str | None, digits: Any) -> None:
     assert [(rate, type(part)) for rate, part in after] == [(r, type(p)) for r, p in rates]
     assert routine.update(X[400:450], landmarks=X[:100]).drift_.rows == 100
     assert len(routine.dataset) == 150
+    routine.save(tmp_path / "bare")
+    with pytest.raises(ValueError, match="update needs rows of the training after load"):
+        type(routine).load(tmp_path / "bare").update(X[:10])
+    routine.save(tmp_path / "kept", landmarks=60)
+    loaded = routines.ParametricUMAP.load(tmp_path / "kept", n_neighbors=15, quality=quality)
+    assert loaded.update(X[450:480]).drift_.rows == 60
 
 
 def test_a_routine_of_labels_needs_labels(digits: Any) -> None:

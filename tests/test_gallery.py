@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 GALLERY = Path(__file__).resolve().parent.parent / "docs" / "gallery"
-OF_PACKAGES = {"cells", "choosing", "table"}
+OF_PACKAGES = {"cells", "choosing", "confidence", "table"}
 OF_FILES = {"images": "mnist.npz", "sentences": "sentences.npz", "words": "words.npz"}
 
 
@@ -51,6 +51,12 @@ def test_cells(run_example: Any) -> None:
 
 def test_choosing(run_example: Any) -> None:
     assert min(run_example("choosing")["trust"].values()) > 0.93
+
+
+def test_confidence(run_example: Any) -> None:
+    auc = run_example("confidence")["auc"]
+    assert auc["noise"] > 0.98
+    assert auc["halfway"] > 0.8
 
 
 def test_table(run_example: Any) -> None:

@@ -60,6 +60,7 @@ class Inference:
         self.trained = False
         self._columns: tuple[str, ...] = ()  # that the model was trained on, if they have names
         self._amounts = False  # whether integers were amounts by the dataset's word
+        self._saved_arrays: Mapping[str, torch.Tensor] = {}  # that a file kept beside the weights
         self._device = device
         self._model: torch.nn.Module | None = None
         if model is not None:
@@ -301,13 +302,19 @@ class Inference:
         """
         self._write(path)
 
-    def _write(self, path: str | Path, beside: Mapping[str, Any] | None = None) -> None:
-        """`save`, with what others keep beside the description."""
+    def _write(
+        self,
+        path: str | Path,
+        beside: Mapping[str, Any] | None = None,
+        arrays: Mapping[str, torch.Tensor] | None = None,
+    ) -> None:
+        """`save`, with what others keep beside the description and the weights."""
         self._check_trained()
         saving.write(
             path,
             self.model,
             beside=beside,
+            arrays=arrays,
             seed=self.seed,
             out_dim=self.out_dim,
             hidden_dims=self.hidden_dims,

@@ -208,7 +208,7 @@ class ParametricDR(Training):
         routine.model.eval()
         routine.history = History(about.history)
         routine._columns, routine._amounts = tuple(about.columns), about.amounts
-        routine.trained = True
+        routine.trained, routine._saved_arrays = True, saved.arrays
         return routine
 
     def _displayed(self) -> dict[str, Any]:

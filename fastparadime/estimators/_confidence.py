@@ -26,7 +26,7 @@ from fastparadime.utils.convert import to_numpy
 from fastparadime.utils.seed import derive
 
 _NEIGHBORS = 15
-_GHOSTS = 16  # copies of a row, as GhostUMAP2 has by default
+_GHOSTS = 16  # copies of a row that are laid out
 _STRIDE = 0x9E3779B1  # between the random streams of a row's ghosts
 _BLOCK = 4096  # rows whose ghosts are laid out at a time
 
@@ -118,6 +118,9 @@ def confidence_of(
     assert fitted.positions is not None
     there = fitted.positions.isfinite().all(dim=1)
     reached, queries = fitted.reached, like(rows, fitted.rows)
+    if reached.rows.shape[0] < 2:  # no row has a neighbour
+        nothing = np.full(rows.shape[0], np.nan, np.float32)
+        return Confidence(nothing, nothing.copy(), nothing.copy())
     own = distances[there, :_NEIGHBORS]
     near = own.isfinite()
     lengths = own.masked_fill(~near, 0.0).double().sum(dim=1) / near.sum(dim=1)

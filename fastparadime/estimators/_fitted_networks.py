@@ -19,6 +19,7 @@ from fastparadime.estimators._parametric_fit import check_network
 from fastparadime.estimators.umap import UMAP
 from fastparadime.exceptions import SpecificationError
 from fastparadime.layout import Drift
+from fastparadime.layout.landmarks import spread_rows
 from fastparadime.training import History
 from fastparadime.utils.convert import to_torch
 from fastparadime.utils.validate import check_integer, check_option
@@ -136,14 +137,8 @@ class FittedNetworks(ParametricParameters):
         rows = self._landmarks if self.umap_ is None else to_torch(self.umap_._raw_data)
         if rows is None:
             raise ValueError("landmarks are rows of the fit, of which there are none after load")
-        places = dr.apply_in_chunks(self.model_, rows, "embed").double().numpy()
-        if count >= len(rows):
-            return rows
-        from sklearn.cluster import kmeans_plusplus  # which takes as long to import as all else
-
-        # It draws a place by its squared distance from those before it.
-        _, chosen = kmeans_plusplus(places, count, random_state=self.seed_ % 2**32)
-        return rows[torch.from_numpy(np.sort(chosen))]
+        places = dr.apply_in_chunks(self.model_, rows, "embed")
+        return spread_rows(rows, places, count, self.seed_)
 
     @classmethod
     def load(

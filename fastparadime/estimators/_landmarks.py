@@ -47,8 +47,8 @@ def known_layout(mapper: FittedNetworks, landmarks: Any, method: str) -> UMAP:
     rows = mapper._landmarks if landmarks is None else landmarks
     if rows is None:
         raise ValueError(
-            f"{method} needs rows of the fit after load, since the file holds none: give some as "
-            "landmarks, or save with landmarks="
+            f"{method} is not available after load, since the file holds no rows: save with "
+            "landmarks=, or give update some as landmarks"
         )
     shared = {name: getattr(mapper, name) for name in OF_THE_LAYOUT}
     shared.update(precomputed_knn=(None, None, None), init="random")

@@ -105,6 +105,17 @@ class Landmarks:
         own += share * (self.positions.nan_to_num() - own)
 
 
+def spread_rows(rows: torch.Tensor, places: torch.Tensor, count: int, seed: int) -> torch.Tensor:
+    """Some rows (count, ...) of a table, whose places (n, dim) are all over the map, in its order."""
+    if count >= len(rows):
+        return rows
+    from sklearn.cluster import kmeans_plusplus  # which takes as long to import as all else
+
+    # It draws a place by its squared distance from those before it.
+    _, chosen = kmeans_plusplus(places.double().numpy(), count, random_state=seed % 2**32)
+    return rows[torch.from_numpy(np.sort(chosen))]
+
+
 def blended(positions: torch.Tensor, before: torch.Tensor, weight: float) -> torch.Tensor:
     """Positions (n, dim) whose first rows are drawn to where they were, (m, dim).
 

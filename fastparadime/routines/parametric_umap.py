@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -12,7 +13,7 @@ from fastparadime import dr, layout, loss, models, neighbors, relations, transfo
 from fastparadime.relationdata import RelationData
 from fastparadime.routines.base import INITIALIZATIONS, InitializedRoutine, item_phase
 from fastparadime.routines.quality import QUALITIES, layout_positions, noise_share
-from fastparadime.routines.updates import add_rows
+from fastparadime.routines.updates import add_rows, landmarks_of
 from fastparadime.types import Device
 from fastparadime.utils.callbacks import Callback
 from fastparadime.utils.validate import check_option
@@ -196,7 +197,8 @@ class ParametricUMAP(InitializedRoutine):
         y : (m,) array, optional
             Of the entry "labels", where the dataset has one.
         landmarks : array, tensor or data frame, optional
-            Rows that stay, instead of those of the dataset; needed after `load`.
+            Rows that stay, instead of those of the dataset; after `load`, by default those that
+            `save` was told to keep.
         landmark_weight : float
             How much they stay: with a quality, `landmark_weight` of ``UMAP.update``, and the weight
             of a row's squared distance from where it was, beside that from where the layout has it;
@@ -212,6 +214,25 @@ class ParametricUMAP(InitializedRoutine):
         """
         add_rows(self, X, y, landmarks, landmark_weight)
         return self
+
+    def save(self, path: str | Path, *, landmarks: int = 0) -> None:
+        """Writes the trained model; see `fastparadime.dr.ParametricDR.save`.
+
+        Parameters
+        ----------
+        path : str or Path
+        landmarks : int
+            How many rows are kept, spread over the map, for `update` after `load`. They are in the
+            file as they are.
+
+        Raises
+        ------
+        NotTrainedError
+            Before training.
+        ValueError
+            For landmarks of a routine that has no rows.
+        """
+        self._write(path, arrays=landmarks_of(self, landmarks))
 
     @property
     def _skips_first(self) -> bool:

@@ -10,12 +10,13 @@ import torch
 
 from fastparadime import loss
 from fastparadime.layout import Drift
+from fastparadime.layout.landmarks import spread_rows
 from fastparadime.models import as_input, method_of
 from fastparadime.relationdata import RelationData
 from fastparadime.relations import Relations
 from fastparadime.training import TrainingPhase
 from fastparadime.utils.convert import to_torch
-from fastparadime.utils.validate import check_positive
+from fastparadime.utils.validate import check_integer, check_positive
 
 _RATE = 0.25  # of the learning rate of edges, as of a layout that is there
 
@@ -78,10 +79,13 @@ def _known_entries(routine: Any, key: str, landmarks: Any) -> dict[str, torch.Te
     if landmarks is not None:
         return {key: to_torch(routine._in_fitted_order(landmarks))}
     if routine._dataset is None:
-        raise ValueError(
-            "update needs rows of the training after load, since a file holds none: give some as "
-            "landmarks"
-        )
+        kept = routine._saved_arrays.get("landmarks")
+        if kept is None:
+            raise ValueError(
+                "update needs rows of the training after load, since the file holds none: give "
+                "some as landmarks, or save with landmarks="
+            )
+        return {key: kept}
     data = routine.dataset.data
     stored = data.stored_name(key)
     other = set(data) - {stored, "indices", "labels", *routine.derived_data}
@@ -92,6 +96,17 @@ def _known_entries(routine: Any, key: str, landmarks: Any) -> dict[str, torch.Te
         )
     found = {key: data[stored]}
     return {**found, "labels": data["labels"]} if "labels" in data else found
+
+
+def landmarks_of(routine: Any, count: int) -> dict[str, torch.Tensor]:
+    """What a file keeps of the rows of a routine, of which some are asked for."""
+    if not check_integer(count, "landmarks", minimum=0):
+        return {}
+    routine._check_trained()
+    key = routine._embedded_key()
+    rows = _known_entries(routine, key, None)[key]
+    places = routine.apply(rows, "embed")
+    return {"landmarks": spread_rows(rows, places, count, routine.seed)}
 
 
 @contextmanager
