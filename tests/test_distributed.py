@@ -25,12 +25,12 @@ _LIMIT = 120  # seconds, beyond which a job counts as hanging
 _BY_ROW = ("indices", "distances", "cosine", "flat", "embedding", "lengths", "mapped")
 
 
-def run(ranks: int, folder: Path) -> Path:
+def run(ranks: int, folder: Path, *how: str) -> Path:
     """Runs a job of so many processes; the folder with what they wrote."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(_JOB.parents[1])}
     jobs = []
     for rank in range(ranks):
-        arguments = [folder / "store", rank, ranks, folder]
+        arguments = [folder / "store", rank, ranks, folder, *how]
         command = [sys.executable, str(_JOB), *map(str, arguments)]
         jobs.append(subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment))
     try:
@@ -113,6 +113,13 @@ def test_an_error_of_one_process_is_one_of_all(jobs: dict[int, Path]) -> None:
     for name, (kind, text) in told[0].items():
         assert kind == expected[name][0], (name, text)
         assert text.startswith(expected[name][1]), name
+
+
+def test_a_process_that_ends_leaves_no_other_waiting(tmp_path: Path) -> None:
+    run(2, tmp_path, "killed")
+    kind, text = json.loads((tmp_path / "0.json").read_text("utf-8"))
+    assert kind == "RuntimeError"
+    assert text  # that of the group's own connections
 
 
 @pytest.mark.parametrize("group", [0, "WORLD", object()], ids=str)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -12,7 +12,7 @@ from fastparadime import ops
 from fastparadime.distributed import Ranks, Shards
 from fastparadime.neighbors import costs
 from fastparadime.neighbors.blocks import SPARE
-from fastparadime.neighbors.doubtful_rows import cancelled, near_origin_centre, scale_of
+from fastparadime.neighbors.doubtful_rows import CANCELLED, cancelled, near_origin_centre, scale_of
 from fastparadime.neighbors.exact import takes_products
 from fastparadime.neighbors.memory import compared
 from fastparadime.neighbors.metrics import NATIVE_METRICS, Metric
@@ -32,6 +32,7 @@ from fastparadime.utils.convert import to_numpy
 from fastparadime.utils.validate import check_integer
 
 _NONE = torch.iinfo(torch.int32).max  # stands for no row, behind all others
+_NOTHING = 1e-20  # of a square, where distances are near 1
 _PAIRS = 2**24  # whose candidates are held at a time
 _SHOWN = 512  # rows of a block and queries, of each, that show where both lie
 
@@ -135,7 +136,7 @@ class RingSearch:
 
     def _compare(self, found: _Nearest, rows: torch.Tensor, rank: int) -> None:
         """Own rows with those of another rank, slice by slice."""
-        metric = "euclidean" if takes_products(self._metric) else compared(self._metric)
+        metric = compared(self._metric)
         for mine in self.shards.slices(self.shards.rank):
             queries = self.rows[mine]
             for theirs in self.shards.slices(rank):
@@ -143,10 +144,14 @@ class RingSearch:
                 if not len(queries) or not len(block):
                     continue
                 itself = rank == self.shards.rank and mine == theirs
-                lists = _nearest_in_block(
-                    queries, block, found.width, metric, self._p, itself=itself
-                )
-                found.take(mine, self.shards.dealt[rank] + theirs.start, *lists)
+                if takes_products(metric):
+                    reach = found.distances[mine, -1]
+                    lists = _by_products(queries, block, reach, found.width, itself=itself)
+                else:
+                    own = torch.arange(len(queries))
+                    pairs = _by_pairs(queries, block, own, found.width, metric, self._p, itself)
+                    lists = Found(own, *pairs, 0)
+                found.take(mine.start + lists.places, self.shards.dealt[rank] + theirs.start, lists)
 
 
 def ring_knn(X: Any, k: int, metric: Metric, p: float, ranks: Ranks) -> NeighborGraph:
@@ -194,50 +199,54 @@ class _Nearest:
         self.indices = torch.full((rows, k), _NONE, dtype=torch.int32)
         self.distances = torch.full((rows, k), torch.inf)
 
-    def take(
-        self,
-        mine: slice,
-        start: int,
-        indices: torch.Tensor,
-        distances: torch.Tensor,
-        differed: int,
-    ) -> None:
+    def take(self, places: torch.Tensor, start: int, lists: Found) -> None:
         """Joins what a block of rows, the first of number `start`, has for some of the own rows."""
-        numbers = torch.where(indices < 0, _NONE, indices + start)
-        both = torch.cat((self.distances[mine], distances), 1)
+        numbers = torch.where(lists.indices < 0, _NONE, lists.indices + start)
+        both = torch.cat((self.distances[places], lists.distances), 1)
         joined = smallest(
-            both.numpy(), torch.cat((self.indices[mine], numbers), 1).numpy(), self.width
+            both.numpy(), torch.cat((self.indices[places], numbers), 1).numpy(), self.width
         )
-        self.indices[mine], self.distances[mine] = map(torch.from_numpy, joined)
-        self.differed += differed
+        self.indices[places], self.distances[places] = map(torch.from_numpy, joined)
+        self.differed += lists.differed
 
 
-def _nearest_in_block(
-    queries: torch.Tensor, rows: torch.Tensor, k: int, metric: str, p: float, *, itself: bool
-) -> tuple[torch.Tensor, torch.Tensor, int]:
-    """The k nearest rows of a block to each query, and how many queries took all differences.
+class Found(NamedTuple):
+    """Neighbours in a block of rows of some queries, at their places, -1 at infinity behind them."""
 
-    Where `itself`, the queries are the rows, and none is its own neighbour. Fewer than k end with
-    -1 at an infinite distance.
+    places: torch.Tensor
+    indices: torch.Tensor
+    distances: torch.Tensor
+    differed: int  # queries that took all differences
+
+
+def _by_products(
+    queries: torch.Tensor, rows: torch.Tensor, reach: torch.Tensor, k: int, *, itself: bool
+) -> Found:
+    """The k nearest rows of a block by Euclidean distance of the queries that have any within reach.
+
+    Where `itself`, the queries are the rows, and none is its own neighbour.
     """
-    if not takes_products(metric):
-        return *_by_pairs(queries, rows, torch.arange(len(queries)), k, metric, p, itself), 0
     shown = (part[:: -(-len(part) // _SHOWN)] for part in (queries, rows))
     centre, spread = near_origin_centre(torch.cat(tuple(shown)))
     scale = scale_of(spread)
+    norms = ((queries - centre) * scale).square().sum(dim=1)
+    # As far as rounding of products may take the square of a row within reach.
+    squares = (reach.double() * scale).square()
+    within = (squares * (1 + CANCELLED) + CANCELLED * (norms + squares) + _NOTHING).float()
     count = min(len(rows), k + 1 + SPARE)
-    candidates, _ = ops.ProductTable(rows, centre, scale).nearest_to(queries, count)
+    candidates, _ = ops.ProductTable(rows, centre, scale).nearest_to(queries, count, within=within)
+    full = candidates[:, -1] >= 0
     if itself:
         candidates = _without_itself(candidates, torch.arange(len(queries)))
-    indices, distances = ops.rerank(rows, candidates, k, queries=queries)
+    places = (candidates >= 0).any(dim=1).nonzero().flatten()
+    indices, distances = ops.rerank(rows, candidates[places], k, queries=queries[places])
     if count == len(rows):  # all of them, whatever products say
-        return indices, distances, 0
-    norms = ((queries - centre) * scale).square().sum(dim=1)
-    doubtful = cancelled(distances, norms, scale).nonzero().flatten()
+        return Found(places, indices, distances, 0)
+    doubtful = (cancelled(distances, norms[places], scale) & full[places]).nonzero().flatten()
     if len(doubtful):
-        redone = _by_pairs(queries, rows, doubtful, k, metric, p, itself)
+        redone = _by_pairs(queries, rows, places[doubtful], k, "euclidean", 2.0, itself)
         indices[doubtful], distances[doubtful] = redone
-    return indices, distances, len(doubtful)
+    return Found(places, indices, distances, len(doubtful))
 
 
 def _by_pairs(
@@ -249,7 +258,7 @@ def _by_pairs(
     p: float,
     itself: bool,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """The same of some queries by the true distances of all pairs."""
+    """The k nearest rows of a block of some queries by the true distances of all pairs."""
     everyone = torch.arange(len(rows), dtype=torch.int32)
     found = []
     for part in some.split(max(1, _PAIRS // len(rows))):
