@@ -348,14 +348,15 @@ def test_interruption_ends_with_one_line(folder: Path, monkeypatch) -> None:
     assert {path.name for path in folder.iterdir()} == {"X.npy", "y.npy"}
 
 
-def test_failed_write_leaves_nothing_behind(folder: Path, X: np.ndarray, monkeypatch) -> None:
+@pytest.mark.usefixtures("X")
+def test_failed_write_leaves_nothing_behind(folder: Path, monkeypatch) -> None:
     def fail(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    _save_model("model", X.shape[1])
     monkeypatch.setattr(np, "save", fail)
-    _assert_error(_run("apply", "model", "X.npy", "-o", "Y.npy"), "No space left")
-    assert {path.name for path in folder.iterdir()} == {"X.npy", "y.npy", "model"}
+    command = ("embed", "X.npy", "-o", "Y.npy", "--quality", "fast", "--n-neighbors", "5")
+    _assert_error(_run(*command), "No space left")
+    assert {path.name for path in folder.iterdir()} == {"X.npy", "y.npy"}
 
 
 def test_info_version_and_help() -> None:

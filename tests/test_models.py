@@ -193,6 +193,22 @@ def test_a_network_is_applied_by_one_kernel(
     assert calls == [1, 1, 1]
 
 
+@pytest.mark.parametrize("hidden", [[33, 17], [200], []])
+@pytest.mark.parametrize("kind", [models.FullyConnectedEmbeddingModel, models.ScaledEmbeddingModel])
+def test_a_row_has_the_same_bits_whatever_is_beside_it(
+    kind: Any, hidden: list[int], assert_same_bits: Any
+) -> None:
+    model = kind(6, 2, hidden)
+    trained_scales(model)
+    X = torch.randn(5000, 6)
+    whole = models.embed_in_chunks(model, X)
+    for start, stop in ((0, 1), (3, 8), (17, 2100), (2048, 5000)):
+        assert torch.equal(models.embed_in_chunks(model, X[start:stop]), whole[start:stop])
+    assert_same_bits(lambda: models.embed_in_chunks(model, X))
+    with torch.no_grad():
+        torch.testing.assert_close(whole, model(X), rtol=1e-5, atol=1e-5)
+
+
 @pytest.mark.parametrize(
     "change", ["hook", "dtype", "subclass", "method", "forward", "wide", "bias", "layer", "deep"]
 )

@@ -271,7 +271,7 @@ class Inference:
         """Class scores of `X` (n, ...), with gradients, on the model's device."""
         return self._call_model("classify", X)
 
-    def without_data(self) -> Inference:
+    def _without_data(self) -> Inference:
         """What applies the trained model and holds nothing else, for other processes.
 
         Raises

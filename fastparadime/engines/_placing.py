@@ -65,7 +65,7 @@ class Placing:
         if isinstance(model, (str, Path)):
             model = _loaded(model, device)
         if isinstance(model, Inference):
-            alone = model.without_data()
+            alone = model._without_data()
             width = models.input_width(alone.model)
             return Placing(alone, alone.out_dim, width, tuple(alone._columns))
         if not isinstance(model, (UMAP, ParametricUMAP)):

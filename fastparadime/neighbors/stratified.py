@@ -97,14 +97,20 @@ def sample_size(sample: Any, n: int) -> int:
 
 
 def _sizes(counts: Array, size: int, least: int) -> Array:
-    """Rows that are drawn of each cluster, `size` in all: a least number, the others by share."""
-    given = np.minimum(counts, least)
-    left = counts - given
-    shares = (size - given.sum()) * (left / max(1, left.sum()))
+    """Rows that are drawn of each cluster, `size` in all: its share, or a least number if that is more."""
+    floors = np.minimum(counts, min(least, size // len(counts)))
+    small = np.zeros(len(counts), dtype=bool)
+    while True:
+        left = size - floors[small].sum()
+        shares = np.where(small, floors, left * (counts / max(1, counts[~small].sum())))
+        smaller = ~small & (shares < floors)
+        if not smaller.any():
+            break
+        small |= smaller
     whole = np.floor(shares).astype(np.int64)
     order = np.argsort(whole - shares, kind="stable")  # largest remainders first
-    whole[order[: size - given.sum() - whole.sum()]] += 1
-    return np.asarray(given + whole)
+    whole[order[: size - whole.sum()]] += 1
+    return whole
 
 
 def _drawn(labels: Array, sizes: Array, seed: int) -> Array:
