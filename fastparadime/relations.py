@@ -257,7 +257,7 @@ class NeighborBasedPDist(Relations):
         if self.verbose:
             log("Indexing nearest neighbors.")
         with stage("neighbors"):
-            options = {"recall": self.recall, "max_memory": self.max_memory}
+            options: dict[str, Any] = {"recall": self.recall, "max_memory": self.max_memory}
             search = functools.partial(neighbors.knn, X, k, self.metric, **options)
             graph = found_in(course, _device_of(X), search)
         self._neighbor_graph = graph

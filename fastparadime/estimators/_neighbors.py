@@ -36,7 +36,7 @@ def find_neighbors(
     elif callable(space.metric) and not is_sparse(X):
         found = function_knn(X, count, space.metric)
     else:
-        options = {"p": space.p, "recall": recall, "max_memory": max_memory}
+        options: dict[str, Any] = {"p": space.p, "recall": recall, "max_memory": max_memory}
         found = neighbors.knn(space.rows(X), count, space.metric, **options)
     return with_shared_neighbors(found, k, least) if least else found
 
