@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from fastparadime.training import optim
+from fastparadime.training.progress import load_optimizer, optimizer_state
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -49,3 +50,36 @@ def test_options_and_other_classes_go_to_torch():
         optim.make_optimizer(torch.optim.Adam, model, 0.1, weight_decay=0.1), torch.optim.Adam
     )
     assert isinstance(optim.make_optimizer(torch.optim.SGD, model, 0.1), torch.optim.SGD)
+
+
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        (torch.optim.Adam, {}),
+        (torch.optim.AdamW, {}),
+        (torch.optim.SGD, {"momentum": 0.9}),
+        (torch.optim.SGD, {}),
+        (torch.optim.NAdam, {}),
+        (torch.optim.Adagrad, {}),
+    ],
+)
+def test_goes_on_from_its_state(kind, options):
+    torch.manual_seed(0)
+    model = torch.nn.Linear(5, 2)
+    x = torch.randn(16, 5)
+
+    def steps(net, count, state=None):
+        optimizer = optim.make_optimizer(kind, net, 0.01, **options)
+        if state is not None:
+            load_optimizer(optimizer, state)
+        for _ in range(count):
+            optimizer.zero_grad()
+            net(x).square().sum().backward()
+            optimizer.step()
+        return {name: part.clone() for name, part in optimizer_state(optimizer).items()}
+
+    whole, parts = copy.deepcopy(model), copy.deepcopy(model)
+    steps(whole, 5)
+    steps(parts, 3, steps(parts, 2))
+    for p, q in zip(parts.parameters(), whole.parameters(), strict=True):
+        assert torch.equal(p, q)

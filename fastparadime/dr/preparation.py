@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -189,12 +188,17 @@ class Preparation(HtmlReprMixin):
                 arguments = [sources[kind][name] for kind, name in entry.type_key_tuples]
                 if entry.func is not pca_positions:
                     arguments = [_with_room(part) for part in arguments]
-                make = functools.partial(entry.func, *arguments, **entry.kwargs)
-                if self._course.keeps and entry.requires_relations:
-                    part = self._course.made(f"derived {key}", lambda: to_torch(make()))  # noqa: B023
-                else:
-                    part = make()
-                self.add_data({key: part})
+                self.add_data({key: self._derived(key, entry, arguments)})
+
+    def _derived(self, key: str, entry: DerivedData, arguments: list[Any]) -> TensorLike:
+        """A derived entry; of relations, the one that the course of `train` keeps."""
+        stage = self._course.read(f"derived {key}")
+        if stage is not None:
+            return stage.arrays["values"]
+        found = entry.func(*arguments, **entry.kwargs)
+        if self._course.keeps and entry.requires_relations:
+            self._course.write(f"derived {key}", {"values": to_torch(found)})
+        return found
 
     def compute_global_relations(self, force: bool = False) -> None:
         """Computes the global relations into `global_relation_data`, unless that was done.

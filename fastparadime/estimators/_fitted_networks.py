@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 # Parameters that the routine takes under the same names.
 _OF_THE_ROUTINE = (
     "min_dist", "spread", "a", "b", "quality", "metric", "recall", "device", "verbose", "callback",
+    "max_memory",
 )  # fmt: skip
 
 

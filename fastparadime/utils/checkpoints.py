@@ -96,7 +96,8 @@ class Course:
         """A tensor that is a stage of its own: what is kept of it, or else made and kept."""
         stage = self.read(name)
         if stage is not None:
-            return stage.arrays["values"].to(device)
+            kept = stage.arrays["values"]
+            return kept if device is None else kept.to(device)
         values = make()
         self.write(name, {"values": values})
         return values

@@ -14,6 +14,7 @@ import numpy as np
 
 from fastparadime.types import Array
 from fastparadime.utils import sources
+from fastparadime.utils.convert import is_sparse
 from fastparadime.utils.validate import check_finite, check_form
 
 
@@ -135,7 +136,7 @@ def held_within(X: Any, max_memory: float | None, name: str) -> Any:
     OSError
         As of `on_disk`.
     """
-    if max_memory is None or len(getattr(X, "shape", ())) != 2:
+    if max_memory is None or is_sparse(X) or not hasattr(X, "dtype") or len(X.shape) != 2:
         return X
     table = 4 * X.shape[0] * X.shape[1]
     taken = ("float32", *map(str, NARROW))

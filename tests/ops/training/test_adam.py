@@ -65,3 +65,20 @@ def test_threads_do_not_matter(assert_same_bits: Callable[[Any], None]) -> None:
 def test_bad_input(parameter: Any, gradient: Any, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         ops.Adam([parameter], [gradient])
+
+
+def test_goes_on_from_its_state() -> None:
+    start, gradient = torch.randn(50), torch.randn(50)
+
+    def steps(parameter: torch.Tensor, count: int, state: Any = None) -> dict[str, torch.Tensor]:
+        adam = ops.Adam([parameter], [gradient])
+        if state is not None:
+            adam.load_state_dict(state)
+        for _ in range(count):
+            adam.step(0.01)
+        return adam.state_dict()
+
+    whole, parts = start.clone(), start.clone()
+    steps(whole, 5)
+    steps(parts, 3, steps(parts, 2))
+    assert torch.equal(parts, whole)
