@@ -51,7 +51,7 @@ def jacobian(model: torch.nn.Module, X: TensorLike, *, amounts: bool = False) ->
         Whose `embed`, or call, gives a row's coordinates by that row alone.
     X : (n, ...) array or tensor
     amounts : bool
-        As for `models.embed_in_chunks`.
+        As for ``models.embed_in_chunks``.
 
     Returns
     -------
