@@ -39,8 +39,8 @@ class FittedUmap(UmapParameters):
         if self._rows is None:
             if self._fitted_graph.points is not None:
                 raise ValueError(
-                    f"{method} is not available after a fit with process_group, where each process "
-                    "has its own rows alone: a ParametricUMAP, whose network needs none, has it"
+                    f"{method} is not available after a fit with process_group: no process has all "
+                    "rows. ParametricUMAP's transform and save need none"
                 )
             raise ValueError(f"{method} is not available for combined fits: they have no rows")
         if self._rows.row_format.narrow:

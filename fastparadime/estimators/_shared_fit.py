@@ -252,8 +252,8 @@ def _tell_memory(
 ) -> None:
     each, first = shared_bytes(n, d, n_neighbors, settings.n_components, ranks.size)
     spectral = isinstance(settings.init, str) and settings.init != "random"
-    of_first = f", of rank 0 {max(each, first) / _GIB:.2f} GiB" if spectral else ""
+    of_first = f", of rank 0 {max(each, first) / _GIB:.3g} GiB" if spectral else ""
     report.say(
-        f"UMAP: {n} rows by {ranks.size} processes, memory of each about {each / _GIB:.2f} GiB"
+        f"UMAP: {n} rows by {ranks.size} processes, memory of each about {each / _GIB:.3g} GiB"
         f"{of_first}"
     )
