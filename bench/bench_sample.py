@@ -37,7 +37,8 @@ def embedded(X, metric, method, share, draw):
     if draw == "stratified":
         model = made(method, metric, share).fit(X)
         return model.embedding_, model.sample_indices_
-    rows = np.sort(np.random.default_rng(0).choice(n, round(share * n), replace=False))
+    rng = np.random.default_rng(1)  # another one than draws the rows whose trust is measured
+    rows = np.sort(rng.choice(n, round(share * n), replace=False))
     return made(method, metric).fit(X[rows]).transform(X), rows
 
 

@@ -11,6 +11,7 @@ import scipy.sparse
 import torch
 from click.testing import CliRunner
 from sklearn.neighbors import KNeighborsClassifier
+from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from fastparadime import UMAP, ParametricUMAP, cli, routines
 from fastparadime.neighbors import stratified_sample
@@ -161,6 +162,40 @@ def test_a_fit_of_a_sample_is_that_of_its_rows() -> None:
     same = UMAP(n_neighbors=11, n_epochs=9, init=start[rows], random_state=0)
     same.fit(X[rows], sample_weight=weights[rows])
     np.testing.assert_array_equal(found[rows], same.embedding_)
+
+
+def test_sparse_rows_and_memory_maps(tmp_path: Path) -> None:
+    X = np.round(table())
+    np.save(tmp_path / "X.npy", X)
+    umap = ESTIMATORS[0]
+    found = umap.fit(X).embedding_
+    rows = np.load(tmp_path / "X.npy", mmap_mode="r")
+    np.testing.assert_array_equal(umap.fit(rows).embedding_, found)
+    sparse = umap.fit(scipy.sparse.csr_matrix(X))
+    assert sparse.embedding_.shape == (N, 2)
+    np.testing.assert_array_equal(sparse.transform(scipy.sparse.csr_matrix(X)), sparse.embedding_)
+    X[1500, 2] = np.nan
+    np.save(tmp_path / "X.npy", X)
+    with pytest.raises(ValueError, match="row 1500 has nan in column 2"):
+        umap.fit(np.load(tmp_path / "X.npy", mmap_mode="r"))
+    with pytest.raises(ValueError, match="contains NaN"):
+        umap.fit(X)
+
+
+@parametrize_with_checks(
+    [UMAP(n_epochs=10, sample=0.5, random_state=0)],
+    expected_failed_checks=lambda _: dict.fromkeys(
+        (
+            "check_sample_weight_equivalence_on_dense_data",
+            "check_sample_weight_equivalence_on_sparse_data",
+        ),
+        "weights and repeated rows are the same on average",
+    ),
+)
+@pytest.mark.filterwarnings("ignore:n_neighbors is lowered:UserWarning")
+@pytest.mark.filterwarnings("ignore:1 of .* points have no neighbour:UserWarning")
+def test_sklearn_contract(estimator: Any, check: Any) -> None:
+    check(estimator)
 
 
 def test_a_saved_fit_keeps_the_sample(tmp_path: Path) -> None:

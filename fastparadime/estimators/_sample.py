@@ -6,15 +6,16 @@ from typing import Any
 
 import numpy as np
 import torch
-from sklearn.utils import _safe_indexing
+from sklearn.utils import _safe_indexing, check_consistent_length
 
 from fastparadime.estimators import _rows
+from fastparadime.estimators._inputs import check_weights
 from fastparadime.estimators._kinds import Kind, as_known
 from fastparadime.estimators._neighbors import neighbors_given
 from fastparadime.estimators._parameters import seed_of
 from fastparadime.neighbors import stratified_sample
 from fastparadime.utils import sources
-from fastparadime.utils.convert import is_sparse, to_numpy
+from fastparadime.utils.convert import to_numpy
 from fastparadime.utils.frames import NamedRows
 from fastparadime.utils.resumable import results_into
 from fastparadime.utils.seed import derive
@@ -38,16 +39,15 @@ def fit_on_sample(
         placing["ensure_all_finite"] = options["ensure_all_finite"]
     named = _rows.named(X, "euclidean" if callable(metric) else metric)
     columns = named.columns if isinstance(named, NamedRows) else ()
-    rows = as_known(named.values if isinstance(named, NamedRows) else named)
-    if not (
-        isinstance(rows, (np.ndarray, torch.Tensor)) or is_sparse(rows) or sources.is_source(rows)
-    ):
-        rows = np.asarray(rows)
-    rows = rows.tocsr() if is_sparse(rows) else rows
+    rows = _checked(estimator, as_known(named), **placing)
+    n = rows.shape[0]
     seed, parameters = seed_of(estimator.random_state), estimator.get_params(deep=False)
     fitted = type(estimator)(**{**parameters, "sample": None, "random_state": seed})
-    if rows.ndim != 2 or rows.shape[0] < 2:
-        return fitted.fit(X)  # says what is wrong with them
+    if y is not None:
+        y = y if isinstance(y, (list, torch.Tensor)) or hasattr(y, "iloc") else np.asarray(y)
+        check_consistent_length(rows, y)
+    if sample_weight is not None:
+        sample_weight = check_weights(sample_weight, n)
     chosen = stratified_sample(
         rows,
         estimator.sample,
@@ -59,7 +59,7 @@ def fit_on_sample(
     if not isinstance(fitted.init, str):
         fitted.init = to_numpy(as_known(fitted.init))[chosen]
     if sample_weight is not None:
-        options["sample_weight"] = _safe_indexing(sample_weight, chosen)
+        options["sample_weight"] = sample_weight[chosen]
     labels = None if y is None else _safe_indexing(y, chosen)
     fitted.fit(NamedRows(some, columns) if columns else some, labels, **options)
 
@@ -68,15 +68,26 @@ def fit_on_sample(
         return to_numpy(fitted.transform(given, **placing))
 
     dtype = _rows.dtype_of_results(X)
-    found = np.empty((rows.shape[0], fitted._n_features_out), dtype)
+    found = np.empty((n, fitted._n_features_out), dtype)
     results_into(found, rows, place, lambda: "")
     kept = {name: value for name, value in vars(fitted).items() if name not in parameters}
-    vars(estimator).pop("feature_names_in_", None)  # of a fit before
     vars(estimator).update(kept)
     estimator.sample_indices_ = chosen
     kind = Kind.of(X, getattr(estimator, "output_type", None))
     estimator.embedding_ = kind.array(torch.from_numpy(found), dtype)
     return estimator
+
+
+def _checked(estimator: Any, X: Any, *, ensure_all_finite: bool | str = True) -> Any:
+    """The rows as `fit` checks them; those of files are checked block by block, as they are read."""
+    vars(estimator).pop("feature_names_in_", None)  # of a fit before
+    if (isinstance(X, np.memmap) or sources.is_source(X)) and X.ndim == 2:
+        return X
+    if hasattr(estimator, "_validated"):
+        return estimator._validated(X, ensure_min_samples=2)
+    return _rows.validated(
+        estimator, X, estimator.metric, all_finite=ensure_all_finite, ensure_min_samples=2
+    )
 
 
 def _check(estimator: Any, knn_graph: Any = None, checkpoint: Any = None, **_: Any) -> None:

@@ -137,6 +137,9 @@ class _Coarse:
         n = self.rows.shape[0]
         found = np.zeros(n, np.uint8)
         some = self._some(min(n, max(_LEAST_DRAWN, clusters * _DRAWN)))
+        if not bool(some.isfinite().all()):
+            for _ in self._blocks():  # says which row is not
+                pass
         mean, spread = near_origin_centre(some)
         scale = scale_of(spread)
 

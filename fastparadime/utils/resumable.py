@@ -81,8 +81,9 @@ def results_into(
             raise ValueError(f"out must have shape {shape}, not {tuple(out.shape)}")
         with _shown(X.shape[0], 0, bar=bar) as advance:
             for start, rows in _blocks(X, 0):
-                out[start : start + len(rows)] = place(rows)
-                advance(start + len(rows))
+                stop = start + rows.shape[0]  # sparse ones have no length
+                out[start:stop] = place(rows)
+                advance(stop)
         return out
     path = Path(out)
     if path.suffix != ".npy":
