@@ -178,7 +178,7 @@ def test_labels_of_an_estimator(tmp_path: Path) -> None:
 
     first = embedded(np.arange(60) % 2)
     np.testing.assert_array_equal(embedded(np.arange(60) % 2), first)
-    with pytest.raises(CheckpointError, match="data 'y' is"):
+    with pytest.raises(CheckpointError, match="data 'y' 0 'sha256' is"):
         embedded(np.arange(60) % 3)
 
 

@@ -98,7 +98,7 @@ def test_what_needs_a_table() -> None:
         ParametricUMAP(max_memory=LITTLE, parametric_reconstruction=True).fit(ROWS)
     with pytest.raises(ValueError, match="for X of float64, which becomes a table"):
         UMAP(max_memory=LITTLE).fit(ROWS.astype(float))
-    with pytest.raises(ValueError, match="for data of float64, which becomes a table"):
+    with pytest.raises(ValueError, match="entry 'main' of float64, which becomes"):
         routines.ParametricUMAP(max_memory=LITTLE).train(ROWS.astype(float))
     for made in (UMAP(max_memory=-1).fit, ParametricUMAP(max_memory=-1).fit):
         with pytest.raises(ValueError, match="max_memory"):
