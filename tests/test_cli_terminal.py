@@ -22,16 +22,25 @@ main()
 """
 # A stage that ends once it is shown, and one that ends at once.
 STAGES = """
-import sys
+import sys, threading
 from fastparadime.cli import stages
-stages._DELAY = stages._TICK = 0.0
+line_is_there = threading.Event()
+class Shown(stages._Shown):
+    def _show(self):
+        super()._show()
+        line_is_there.set()
+stages._Shown = Shown
+stages._DELAY, stages._TICK = 0.0, 0.01
 report = stages.Report(bars=sys.stderr.isatty())
 with report.watch("layout", 8) as advance:
     (shown,) = report._running
-    while shown.with_bar and shown.bar is None:
-        pass
-    advance(4)
-    shown.bar and shown.bar.refresh()
+    if shown.with_bar:
+        while shown.bar is None:
+            pass
+        advance(4)
+        shown.bar.refresh()
+    else:
+        line_is_there.wait()
 stages._DELAY = 1e6
 with report.stage("read"):
     pass
@@ -91,7 +100,6 @@ def test_embed_on_a_terminal_and_elsewhere(command: list[str]) -> None:
     for delay, bars in (("0", True), ("1e6", False)):
         shown = on_terminal(sys.executable, "-c", SCRIPT, delay, *command, "--seed", "1")
         assert ("\r" in controls(shown)) == bars
-        assert ("layout_regression:   0%|" in shown) == ("read: " in shown) == bars
         lines = elsewhere(sys.executable, "-c", SCRIPT, delay, *command, "--seed", "1")
         assert controls(lines) == set()
         before = [line for line in lines.splitlines() if line.endswith(" ...")]
