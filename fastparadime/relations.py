@@ -9,9 +9,8 @@ from typing import Any
 
 import torch
 
-from fastparadime import neighbors, transforms
+from fastparadime import neighbors, ops, transforms
 from fastparadime.neighbors.neighbor_graph import found_in
-from fastparadime.ops import Edges
 from fastparadime.relationdata import (
     FlatRelationTensor,
     NeighborRelationTuple,
@@ -265,8 +264,8 @@ class NeighborBasedPDist(Relations):
             log(f"Found {k} neighbors of {n} points with {graph.engine}.")
         kept = course.read("graph")
         if kept is not None:
-            parts = [kept.arrays[name].to(_device_of(X)) for name in Edges._fields]
-            self.relations = SparseRelationArray(Edges(*parts))
+            parts = [kept.arrays[name].to(_device_of(X)) for name in ops.Edges._fields]
+            self.relations = SparseRelationArray(ops.Edges(*parts))
             return self.relations
         self.relations = self._transform(NeighborRelationTuple((graph.indices, graph.distances)))
         if isinstance(self.relations, SparseRelationArray):

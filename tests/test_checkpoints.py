@@ -60,7 +60,7 @@ def test_goes_on_after_an_interrupt(tmp_path: Path) -> None:
         ({"n_neighbors": 6}, "parameters 'n_neighbors' is 5 there and 6 here"),
         ({"random_state": 1}, "parameters 'seed' is 0 there and 1 here"),
         ({"data": X + 1}, "data 'X' 'sha256' is"),
-        ({"data": X[:50]}, "data 'X' 'shape' is"),
+        ({"data": X[:50]}, "data 'X' 'shape' 0 is 60 there and 50 here"),
         ({"init": np.zeros((60, 2))}, "parameters 'init' is"),
         ({"metric": lambda x, y: abs(x - y).sum()}, "parameters 'metric' is"),
     ],

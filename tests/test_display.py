@@ -64,6 +64,12 @@ MADE: dict[str, Any] = {
         {"main": torch.from_numpy(ROWS)}, {}, {}, torch.device("cpu"), 0
     ),
     "LayoutParameters": lambda: layout.LayoutParameters(a=1.5, b=0.9, seed=0),
+    "Drift": lambda: layout.Drift(0.001, 0.01, 0.99, 300),
+    "Landmarks": lambda: layout.Landmarks(torch.from_numpy(ROWS), 1.0),
+    "Confidence": lambda: estimators.Confidence(*ROWS.T[:3]),
+    "RegionAttribution": lambda: dr.RegionAttribution(
+        np.arange(40), np.ones((40, 2, 784), np.float32), np.full(40, 10)
+    ),
     "NeighborGraph": lambda: neighbors.knn(ROWS, 5),
     "AdaptiveNeighborhoodRescale": lambda: transforms.AdaptiveNeighborhoodRescale(
         np.maximum, np.mean

@@ -259,6 +259,7 @@ def test_defaults_are_those_of_umap_learn() -> None:
         "callback": None,
         "placement": "layout",
         "sample": None,
+        "max_memory": None,
     }
     assert UMAP().get_params() == {**umap.UMAP().get_params(), **more}
 

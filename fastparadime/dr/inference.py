@@ -201,7 +201,11 @@ class Inference:
             X = expanded({"X": X})["X"]
         rows, columns = frames.rows_and_names(X)
         order = frames.order_of(columns, self._columns) if columns and self._columns else None
-        return rows if order is None else rows[:, order]
+        if order is None:
+            return rows
+        ordered = rows[:, order]
+        # numpy has columns one after another now, which would give sums other bits.
+        return np.ascontiguousarray(ordered) if isinstance(ordered, np.ndarray) else ordered
 
     def _checked_rows(self, X: Any) -> TensorLike | Source:
         X = without_mask(X, "X")
