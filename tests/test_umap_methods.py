@@ -223,7 +223,7 @@ def test_options_of_fit() -> None:
         quick().fit(X, ensure_all_finite="no")
     with pytest.raises(TypeError, match="convert_dtype must be a bool"):
         quick().fit(X).transform(X, convert_dtype="yes")
-    with pytest.raises(ValueError, match="unique cannot be combined"):
+    with pytest.raises(ValueError, match="unique=True cannot be combined"):
         quick(unique=True).fit(X, knn_graph=np.zeros((150, 150)))
 
 

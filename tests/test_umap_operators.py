@@ -112,7 +112,7 @@ def test_what_cannot_be_combined() -> None:
         left + UMAP()
     with pytest.raises(TypeError, match="only fits of UMAP can be combined, not ndarray"):
         left - Z
-    with pytest.raises(ValueError, match="unique=True"):
+    with pytest.raises(ValueError, match="fits with unique"):
         left * fits(X, unique=True)[0]
     with pytest.raises(ValueError, match="densMAP"):
         left * fits(X, output_dens=True)[0]

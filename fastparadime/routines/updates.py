@@ -21,7 +21,7 @@ from fastparadime.utils.validate import check_integer, check_positive
 _RATE = 0.25  # of the learning rate of edges, as of a layout that is there
 
 
-class LandmarkLoss(loss.Loss):
+class _LandmarkLoss(loss.Loss):
     """The mean squared distance of landmarks, the first rows of a dataset, from where they were.
 
     Parameters
@@ -119,7 +119,7 @@ def _held(routine: Any, before: torch.Tensor, weight: float, key: str) -> Iterat
         for phase in phases if routine.quality is None else ():
             phase.learning_rate *= _RATE
             if weight:
-                parts = [phase.loss, LandmarkLoss(before, key)]
+                parts = [phase.loss, _LandmarkLoss(before, key)]
                 phase.loss = loss.CompoundLoss(parts, [1.0, weight])
         yield
     finally:
