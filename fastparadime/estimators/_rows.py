@@ -58,6 +58,7 @@ def validated(
         X = sources.load(X, "X")
     if isinstance(X, np.ndarray) and stays(X, max_memory):
         X = share(X)
+        options.pop("accept_sparse", None)  # of scikit-learn's check, which it does without
     if isinstance(X, torch.Tensor):
         if not (callable(metric) or is_precomputed(metric)):
             return _validated_tensor(estimator, X, metric, **options)
