@@ -73,8 +73,8 @@ def fit_graph(
             nearest = found_in(course, settings.device, search)
     kept = course.read("graph")
     if kept is not None:
-        parts = [kept.arrays[name].to(settings.device) for name in _PARTS]
-        return FittedGraph(ops.Edges(*parts[:4]), nearest, *parts[4:], wanted)
+        *edge_parts, rho, sigma = (kept.arrays[name].to(settings.device) for name in _PARTS)
+        return FittedGraph(ops.Edges(*edge_parts), nearest, rho, sigma, wanted)
     report.say("UMAP: fuzzy graph")
     with stage("graph"):
         edges, rho, sigma, removed = fuzzy_simplicial_set(

@@ -104,7 +104,7 @@ def write_array(path: Path, values: torch.Tensor) -> str:
     """Writes an array as ``.npy``; its SHA-256."""
     with replacing(path) as part, part.open("wb") as file:
         hashed = HashedFile(file)
-        np.lib.format.write_array(hashed, to_numpy(values), allow_pickle=False)  # type: ignore[arg-type]
+        np.lib.format.write_array(hashed, to_numpy(values), allow_pickle=False)
     return hashed.digest()
 
 

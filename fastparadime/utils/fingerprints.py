@@ -76,7 +76,7 @@ def fingerprint(table: Any) -> dict[str, Any]:
     """
     total = hashlib.sha256()
     for block in _blocks(table):
-        total.update(memoryview(np.ascontiguousarray(block)).cast("B"))
+        total.update(block.tobytes())
     dtype = str(getattr(table, "dtype", "")).removeprefix("torch.")
     return {"shape": list(table.shape), "dtype": dtype, "sha256": total.hexdigest()}
 

@@ -104,7 +104,7 @@ def on_disk(X: sources.Source, name: str = "X") -> Array:
             check_finite(rows, name, start)
             np.ascontiguousarray(rows).tofile(file)
         file.flush()
-        return np.memmap(file, np.dtype(X.dtype), "r", shape=tuple(X.shape))  # type: ignore[call-overload, no-any-return]
+        return np.memmap(file, np.dtype(X.dtype), "r", shape=tuple(X.shape))
 
 
 NARROW = (np.dtype(np.int8), np.dtype(np.uint8), np.dtype(np.float16))
