@@ -103,7 +103,7 @@ def test_what_needs_a_table() -> None:
     for made in (UMAP(max_memory=-1).fit, ParametricUMAP(max_memory=-1).fit):
         with pytest.raises(ValueError, match="max_memory"):
             made(ROWS)
-    fitted = UMAP(n_epochs=2, max_memory=LITTLE, random_state=0).fit(ROWS)
+    fitted = UMAP(n_neighbors=6, n_epochs=2, max_memory=LITTLE, random_state=0).fit(ROWS)
     with pytest.raises(ValueError, match="transform is not available for a fit whose rows stayed"):
         fitted.transform(ROWS)
 
