@@ -87,6 +87,8 @@ def _applied(model: torch.nn.Module, name: str | None, ndim: int) -> Callable[..
     ):
         return call
     own = cast(FullyConnectedEmbeddingModel, model)
+    if own.activation not in ops.POINTWISE_ACTIVATIONS:
+        return call
     if not all(map(is_plain_linear, own.layers)):
         return call
     linear = cast(list[torch.nn.Linear], list(own.layers))
