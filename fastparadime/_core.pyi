@@ -238,8 +238,8 @@ class MlpLayer:
 
 class Mlp:
     def __init__(
-        self, layers: list[MlpLayer], activation: int, input_mean: int, input_scale: float,
-        output_mean: int, output_scale: float,
+        self, layers: list[MlpLayer], activation: int, *, softmax: bool, input_mean: int,
+        input_scale: float, output_mean: int, output_scale: float,
     ) -> None: ...  # fmt: skip
 
 def mlp_forward(mlp: Mlp, table: int, ids: int, rows: int, threads: int, /) -> None: ...

@@ -106,15 +106,16 @@ void bind_network(py::module_& m) {
           "weight"_a, "bias"_a, "transposed"_a, "values"_a, "slopes"_a, "weight_grad"_a,
           "bias_grad"_a, "in_dim"_a, "out_dim"_a);
   py::class_<Mlp>(m, "Mlp").def(
-      py::init([](std::vector<MlpLayer> layers, int activation, Address input_mean,
+      py::init([](std::vector<MlpLayer> layers, int activation, bool softmax, Address input_mean,
                   float input_scale, Address output_mean, float output_scale) {
         return Mlp{{at<float>(input_mean), input_scale},
                    {at<float>(output_mean), output_scale},
                    static_cast<Activation>(activation),
+                   softmax,
                    std::move(layers)};
       }),
-      "layers"_a, "activation"_a, "input_mean"_a, "input_scale"_a, "output_mean"_a,
-      "output_scale"_a);
+      "layers"_a, "activation"_a, py::kw_only(), "softmax"_a, "input_mean"_a, "input_scale"_a,
+      "output_mean"_a, "output_scale"_a);
   m.def(
       "mlp_forward",
       [](const Mlp& mlp, Address table, Address ids, Index rows, int threads) {

@@ -114,6 +114,7 @@ class ParametricParameters(BaseEstimator):  # type: ignore[misc]
         encoder: Any = None,
         decoder: Any = None,
         hidden_dims: Sequence[int] | None = None,
+        prototypes: int | None = None,
         n_training_epochs: int = 1,
         parametric_reconstruction: bool = False,
         parametric_reconstruction_loss_fcn: Any = None,

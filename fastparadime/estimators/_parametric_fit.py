@@ -15,7 +15,7 @@ from fastparadime.estimators._inputs import check_weights
 from fastparadime.estimators._parametric_constructor import ParametricParameters
 from fastparadime.estimators.umap import UMAP
 from fastparadime.relationdata import SparseRelationArray
-from fastparadime.routines.quality import QUALITIES, Quality, noise_share
+from fastparadime.routines.quality import QUALITIES, Quality, neighbor_distance, noise_share
 from fastparadime.training import History, TrainingPhase
 from fastparadime.utils.callbacks import Callback
 from fastparadime.utils.checkpoints import NOTHING, Course
@@ -42,6 +42,8 @@ class NetworkSettings:
     quality: Quality
     batch_size: int
     hidden_dims: list[int]
+    prototypes: int | None
+    by_angle: bool  # how prototypes are compared with rows
     row_shape: list[int] | None
     times: int  # that the quality's budget is spent
     decodes: bool
@@ -71,8 +73,11 @@ def check_network(estimator: ParametricParameters, in_dim: int) -> NetworkSettin
             "autoencoder_loss=True needs a decoder: set parametric_reconstruction=True, or give one"
         )
     hidden = quality.hidden_dims if estimator.hidden_dims is None else estimator.hidden_dims
+    prototypes = estimator.prototypes
     if estimator.hidden_dims is not None and estimator.encoder is not None:
         raise ValueError("hidden_dims is for the default encoder: leave it out beside encoder")
+    if prototypes is not None and estimator.encoder is not None:
+        raise ValueError("prototypes are of the default encoder: leave them out beside encoder")
     given = estimator.batch_size
     function = estimator.parametric_reconstruction_loss_fcn
     return NetworkSettings(
@@ -81,6 +86,10 @@ def check_network(estimator: ParametricParameters, in_dim: int) -> NetworkSettin
         if given is None
         else check_integer(given, "batch_size", minimum=1),
         hidden_dims=models.check_widths(hidden),
+        prototypes=None
+        if prototypes is None
+        else check_integer(prototypes, "prototypes", minimum=1),
+        by_angle=estimator.metric == "cosine",
         row_shape=_row_shape(estimator.dims, in_dim),
         times=check_integer(estimator.n_training_epochs, "n_training_epochs", minimum=1),
         decodes=decodes,
@@ -141,10 +150,13 @@ def new_encoder(
     given: torch.nn.Module | None,
     rows: torch.Tensor,
     positions: torch.Tensor,
+    graph: Any,
     settings: NetworkSettings,
     seed: int,
 ) -> torch.nn.Module:
     """A network to be trained: a default one, or a copy of the one given."""
+    if given is None and settings.prototypes is not None:
+        return _of_prototypes(rows, positions, graph, settings, derive(seed, "model"))
     if given is None:
         return _scaled(rows, positions, settings.hidden_dims, derive(seed, "model"))
     (_, in_dim), (_, out_dim) = rows.shape, positions.shape
@@ -178,6 +190,23 @@ def _scaled(
     widths = rows.shape[1], targets.shape[1]
     model = models.ScaledEmbeddingModel(*widths, hidden_dims, generator=generator)
     model.fit_scales(rows, targets)
+    return model
+
+
+def _of_prototypes(
+    rows: torch.Tensor, positions: torch.Tensor, graph: Any, settings: NetworkSettings, seed: int
+) -> models.ScaledEmbeddingModel:
+    generator = torch.Generator().manual_seed(seed)
+    assert settings.prototypes is not None
+    count = min(settings.prototypes, len(rows))
+    widths = rows.shape[1], positions.shape[1]
+    model = models.ScaledEmbeddingModel(
+        *widths, (count,), activation="softmax", generator=generator
+    )
+    distance = neighbor_distance(rows, SparseRelationArray(graph))
+    models.place_prototypes(
+        model, rows, positions, distance, by_angle=settings.by_angle, generator=generator
+    )
     return model
 
 

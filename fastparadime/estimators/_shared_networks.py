@@ -54,7 +54,7 @@ def fit_shared_networks(estimator: Any, X: Any, process_group: Any, **others: An
 
 
 def _check_supported(estimator: Any, settings: NetworkSettings) -> None:
-    for name in ("callback", "encoder", "decoder", "sample"):
+    for name in ("callback", "encoder", "decoder", "prototypes", "sample"):
         if getattr(estimator, name) is not None:
             raise ValueError(f"{name} must be None with process_group, not given")
     if settings.batch_size < SLICES:

@@ -82,11 +82,15 @@ class ParametricUMAP(
         What a row is made for `encoder`, channels first as torch has them: (1, 28, 28).
     encoder : torch.nn.Module, optional
         Takes rows, or items of `dims`, and gives `n_components` numbers for each; copied, and left
-        as it is. A fully connected network that scales data and coordinates itself if None.
+        as it is. A network of the package that scales data and coordinates itself if None.
     decoder : torch.nn.Module, optional
         Takes `n_components` numbers and gives a row, or an item of `dims`; copied likewise.
     hidden_dims : sequence of int, optional
         Widths of the default networks; the quality's if None.
+    prototypes : int, optional
+        Makes the default encoder one layer of so many prototypes, at most as many as rows, which
+        start as rows with their positions (`fastparadime.models.place_prototypes`). It keeps more
+        of the neighbours of new rows than hidden layers do. 2,000 suit 10,000 rows.
     n_training_epochs : int
         How many times the quality's budget is spent.
     parametric_reconstruction : bool
@@ -200,7 +204,7 @@ class ParametricUMAP(
         rows, positions, graph = laid_out(layout, table, place_of(X, self.device))
         regression = replace(self._regression(settings, seed, History()), course=course)
         regression = regression.weighted(sample_weight, layout)
-        encoder = new_encoder(self.encoder, rows, positions, settings, seed)
+        encoder = new_encoder(self.encoder, rows, positions, graph, settings, seed)
         decoder = None
         if settings.decodes:
             decoder = new_decoder(self.decoder, rows, positions, settings, seed)

@@ -107,6 +107,8 @@ def _applied(model: torch.nn.Module, name: str | None, ndim: int) -> Callable[..
 def _by_a_kernel(model: FullyConnectedEmbeddingModel) -> Callable[..., Any] | None:
     linear = cast(list[torch.nn.Linear], list(model.layers))
     widths = (linear[0].in_features, *(layer.out_features for layer in linear))
+    if model.activation not in ops.POINTWISE_ACTIVATIONS:
+        return None
     if not ops.embed_rows_fit(widths, device_of(model)):
         return None
     weights, biases = model.folded()

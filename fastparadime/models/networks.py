@@ -13,7 +13,7 @@ from fastparadime.models.inspection import is_plain_linear
 from fastparadime.utils.precision import rounds_hidden_layers
 from fastparadime.utils.validate import check_integer, check_list, check_option
 
-ACTIVATIONS = ("softplus", "silu", "relu")
+ACTIVATIONS = ops.MLP_ACTIVATIONS
 _CHUNK_BYTES = 32 * 2**20  # of a table of integers read at a time
 
 _ModelClass = TypeVar("_ModelClass", bound=type[torch.nn.Module])
@@ -81,8 +81,8 @@ class FullyConnectedEmbeddingModel(Model):
         Columns of the data and of the embedding.
     hidden_dims : sequence of int
         Widths of the hidden layers.
-    activation : {"softplus", "silu", "relu"}
-        Of the hidden layers.
+    activation : {"softplus", "silu", "relu", "softmax"}
+        Of the hidden layers; the softmax is of a row.
     generator : torch.Generator, optional
         Of the initial weights, drawn from torch's usual distribution; the global one if None.
 
@@ -123,11 +123,13 @@ class FullyConnectedEmbeddingModel(Model):
         if behind and rounds_hidden_layers(x.device) and all(map(is_plain_linear, behind)):
             linear = cast(list[torch.nn.Linear], behind)
             weights, biases = [layer.weight for layer in linear], [layer.bias for layer in linear]
-            if all(tensor.dtype == torch.float32 for tensor in (x, *weights, *biases)):
+            plain = all(tensor.dtype == torch.float32 for tensor in (x, *weights, *biases))
+            if plain and self.activation in ops.POINTWISE_ACTIVATIONS:
                 return ops.hidden_layers(x, weights, biases, self.activation)
         activate = getattr(torch.nn.functional, self.activation)
+        of_rows = {"dim": -1} if self.activation == "softmax" else {}
         for layer in behind:
-            x = layer(activate(x))
+            x = layer(activate(x, **of_rows))
         return x
 
     def embed(self, x: torch.Tensor) -> torch.Tensor:

@@ -41,7 +41,7 @@ from fastparadime.ops.training.edge_step import EdgeStep
 from fastparadime.ops.training.embed_rows import embed_rows, embed_rows_fit
 from fastparadime.ops.training.gather_rows import gather_rows, scatter_add
 from fastparadime.ops.training.hidden_layers import hidden_layers
-from fastparadime.ops.training.mlp import MLP_ACTIVATIONS, Mlp
+from fastparadime.ops.training.mlp import MLP_ACTIVATIONS, POINTWISE_ACTIVATIONS, Mlp
 from fastparadime.utils import forks
 
 forks.register()
@@ -53,6 +53,7 @@ __all__ = [
     "MLP_ACTIVATIONS",
     "MOST_CANDIDATES",
     "MOST_UNIT_COLUMNS",
+    "POINTWISE_ACTIVATIONS",
     "SHARED_METRICS",
     "SPARSE_METRICS",
     "TREE_METRICS",

@@ -19,7 +19,7 @@ from fastparadime.training.phases import TrainingPhase
 from fastparadime.training.sampling import spread_of
 from fastparadime.utils.checkpoints import NOTHING, Course
 
-_EDGES_OF_NOISE = 1000  # that show how far neighbours are
+_EDGES_OF_DISTANCE = 1000  # that show how far neighbours are
 _EPOCHS_OF_CHANGES, _RATE_OF_CHANGES = 100, 0.25  # of a layout that is there, as UMAP.update has
 _QUADRATIC = 0.2  # errors up to which the loss is quadratic, in units of the curve's spread
 
@@ -78,22 +78,32 @@ def noise_share(X: torch.Tensor, reldata: RelationData, length: float) -> float:
         The graph of its rows.
     length : float
     """
+    spread = float(spread_of(X)) * X[:1].numel() ** 0.5
+    return length * neighbor_distance(X, reldata) / spread if spread > 0 else 0.0
+
+
+def neighbor_distance(X: torch.Tensor, reldata: RelationData) -> float:
+    """The median distance between neighbouring rows of `X` (n, ...), 0 without any."""
     edges = reldata.to_sparse_array().edges
     some = slice(None, None, edge_step(len(edges.heads)))
     heads, tails = (X[ends[some].long().to(X.device)].flatten(1) for ends in edges[1:3])
-    return noise_between(heads, tails, float(spread_of(X)), length)
+    return distance_between(heads, tails)
 
 
 def edge_step(edges: int) -> int:
     """How far apart the edges are that show the distance between neighbours."""
-    return -(-edges // _EDGES_OF_NOISE) or 1
+    return -(-edges // _EDGES_OF_DISTANCE) or 1
+
+
+def distance_between(heads: torch.Tensor, tails: torch.Tensor) -> float:
+    """The median distance between the rows (m, d) at both ends of some edges, 0 without any."""
+    return float((heads.float() - tails.float()).norm(dim=1).median()) if len(heads) else 0.0
 
 
 def noise_between(heads: torch.Tensor, tails: torch.Tensor, spread: float, length: float) -> float:
     """`noise_share` by the rows (m, d) at both ends of some edges, and the spread of all rows."""
-    distance = (heads.float() - tails.float()).norm(dim=1).median()
     spread *= heads.shape[1] ** 0.5
-    return length * float(distance) / spread if spread > 0 and len(heads) else 0.0
+    return length * distance_between(heads, tails) / spread if spread > 0 else 0.0
 
 
 QUALITIES = {

@@ -39,6 +39,7 @@ def kernel_steps(
     table = data.entries[embedded_entry(phase.loss, data.batch_relations)]
     if (
         type(model) is not models.FullyConnectedEmbeddingModel
+        or model.activation not in ops.POINTWISE_ACTIVATIONS
         or phase.shared_negatives
         or data.row_weights is not None
         or not is_the_cores(model, phase, method, table)

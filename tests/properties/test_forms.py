@@ -211,8 +211,8 @@ OPERATIONS = {
 # Their arguments are tensors of one form, which they check; or numbers.
 OF_ONE_FORM = {
     "Adam", "BINARY_METRICS", "EdgeBatch", "EdgeStep", "Edges", "LAYOUT_METRICS", "METRICS",
-    "MLP_ACTIVATIONS", "MOST_CANDIDATES", "MOST_UNIT_COLUMNS", "NeighborDescent", "ProductEngine",
-    "SHARED_METRICS", "SPARSE_METRICS", "SmoothKnn", "Subspace", "TREE_METRICS", "build_info",
+    "MLP_ACTIVATIONS", "MOST_CANDIDATES", "MOST_UNIT_COLUMNS", "NeighborDescent",
+    "POINTWISE_ACTIVATIONS", "ProductEngine", "SHARED_METRICS", "SPARSE_METRICS", "SmoothKnn", "Subspace", "TREE_METRICS", "build_info",
     "candidate_width", "embed_rows", "embed_rows_fit", "hidden_layers", "leaf_size", "list_width",
     "most_unit_columns", "nearest_by_differences", "product_bytes", "resolve_device", "tree_bytes",
 }  # fmt: skip

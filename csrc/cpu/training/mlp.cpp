@@ -7,6 +7,7 @@
 #include "cpu/support/gemm.h"
 #include "cpu/support/parallel.h"
 #include "cpu/support/simd.h"
+#include "math/support/elementary.h"
 
 namespace fpd::cpu {
 namespace {
@@ -83,12 +84,63 @@ FPD_INLINE void activate(Activation activation, float* values, float* slopes, st
   }
 }
 
+constexpr std::int64_t kLanes = 16;
+
+// Calls body(lane, i) for each i, neighbouring ones in neighbouring lanes.
+template <typename Body>
+FPD_INLINE void for_lanes(std::int64_t count, const Body& body) {
+  const std::int64_t whole = count / kLanes * kLanes;
+  for (std::int64_t i = 0; i < whole; i += kLanes) {
+    for (std::int64_t lane = 0; lane < kLanes; ++lane) body(lane, i + lane);
+  }
+  for (std::int64_t i = whole; i < count; ++i) body(i - whole, i);
+}
+
+FPD_INLINE float sum_of_lanes(const float* lanes) {
+  float sum = 0.0f;
+  for (std::int64_t lane = 0; lane < kLanes; ++lane) sum += lanes[lane];
+  return sum;
+}
+
+FPD_INLINE void softmax_row(float* values, std::int64_t count) {
+  float most[kLanes], sums[kLanes] = {}, doubts[kLanes] = {};
+  std::fill_n(most, kLanes, values[0]);
+  for_lanes(count, [&](std::int64_t lane, std::int64_t i) {
+    most[lane] = max_of(most[lane], values[i]);
+    doubts[lane] += values[i] - values[i];  // the exponential below loses what is not a number
+  });
+  const float largest = *std::max_element(most, most + kLanes);
+  for_lanes(count, [&](std::int64_t lane, std::int64_t i) {
+    values[i] = exp_fast(values[i] - largest);
+    sums[lane] += values[i];
+  });
+  const float factor = 1.0f / sum_of_lanes(sums) + sum_of_lanes(doubts);
+#pragma GCC ivdep
+  for (std::int64_t i = 0; i < count; ++i) values[i] *= factor;
+}
+
+// Turns the gradient in a row of softmax, already times its values, into that in the sums.
+FPD_INLINE void softmax_slopes(float* slopes, const float* values, std::int64_t count) {
+  float sums[kLanes] = {};
+  for_lanes(count, [&](std::int64_t lane, std::int64_t i) { sums[lane] += slopes[i]; });
+  const float sum = sum_of_lanes(sums);
+#pragma GCC ivdep
+  for (std::int64_t i = 0; i < count; ++i) slopes[i] -= values[i] * sum;
+}
+
 // What follows the sums of a layer, which are in its values.
 void finish(const MlpArgs& args, std::size_t l, std::int64_t begin, std::int64_t end) {
   const MlpLayer& layer = args.mlp.layers[l];
   float* values = layer.values + begin * layer.out;
   float* slopes = layer.slopes + begin * layer.out;
   const std::int64_t count = (end - begin) * layer.out;
+  if (l + 1 < args.mlp.layers.size() && args.mlp.softmax) {
+    for (std::int64_t row = 0; row < end - begin; ++row) {
+      at_simd_level<softmax_row>(values + row * layer.out, layer.out);
+    }
+    std::copy_n(values, count, slopes);
+    return;
+  }
   if (l + 1 < args.mlp.layers.size())
     return at_simd_level<activate>(args.mlp.activation, values, slopes, count);
   for (std::int64_t i = 0; i < count; ++i) {
@@ -160,6 +212,11 @@ void backward_block(const MlpArgs& args, const float* out_grad, std::int64_t beg
                                 columns);
       }
     });
+    if (!args.mlp.softmax) continue;
+    for (std::int64_t row = begin; row < end; ++row) {
+      const float* values = args.mlp.layers[l - 1].values + row * layer.in;
+      at_simd_level<softmax_slopes>(slopes + row * layer.in, values, layer.in);
+    }
   }
 }
 

@@ -34,7 +34,8 @@ struct Standardization {
 struct Mlp {
   Standardization input;
   Standardization output;  // undone behind the last layer
-  Activation activation;   // between layers
+  Activation activation;   // between layers, of each value
+  bool softmax;            // of each row there instead
   std::vector<MlpLayer> layers;
 };
 

@@ -89,16 +89,25 @@ def mlp(
     `scales` are the input's mean and scale, which are taken off, and the output's, which are put
     on.
     """
+    softmax = activation == "softmax"
     values, slopes = [(np.asarray(rows, dtype=np.float64) - scales[0]) / scales[1]], []
     for number, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
         sums = values[-1] @ np.asarray(weight, dtype=np.float64).T + bias
         last = number == len(weights) - 1
-        value, slope = (sums, np.ones_like(sums)) if last else activate(activation, sums)
+        if last:
+            value, slope = sums, np.ones_like(sums)
+        elif softmax:
+            shares = np.exp(sums - sums.max(axis=1, keepdims=True))
+            value = slope = shares / shares.sum(axis=1, keepdims=True)
+        else:
+            value, slope = activate(activation, sums)
         values.append(value)
         slopes.append(slope)
     gradient, found = np.asarray(out_grad, dtype=np.float64) * scales[3], []
     for number in reversed(range(len(weights))):
         gradient = gradient * slopes[number]
+        if softmax and number < len(weights) - 1:  # its Jacobian is diag(p) - p p'
+            gradient = gradient - slopes[number] * gradient.sum(axis=1, keepdims=True)
         found += [gradient.sum(axis=0), gradient.T @ values[number]]
         gradient = gradient @ np.asarray(weights[number], dtype=np.float64)
     return values[-1] * scales[3] + scales[2], found[::-1]

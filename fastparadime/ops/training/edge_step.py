@@ -10,7 +10,7 @@ from fastparadime import _core
 from fastparadime.ops._checks import as_positive, on_device, target_of
 from fastparadime.ops._layers import CoreLayer, check_layers, core_layers, planned_layers
 from fastparadime.ops.training.edge_sampler import EdgeSampler
-from fastparadime.ops.training.mlp import MLP_ACTIVATIONS
+from fastparadime.ops.training.mlp import POINTWISE_ACTIVATIONS
 from fastparadime.utils.validate import check_integer, check_option, check_positive
 
 MOST_STEP_WIDTH = 128  # columns between layers
@@ -88,7 +88,7 @@ class EdgeStep:
         shared_bytes: int | None = None,
     ) -> None:
         _check(sampler, table, weights, biases)
-        check_option(activation, MLP_ACTIVATIONS, "activation")
+        check_option(activation, POINTWISE_ACTIVATIONS, "activation")
         batch_size = check_integer(batch_size, "batch_size", minimum=1, maximum=2**32 - 1)
         negatives = check_integer(negatives, "negatives", minimum=0)
         check_integer(steps, "steps", minimum=0)
@@ -157,7 +157,7 @@ class EdgeStep:
         and up to 30 negative edges do, if a block of the device has shared memory enough.
         """
         layers = planned_layers(widths)
-        return _planned(layers, MLP_ACTIVATIONS[0], 1, negatives, device, None) is not None
+        return _planned(layers, POINTWISE_ACTIVATIONS[0], 1, negatives, device, None) is not None
 
 
 def _planned(
@@ -180,7 +180,7 @@ def _planned(
         place = torch.empty(0, device=device)
         with on_device(place):
             shared_bytes = _core.block_shared_bytes(target_of(place))
-    number = MLP_ACTIVATIONS.index(activation)
+    number = POINTWISE_ACTIVATIONS.index(activation)
     core = _core.EdgeStep(layers, number, batch_size, negatives, shared_bytes)
     return core if core.tile_rows > 0 else None
 

@@ -10,7 +10,7 @@ import torch
 from fastparadime import _core
 from fastparadime.ops._checks import on_device, target_of
 from fastparadime.ops._layers import check_layers, core_layers, planned_layers
-from fastparadime.ops.training.mlp import MLP_ACTIVATIONS
+from fastparadime.ops.training.mlp import POINTWISE_ACTIVATIONS
 from fastparadime.utils.validate import check_option
 
 _MOST_WIDTH = 128  # columns behind the first layer
@@ -48,7 +48,7 @@ def embed_rows(
         For shapes that do not fit, tensors on two devices or a network that `embed_rows_fit`
         refuses.
     """
-    check_option(activation, MLP_ACTIVATIONS, "activation")
+    check_option(activation, POINTWISE_ACTIVATIONS, "activation")
     check_layers(rows, "rows", weights, biases)
     widths = (rows.shape[1], *map(len, weights))
     if not embed_rows_fit(widths, rows.device):
@@ -61,7 +61,7 @@ def embed_rows(
     layers = core_layers(plain[1 : 1 + count], plain[1 + count :])
     out = rows.new_empty(len(rows), widths[-1])
     with on_device(rows):
-        number = MLP_ACTIVATIONS.index(activation)
+        number = POINTWISE_ACTIVATIONS.index(activation)
         addresses = out.data_ptr(), plain[0].data_ptr()
         _core.embed_rows(layers, number, *addresses, len(rows), target_of(rows))
     return out

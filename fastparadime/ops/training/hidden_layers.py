@@ -11,7 +11,7 @@ import torch
 from fastparadime import _core
 from fastparadime.ops._checks import on_device, target_of
 from fastparadime.ops._layers import check_layers, core_layers
-from fastparadime.ops.training.mlp import MLP_ACTIVATIONS
+from fastparadime.ops.training.mlp import POINTWISE_ACTIVATIONS
 from fastparadime.utils.precision import tf32_linear
 from fastparadime.utils.validate import check_option
 
@@ -53,7 +53,7 @@ def hidden_layers(
         For shapes that do not fit or tensors on two devices.
     """
     check_layers(sums, "sums", weights, biases)
-    check_option(activation, MLP_ACTIVATIONS, "activation")
+    check_option(activation, POINTWISE_ACTIVATIONS, "activation")
     parameters = [tensor for pair in zip(weights, biases, strict=True) for tensor in pair]
     widest = max(sums.shape[1], *(len(weight) for weight in weights))
     if len(weights) > _core.kMaxHiddenLayers or not _fit(widest, sums.device):
@@ -138,4 +138,4 @@ class _HiddenLayers(torch.autograd.Function):
 
 def _network(parameters: Sequence[torch.Tensor], activation: str) -> _core.HiddenLayers:
     layers = core_layers(parameters[::2], parameters[1::2])
-    return _core.HiddenLayers(layers, MLP_ACTIVATIONS.index(activation))
+    return _core.HiddenLayers(layers, POINTWISE_ACTIVATIONS.index(activation))

@@ -11,7 +11,8 @@ from fastparadime.ops._checks import MAX_POINTS, as_indices, as_positive, check_
 from fastparadime.types import TensorLike
 from fastparadime.utils.validate import check_integer, check_option
 
-MLP_ACTIVATIONS = ("softplus", "silu", "relu")  # in the core's order
+POINTWISE_ACTIVATIONS = ("softplus", "silu", "relu")  # in the core's order
+MLP_ACTIVATIONS = (*POINTWISE_ACTIVATIONS, "softmax")
 
 
 class Mlp:
@@ -26,7 +27,8 @@ class Mlp:
         Contiguous, from the first layer to the last; read in place at each call.
     biases : sequence of float32 tensors (out,)
         Likewise.
-    activation : {"softplus", "silu", "relu"}
+    activation : {"softplus", "silu", "relu", "softmax"}
+        Of each value, and of each row for the softmax.
     rows : int
         Most rows of a batch.
     input_mean, output_mean : float32 tensors (in,), (out,), optional
@@ -84,13 +86,15 @@ class Mlp:
         self.gradients = [torch.zeros_like(tensor) for tensor in self.parameters]
         self._buffers = [_buffers(weight, self.rows) for weight in weights]
         self._means = means
+        softmax = check_option(activation, MLP_ACTIVATIONS, "activation") == "softmax"
         self._core = _core.Mlp(
             [self._layer(number) for number in range(len(pairs))],
-            MLP_ACTIVATIONS.index(check_option(activation, MLP_ACTIVATIONS, "activation")),
-            means[0].data_ptr(),
-            float(input_scale),
-            means[1].data_ptr(),
-            float(output_scale),
+            0 if softmax else POINTWISE_ACTIVATIONS.index(activation),
+            softmax=softmax,
+            input_mean=means[0].data_ptr(),
+            input_scale=float(input_scale),
+            output_mean=means[1].data_ptr(),
+            output_scale=float(output_scale),
         )
         self._batch: tuple[torch.Tensor, torch.Tensor] | None = None
 

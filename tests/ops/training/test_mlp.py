@@ -92,7 +92,8 @@ def test_reference_has_torchs_gradients(activation: str) -> None:
         weight, bias = (torch.from_numpy(part).double().requires_grad_() for part in pair)
         x = torch.nn.functional.linear(x, weight, bias)
         if number < 2:
-            x = getattr(torch.nn.functional, activation)(x)
+            of_rows = {"dim": -1} if activation == "softmax" else {}
+            x = getattr(torch.nn.functional, activation)(x, **of_rows)
         leaves += [weight, bias]
     values = x * out_scale + torch.from_numpy(out_mean)
     (values * torch.from_numpy(case.out_grad)).sum().backward()
@@ -102,7 +103,7 @@ def test_reference_has_torchs_gradients(activation: str) -> None:
         np.testing.assert_allclose(found, tensor.numpy(), rtol=1e-8, atol=1e-8)
 
 
-@pytest.mark.parametrize("activation", ops.MLP_ACTIVATIONS)
+@pytest.mark.parametrize("activation", ops.POINTWISE_ACTIVATIONS)
 def test_activations_over_the_range_of_sums(activation: str) -> None:
     sums = np.concatenate((np.linspace(-120, 120, 4001), [-1e4, 0.0, 1e-30, 1e4, 1e30]))
     table = sums.astype(np.float32)[:, None]
@@ -118,8 +119,17 @@ def test_activations_over_the_range_of_sums(activation: str) -> None:
         np.testing.assert_allclose(network.gradients[1], slopes[row], rtol=1e-6, atol=1e-33)
 
 
+def test_softmax_of_sums_far_apart() -> None:
+    sums = torch.tensor([[0.0, 1e4, -1e30, 1e4], [-1e30, -1e30, -1e30, -1e30]])
+    eye, zero = torch.eye(4), torch.zeros(4)
+    network = ops.Mlp([eye, eye], [zero, zero], "softmax", 2)
+    expected = torch.tensor([[0.0, 0.5, 0.0, 0.5], [0.25, 0.25, 0.25, 0.25]])
+    # exp stops falling at exp(-87), 2e-38.
+    torch.testing.assert_close(network.forward(sums, [0, 1]), expected, rtol=1e-6, atol=1e-36)
+
+
 def test_not_a_number_is_kept() -> None:
-    for activation in ops.MLP_ACTIVATIONS[:2]:
+    for activation in ("softplus", "silu", "softmax"):
         case = Case((4, 5, 2), 6)
         case.table[case.ids[3], 1] = np.nan
         values = case.run(case.network(activation))[0]
@@ -130,9 +140,10 @@ def test_not_a_number_is_kept() -> None:
 
 def test_long_sums_keep_their_precision() -> None:
     case = Case((50, 64, 2), 20_000)
-    found = case.run(case.network("softplus"))
-    for tensor, expected in zip(found, case.expected("softplus"), strict=True):
-        assert relative_error(tensor, expected) < 1e-5
+    for activation in ("softplus", "softmax"):
+        found = case.run(case.network(activation))
+        for tensor, expected in zip(found, case.expected(activation), strict=True):
+            assert relative_error(tensor, expected) < 1e-5
 
 
 def test_a_network_takes_batches_of_any_size() -> None:

@@ -1,0 +1,177 @@
+"""Where new rows are placed: by networks, by the layout, by umap-learn.
+
+    python bench/run.py new_rows --mnist mnist.npz --words words.npz --sentences sentences.npz
+        [--data mnist sentences] [--ways layout balanced] [--seeds 3]
+
+A seed draws 10,000 reference rows, which are fitted, and 2,000 new ones, which are placed among
+them. Of MNIST they come from the first 60,000 and the last 10,000 images, in 50 principal
+components of the reference; words and sentences are embeddings for the cosine; cells are drawn
+from the normal distributions of scanpy's ten types.
+
+recall15   share of a new row's 15 nearest reference rows that are among its 15 nearest in the map
+acc15      new rows whose label most of their 15 nearest reference rows in the map have
+trust15    trustworthiness of the reference's map
+rim        new rows that lie where the map is sparser than at 95 % of the reference: 0.05 if new rows
+           lie as those of the fit do, more if they gather between clusters and at their rims (Islam
+           and Fleischer 2026, arXiv 2606.04451)
+fit, row   seconds of the fit, microseconds that a new row takes among the 2,000 of a second call
+
+A network is compared with the map that itself makes of the reference. `prototypes` is "balanced" with
+`prototypes=2000`.
+"""
+
+import argparse
+import time
+import warnings
+from functools import partial
+
+import numpy as np
+from data import cells, read
+from sklearn.decomposition import PCA
+from sklearn.manifold import trustworthiness
+from sklearn.neighbors import KNeighborsRegressor, NearestNeighbors
+
+import fastparadime
+
+K, REFERENCE, NEW = 15, 10_000, 2_000
+KINDS = ("mnist", "words", "sentences", "cells")
+
+
+def load(kind, files, seed):
+    """Reference rows and new ones, labels of both or None, and the metric."""
+    rng = np.random.default_rng(seed)
+    if kind == "mnist":
+        with np.load(files[kind]) as archive:
+            images, labels = archive["images"], archive["labels"].astype(int)
+        X = images.reshape(len(images), -1).astype(np.float32) / 255
+        reference = rng.choice(60_000, REFERENCE, replace=False)
+        new = 60_000 + rng.choice(10_000, NEW, replace=False)
+        axes = PCA(50, random_state=seed).fit(X[reference])
+        rows = (axes.transform(X[part]).astype(np.float32) for part in (reference, new))
+        return *rows, labels[reference], labels[new], "euclidean"
+    if kind == "cells":
+        X, labels, metric = cells(REFERENCE + NEW, seed)
+        return X[:REFERENCE], X[REFERENCE:], labels[:REFERENCE], labels[REFERENCE:], metric
+    X = read(files[kind], "vectors" if kind == "words" else "embeddings")
+    drawn = rng.permutation(len(X))[: REFERENCE + NEW]
+    return X[drawn[:REFERENCE]], X[drawn[REFERENCE:]], None, None, "cosine"
+
+
+class Interpolated:
+    """The layout, and new rows at means of their nearest rows' positions by inverse distance."""
+
+    def __init__(self, metric, seed):
+        self.layout = fastparadime.UMAP(metric=metric, random_state=seed)
+        self.means = KNeighborsRegressor(K, weights="distance", algorithm="brute", metric=metric)
+
+    def fit(self, X):
+        self.embedding_ = self.layout.fit(X).embedding_
+        self.means.fit(X, self.embedding_)
+        return self
+
+    def transform(self, X):
+        return self.means.predict(X)
+
+
+def umap_learn(metric, seed):
+    import umap
+
+    return umap.UMAP(metric=metric, random_state=seed, n_jobs=1)
+
+
+def layout(metric, seed, **options):
+    return fastparadime.UMAP(metric=metric, random_state=seed, **options)
+
+
+def network(quality, metric, seed, **options):
+    return fastparadime.ParametricUMAP(metric=metric, random_state=seed, quality=quality, **options)
+
+
+WAYS = {
+    "layout": layout,
+    "median": partial(layout, placement="median"),
+    "means": Interpolated,
+    "umap-learn": umap_learn,
+    "fast": partial(network, "fast"),
+    "balanced": partial(network, "balanced"),
+    "best": partial(network, "best"),
+    "prototypes": partial(network, "balanced", prototypes=2000),
+}
+
+
+class Judge:
+    """The measures of maps of one reference and of its new rows."""
+
+    def __init__(self, X, new, y, new_y, metric):
+        self.X, self.y, self.new_y, self.metric = X, y, new_y, metric
+        search = NearestNeighbors(n_neighbors=K, algorithm="brute", metric=metric).fit(X)
+        self.near = search.kneighbors(new, return_distance=False)
+
+    def __call__(self, positions, placed):
+        search = NearestNeighbors(n_neighbors=K).fit(positions)
+        distances, indices = search.kneighbors(placed)
+        shared = [len(set(a) & set(b)) for a, b in zip(self.near, indices, strict=True)]
+        sparse = np.quantile(search.kneighbors()[0][:, -1], 0.95)
+        found = {
+            "recall15": np.mean(shared) / K,
+            "trust15": trustworthiness(self.X, positions, n_neighbors=K, metric=self.metric),
+            "rim": (distances[:, -1] > sparse).mean(),
+        }
+        if self.y is not None:
+            votes = np.eye(self.y.max() + 1)[self.y[indices]].sum(1)
+            found["acc15"] = (votes.argmax(1) == self.new_y).mean()
+        return found
+
+
+def measured(way, X, new, judge, metric, seed):
+    estimator = WAYS[way](metric, seed)
+    clock = time.perf_counter()
+    estimator.fit(X)
+    fit = time.perf_counter() - clock
+    estimator.transform(new)  # makes ready what is made with the first call
+    clock = time.perf_counter()
+    placed = estimator.transform(new)
+    row = 1e6 * (time.perf_counter() - clock) / len(new)
+    return judge(estimator.embedding_, placed) | {"fit": fit, "row": row}
+
+
+def shown(found):
+    """Means, and the standard deviation of the recall over seeds."""
+    figures = []
+    for name in found[0]:
+        values = np.array([run[name] for run in found])
+        digits = 1 if name in ("fit", "row") else 4
+        figures.append(f"{name} {values.mean():.{digits}f}")
+        if name == "recall15" and len(values) > 1:
+            figures.append(f"({values.std(ddof=1):.4f})")
+    return " ".join(figures)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    for kind in KINDS[:3]:
+        parser.add_argument(f"--{kind}", help="an .npz file")
+    parser.add_argument("--data", nargs="+", choices=KINDS, help="all whose files are given")
+    parser.add_argument("--ways", nargs="+", choices=tuple(WAYS), default=tuple(WAYS))
+    parser.add_argument("--seeds", type=int, default=3)
+    arguments = parser.parse_args()
+    files = {kind: getattr(arguments, kind) for kind in KINDS[:3]} | {"cells": "scanpy"}
+    kinds = arguments.data or [kind for kind in KINDS if files[kind]]
+    for kind in kinds:
+        if not files[kind]:
+            parser.error(f"--data {kind} needs --{kind}")
+        found = {way: [] for way in arguments.ways}
+        for seed in range(arguments.seeds):
+            X, new, y, new_y, metric = load(kind, files, seed)
+            judge = Judge(X, new, y, new_y, metric)
+            for way in arguments.ways:
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore")  # umap-learn's, of its seed and its caches
+                    found[way].append(measured(way, X, new, judge, metric, seed))
+                print(f"{kind}, seed {seed}, {way:<14} {shown(found[way][-1:])}", flush=True)
+        for way, runs in found.items():
+            print(f"{kind}, {len(runs)} seeds, {way:<14} {shown(runs)}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,70 @@
+"""Networks of prototypes: where one starts, as rows with their positions."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import torch
+
+from fastparadime.models.networks import ScaledEmbeddingModel
+
+SHARPNESS = 40.0  # of the weights, at the distance between neighbours
+_LENGTH = 10.0  # of that distance to the first layer: with it a step of its weights goes farther
+
+
+@torch.no_grad()
+def place_prototypes(
+    model: ScaledEmbeddingModel,
+    X: torch.Tensor,
+    positions: torch.Tensor,
+    distance: float,
+    *,
+    by_angle: bool = False,
+    generator: torch.Generator | None = None,
+) -> None:
+    """Makes the units of a model's one hidden layer prototypes: rows drawn from `X`.
+
+    With the softmax as activation a row x is then embedded at the mean of the prototypes'
+    positions, weighted by exp(-40 |x - c|^2 / distance^2): normalised radial basis functions (Moody
+    and Darken 1989, doi 10.1162/neco.1989.1.2.281). Training moves prototypes and positions.
+
+    Parameters
+    ----------
+    model : ScaledEmbeddingModel
+        With the activation "softmax" and one hidden layer; its scales are set as well.
+    X : (n, in_dim) tensor
+    positions : (n, out_dim) tensor
+    distance : float
+        Between neighbouring rows; of `by_angle`, between those of the rows' mean length.
+    by_angle : bool
+        Whether prototypes are compared by their angle with a row, whatever their length.
+    generator : torch.Generator, optional
+        Draws the rows; the global one if None.
+
+    Raises
+    ------
+    ValueError
+        For a model of another kind.
+    """
+    if model.activation != "softmax" or len(model.hidden_dims) != 1:
+        raise ValueError(
+            "model must have the activation 'softmax' and one hidden layer, not "
+            f"{model.activation!r} and {len(model.hidden_dims)}"
+        )
+    model.fit_scales(X, positions)
+    first, last = (cast(torch.nn.Linear, layer) for layer in model.layers)
+    (count,) = model.hidden_dims
+    drawn = torch.randperm(len(X), generator=generator)
+    drawn = drawn.repeat(-(-count // len(X)))[:count].to(X.device)
+    times = drawn.bincount()[drawn]  # that a row is there, where prototypes outnumber the rows
+    rows = X[drawn].float()
+    unit = distance if distance > 0 else float(model.input_scale)
+    if by_angle:
+        model.input_mean.zero_()
+        rows = torch.nn.functional.normalize(rows) * X.float().norm(dim=1).mean()
+    centres = ((rows - model.input_mean) / unit).to(first.weight.device)
+    model.input_scale.fill_(unit / _LENGTH)
+    first.weight.copy_(2 * SHARPNESS / _LENGTH * centres)
+    first.bias.copy_(-SHARPNESS * centres.square().sum(dim=1) - times.log())
+    last.weight.copy_(((positions[drawn] - model.output_mean) / model.output_scale).T)
+    last.bias.zero_()

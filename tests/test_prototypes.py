@@ -1,0 +1,123 @@
+"""Networks of prototypes: where they start, and where they place new rows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from sklearn.datasets import load_digits
+
+from fastparadime import ParametricUMAP, models
+from fastparadime.models.prototypes import SHARPNESS
+
+
+def drawn(rows: int, columns: int, seed: int = 0) -> torch.Tensor:
+    values = np.random.default_rng(seed).normal(3.0, 2.0, (rows, columns))
+    return torch.from_numpy(values.astype(np.float32))
+
+
+def network(count: int, activation: str = "softmax") -> models.ScaledEmbeddingModel:
+    return models.ScaledEmbeddingModel(6, 2, [count], activation=activation)
+
+
+def kernel_means(X: torch.Tensor, centres: torch.Tensor, positions: torch.Tensor) -> np.ndarray:
+    """Means of positions by the weights that `place_prototypes` documents, float64."""
+    squares = torch.cdist(X.double(), centres.double()).square()
+    weights = torch.softmax(-SHARPNESS * squares, dim=1)
+    return (weights @ positions.double()).numpy()
+
+
+@pytest.mark.parametrize("count", [40, 100])
+def test_a_network_starts_as_a_mean_of_positions_by_distance(count: int) -> None:
+    X, positions, new = drawn(40, 6), drawn(40, 2, 1), drawn(30, 6, 2)
+    model = network(count)  # 100 prototypes of 40 rows have some rows twice, some three times
+    models.place_prototypes(model, X, positions, 1.5)
+    expected = kernel_means(new / 1.5, X / 1.5, positions)
+    np.testing.assert_allclose(model(new).detach(), expected, rtol=1e-3, atol=1e-3)
+
+
+def test_by_angle_the_nearest_prototype_does_not_depend_on_the_length_of_a_row() -> None:
+    X, positions, new = drawn(40, 6) - 3, drawn(40, 2, 1), drawn(30, 6, 2) - 3
+    X[:20] *= 5
+    model = network(40)
+    models.place_prototypes(model, X, positions, 0.02, by_angle=True)
+    unit = torch.nn.functional.normalize
+    nearest = (unit(new) @ unit(X).T).argmax(dim=1)
+    for length in (0.5, 2.0):
+        torch.testing.assert_close(model(length * new), positions[nearest], rtol=0, atol=0.02)
+
+
+def test_rows_that_are_all_alike_give_their_mean() -> None:
+    X, positions = torch.full((10, 6), 2.0), drawn(10, 2)
+    model = network(4)
+    models.place_prototypes(model, X, positions, 0.0)
+    assert bool(torch.isfinite(model(X)).all())
+
+
+@pytest.mark.parametrize(
+    ("model", "found"),
+    [
+        (network(5, "silu"), "not 'silu' and 1"),
+        (models.ScaledEmbeddingModel(6, 2, [5, 5], activation="softmax"), "not 'softmax' and 2"),
+    ],
+    ids=["silu", "two layers"],
+)
+def test_other_networks_have_no_prototypes(model: models.ScaledEmbeddingModel, found: str) -> None:
+    before = [parameter.clone() for parameter in model.parameters()]
+    with pytest.raises(ValueError, match=f"model must have the activation 'softmax'.* {found}"):
+        models.place_prototypes(model, drawn(9, 6), drawn(9, 2), 1.0)
+    for parameter, kept in zip(model.parameters(), before, strict=True):
+        assert torch.equal(parameter, kept)
+
+
+def digits() -> tuple[np.ndarray, np.ndarray]:
+    X = (load_digits().data / 16).astype(np.float32)
+    X = X[np.random.default_rng(0).permutation(len(X))]
+    return X[:1200], X[1200:]
+
+
+def recall(X: np.ndarray, new: np.ndarray, positions: np.ndarray, placed: np.ndarray) -> float:
+    """The share of new rows' 15 nearest rows that are among their 15 nearest in the map."""
+    nearest = (
+        torch.cdist(*map(torch.as_tensor, pair)).topk(15, largest=False).indices.tolist()
+        for pair in ((new, X), (placed, positions))
+    )
+    shared = [len(set(a) & set(b)) / 15 for a, b in zip(*nearest, strict=True)]
+    return float(np.mean(shared))
+
+
+def test_new_rows_are_placed_beside_their_neighbours() -> None:
+    X, new = digits()
+    found = {}
+    for prototypes in (None, 400):
+        mapper = ParametricUMAP(quality="fast", prototypes=prototypes, random_state=0).fit(X)
+        found[prototypes] = recall(X, new, mapper.embedding_, mapper.transform(new))
+    assert found[400] > found[None] + 0.02
+
+
+def test_a_file_has_prototypes(tmp_path: Path) -> None:
+    X, new = digits()
+    mapper = ParametricUMAP(quality="fast", prototypes=500, random_state=0).fit(X[:300])
+    assert mapper.encoder_.hidden_dims == [300]  # no more than rows
+    mapper.save(tmp_path / "mapper.safetensors")
+    loaded = ParametricUMAP.load(tmp_path / "mapper.safetensors")
+    np.testing.assert_array_equal(loaded.transform(new), mapper.transform(new))
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"prototypes": 0}, "prototypes must be .* not 0"),
+        (
+            {"prototypes": 5, "encoder": torch.nn.Linear(64, 2)},
+            "prototypes are of the default encoder",
+        ),
+    ],
+    ids=["none", "beside an encoder"],
+)
+def test_prototypes_that_cannot_be(given: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        ParametricUMAP(**given).fit(digits()[0][:50])
