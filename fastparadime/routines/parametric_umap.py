@@ -123,14 +123,11 @@ class ParametricUMAP(InitializedRoutine):
         self.quality = check_option(quality, (None, *QUALITIES), "quality")
         self.n_neighbors, self.min_dist, self.spread = n_neighbors, min_dist, spread
         self.metric, self.recall, self.batches_per_epoch = metric, recall, batches_per_epoch
-        self.negative_sampling_rate = rate = negative_sampling_rate
-        main = _edge_phase(epochs, batch_size, batches_per_epoch, rate, learning_rate)
-        curve = transforms.ModifiedCauchyTransform(min_dist, spread, a, b)
-        running: Any = {"device": device, "seed": seed, "progress": progress, "callback": callback}
+        self.negative_sampling_rate = negatives = negative_sampling_rate
         super().__init__(
             check_option(initialization, INITIALIZATIONS, "initialization"),
             item_phase("spectral_init", init_epochs, init_batch_size, init_learning_rate),
-            main,
+            _edge_phase(epochs, batch_size, batches_per_epoch, negatives, learning_rate),
             loss.cross_entropy_loss,
             data_key,
             out_dim,
@@ -138,16 +135,19 @@ class ParametricUMAP(InitializedRoutine):
             in_dim=in_dim,
             hidden_dims=_widths(quality) if hidden_dims is None else hidden_dims,
             global_relations=_fuzzy_neighbors(n_neighbors, data_key, metric, recall, max_memory),
-            batch_relations=relations.DistsFromTo(transform=curve, data_key=data_key),
+            batch_relations=_curve_distances(min_dist, spread, a, b, data_key),
             use_cuda=use_cuda,
             verbose=verbose,
             dataset=dataset,
+            device=device,
+            seed=seed,
+            progress=progress,
+            callback=callback,
             max_memory=max_memory,
-            **running,
         )
-        self._settle(curve)
+        self._settle()
 
-    def _settle(self, curve: transforms.ModifiedCauchyTransform) -> None:
+    def _settle(self) -> None:
         """With a quality, replaces paraDime's positions and phases by the layout and a regression."""
         if self.quality is None:
             return
@@ -160,6 +160,7 @@ class ParametricUMAP(InitializedRoutine):
                 )
         self.initialization = "layout"
         self.derived_data = {"layout": dr.DerivedData(self._layout, [("rels", "rel")])}
+        curve: Any = self.batch_relations["rel"].transform[0]
         self._curve = (float(curve.a), float(curve.b))
         self._regression = QUALITIES[self.quality].phase("layout", self.data_key, self.spread)
         self.training_phases = [self._regression]
@@ -273,6 +274,13 @@ def _edge_phase(
         neg_sampling_rate=negatives,
         learning_rate=learning_rate,
     )
+
+
+def _curve_distances(
+    min_dist: float, spread: float, a: float | None, b: float | None, data_key: str
+) -> relations.DistsFromTo:
+    curve = transforms.ModifiedCauchyTransform(min_dist, spread, a, b)
+    return relations.DistsFromTo(transform=curve, data_key=data_key)
 
 
 def _fuzzy_neighbors(

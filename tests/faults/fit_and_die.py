@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from fastparadime import UMAP, ParametricUMAP, dr, routines
+from fastparadime import UMAP, ParametricUMAP, dr, models, routines
 from fastparadime.utils.checkpoints import Checkpoint
 
 KILLS = 2
@@ -74,19 +74,12 @@ def quality(X: Any, checkpoint: Any) -> Any:
 
 def sgd(X: Any, checkpoint: Any) -> Any:
     """Steps of torch's, with an optimizer of torch's that has a state."""
-    model = torch.nn.Sequential(torch.nn.Linear(X.shape[1], 8), torch.nn.ReLU())
-    model.append(torch.nn.Linear(8, 2))
+    generator = torch.Generator().manual_seed(0)
+    model = models.FullyConnectedEmbeddingModel(X.shape[1], 2, [8], generator=generator)
     routine = routines.ParametricTSNE(perplexity=5, model=model, epochs=4, batch_size=60, seed=0)
     for phase in routine.training_phases:
         phase.optimizer, phase.kwargs = torch.optim.SGD, {"momentum": 0.9}
-    with torch.no_grad():
-        for number, parameter in enumerate(model.parameters()):
-            parameter.copy_(torch.randn(parameter.shape, generator=_generator(number)))
     return trained(routine, X, checkpoint)
-
-
-def _generator(seed: int) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
 
 
 FITS: dict[str, Callable[[Any, Any], Any]] = {
