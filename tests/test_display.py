@@ -64,6 +64,10 @@ MADE: dict[str, Any] = {
         {"main": torch.from_numpy(ROWS)}, {}, {}, torch.device("cpu"), 0
     ),
     "LayoutParameters": lambda: layout.LayoutParameters(a=1.5, b=0.9, seed=0),
+    "Confidence": lambda: estimators.Confidence(*ROWS.T[:3]),
+    "Drift": lambda: layout.Drift.between(torch.from_numpy(ROWS), torch.from_numpy(ROWS)),
+    "Landmarks": lambda: layout.Landmarks(torch.from_numpy(ROWS), 1.0),
+    "RegionAttribution": lambda: dr.RegionAttribution(ROWS[:, 0], ROWS[:, None], ROWS[:, 0]),
     "NeighborGraph": lambda: neighbors.knn(ROWS, 5),
     "AdaptiveNeighborhoodRescale": lambda: transforms.AdaptiveNeighborhoodRescale(
         np.maximum, np.mean
