@@ -147,7 +147,7 @@ function = {"umap": umap, "train": train}[sys.argv[1]]
 function(X[:300], None)
 chunks._CHUNK_BYTES = 2**20  # blocks of a fixed size would hide what grows with the rows
 pages = int(Path("/proc/self/statm").read_text().split()[0])
-most = pages * resource.getpagesize() + 36 * 2**20
+most = pages * resource.getpagesize() + 60 * 2**20
 resource.setrlimit(resource.RLIMIT_AS, (most, resource.RLIM_INFINITY))
 try:
     function(X, float(sys.argv[3]) or None)
@@ -161,7 +161,7 @@ except MemoryError as error:
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="limits a process")
 @pytest.mark.parametrize("call", ["umap", "train"])
 def test_no_table_of_the_rows_is_made(call: str, tmp_path: Path) -> None:
-    X = RNG.integers(0, 60, size=(5000, 2048)).astype(np.uint8)  # 41 MB in float32
+    X = RNG.integers(0, 60, size=(8000, 2048)).astype(np.uint8)  # 66 MB in float32
     np.save(tmp_path / "X.npy", X)
     for max_memory, expected in (("0", "MemoryError"), ("18e6", "done")):
         command = [sys.executable, "-c", LIMITED, call, tmp_path / "X.npy", max_memory]
