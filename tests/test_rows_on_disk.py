@@ -137,7 +137,7 @@ def umap(X, max_memory):
 
 def train(X, max_memory):
     routine = routines.ParametricUMAP(
-        n_neighbors=5, seed=0, epochs=1, init_epochs=1, init_batch_size=500, batch_size=500,
+        n_neighbors=5, seed=0, epochs=1, init_epochs=1, init_batch_size=100, batch_size=50,
         max_memory=max_memory)
     routine.train(X)
     return routine.apply(X)
