@@ -251,6 +251,10 @@ void jacobian_block(const MlpArgs& args, float* jacobian, float* scratch, std::i
     for (std::size_t l = layers.size() - 1; l > 0; --l) {
       const MlpLayer& before = layers[l - 1];
       at_simd_level<multiply>(from, before.slopes + begin * before.out, rows * before.out);
+      for (std::int64_t r = 0; args.mlp.softmax && r < rows; ++r) {
+        const float* values = before.values + (begin + r) * before.out;
+        at_simd_level<softmax_slopes>(from + r * before.out, values, before.out);
+      }
       through_weights(to, from, before, rows);
       std::swap(from, to);
     }

@@ -89,16 +89,14 @@ def mlp(
     `scales` are the input's mean and scale, which are taken off, and the output's, which are put
     on.
     """
-    softmax = activation == "softmax"
     values, slopes = [(np.asarray(rows, dtype=np.float64) - scales[0]) / scales[1]], []
     for number, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
         sums = values[-1] @ np.asarray(weight, dtype=np.float64).T + bias
         last = number == len(weights) - 1
         if last:
             value, slope = sums, np.ones_like(sums)
-        elif softmax:
-            shares = np.exp(sums - sums.max(axis=1, keepdims=True))
-            value = slope = shares / shares.sum(axis=1, keepdims=True)
+        elif activation == "softmax":
+            value = slope = softmax(sums)
         else:
             value, slope = activate(activation, sums)
         values.append(value)
@@ -106,11 +104,18 @@ def mlp(
     gradient, found = np.asarray(out_grad, dtype=np.float64) * scales[3], []
     for number in reversed(range(len(weights))):
         gradient = gradient * slopes[number]
-        if softmax and number < len(weights) - 1:  # its Jacobian is diag(p) - p p'
+        if activation == "softmax" and number < len(weights) - 1:  # its Jacobian is diag(p) - p p'
             gradient = gradient - slopes[number] * gradient.sum(axis=1, keepdims=True)
         found += [gradient.sum(axis=0), gradient.T @ values[number]]
         gradient = gradient @ np.asarray(weights[number], dtype=np.float64)
     return values[-1] * scales[3] + scales[2], found[::-1]
+
+
+def softmax(sums: Floats) -> Floats:
+    """Shares of each row (m, k) that are in proportion to the exponentials of its values."""
+    powers = np.exp(sums - sums.max(axis=1, keepdims=True))
+    shares: Floats = powers / powers.sum(axis=1, keepdims=True)
+    return shares
 
 
 def mlp_jacobian(
@@ -126,9 +131,15 @@ def mlp_jacobian(
     for number, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
         wide = np.asarray(weight, dtype=np.float64)
         sums, found = values @ wide.T + bias, wide @ found
-        if number < len(weights) - 1:
+        if number == len(weights) - 1:
+            continue
+        if activation == "softmax":
+            values = slopes = softmax(sums)
+        else:
             values, slopes = activate(activation, sums)
-            found = slopes[:, :, None] * found
+        found = slopes[:, :, None] * found
+        if activation == "softmax":  # its Jacobian is diag(p) - p p'
+            found = found - slopes[:, :, None] * found.sum(axis=1, keepdims=True)
     return found * (scales[3] / scales[1])
 
 

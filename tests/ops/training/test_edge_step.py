@@ -127,7 +127,7 @@ def test_equals_the_reference(
     assert_steps_equal(Case(widths, batch, negatives), "softplus", device, bound)
 
 
-@pytest.mark.parametrize("activation", ops.MLP_ACTIVATIONS)
+@pytest.mark.parametrize("activation", ops.POINTWISE_ACTIVATIONS)
 @pytest.mark.parametrize(("widths", "batch"), [((70, 33, 17, 3), 300), ((33, 20, 2), 1000)])
 def test_activations(
     widths: tuple[int, ...], batch: int, activation: str, device: torch.device

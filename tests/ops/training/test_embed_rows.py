@@ -56,7 +56,7 @@ def test_equals_the_reference(widths: tuple[int, ...], rows: int, device: torch.
     assert_equals_the_reference(Case(widths, rows), "silu", device)
 
 
-@pytest.mark.parametrize("activation", ops.MLP_ACTIVATIONS)
+@pytest.mark.parametrize("activation", ops.POINTWISE_ACTIVATIONS)
 def test_activations(activation: str, device: torch.device) -> None:
     assert_equals_the_reference(Case((20, 30, 10, 2), 200), activation, device)
 
