@@ -25,7 +25,7 @@ def place_prototypes(
     """Makes the units of a model's one hidden layer prototypes: rows drawn from `X`.
 
     With the softmax as activation a row x is then embedded at the mean of the prototypes'
-    positions, weighted by exp(-40 |x - c|^2 / distance^2): normalised radial basis functions (Moody
+    positions, weighted by ``exp(-40 |x - c|^2 / distance^2)``: normalised radial basis functions (Moody
     and Darken 1989, doi 10.1162/neco.1989.1.2.281). Training moves prototypes and positions.
 
     Parameters
