@@ -134,12 +134,8 @@ def embed(x: str, **given: Any) -> None:
             raise ValueError("--checkpoint is of one process: leave it out under torchrun")
         first = processes.is_first(group)
         report = _report(quiet=quiet or not first, output=results.output)
-        if method != asked_for and method == "umap":
-            report.note(
-                "the points are laid out by UMAP without a network, since no model is saved "
-                "(--method network trains one)"
-            )
-        _embed(x, results, report, method, given, group, first=first)
+        unasked = asked_for is None and method == "umap"
+        _embed(x, results, report, method, given, group, first=first, unasked=unasked)
 
 
 def _embed(
@@ -151,12 +147,18 @@ def _embed(
     group: Any,
     *,
     first: bool,
+    unasked: bool,
 ) -> None:
     from fastparadime.cli import methods, processes, tables
 
     asked = tables.Asked.of(x, given)
     table, labels = asked.read(report, min_rows=2)
     common.check_neighbors(given["n_neighbors"], len(table), given["sample"])
+    if unasked:
+        report.note(
+            "the points are laid out by UMAP without a network, since no model is saved "
+            "(--method network trains one)"
+        )
     given = {name: value for name, value in given.items() if value is not None}
     if group is not None:
         fitted = processes.fit(table.rows, report, group, method=method, **given)
