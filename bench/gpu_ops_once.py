@@ -87,7 +87,7 @@ def training_operations(n, edges, device):
     parts = [torch.rand(high, low, device=device, requires_grad=True) for low, high in widths]
     biases = [torch.rand(high, device=device, requires_grad=True) for _, high in widths]
     with torch.no_grad():
-        for activation in ops.MLP_ACTIVATIONS:
+        for activation in ops.POINTWISE_ACTIVATIONS:
             network_operations(n, edges, activation, device)
     for activation in ops.MLP_ACTIVATIONS:
         sums = torch.rand(n, 20, device=device, requires_grad=True)

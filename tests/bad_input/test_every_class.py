@@ -112,6 +112,7 @@ CASES: dict[str, list[Case]] = {
          "encoder names no registered model class 'Unknown'"),
         (lambda: two_networks().decode(torch.zeros(1, 2)), AttributeError, "no decoder"),
     ],
+    "dr.RegionAttribution": [],  # a result, which nobody makes
     "dr.Dataset": [
         (lambda: dr.Dataset("data.npy"), TypeError, "data must be a tensor.* not str"),
         (lambda: dr.Dataset({}), ValueError, "data must hold at least one entry"),

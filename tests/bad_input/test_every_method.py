@@ -48,6 +48,13 @@ CASES: list[tuple[str, Call, Errors, str]] = [
     ("apply", lambda r: r.apply(np.ones((2, 9))), ValueError, "9 columns.* takes 3"),
     ("apply", lambda r: r.apply(np.ones((2, DIM)), "guess"), AttributeError, "no guess method"),
     ("embed", lambda r: r.embed(torch.ones(2, 9)), ValueError, "9 columns.* takes 3"),
+    ("attribution", lambda r: r.attribution(torch.ones(2, 9)), ValueError, "9 columns.* takes 3"),
+    (
+        "attribution_by_region",
+        lambda r: r.attribution_by_region(torch.ones(2, DIM), [0]),
+        ValueError,
+        "labels must be one for each of 2 rows",
+    ),
     ("classify", lambda r: r.classify(torch.ones(2, DIM)), NotImplementedError, "classify"),
     ("save", lambda r: r.save("/absent/folder/model"), FileNotFoundError, "absent"),
     ("load", lambda r: r.load("absent.safetensors"), FileNotFoundError, "absent"),

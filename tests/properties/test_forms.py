@@ -210,11 +210,12 @@ OPERATIONS = {
 }  # fmt: skip
 # Their arguments are tensors of one form, which they check; or numbers.
 OF_ONE_FORM = {
-    "Adam", "BINARY_METRICS", "EdgeBatch", "EdgeStep", "Edges", "LAYOUT_METRICS", "METRICS",
-    "MLP_ACTIVATIONS", "MOST_CANDIDATES", "MOST_UNIT_COLUMNS", "NeighborDescent",
-    "POINTWISE_ACTIVATIONS", "ProductEngine", "SHARED_METRICS", "SPARSE_METRICS", "SmoothKnn", "Subspace", "TREE_METRICS", "build_info",
-    "candidate_width", "embed_rows", "embed_rows_fit", "hidden_layers", "leaf_size", "list_width",
-    "most_unit_columns", "nearest_by_differences", "product_bytes", "resolve_device", "tree_bytes",
+    "Adam", "BINARY_METRICS", "EdgeBatch", "EdgeStep", "Edges", "LAYOUT_METRICS", "LayoutShard",
+    "METRICS", "MLP_ACTIVATIONS", "MOST_CANDIDATES", "MOST_UNIT_COLUMNS", "NeighborDescent",
+    "POINTWISE_ACTIVATIONS", "ProductEngine", "SHARED_METRICS", "SPARSE_METRICS", "SmoothKnn",
+    "Subspace", "TREE_METRICS", "build_info", "candidate_width", "embed_rows", "embed_rows_fit",
+    "hidden_layers", "leaf_size", "list_width", "most_unit_columns", "nearest_by_differences",
+    "product_bytes", "resolve_device", "tree_bytes",
 }  # fmt: skip
 
 
