@@ -89,7 +89,7 @@ def training_operations(n, edges, device):
     with torch.no_grad():
         for activation in ops.POINTWISE_ACTIVATIONS:
             network_operations(n, edges, activation, device)
-    for activation in ops.MLP_ACTIVATIONS:
+    for activation in ops.POINTWISE_ACTIVATIONS:
         sums = torch.rand(n, 20, device=device, requires_grad=True)
         ops.hidden_layers(sums, parts, biases, activation).sum().backward()
 

@@ -338,11 +338,11 @@ def test_without_the_reader(
 def test_interruption_ends_with_one_line(folder: Path, monkeypatch) -> None:
     from fastparadime import routines
 
-    def interrupt(*_: object) -> None:
+    def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(routines.ParametricUMAP, "train", interrupt)
-    result = _run("embed", "X.npy", "-o", "Y.npy", "--method", "network", *_QUICK)
+    result = _run("embed", "X.npy", "-o", "Y.npy", *_QUICK)
     assert result.exit_code == 130
     assert result.stderr.splitlines() == ["Interrupted"]
     assert {path.name for path in folder.iterdir()} == {"X.npy", "y.npy"}
