@@ -15,6 +15,7 @@ from fastparadime import dr
 from fastparadime.estimators import _rows
 from fastparadime.estimators._courses import begun
 from fastparadime.estimators._explained import ExplainedNetworks
+from fastparadime.estimators._inputs import check_weights
 from fastparadime.estimators._kinds import Kind, as_known, place_of
 from fastparadime.estimators._landmarks import add_rows
 from fastparadime.estimators._parameters import seed_of
@@ -35,7 +36,6 @@ from fastparadime.estimators.umap import UMAP
 from fastparadime.training import History
 from fastparadime.utils.callbacks import check_callback
 from fastparadime.utils.checkpoints import CheckpointLike
-from fastparadime.utils.convert import to_numpy
 from fastparadime.utils.labels import known_labels
 from fastparadime.utils.progress import memory_for
 from fastparadime.utils.validate import check_data
@@ -196,7 +196,8 @@ class ParametricUMAP(
         check_held(self, table, decodes=settings.decodes)
         labels = None if y is None else known_labels(as_known(y))
         given = {"X": table, "y": labels, "knn": self.precomputed_knn}
-        given["sample_weight"] = None if sample_weight is None else to_numpy(sample_weight)
+        if sample_weight is not None:
+            sample_weight = given["sample_weight"] = check_weights(sample_weight, len(table))
         course, seed = begun(checkpoint, self, given, seed_of(self.random_state))
         shared = {name: getattr(self, name) for name in OF_THE_LAYOUT}
         layout = UMAP(random_state=seed, **shared)
