@@ -1,10 +1,9 @@
 """Where new rows are placed: by networks, by the layout, by umap-learn.
 
     python bench/run.py new_rows --mnist mnist.npz --words words.npz --sentences sentences.npz
-        [--data mnist sentences] [--ways layout balanced] [--seeds 3]
+        [--data mnist sentences] [--ways layout balanced] [--seeds 3] [--rows 10000] [--new 2000]
 
-A seed draws 10,000 reference rows, which are fitted, and 2,000 new ones, which are placed among
-them. Of MNIST they come from the first 60,000 and the last 10,000 images, in 50 principal
+A seed draws reference rows, which are fitted, and new ones, which are placed among them. Of MNIST they come from the first 60,000 and the last 10,000 images, in 50 principal
 components of the reference; words and sentences are embeddings for the cosine; cells are drawn
 from the normal distributions of scanpy's ten types.
 
@@ -14,7 +13,7 @@ trust15    trustworthiness of the reference's map
 rim        new rows that lie where the map is sparser than at 95 % of the reference: 0.05 if new rows
            lie as those of the fit do, more if they gather between clusters and at their rims (Islam
            and Fleischer 2026, arXiv 2606.04451)
-fit, row   seconds of the fit, microseconds that a new row takes among the 2,000 of a second call
+fit, row   seconds of the fit, microseconds that a new row takes among those of a second call
 
 A network is compared with the map that itself makes of the reference. `prototypes` is "balanced" with
 `prototypes=2000`.
@@ -33,28 +32,28 @@ from sklearn.neighbors import KNeighborsRegressor, NearestNeighbors
 
 import fastparadime
 
-K, REFERENCE, NEW = 15, 10_000, 2_000
+K = 15
 KINDS = ("mnist", "words", "sentences", "cells")
 
 
-def load(kind, files, seed):
+def load(kind, files, seed, rows=10_000, count=2_000):
     """Reference rows and new ones, labels of both or None, and the metric."""
     rng = np.random.default_rng(seed)
     if kind == "mnist":
         with np.load(files[kind]) as archive:
             images, labels = archive["images"], archive["labels"].astype(int)
         X = images.reshape(len(images), -1).astype(np.float32) / 255
-        reference = rng.choice(60_000, REFERENCE, replace=False)
-        new = 60_000 + rng.choice(10_000, NEW, replace=False)
+        reference = rng.choice(60_000, rows, replace=False)
+        new = 60_000 + rng.choice(10_000, count, replace=False)
         axes = PCA(50, random_state=seed).fit(X[reference])
-        rows = (axes.transform(X[part]).astype(np.float32) for part in (reference, new))
-        return *rows, labels[reference], labels[new], "euclidean"
+        tables = (axes.transform(X[part]).astype(np.float32) for part in (reference, new))
+        return *tables, labels[reference], labels[new], "euclidean"
     if kind == "cells":
-        X, labels, metric = cells(REFERENCE + NEW, seed)
-        return X[:REFERENCE], X[REFERENCE:], labels[:REFERENCE], labels[REFERENCE:], metric
+        X, labels, metric = cells(rows + count, seed)
+        return X[:rows], X[rows:], labels[:rows], labels[rows:], metric
     X = read(files[kind], "vectors" if kind == "words" else "embeddings")
-    drawn = rng.permutation(len(X))[: REFERENCE + NEW]
-    return X[drawn[:REFERENCE]], X[drawn[REFERENCE:]], None, None, "cosine"
+    drawn = rng.permutation(len(X))[: rows + count]
+    return X[drawn[:rows]], X[drawn[rows:]], None, None, "cosine"
 
 
 class Interpolated:
@@ -154,6 +153,8 @@ def main():
     parser.add_argument("--data", nargs="+", choices=KINDS, help="all whose files are given")
     parser.add_argument("--ways", nargs="+", choices=tuple(WAYS), default=tuple(WAYS))
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--rows", type=int, default=10_000)
+    parser.add_argument("--new", type=int, default=2_000)
     arguments = parser.parse_args()
     files = {kind: getattr(arguments, kind) for kind in KINDS[:3]} | {"cells": "scanpy"}
     kinds = arguments.data or [kind for kind in KINDS if files[kind]]
@@ -162,7 +163,7 @@ def main():
             parser.error(f"--data {kind} needs --{kind}")
         found = {way: [] for way in arguments.ways}
         for seed in range(arguments.seeds):
-            X, new, y, new_y, metric = load(kind, files, seed)
+            X, new, y, new_y, metric = load(kind, files, seed, arguments.rows, arguments.new)
             judge = Judge(X, new, y, new_y, metric)
             for way in arguments.ways:
                 with warnings.catch_warnings():

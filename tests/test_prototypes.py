@@ -76,7 +76,7 @@ def test_other_networks_have_no_prototypes(model: models.ScaledEmbeddingModel, f
 def digits() -> tuple[np.ndarray, np.ndarray]:
     X = (load_digits().data / 16).astype(np.float32)
     X = X[np.random.default_rng(0).permutation(len(X))]
-    return X[:1200], X[1200:]
+    return X[:1000], X[1000:1500]
 
 
 def recall(X: np.ndarray, new: np.ndarray, positions: np.ndarray, placed: np.ndarray) -> float:
@@ -92,10 +92,23 @@ def recall(X: np.ndarray, new: np.ndarray, positions: np.ndarray, placed: np.nda
 def test_new_rows_are_placed_beside_their_neighbours() -> None:
     X, new = digits()
     found = {}
-    for prototypes in (None, 400):
+    for prototypes in (None, 1000):
         mapper = ParametricUMAP(quality="fast", prototypes=prototypes, random_state=0).fit(X)
         found[prototypes] = recall(X, new, mapper.embedding_, mapper.transform(new))
-    assert found[400] > found[None] + 0.02
+    assert found[1000] > found[None] + 0.02
+
+
+def test_prototypes_take_a_fifth_of_the_steps() -> None:
+    X, _ = digits()
+    given = {"quality": "fast", "n_epochs": 1, "random_state": 0}
+    epochs = []
+    for parametric_reconstruction in (False, True):
+        mapper = ParametricUMAP(
+            prototypes=50, parametric_reconstruction=parametric_reconstruction, **given
+        )
+        mapper.fit(X[:300])
+        epochs.append([len(phase["losses"]) for phase in mapper.history_])
+    assert epochs == [[100], [100, 500]]  # a decoder has the whole budget
 
 
 def test_a_file_has_prototypes(tmp_path: Path) -> None:
@@ -115,8 +128,9 @@ def test_a_file_has_prototypes(tmp_path: Path) -> None:
             {"prototypes": 5, "encoder": torch.nn.Linear(64, 2)},
             "prototypes are of the default encoder",
         ),
+        ({"prototypes": 5, "hidden_dims": [50]}, r"hidden_dims or prototypes, not \[50\] beside 5"),
     ],
-    ids=["none", "beside an encoder"],
+    ids=["none", "beside an encoder", "beside hidden layers"],
 )
 def test_prototypes_that_cannot_be(given: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):

@@ -53,6 +53,11 @@ class NetworkSettings:
     landmark_weight: float
     spread: float
 
+    @property
+    def encoder_quality(self) -> Quality:
+        """The budget of the encoder alone: that of the quality, or less of it for prototypes."""
+        return self.quality if self.prototypes is None else self.quality.for_prototypes()
+
 
 def check_network(estimator: ParametricParameters, in_dim: int) -> NetworkSettings:
     """The parameters of the networks, for rows of some width.
@@ -78,6 +83,11 @@ def check_network(estimator: ParametricParameters, in_dim: int) -> NetworkSettin
         raise ValueError("hidden_dims is for the default encoder: leave it out beside encoder")
     if prototypes is not None and estimator.encoder is not None:
         raise ValueError("prototypes are of the default encoder: leave them out beside encoder")
+    if prototypes is not None and estimator.hidden_dims is not None:
+        raise ValueError(
+            "prototypes are instead of hidden layers: leave out hidden_dims or prototypes, not "
+            f"{estimator.hidden_dims!r} beside {prototypes!r}"
+        )
     given = estimator.batch_size
     function = estimator.parametric_reconstruction_loss_fcn
     return NetworkSettings(
@@ -277,17 +287,19 @@ class Regression:
         phase = self.layout_phase()
         length = self.settings.quality.noise
         phase.noise = noise_share(rows, SparseRelationArray(graph), length)
-        self._train(model, phase, {"main": rows, "layout": positions}, callback)
+        entries, quality = {"main": rows, "layout": positions}, self.settings.encoder_quality
+        self._train(model, phase, entries, quality, callback)
 
     def layout_phase(self) -> TrainingPhase:
         """The phase of `encoder`, still without epochs and noise."""
-        return self._phase("layout", self._layout_loss())
+        return self._phase("layout", self._layout_loss(), self.settings.encoder_quality)
 
     def decoder(self, model: torch.nn.Module, rows: torch.Tensor, positions: torch.Tensor) -> None:
         """Regresses a network from positions to their rows."""
         function = self.settings.reconstruction_loss
-        phase = self._phase("decoder", loss.PositionLoss(function, position_key="rows"))
-        self._train(model, phase, {"main": positions, "rows": rows}, None)
+        part = loss.PositionLoss(function, position_key="rows")
+        phase = self._phase("decoder", part, self.settings.quality)
+        self._train(model, phase, {"main": positions, "rows": rows}, self.settings.quality)
 
     def both(
         self, model: dr.EncoderDecoderModel, rows: torch.Tensor, positions: torch.Tensor
@@ -301,10 +313,9 @@ class Regression:
 
         rebuilt = loss.ReconstructionLoss(given or share_of_variance)
         weights = [1.0, self.settings.reconstruction_weight]
-        phase = self._phase(
-            "autoencoder", loss.CompoundLoss([self._layout_loss(), rebuilt], weights)
-        )
-        self._train(model, phase, {"main": rows, "layout": positions}, None)
+        part = loss.CompoundLoss([self._layout_loss(), rebuilt], weights)
+        phase = self._phase("autoencoder", part, self.settings.quality)
+        self._train(model, phase, {"main": rows, "layout": positions}, self.settings.quality)
 
     def joined(
         self,
@@ -329,28 +340,28 @@ class Regression:
     def _layout_loss(self) -> loss.Loss:
         return self.settings.quality.phase("layout", "main", self.settings.spread).loss
 
-    def _phase(self, name: str, part: loss.Loss) -> TrainingPhase:
+    def _phase(self, name: str, part: loss.Loss, quality: Quality) -> TrainingPhase:
         return TrainingPhase(
             name=f"{name}_regression",
             batch_size=self.settings.batch_size,
-            learning_rate=self.settings.quality.learning_rate,
+            learning_rate=quality.learning_rate,
             schedule="cosine",
             loss=part,
         )
 
-    def epochs(self, n: int) -> int:
-        """Epochs of a phase of n rows."""
-        return self.settings.times * self.settings.quality.epochs(n)
+    def epochs(self, n: int, quality: Quality) -> int:
+        """Epochs of a phase of n rows, of some budget."""
+        return self.settings.times * quality.epochs(n)
 
     def _train(
         self,
         model: torch.nn.Module,
         phase: TrainingPhase,
         entries: dict[str, torch.Tensor],
-        callback: Callback | None,
+        quality: Quality,
+        callback: Callback | None = None,
     ) -> None:
-        n = len(entries["main"])
-        phase.epochs = self.epochs(n)
+        phase.epochs = self.epochs(len(entries["main"]), quality)
         if self.verbose:
             log(f"ParametricUMAP: {phase.name}, {phase.epochs} epochs")
         bars = shows_bars(None, verbose=self.verbose)

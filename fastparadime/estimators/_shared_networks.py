@@ -86,7 +86,7 @@ def _regressed(
     history = History()
     regression = Regression(settings, {}, verbose, history)
     phase = regression.layout_phase()
-    phase.epochs = regression.epochs(sum(data.counts))
+    phase.epochs = regression.epochs(sum(data.counts), settings.quality)
     phase.noise = _noise(fit, rows, shown, settings.quality.noise)
     if verbose:
         log(f"ParametricUMAP: {phase.name}, {phase.epochs} epochs by {ranks.size} processes")

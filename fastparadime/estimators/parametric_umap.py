@@ -86,11 +86,12 @@ class ParametricUMAP(
     decoder : torch.nn.Module, optional
         Takes `n_components` numbers and gives a row, or an item of `dims`; copied likewise.
     hidden_dims : sequence of int, optional
-        Widths of the default networks; the quality's if None.
+        Widths of the default networks; the quality's if None. Not beside `prototypes`.
     prototypes : int, optional
         Makes the default encoder one layer of so many prototypes, at most as many as rows, which
         start as rows with their positions (`fastparadime.models.place_prototypes`). It keeps more
-        of the neighbours of new rows than hidden layers do. 2,000 suit 10,000 rows.
+        of the neighbours of new rows than hidden layers do, with a fifth of the quality's steps. A
+        file of it holds what started as rows of `X`. 2,000 suit 10,000 rows.
     n_training_epochs : int
         How many times the quality's budget is spent.
     parametric_reconstruction : bool

@@ -8,7 +8,7 @@ docs/quality.md shows what each choice is worth.
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -21,6 +21,7 @@ from fastparadime.utils.checkpoints import NOTHING, Course
 
 _EDGES_OF_DISTANCE = 1000  # that show how far neighbours are
 _EPOCHS_OF_CHANGES, _RATE_OF_CHANGES = 100, 0.25  # of a layout that is there, as UMAP.update has
+_PROTOTYPES_SHARE, _PROTOTYPES_RATE = 5, 2  # they start close to the end, where rows lie
 _QUADRATIC = 0.2  # errors up to which the loss is quadratic, in units of the curve's spread
 
 
@@ -52,6 +53,15 @@ class Quality:
     def epochs(self, n: int) -> int:
         """Epochs of the regression of n points."""
         return max(self.passes, -(-self.steps // -(-n // self.batch_size)))
+
+    def for_prototypes(self) -> Quality:
+        """The budget of a network of prototypes: a fifth of the steps, at twice the rate."""
+        return replace(
+            self,
+            passes=-(-self.passes // _PROTOTYPES_SHARE),
+            steps=-(-self.steps // _PROTOTYPES_SHARE),
+            learning_rate=_PROTOTYPES_RATE * self.learning_rate,
+        )
 
     def phase(self, position_key: str, data_key: str, spread: float) -> TrainingPhase:
         """The regression, whose epochs wait for the number of points."""
