@@ -110,8 +110,11 @@ def test_folders_that_are_no_checkpoints(tmp_path: Path) -> None:
         fit(tmp_path)
     with pytest.raises(CheckpointError, match="is a file"):
         fit(tmp_path / "file")
-    with pytest.raises(TypeError, match="folder must be a path, not int"):
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+    with pytest.raises(TypeError, match="checkpoint must be the path of a folder, or a Checkpoint"):
         fit(3)
+    with pytest.raises(TypeError, match="folder must be a path, not int"):
+        Checkpoint(3)  # type: ignore[arg-type]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="has no such locks")

@@ -128,9 +128,9 @@ def test_a_file_has_prototypes(tmp_path: Path) -> None:
             {"prototypes": 5, "encoder": torch.nn.Linear(64, 2)},
             "prototypes are of the default encoder",
         ),
-        ({"prototypes": 5, "hidden_dims": [50]}, r"hidden_dims or prototypes, not \[50\] beside 5"),
+        ({"prototypes": 5, "hidden_dims": [8]}, "hidden_dims has no network beside prototypes"),
     ],
-    ids=["none", "beside an encoder", "beside hidden layers"],
+    ids=["none", "beside an encoder", "beside widths"],
 )
 def test_prototypes_that_cannot_be(given: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):

@@ -51,6 +51,23 @@ def placed(model: Any, X: Any, out: Any = None) -> Any:
     return found.numpy() if isinstance(found, torch.Tensor) else found
 
 
+def test_what_results_are_written_into() -> None:
+    X = table()
+
+    def place(rows: Any) -> np.ndarray:
+        return np.asarray(rows)[:, :2] / 3
+
+    for out in (torch.zeros(len(X), 2), np.zeros((len(X), 2), np.float32)):
+        assert results_into(out, X, place, str) is out
+        np.testing.assert_array_equal(np.asarray(out), place(X).astype(np.float32))
+    for bad in (5, True, [[0.0, 0.0]] * len(X)):
+        with pytest.raises(TypeError, match=r"out must be the path of a .npy file or an array"):
+            results_into(bad, X, place, str)
+    for whole in (np.zeros((len(X), 2), int), torch.zeros((len(X), 2), dtype=torch.int64)):
+        with pytest.raises(TypeError, match=r"out must hold floating-point numbers, not .*int64"):
+            results_into(whole, X, place, str)
+
+
 @pytest.mark.parametrize("kind", ["routine", "umap", "network"])
 @pytest.mark.parametrize("dtype", ["f4", "f8", "u1"])
 def test_a_file_holds_what_one_call_gives(

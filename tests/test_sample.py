@@ -223,6 +223,31 @@ def test_what_needs_all_rows(options: dict[str, Any], name: str) -> None:
         UMAP(sample=100, **options).fit(table())
 
 
+def test_nothing_is_left_of_a_fit_before() -> None:
+    X = table()[:1600:4]
+    given: dict[str, Any] = {"n_neighbors": 6, "n_epochs": 5, "random_state": 0}
+    for estimator in (UMAP(**given), ParametricUMAP(quality="fast", **given)):
+        estimator.fit(X).update(X[:5] + 1)
+        assert estimator.graph_.shape == (len(X) + 5, len(X) + 5)
+        estimator.set_params(sample=100).fit(X)
+        assert estimator.graph_.shape == (100, 100)
+        assert not hasattr(estimator, "drift_")
+        estimator.set_params(sample=None)
+        with pytest.raises(ValueError, match="not available for a fit with sample"):
+            estimator.update(X[:5] + 1)
+        estimator.fit(X)
+        assert not hasattr(estimator, "sample_indices_")
+        assert estimator.update(X[:5] + 1).embedding_.shape == (len(X) + 5, 2)
+
+
+def test_positions_to_start_from_are_those_of_all_rows() -> None:
+    for estimator in (UMAP, ParametricUMAP):
+        with pytest.raises(
+            ValueError, match=r"init must have shape .* = \(2000, 2\), not \(50, 2\)"
+        ):
+            estimator(sample=50, init=np.zeros((50, 2))).fit(table())
+
+
 def test_fits_of_samples_are_not_combined() -> None:
     first = UMAP(n_epochs=5, sample=100, random_state=0).fit(table())
     with pytest.raises(ValueError, match="fits with sample cannot be combined"):

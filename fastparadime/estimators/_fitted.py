@@ -27,6 +27,8 @@ _SMALL_DATA = 4096  # points below which umap.plot makes a table of all distance
 
 _MADE_WHEN_ASKED = ("graph_", "_knn_indices", "_knn_dists", "_rhos", "_sigmas")
 _OF_POSITIONS = ("embedding_", "embedding_list_", "rad_orig_", "rad_emb_", "drift_")
+# What a fit leaves that the next one does not always make.
+OF_A_FIT_BEFORE = (*_MADE_WHEN_ASKED, *_OF_POSITIONS, "sample_indices_")
 
 
 class FittedUmap(UmapParameters):
@@ -52,7 +54,7 @@ class FittedUmap(UmapParameters):
 
     def _keep_graph(self, fitted: FittedGraph, settings: Settings) -> None:
         """Keeps the graph, and under umap-learn's names what others read."""
-        for name in (*_MADE_WHEN_ASKED, *_OF_POSITIONS):  # of a fit before
+        for name in OF_A_FIT_BEFORE:
             self.__dict__.pop(name, None)
         self._fitted_graph = fitted
         self.seed_ = settings.seed

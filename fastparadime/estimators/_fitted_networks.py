@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from fastparadime import dr, models, routines
 from fastparadime.dr import exporting, saving
+from fastparadime.estimators._fitted import OF_A_FIT_BEFORE
 from fastparadime.estimators._kinds import place_of
 from fastparadime.estimators._parametric_constructor import ParametricParameters
 from fastparadime.estimators._parametric_fit import check_network
@@ -48,7 +49,8 @@ class FittedNetworks(ParametricParameters):
 
     def _keep(self, model: torch.nn.Module, history: History, seed: int) -> None:
         self.model_, self.history_, self.seed_ = model, history, seed
-        self.__dict__.pop("drift_", None)  # of an update before
+        for name in OF_A_FIT_BEFORE:
+            self.__dict__.pop(name, None)
         self._n_features_out = getattr(model, "out_dim", self.n_components)
 
     @property

@@ -112,7 +112,7 @@ def _checked(estimator: UmapParameters, X: Any) -> Settings:
         n_epochs=epochs,
         kept_epochs=kept_epochs,
         learning_rate=check_positive(estimator.learning_rate, "learning_rate", zero_ok=True),
-        init=_checked_init(estimator.init),
+        init=checked_init(estimator.init),
         a=a,
         b=b,
         set_op_mix_ratio=_share(estimator.set_op_mix_ratio, "set_op_mix_ratio"),
@@ -262,7 +262,7 @@ def _curve(estimator: UmapParameters) -> tuple[float, float]:
     return check_positive(estimator.a, "a"), check_positive(estimator.b, "b")
 
 
-def _checked_init(init: Any) -> str | Array:
+def checked_init(init: Any) -> str | Array:
     if isinstance(init, str):
         return check_option(init, _INITS, "init")
     init = without_mask(as_known(init), "init")

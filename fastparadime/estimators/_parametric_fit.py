@@ -83,10 +83,9 @@ def check_network(estimator: ParametricParameters, in_dim: int) -> NetworkSettin
         raise ValueError("hidden_dims is for the default encoder: leave it out beside encoder")
     if prototypes is not None and estimator.encoder is not None:
         raise ValueError("prototypes are of the default encoder: leave them out beside encoder")
-    if prototypes is not None and estimator.hidden_dims is not None:
+    if prototypes is not None and estimator.hidden_dims is not None and not decodes:
         raise ValueError(
-            "prototypes are instead of hidden layers: leave out hidden_dims or prototypes, not "
-            f"{estimator.hidden_dims!r} beside {prototypes!r}"
+            "hidden_dims has no network beside prototypes, which are one layer: give one"
         )
     given = estimator.batch_size
     function = estimator.parametric_reconstruction_loss_fcn

@@ -9,10 +9,12 @@ import torch
 from sklearn.utils import _safe_indexing, check_consistent_length
 
 from fastparadime.estimators import _rows
+from fastparadime.estimators._fitted import OF_A_FIT_BEFORE
 from fastparadime.estimators._inputs import check_weights
 from fastparadime.estimators._kinds import Kind, as_known
 from fastparadime.estimators._neighbors import neighbors_given
-from fastparadime.estimators._parameters import seed_of
+from fastparadime.estimators._parameters import checked_init, seed_of
+from fastparadime.layout.initialization import check_init
 from fastparadime.neighbors import stratified_sample
 from fastparadime.utils import sources
 from fastparadime.utils.convert import to_numpy
@@ -48,6 +50,9 @@ def fit_on_sample(
         check_consistent_length(rows, y)
     if sample_weight is not None:
         sample_weight = check_weights(sample_weight, n)
+    init = checked_init(estimator.init)
+    if not isinstance(init, str):
+        check_init(init, rows, estimator.n_components)
     chosen = stratified_sample(
         rows,
         estimator.sample,
@@ -56,8 +61,8 @@ def fit_on_sample(
         seed=derive(seed, "sample"),
     )
     some = _taken(rows, chosen)
-    if not isinstance(fitted.init, str):
-        fitted.init = to_numpy(as_known(fitted.init))[chosen]
+    if not isinstance(init, str):
+        fitted.init = init[chosen]
     if sample_weight is not None:
         options["sample_weight"] = sample_weight[chosen]
     labels = None if y is None else _safe_indexing(y, chosen)
@@ -71,6 +76,8 @@ def fit_on_sample(
     found = np.empty((n, fitted._n_features_out), dtype)
     results_into(found, rows, place, lambda: "")
     kept = {name: value for name, value in vars(fitted).items() if name not in parameters}
+    for name in OF_A_FIT_BEFORE:
+        vars(estimator).pop(name, None)
     vars(estimator).update(kept)
     estimator.sample_indices_ = chosen
     kind = Kind.of(X, getattr(estimator, "output_type", None))

@@ -25,7 +25,7 @@ def add_rows(fit: FittedUmap, X: Any, ensure_all_finite: Any, landmark_weight: f
         "sample_weight": fit._weighted,
         "unique=True": settings.unique,
         "transform_mode='graph'": settings.graph_alone,
-        "sample": fit.sample is not None,
+        "sample": fit.sample is not None or hasattr(fit, "sample_indices_"),
     }
     for name, is_so in refused.items():
         if is_so:

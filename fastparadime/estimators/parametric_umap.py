@@ -241,9 +241,20 @@ class ParametricUMAP(
         found = dr.apply_in_chunks(self.model_, table, "embed")
         return Kind.of(X).array(found, _rows.dtype_of_results(X))
 
-    def fit_transform(self, X: Any, y: Any = None, *, sample_weight: Any = None) -> Any:
+    def fit_transform(
+        self,
+        X: Any,
+        y: Any = None,
+        *,
+        sample_weight: Any = None,
+        checkpoint: CheckpointLike = None,
+        process_group: Any = None,
+    ) -> Any:
         """`embedding_` of a fit; see `fit`."""
-        return self.fit(X, y, sample_weight=sample_weight).embedding_
+        self.fit(
+            X, y, sample_weight=sample_weight, checkpoint=checkpoint, process_group=process_group
+        )
+        return self.embedding_
 
     @memory_for("ParametricUMAP.transform")
     def transform(self, X: Any, *, out: Any = None) -> Any:
@@ -328,7 +339,7 @@ class ParametricUMAP(
             For data that is not as described, for a fit with labels, and after `load` without
             landmarks.
         """
-        if self.sample is not None:
+        if self.sample is not None or hasattr(self, "sample_indices_"):
             raise ValueError("update is not available for a fit with sample: fit all rows")
         add_rows(self, X, landmarks)
         return self

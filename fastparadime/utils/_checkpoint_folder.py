@@ -31,13 +31,13 @@ class Folder:
         if path.exists() and not path.is_dir():
             raise CheckpointError(f"checkpoint {path} is a file: it must be a folder")
         path.mkdir(parents=True, exist_ok=True)
-        self._lock = _locked(path)
-        self.manifest = self._manifest()
         others = [entry.name for entry in path.iterdir() if not entry.name.startswith(".")]
-        if self.manifest is None and others:
+        if others and not (path / _MANIFEST).exists():  # before it gets a lock
             raise CheckpointError(
                 f"checkpoint {path} is no checkpoint: it has {min(others)!r}, but no {_MANIFEST}"
             )
+        self._lock = _locked(path)
+        self.manifest = self._manifest()
 
     def __del__(self) -> None:
         if getattr(self, "_lock", None) is not None:

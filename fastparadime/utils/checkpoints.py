@@ -134,9 +134,16 @@ def begun(
         another process writes it.
     OSError
         If it cannot be read or written.
+    TypeError
+        If `checkpoint` is nothing of that kind.
     """
     if checkpoint is None or isinstance(checkpoint, Course):
         return checkpoint or NOTHING, seed
+    if not isinstance(checkpoint, (str, Path, Checkpoint)):
+        raise TypeError(
+            "checkpoint must be the path of a folder, or a Checkpoint, not "
+            f"{type(checkpoint).__name__}"
+        )
     options = checkpoint if isinstance(checkpoint, Checkpoint) else Checkpoint(checkpoint)
     told = {
         "version": metadata.version("fastparadime"),

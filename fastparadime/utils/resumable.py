@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from fastparadime.types import Array
 from fastparadime.utils import sources
@@ -67,6 +68,8 @@ def results_into(
     ------
     OSError
         If a file cannot be read or written, or another process is writing it.
+    TypeError
+        If `out` is neither a path nor an array of floating-point numbers.
     ValueError
         If `X` is empty, or the results do not fit into `out`; if it was begun with other rows or
         another model.
@@ -77,12 +80,12 @@ def results_into(
     like = place(first)
     shape = (X.shape[0], *like.shape[1:])
     if not isinstance(out, (str, Path)):
-        if tuple(out.shape) != shape:
-            raise ValueError(f"out must have shape {shape}, not {tuple(out.shape)}")
+        _check_array(out, shape)
         with _shown(X.shape[0], 0, bar=bar) as advance:
             for start, rows in _blocks(X, 0):
                 stop = start + rows.shape[0]  # sparse ones have no length
-                out[start:stop] = place(rows)
+                found = place(rows)
+                out[start:stop] = torch.from_numpy(found) if torch.is_tensor(out) else found
                 advance(stop)
         return out
     path = Path(out)
@@ -103,6 +106,20 @@ def results_into(
         begun.finish()
     results: Array = np.load(path, mmap_mode="r")
     return results
+
+
+def _check_array(out: Any, shape: tuple[int, ...]) -> None:
+    """Raises TypeError or ValueError for an `out` that does not take results of a shape."""
+    if not (hasattr(out, "shape") and hasattr(out, "dtype") and hasattr(out, "__setitem__")):
+        raise TypeError(
+            f"out must be the path of a .npy file or an array of shape {shape}, not of type "
+            f"{type(out).__name__}"
+        )
+    if tuple(out.shape) != shape:
+        raise ValueError(f"out must have shape {shape}, not {tuple(out.shape)}")
+    whole = not out.is_floating_point() if torch.is_tensor(out) else out.dtype.kind in "iub"
+    if whole:
+        raise TypeError(f"out must hold floating-point numbers, not {out.dtype}")
 
 
 class _Begun:
