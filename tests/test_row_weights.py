@@ -160,6 +160,8 @@ def test_routines_take_weights(quality: str | None, digits: Any) -> None:
     plain.train(X)
     assert not torch.equal(plain.apply(X), routine.apply(X))
     assert routine._row_weights is None
+    with pytest.raises(ValueError, match="update is not available after train with sample_weight"):
+        routine.update(X[:9])
     again = routines.ParametricUMAP(10, quality=quality, hidden_dims=[16], seed=0, **options)
     again.train(X, sample_weight=torch.from_numpy(weights))
     torch.testing.assert_close(again.apply(X), routine.apply(X), rtol=0, atol=0)
@@ -196,3 +198,21 @@ def test_bad_weights(weights: np.ndarray, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         routine.train(np.random.default_rng(0).normal(size=(20, 3)), sample_weight=weights)
     assert not routine.trained
+    with pytest.raises(TypeError, match="sample_weight must be an array of numbers"):
+        routine.train(np.zeros((20, 3)), sample_weight="many")
+
+
+def test_training_that_fails_leaves_no_weights_for_the_next(digits: Any) -> None:
+    X, maps = digits[0][:200], []
+    for weights in (np.arange(200.0), None):
+        routine = routines.ParametricUMAP(10, epochs=1, hidden_dims=[8], seed=0, max_memory=9e9)
+        if weights is not None:
+            relation: Any = routine.global_relations["rel"]
+            kept, relation.max_memory = relation.max_memory, 1e3
+            with pytest.raises(ValueError, match="is too little"):
+                routine.train(X, sample_weight=weights)
+            relation.max_memory = kept
+        routine.train(X)
+        assert not hasattr(routine, "drift_")
+        maps.append(routine.apply(X))
+    torch.testing.assert_close(maps[0], maps[1], rtol=0, atol=0)

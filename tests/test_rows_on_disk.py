@@ -85,6 +85,15 @@ def test_bad_shards(tmp_path: Path) -> None:
     np.save(tmp_path / "c.npy", ROWS[0])
     with pytest.raises(ValueError, match=r"c\.npy must hold rows and columns"):
         Shards([tmp_path / "c.npy"])
+    np.savez(tmp_path / "d.npz", ROWS)
+    (tmp_path / "e.npy").write_text("1,2")
+    for name in ("d.npz", "e.npy"):
+        with pytest.raises(ValueError, match=rf"{name} must be a \.npy file"):
+            Shards(str(tmp_path / name))
+    with pytest.raises(TypeError, match="files must be a pattern or a sequence of paths, not int"):
+        Shards(5)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="rows must be a slice of step 1, not int"):
+        Shards([tmp_path / "a.npy"])[5]  # type: ignore[index]
 
 
 def test_what_needs_a_table() -> None:

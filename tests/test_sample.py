@@ -248,6 +248,15 @@ def test_positions_to_start_from_are_those_of_all_rows() -> None:
             estimator(sample=50, init=np.zeros((50, 2))).fit(table())
 
 
+def test_samples_of_lists_and_of_other_sparse_rows() -> None:
+    X = np.round(table())
+    np.testing.assert_array_equal(sample(X.tolist()), sample(X))
+    csr = scipy.sparse.csr_matrix(X)
+    np.testing.assert_array_equal(sample(csr.tocoo()), sample(csr))
+    with pytest.raises(ValueError, match=r"X must have rows and columns, not \(2000,\)"):
+        sample(X[:, 0])
+
+
 def test_fits_of_samples_are_not_combined() -> None:
     first = UMAP(n_epochs=5, sample=100, random_state=0).fit(table())
     with pytest.raises(ValueError, match="fits with sample cannot be combined"):

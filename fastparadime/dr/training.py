@@ -51,6 +51,7 @@ class Training(Preparation, Inference):
     history: History
     _seed_drawn = False  # whether nobody gave the seed
     _row_weights: torch.Tensor | None = None  # of the dataset, while it trains
+    _weighted = False  # whether the last training had such
     _continues = False  # whether training goes on from a trained model with rows given anew
 
     def set_training_defaults(
@@ -223,14 +224,16 @@ class Training(Preparation, Inference):
             raise exceptions.NoDatasetRegisteredError(
                 "Attempted to start training, but no data was pre-added or passed to 'train'."
             )
-        if sample_weight is not None:
-            self._row_weights = check_row_weights(sample_weight, len(self.dataset))
-        self._prepare_training()
-        self._copies = {}
+        weighted = sample_weight is not None
+        weights = check_row_weights(sample_weight, len(self.dataset)) if weighted else None
+        self._copies, self._row_weights = {}, weights
         try:
+            self._prepare_training()
             self._check_phases()
             self._course = resuming.begun(self, checkpoint)
             self._train()
+            self._weighted = weighted
+            self.__dict__.pop("drift_", None)  # of an update before
         finally:
             self._copies, self._continues, self._row_weights = None, False, None
             self._course = NOTHING

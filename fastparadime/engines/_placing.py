@@ -93,13 +93,23 @@ class Placing:
             return np.dtype(str(dtype).removeprefix("torch."))
         given = getattr(rows, "dtype", None)
         if given is None:  # a frame's columns are held in one dtype
-            given = np.result_type(*(np.dtype(kind) for kind in rows.dtypes))
+            kinds = rows.dtypes.items()
+            given = np.result_type(*(_dtype_of(kind, column) for column, kind in kinds))
         return np.dtype(np.float64 if given == np.float64 else np.float32)
 
     def check_width(self, width: int) -> None:
         """Raises ValueError for rows of another width than the model's."""
         if self.in_dim is not None and width != self.in_dim:
             raise ValueError(f"X has {width} columns, but the model takes {self.in_dim}")
+
+
+def _dtype_of(kind: Any, column: Any) -> np.dtype[Any]:
+    """NumPy's dtype of a column of a data frame, also of pandas' own of numbers."""
+    try:
+        found: np.dtype[Any] = np.dtype(getattr(kind, "numpy_dtype", kind))
+    except TypeError as error:
+        raise TypeError(f"X must have columns of numbers, but {column!r} holds {kind}") from error
+    return found
 
 
 def _loaded(path: str | Path, device: Any) -> Fitted:

@@ -114,6 +114,8 @@ class FittedNetworks(ParametricParameters):
         """
         check_is_fitted(self, "model_")
         count = check_integer(landmarks, "landmarks", minimum=0)
+        if count == 1:
+            raise ValueError("landmarks must be 0, or 2 at least, of which a map is made, not 1")
         names, parameters = getattr(self, "feature_names_in_", None), self.get_params()
         for name in ("dims", "hidden_dims"):  # JSON has no tuples
             if parameters[name] is not None:

@@ -67,6 +67,12 @@ def stratified_sample(
         numbers.
     """
     rows = rows_and_names(X)[0] if is_frame(X) or isinstance(X, NamedRows) else X
+    if isinstance(rows, (list, tuple)):
+        rows = np.asarray(rows)
+    if len(getattr(rows, "shape", ())) != 2:
+        told = getattr(rows, "shape", type(rows).__name__)
+        raise ValueError(f"X must have rows and columns, not {told}")
+    rows = rows.tocsr() if is_sparse(rows) else rows
     n = rows.shape[0]
     size = sample_size(sample, n)
     if size == n:

@@ -58,6 +58,11 @@ def add_rows(routine: Any, X: Any, y: Any, landmarks: Any, landmark_weight: floa
     """What `ParametricUMAP.update` does, which says what it raises."""
     weight = check_positive(landmark_weight, "landmark_weight", zero_ok=True)
     routine._check_trained()
+    if routine._weighted:
+        raise ValueError(
+            "update is not available after train with sample_weight: call train with all rows and "
+            "their weights"
+        )
     key = routine._embedded_key()
     known = _known_entries(routine, key, landmarks)
     new = {key: routine._in_fitted_order(X)}

@@ -21,7 +21,10 @@ def check_row_weights(weights: Any, n: int, name: str = "sample_weight") -> torc
         For another number of them, and for those that are no numbers, negative, not finite or all
         zero.
     """
-    given = to_torch(weights).detach().cpu()
+    try:
+        given = to_torch(weights).detach().cpu()
+    except TypeError as error:
+        raise TypeError(f"{name} must be an array of numbers: {error}") from error
     if given.is_complex():
         raise TypeError(f"{name} must hold real numbers, not {given.dtype}")
     if given.shape != (n,):

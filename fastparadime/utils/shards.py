@@ -48,11 +48,15 @@ class Shards:
     def __init__(self, files: str | Path | Sequence[str | Path]) -> None:
         if isinstance(files, (str, Path)):
             paths = sorted(map(Path, glob.glob(str(files))), key=_natural)  # noqa: PTH207
-        else:
+        elif isinstance(files, Sequence):
             paths = [Path(file) for file in files]
+        else:
+            raise TypeError(
+                f"files must be a pattern or a sequence of paths, not {type(files).__name__}"
+            )
         if not paths:
             raise FileNotFoundError(f"no such file: {files}")
-        self._parts = [np.load(path, mmap_mode="r", allow_pickle=False) for path in paths]
+        self._parts = [_mapped(path) for path in paths]
         first = self._parts[0]
         for path, part in zip(paths, self._parts, strict=True):
             if part.ndim != 2:
@@ -70,6 +74,8 @@ class Shards:
 
     def __getitem__(self, rows: slice) -> Array:
         """The rows of a slice of step 1, an array."""
+        if not isinstance(rows, slice):
+            raise TypeError(f"rows must be a slice of step 1, not {type(rows).__name__}")
         start, stop, step = rows.indices(self.shape[0])
         if step != 1:
             raise ValueError(f"rows must be a slice of step 1, not of step {step}")
@@ -78,6 +84,17 @@ class Shards:
             for first, part in zip(self._starts, self._parts, strict=False)
         ]
         return np.concatenate(found)
+
+
+def _mapped(path: Path) -> Array:
+    try:
+        part: Any = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (ValueError, EOFError) as error:  # of pickled objects, and of other files
+        raise ValueError(f"{path} must be a .npy file of numbers: {error}") from error
+    if not isinstance(part, np.ndarray):
+        part.close()
+        raise ValueError(f"{path} must be a .npy file, not one of several arrays")
+    return part
 
 
 def _natural(path: Path) -> list[tuple[bool, int, str]]:

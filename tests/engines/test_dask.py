@@ -89,6 +89,7 @@ def test_a_cluster_of_processes(saved: Any, new_rows: Any, expected: Any, tmp_pa
             assert found.tobytes() == expected[kind].tobytes()
 
 
+@pytest.mark.filterwarnings("ignore:X has feature names:UserWarning")
 def test_bad_input(fitted: Any, new_rows: Any) -> None:
     with pytest.raises(ValueError, match="X has 7 columns, but the model takes 8"):
         engines.dask.apply(fitted["umap"], da.zeros((10, 7)))
@@ -96,3 +97,11 @@ def test_bad_input(fitted: Any, new_rows: Any) -> None:
         engines.dask.apply(fitted["umap"], da.zeros(10))
     with pytest.raises(TypeError, match="X must be an array or a data frame of Dask, not ndarray"):
         engines.dask.apply(fitted["umap"], new_rows)
+    pd, dd = pytest.importorskip("pandas"), pytest.importorskip("dask.dataframe")
+    frame = pd.DataFrame(new_rows[:20]).rename(columns=str)
+    text = dd.from_pandas(frame.assign(**{"3": "x"}), npartitions=2)
+    with pytest.raises(TypeError, match="X must have columns of numbers, but '3' holds"):
+        engines.dask.apply(fitted["umap"], text)
+    own = engines.dask.apply(fitted["umap"], dd.from_pandas(frame.astype("Float32"), npartitions=2))
+    expected = fitted["umap"].transform(new_rows[:20])
+    np.testing.assert_array_equal(own.compute().to_numpy(), expected)
