@@ -26,6 +26,7 @@ def joined() -> Iterator[Any]:
     dist.init_process_group("gloo")
     try:
         yield dist.group.WORLD
+        dist.barrier()  # a process that left early would end the others' connections
     finally:
         dist.destroy_process_group()
 
