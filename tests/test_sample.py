@@ -93,13 +93,13 @@ def test_equal_rows_and_few_rows() -> None:
 @pytest.mark.parametrize(
     ("size", "error", "message"),
     [
-        (0, ValueError, r"sample must be an integer in \[2, 2000\], not 0"),
-        (2001, ValueError, r"sample must be an integer in \[2, 2000\], not 2001"),
+        (0, ValueError, "sample must be from 2 to the 2000 rows there are, or a share .*, not 0"),
+        (2001, ValueError, "sample must be from 2 to the 2000 rows there are, .*, not 2001"),
         (0.0, ValueError, r"a share in \(0, 1\], not 0.0"),
         (1.5, ValueError, r"a share in \(0, 1\], not 1.5"),
         (float("nan"), ValueError, r"a share in \(0, 1\], not nan"),
-        ("half", TypeError, "sample must be an integer .* not 'half'"),
-        (True, TypeError, "sample must be an integer .* not True"),
+        ("half", TypeError, "sample must be a number of rows or a share in .* not 'half'"),
+        (True, TypeError, "sample must be a number of rows or a share in .* not True"),
     ],
 )
 def test_bad_samples(size: Any, error: type[Exception], message: str) -> None:

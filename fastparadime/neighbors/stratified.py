@@ -99,7 +99,13 @@ def sample_size(sample: Any, n: int) -> int:
         if not 0 < share_of_rows <= 1:
             raise ValueError(f"sample must be a number of rows or a share in (0, 1], not {sample}")
         return max(2, math.ceil(share_of_rows * n))
-    return check_integer(sample, "sample", minimum=2, maximum=n)
+    if isinstance(sample, bool) or not isinstance(sample, numbers.Integral):
+        raise TypeError(f"sample must be a number of rows or a share in (0, 1], not {sample!r}")
+    if not 2 <= sample <= n:
+        raise ValueError(
+            f"sample must be from 2 to the {n} rows there are, or a share such as 0.5, not {sample}"
+        )
+    return int(sample)
 
 
 def _sizes(counts: Array, size: int, least: int) -> Array:

@@ -31,6 +31,22 @@ def _parquet(frame: pd.DataFrame, tmp_path: Path, name: str = "x.parquet") -> Pa
     return tmp_path / name
 
 
+def test_a_column_that_tells_rows_apart_is_an_id(frame: pd.DataFrame, tmp_path: Path) -> None:
+    (note,) = read_table(_parquet(frame.drop(columns="kind"), tmp_path)).notes
+    assert note.endswith("left out as no number (id_column='key' keeps it beside the positions)")
+
+
+def test_a_gap_in_a_later_table_is_for_a_fit_to_settle(frame: pd.DataFrame, tmp_path: Path) -> None:
+    fitted = read_table(_parquet(frame, tmp_path))
+    frame.loc[3, "b"] = np.nan
+    later = _parquet(frame, tmp_path, "later.parquet")
+    with pytest.raises(ValueError, match="'b': fill such cells in, or fit again with missing='med"):
+        read_table(later, like=fitted)
+    np.save(tmp_path / "other.npy", np.full((4, 2), np.nan, np.float32))
+    with pytest.raises(ValueError, match="has 2 columns, but the model takes 3"):  # not its gaps
+        read_table(tmp_path / "other.npy", like=fitted)
+
+
 def test_text_is_left_out_and_said(frame: pd.DataFrame, tmp_path: Path) -> None:
     table = read_table(_parquet(frame, tmp_path))
     assert table.columns == ("a", "b", "c")

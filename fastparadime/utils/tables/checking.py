@@ -43,7 +43,9 @@ def _explained(
     what = "no value" if missing and names else str(value)
     name = repr(names[column]) if names else str(column)
     remedy = "remove or replace such rows"
-    if missing:
+    if missing and reading.settled:
+        remedy = f"fill such cells in, or fit again with {reading.option('missing', 'median')}"
+    elif missing:
         remedy = f"{reading.option('missing', 'median')} fills such cells in"
         if names:
             remedy += f", {reading.option('drop', names[column])} leaves the column out"
@@ -57,9 +59,13 @@ def check_categories(raw: Raw, name: str, cells: Array, reading: Reading) -> Non
     """Raises ValueError if a cell of a column of categories is missing, with what to do."""
     row = next((row for row, cell in enumerate(cells) if cell is None), None)
     if row is not None:
+        option = reading.option("missing", "most_frequent")
+        remedy = f"{option} fills such cells in"
+        if reading.settled:
+            remedy = f"fill such cells in, or fit again with {option}"
         raise ValueError(
             f"{raw.source} must have a category in each row, but {raw.place(row)} has no value in "
-            f"column {name!r}: {reading.option('missing', 'most_frequent')} fills such cells in"
+            f"column {name!r}: {remedy}"
         )
 
 

@@ -27,6 +27,8 @@ class Reading:
         Whether messages name options as the command line does.
     names : tuple of str
         Columns, also as patterns, whose cells of a text file are names: ``01`` is not 1.
+    settled : bool
+        Whether a model has settled how gaps are filled, so that no option does it.
     """
 
     header: bool | None = None
@@ -35,6 +37,7 @@ class Reading:
     obsm: str | None = None
     command_line: bool = False
     names: tuple[str, ...] = ()
+    settled: bool = False
 
     def option(self, name: str, value: str = "") -> str:
         """An option as the user writes it: ``--label-column NAME`` or ``label_column='NAME'``."""

@@ -189,6 +189,7 @@ def table_of(
     """As `read_table`, of parts that are checked; `recipe` is that of the table it is made like."""
     if recipe is not None and reading.obsm is reading.layer is None:
         reading = replace(reading, layer=recipe.layer, obsm=recipe.obsm)
+    reading = replace(reading, settled=recipe is not None)
     known = () if recipe is None else (recipe.label, recipe.id, *dict(recipe.categories))
     named = (choice.label, choice.id, *choice.categories, *known)
     reading = replace(reading, names=tuple(name for name in named if name))
@@ -203,13 +204,10 @@ def table_of(
     if numbers.dtype.kind in "iu" and numbers.dtype.itemsize > 1:
         numbers = numbers.astype(np.float64)
     notes = [*raw.notes, *roles.notes]
-    if missing is None and (recipe is None or recipe.missing is None):
-        check_cells(raw, numbers, names, reading)
+    _check_numbers(raw, numbers, names, reading, missing, recipe)
     if recipe is None:
         recipe = _fitted(raw, roles, numbers, names, reading, missing, scale)
         notes += spread_note(raw, numbers, names, reading, scale)
-    else:
-        check_width(source, numbers, recipe)
     if recipe.fill:
         numbers = filled(numbers, recipe.fill)
         check_cells(raw, numbers, names, reading)
@@ -233,6 +231,21 @@ def table_of(
         (*notes, *unknown),
         source,
     )
+
+
+def _check_numbers(
+    raw: Raw,
+    numbers: Array,
+    names: tuple[str, ...] | None,
+    reading: Reading,
+    missing: str | None,
+    recipe: Recipe | None,
+) -> None:
+    """Raises ValueError for another width than a model takes, and for gaps that nothing fills."""
+    if recipe is not None:
+        check_width(raw.source, numbers, recipe)
+    if missing is None and (recipe is None or recipe.missing is None):
+        check_cells(raw, numbers, names, reading)
 
 
 def _numbers(raw: Raw, roles: Roles) -> tuple[Any, tuple[str, ...] | None]:
@@ -338,7 +351,7 @@ def _with_categories(
         if gaps and filler is None:
             notes.append(
                 f"{gaps} cells of {name!r} in {raw.source} have no value: they are 0 in all of its "
-                f"features ({reading.option('missing', 'most_frequent')} of the first table fills them)"
+                "features"
             )
         if unknown:
             notes.append(

@@ -182,9 +182,20 @@ def _assign_by_kind(
     if other:
         name = other[0]
         ways = f"{reading.option('label_column', name)} colours by it"
-        if kinds[name] == "text":
+        if kinds[name] == "text" and _tells_rows_apart(raw, name):
+            ways = f"{reading.option('id_column', name)} keeps it beside the positions"
+        elif kinds[name] == "text":
             ways += f", {reading.option('categories', name)} makes numbers of it"
         roles.notes.append(f"{listed(other)} of {raw.source} is left out as no number ({ways})")
+
+
+def _tells_rows_apart(raw: Raw, name: str) -> bool:
+    """Whether each row has a value of its own in a column."""
+    from pyarrow import compute
+
+    if raw.frame is None or name not in raw.frame.column_names or raw.rows < 2:
+        return False
+    return bool(compute.count_distinct(raw.frame.column(name)).as_py() == raw.rows)
 
 
 def _check_mixed(raw: Raw, names: Sequence[str], reading: Reading) -> None:
