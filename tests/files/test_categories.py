@@ -40,6 +40,13 @@ def test_categories_keep_their_zeros(tmp_path: Path) -> None:
         read_table(_written(tmp_path, "a,k\n1,10\n2,1\n"), like=first)
 
 
+def test_categories_are_beside_the_positions_too(tmp_path: Path) -> None:
+    whole = read_table(_written(tmp_path, "a,k,t\n1,x,p\n2,y,q\n", "k.csv"), categories="k")
+    later = read_table(_written(tmp_path, "t,k,a\nr,y,5\n"), like=whole)
+    assert whole.others.to_pydict() == {"k": ["x", "y"], "t": ["p", "q"]}
+    assert later.others.to_pydict() == {"t": ["r"], "k": ["y"]}
+
+
 def test_shards_of_which_one_has_zeros(tmp_path: Path) -> None:
     _written(tmp_path, "a,k\n1,10\n2,7\n", "1.csv")
     _written(tmp_path, "k,a\n01,3\n", "2.csv")

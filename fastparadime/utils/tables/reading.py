@@ -47,7 +47,7 @@ class Table:
     ids : array (n,) or None
     labels : array (n,) or None
     others : pyarrow.Table or None
-        The columns that are no features, ids or labels.
+        The columns that are no features of their own, ids or labels; those of categories as well.
     recipe : Recipe
         How the features were made, which a later table is made like.
     notes : tuple of str
@@ -219,7 +219,7 @@ def table_of(
     values, unknown = _with_categories(raw, values, recipe, reading)
     others = raw.frame
     if others is not None:
-        beside = set(roles.left_out) - {roles.label, roles.id}
+        beside = {*roles.left_out, *roles.categories} - {roles.label, roles.id}
         others = others.select([name for name in others.column_names if name in beside])
     return Table(
         values,
