@@ -12,6 +12,12 @@ from fastparadime.types import TensorLike
 from fastparadime.utils import sources
 from fastparadime.utils.convert import widened
 
+# Where torch has the hooks of all modules of the process; only later versions have a function for it.
+_OF_ALL_MODULES = (
+    "_global_forward_pre_hooks", "_global_forward_hooks",
+    "_global_backward_pre_hooks", "_global_backward_hooks",
+)  # fmt: skip
+
 
 def is_plain_linear(layer: torch.nn.Module) -> bool:
     """Whether a layer is torch's linear one with a bias and nothing else."""
@@ -34,7 +40,7 @@ def runs_hooks(model: torch.nn.Module) -> bool:
         tensor._backward_hooks or getattr(tensor, "_post_accumulate_grad_hooks", None)
         for tensor in tensors
     )
-    of_all = bool(torch.nn.modules.module._has_any_global_hook())
+    of_all = any(getattr(torch.nn.modules.module, name) for name in _OF_ALL_MODULES)
     return of_tensors or of_all or any(has_hooks(part) for part in model.modules())
 
 

@@ -101,11 +101,12 @@ def sample_size(sample: Any, n: int) -> int:
         return max(2, math.ceil(share_of_rows * n))
     if isinstance(sample, bool) or not isinstance(sample, numbers.Integral):
         raise TypeError(f"sample must be a number of rows or a share in (0, 1], not {sample!r}")
-    if not 2 <= sample <= n:
+    rows = int(sample)
+    if not 2 <= rows <= n:
         raise ValueError(
-            f"sample must be from 2 to the {n} rows there are, or a share such as 0.5, not {sample}"
+            f"sample must be from 2 to the {n} rows there are, or a share such as 0.5, not {rows}"
         )
-    return int(sample)
+    return rows
 
 
 def _sizes(counts: Array, size: int, least: int) -> Array:
