@@ -27,7 +27,7 @@ _BY_ROW = ("indices", "distances", "cosine", "flat", "embedding", "lengths", "ma
 
 def run(ranks: int, folder: Path, *how: str) -> Path:
     """Runs a job of so many processes; the folder with what they wrote."""
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(_JOB.parents[1])}
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     jobs = []
     for rank in range(ranks):
         arguments = [folder / "store", rank, ranks, folder, *how]
