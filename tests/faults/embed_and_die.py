@@ -13,32 +13,17 @@ import io
 import json
 import os
 import random
-import signal
 import sys
 from pathlib import Path
-from types import FrameType
-from typing import Any
 
 import numpy as np
 import torch
+from calls import Calls
 
 from fastparadime import cli
 
 OUTPUTS = {"-o": "Y.parquet", "--html": "map.html", "--save": "model"}
 METHODS = {"network": ["--quality", "fast"], "umap": ["--method", "umap"]}
-
-
-class Calls:
-    """Counts calls of functions, or kills the process at one of them."""
-
-    def __init__(self, last: int | None = None) -> None:
-        self.count, self.last = 0, last
-
-    def __call__(self, frame: FrameType, event: str, arg: Any) -> None:
-        if event == "call":
-            self.count += 1
-            if self.count == self.last:
-                os.kill(os.getpid(), signal.SIGKILL)
 
 
 def embed(folder: Path, seed: int) -> None:

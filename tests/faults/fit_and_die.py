@@ -17,11 +17,11 @@ import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import numpy as np
 import torch
+from calls import Calls
 
 from fastparadime import UMAP, ParametricUMAP, dr, models, routines
 from fastparadime.utils.checkpoints import Checkpoint
@@ -29,19 +29,6 @@ from fastparadime.utils.checkpoints import Checkpoint
 KILLS = 2
 # Least seconds between writings: of the many small epochs of a regression not each is written.
 SECONDS = {"estimator": 0.05, "quality": 0.05}
-
-
-class Calls:
-    """Counts calls of functions, or kills the process at one of them."""
-
-    def __init__(self, last: int | None = None) -> None:
-        self.count, self.last = 0, last
-
-    def __call__(self, frame: FrameType, event: str, arg: Any) -> None:
-        if event == "call":
-            self.count += 1
-            if self.count == self.last:
-                os.kill(os.getpid(), signal.SIGKILL)
 
 
 def umap(X: Any, checkpoint: Any) -> Any:
