@@ -108,6 +108,11 @@ def test_bad_samples(size: Any, error: type[Exception], message: str) -> None:
             fit(table(), size)
 
 
+def test_an_unknown_metric() -> None:
+    with pytest.raises(ValueError, match="metric must be one of .*, not 'manhatten'"):
+        sample(table(), 300, metric="manhatten")
+
+
 ESTIMATORS = [
     UMAP(n_neighbors=11, n_epochs=50, sample=300, random_state=0),
     ParametricUMAP(n_neighbors=11, n_epochs=50, quality="fast", sample=0.15, random_state=0),

@@ -13,6 +13,7 @@ import torch
 from fastparadime import ops
 from fastparadime.neighbors.centroids import find_centroids
 from fastparadime.neighbors.doubtful_rows import near_origin_centre, scale_of
+from fastparadime.neighbors.metrics import Metric, check_metric
 from fastparadime.types import Array
 from fastparadime.utils import sources
 from fastparadime.utils.convert import is_sparse, share, to_numpy
@@ -34,7 +35,7 @@ def stratified_sample(
     sample: float,
     *,
     n_neighbors: int = 15,
-    metric: Any = "euclidean",
+    metric: Metric = "euclidean",
     seed: int | None = None,
 ) -> Array:
     """Numbers of some rows, drawn from each cluster of a coarse pass over all of them.
@@ -51,7 +52,7 @@ def stratified_sample(
         How many rows, or their share in (0, 1].
     n_neighbors : int
     metric : str or callable
-        By the cosine and the correlation, lengths of rows do not count in the coarse pass.
+        As for `knn`. By the cosine and the correlation, lengths of rows do not count in the coarse pass.
     seed : int, optional
         Drawn if None.
 
@@ -63,9 +64,10 @@ def stratified_sample(
     Raises
     ------
     TypeError, ValueError
-        For a sample that is none, or of more rows than there are, and rows that are not finite
-        numbers.
+        For a sample that is none, or of more rows than there are, an unknown metric, and rows that
+        are not finite numbers.
     """
+    metric = check_metric(metric)
     rows = rows_and_names(X)[0] if is_frame(X) or isinstance(X, NamedRows) else X
     if isinstance(rows, (list, tuple)):
         rows = np.asarray(rows)
