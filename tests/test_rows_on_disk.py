@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import torch
+from pyarrow import parquet
 
 from fastparadime import UMAP, ParametricUMAP, dr, models, routines
 from fastparadime.utils.shards import Shards, on_disk
@@ -94,6 +96,61 @@ def test_bad_shards(tmp_path: Path) -> None:
         Shards(5)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="rows must be a slice of step 1, not int"):
         Shards([tmp_path / "a.npy"])[5]  # type: ignore[index]
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float16, np.float32])
+@pytest.mark.parametrize("kind", ["columns", "lists", "fixed lists"])
+def test_groups_of_rows_of_parquet_files_are_one_table(
+    kind: str, dtype: Any, tmp_path: Path
+) -> None:
+    rows = ROWS.astype(dtype)
+    for number, part in enumerate([*np.array_split(rows, 3), rows[:0]]):
+        write_parquet(tmp_path / f"rows-{number}.parquet", part, kind)
+    shards = Shards(tmp_path / "rows-*.parquet")
+    assert (shards.shape, shards.dtype, len(shards)) == (rows.shape, rows.dtype, 2500)
+    for taken in (slice(None), slice(300, 900), slice(100, 101), slice(2499, 2500), slice(5, 5)):
+        np.testing.assert_array_equal(shards[taken], rows[taken])
+    np.testing.assert_array_equal(np.asarray(on_disk(shards)), rows)
+    some = Shards(tmp_path / "rows-*.parquet", ["3", "1"] if kind == "columns" else ["v"])
+    np.testing.assert_array_equal(some[:], rows[:, [3, 1]] if kind == "columns" else rows)
+
+
+def write_parquet(path: Path, rows: Any, kind: str) -> None:
+    flat = pa.array(rows.ravel())
+    if kind == "columns":
+        columns = {str(number): column for number, column in enumerate(rows.T.copy())}
+        table = pa.table(columns | {"name": ["some"] * len(rows)})
+    elif kind == "lists":
+        starts = pa.array(np.arange(0, rows.size + 1, rows.shape[1], dtype=np.int32))
+        table = pa.table({"v": pa.ListArray.from_arrays(starts, flat), "id": np.arange(len(rows))})
+    else:
+        table = pa.table({"v": pa.FixedSizeListArray.from_arrays(flat, rows.shape[1])})
+    parquet.write_table(table, path, row_group_size=100)
+
+
+@pytest.mark.parametrize(
+    ("content", "columns", "message"),
+    [
+        ({"a": [1.0, None]}, None, r"bad\.parquet has no 'a' in row 1"),
+        ({"v": [[1.0], [1.0, 2.0]]}, None, r"has 2 values in row 1, and 1 in its first one"),
+        ({"v": [[1.0], [None]]}, None, r"lacks a value in row 1"),
+        ({"v": [[1.0], None]}, None, r"has no 'v' in row 1"),
+        ({"v": [[1.0]], "w": [[1.0]]}, None, r"several columns of vectors, 'v', 'w': name one"),
+        ({"a": ["x"]}, None, r"must have a column of vectors or columns of numbers, not none"),
+        ({"a": ["x"]}, ["a"], r"columns of numbers, not 'a' \(text\)"),
+        ({"a": [1.0]}, ["b"], r"has no columns 'b', but 'a'"),
+    ],
+)
+def test_bad_parquet_files(content: Any, columns: Any, message: str, tmp_path: Path) -> None:
+    parquet.write_table(pa.table(content), tmp_path / "bad.parquet")
+    with pytest.raises(ValueError, match=message):
+        Shards(tmp_path / "bad.parquet", columns)[:]
+    (tmp_path / "no.parquet").write_text("1,2")
+    with pytest.raises(ValueError, match=r"no\.parquet must be a Parquet file"):
+        Shards(tmp_path / "no.parquet")
+    np.save(tmp_path / "a.npy", ROWS)
+    with pytest.raises(ValueError, match=r"columns must be None for .*a\.npy"):
+        Shards(tmp_path / "a.npy", ["a"])
 
 
 def test_what_needs_a_table() -> None:

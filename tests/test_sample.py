@@ -109,7 +109,7 @@ def test_bad_samples(size: Any, error: type[Exception], message: str) -> None:
 
 
 def test_an_unknown_metric() -> None:
-    with pytest.raises(ValueError, match="metric must be one of .*, not 'manhatten'"):
+    with pytest.raises(ValueError, match=r"metric must be one of .*, not 'manhatten'"):
         sample(table(), 300, metric="manhatten")
 
 

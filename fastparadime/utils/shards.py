@@ -1,4 +1,4 @@
-"""Rows on the disk: ``.npy`` files read as one table, and sources copied to a file of their own."""
+"""Rows on the disk: files read as one table, and sources copied to a file of their own."""
 
 from __future__ import annotations
 
@@ -14,20 +14,26 @@ import numpy as np
 
 from fastparadime.types import Array
 from fastparadime.utils import sources
+from fastparadime.utils._parquet_rows import ParquetRows
 from fastparadime.utils.convert import is_sparse
+from fastparadime.utils.tables.arrow_files import PARQUET
 from fastparadime.utils.validate import check_finite, check_form
 
 
 class Shards:
-    """``.npy`` files whose rows follow one another, read as one source of rows.
+    """Files whose rows follow one another, read as one source of rows.
 
-    The files are memory-mapped, and nothing of them is held.
+    ``.npy`` files are memory-mapped, and nothing of them is held; of ``.parquet`` files a group of
+    rows of each that is read.
 
     Parameters
     ----------
     files : str, Path or sequence of them
         A pattern such as ``"rows-*.npy"``, whose files are taken in the order of the numbers in
         their names, or the files themselves, in order.
+    columns : sequence of str, optional
+        Of Parquet files; their column of vectors, if there is one, or else all columns of numbers,
+        if None.
 
     Attributes
     ----------
@@ -40,12 +46,15 @@ class Shards:
     FileNotFoundError
         If there is no such file.
     ValueError
-        If files differ in columns or dtype, or hold no tables.
+        If files differ in columns or dtype, or hold no tables; for Parquet files that lack values,
+        when they are read.
     """
 
     ndim = 2
 
-    def __init__(self, files: str | Path | Sequence[str | Path]) -> None:
+    def __init__(
+        self, files: str | Path | Sequence[str | Path], columns: Sequence[str] | None = None
+    ) -> None:
         if isinstance(files, (str, Path)):
             paths = sorted(map(Path, glob.glob(str(files))), key=_natural)  # noqa: PTH207
         elif isinstance(files, Sequence):
@@ -56,14 +65,17 @@ class Shards:
             )
         if not paths:
             raise FileNotFoundError(f"no such file: {files}")
-        self._parts = [_mapped(path) for path in paths]
+        opened = {path: _opened(path, columns) for path in paths}
+        # A Parquet file without rows tells no width of vectors.
+        opened = {path: part for path, part in opened.items() if part.shape != (0, 0)} or opened
+        self._parts = list(opened.values())
         first = self._parts[0]
-        for path, part in zip(paths, self._parts, strict=True):
+        for path, part in opened.items():
             if part.ndim != 2:
                 raise ValueError(f"{path} must hold rows and columns, but has shape {part.shape}")
             if (part.shape[1], part.dtype) != (first.shape[1], first.dtype):
                 raise ValueError(
-                    f"{path} has {part.shape[1]} columns of {part.dtype}, but {paths[0]} has "
+                    f"{path} has {part.shape[1]} columns of {part.dtype}, but {next(iter(opened))} has "
                     f"{first.shape[1]} of {first.dtype}"
                 )
         self._starts = [0, *itertools.accumulate(len(part) for part in self._parts)]
@@ -86,7 +98,11 @@ class Shards:
         return np.concatenate(found)
 
 
-def _mapped(path: Path) -> Array:
+def _opened(path: Path, columns: Sequence[str] | None) -> Array | ParquetRows:
+    if path.suffix in PARQUET:
+        return ParquetRows(path, columns)
+    if columns is not None:
+        raise ValueError(f"columns must be None for {path}, which is not a Parquet file")
     try:
         part: Any = np.load(path, mmap_mode="r", allow_pickle=False)
     except (ValueError, EOFError) as error:  # of pickled objects, and of other files

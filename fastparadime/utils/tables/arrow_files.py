@@ -36,7 +36,7 @@ def read_arrow(content: Path | bytes, name: str, *, parquet: bool) -> Raw:
             if error.filename is not None:
                 raise
         raise ValueError(f"cannot read {name}: it is not a valid {kind} file") from error
-    return Raw(name, [Part(name, frame.num_rows)], frame=frame, index=pandas_index(frame))
+    return Raw(name, [Part(name, frame.num_rows)], frame=frame, index=pandas_index(frame.schema))
 
 
 def _parquet(content: Path | bytes) -> Any:
@@ -57,12 +57,12 @@ def _ipc(content: Path | bytes, pa: Any) -> Any:
     return opener(source).read_all()
 
 
-def pandas_index(frame: Any) -> tuple[str, ...]:
+def pandas_index(schema: Any) -> tuple[str, ...]:
     """The columns that pandas wrote as its index, by the file's own metadata."""
     try:
-        about = json.loads((frame.schema.metadata or {}).get(b"pandas", b"{}"))
+        about = json.loads((schema.metadata or {}).get(b"pandas", b"{}"))
         names = about.get("index_columns", [])
     except (ValueError, AttributeError):
         return ()
-    columns = set(frame.column_names)
+    columns = set(schema.names)
     return tuple(name for name in names if isinstance(name, str) and name in columns)
