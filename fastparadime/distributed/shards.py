@@ -55,6 +55,11 @@ class Shards:
         """Rows that this rank was dealt."""
         return self.dealt[self.rank + 1] - self.first
 
+    @property
+    def by_first(self) -> Starts:
+        """Where the rows of each rank start if rank 0 has all of them."""
+        return (0, *(self.n for _ in self.given[1:]))
+
     def slices(self, rank: int) -> list[slice]:
         """The slices of a rank as places among the rows that it was dealt."""
         first = self.dealt[rank]

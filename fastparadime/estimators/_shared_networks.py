@@ -21,12 +21,15 @@ from fastparadime.training import History
 from fastparadime.training.sampling import spread_of, spread_step
 from fastparadime.training.sliced_steps import SlicedData, regress_in_slices
 from fastparadime.types import Array
+from fastparadime.utils.checkpoints import CheckpointLike
 from fastparadime.utils.convert import to_float32, to_numpy
 from fastparadime.utils.logging import log
 from fastparadime.utils.seed import derive
 
 
-def fit_shared_networks(estimator: Any, X: Any, process_group: Any, **others: Any) -> None:
+def fit_shared_networks(
+    estimator: Any, X: Any, process_group: Any, *, checkpoint: CheckpointLike, **others: Any
+) -> None:
     """`ParametricUMAP.fit` of the rows of all processes of a group, the own ones of which are `X`.
 
     Raises
@@ -44,7 +47,8 @@ def fit_shared_networks(estimator: Any, X: Any, process_group: Any, **others: An
     ranks.agree(compared_parameters(estimator))
     seed = ranks.told(seed)[0]
     layout = UMAP(random_state=seed, **{name: getattr(estimator, name) for name in OF_THE_LAYOUT})
-    fit = lay_out(layout, table, ranks, **others)
+    fit = lay_out(layout, table, ranks, checkpoint=checkpoint, owner=estimator, **others)
+    layout.random_state = seed = fit.settings.seed  # of the run that began the checkpoint
     keep_shared(layout, fit)
     model, history = _regressed(fit, settings, seed, verbose=bool(estimator.verbose))
     estimator._keep(model, history, seed)
@@ -90,7 +94,7 @@ def _regressed(
     phase.noise = _noise(fit, rows, shown, settings.quality.noise)
     if verbose:
         log(f"ParametricUMAP: {phase.name}, {phase.epochs} epochs by {ranks.size} processes")
-    regress_in_slices(model, phase, data, ranks, derive(seed, "phase", 1))
+    regress_in_slices(model, phase, data, ranks, derive(seed, "phase", 1), fit.course)
     history.append({"name": phase.name, "losses": phase.loss.history})
     return model.eval(), history
 
