@@ -98,27 +98,38 @@ def errors(X: Any, rank: int, group: Any) -> dict[str, tuple[str, str]]:
         "labels": lambda: UMAP().fit(X, np.zeros(len(X)), process_group=group),
         "pca": lambda: UMAP(init="pca").fit(X, process_group=group),
         "no_rows": lambda: UMAP().fit(X[:0], process_group=group),
+        "short": lambda: UMAP().fit(_Short(X) if second else X, process_group=group),
         "known": lambda: UMAP(precomputed_knn=(np.zeros((3, 14), int), np.ones((3, 14)))).fit(
             X, process_group=group
         ),
         "layout": fails_in_the_layout,
         "transform": lambda: UMAP(**OF_UMAP).fit(X, process_group=group).transform(X),
     }  # fmt: skip
-    return {name: _raised(case) for name, case in cases.items()}
+    return {name: raised(case) for name, case in cases.items()}
 
 
 def killed(X: Any, rank: int, group: Any) -> tuple[str, str]:
     """What the others raise where rank 1 ends in the middle of a layout."""
     if rank == 1:
         ops.LayoutShard.step = lambda *_: os._exit(0)  # type: ignore[method-assign]
-    return _raised(lambda: UMAP(**OF_UMAP).fit(X, process_group=group))
+    return raised(lambda: UMAP(**OF_UMAP).fit(X, process_group=group))
+
+
+class _Short:
+    """Rows on a disk that end before their shape says."""
+
+    def __init__(self, X: Any) -> None:
+        self.X, self.shape, self.ndim, self.dtype = X, X.shape, 2, X.dtype
+
+    def __getitem__(self, rows: slice) -> Any:
+        return self.X[: len(self.X) - 5][rows]
 
 
 def _failing(*_: object) -> torch.Tensor:
     raise MemoryError("no room for a step")
 
 
-def _raised(case: Callable[[], object]) -> tuple[str, str]:
+def raised(case: Callable[[], object]) -> tuple[str, str]:
     try:
         case()
     except Exception as error:  # noqa: BLE001  that is what is asked for

@@ -25,13 +25,13 @@ _LIMIT = 120  # seconds, beyond which a job counts as hanging
 _BY_ROW = ("indices", "distances", "cosine", "flat", "embedding", "lengths", "mapped")
 
 
-def run(ranks: int, folder: Path, *how: str) -> Path:
+def run(ranks: int, folder: Path, *how: str, program: Path = _JOB) -> Path:
     """Runs a job of so many processes; the folder with what they wrote."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     jobs = []
     for rank in range(ranks):
         arguments = [folder / "store", rank, ranks, folder, *how]
-        command = [sys.executable, str(_JOB), *map(str, arguments)]
+        command = [sys.executable, str(program), *map(str, arguments)]
         jobs.append(subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment))
     try:
         said = [job.communicate(timeout=_LIMIT)[1] for job in jobs]
@@ -106,6 +106,7 @@ def test_an_error_of_one_process_is_one_of_all(jobs: dict[int, Path]) -> None:
         "labels": ("ValueError", "rank 0: y must be None with process_group"),
         "pca": ("ValueError", "rank 0: init must be 'spectral', 'random' or positions"),
         "no_rows": ("ValueError", "X must have at least 2 rows on all ranks together, not 0"),
+        "short": ("ValueError", "rank 1: X has 273 rows by its shape (273, 6), but rows 0 to 272 of X came as an array of shape (268, 6)"),
         "known": ("ValueError", "rank 0: precomputed_knn must"),
         "layout": ("MemoryError", "rank 1: no room for a step"),
     }  # fmt: skip

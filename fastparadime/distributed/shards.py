@@ -15,7 +15,8 @@ Starts = tuple[int, ...]  # of consecutive ranges, and the end of the last one
 class Shards:
     """The rows of all ranks in one order: those of rank 0, then those of rank 1, and so on.
 
-    The order is cut into 16 even slices, and each rank is dealt the same number of them, up to one.
+    The order is cut into 16 even slices, and each rank is dealt the same number of them, up to one;
+    of more than 16 ranks some are dealt none.
     Work on slices is balanced, and what comes of it depends neither on how rows were given nor on
     how many ranks there are.
 

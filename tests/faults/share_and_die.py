@@ -1,11 +1,12 @@
 """Fits by several processes that keep a checkpoint, of whom some are killed, again and again.
 
-    python tests/faults/share_and_die.py FOLDER KIND ROUNDS SEED
+    python tests/faults/share_and_die.py FOLDER KIND ROUNDS SEED PROCESSES ...
 
-In each round a fit is begun by four processes in an empty folder, of which one, or all, are killed
-at a call of a Python function, drawn by SEED; the others end, as a launcher would have them end.
-Two go on, and are killed once more; and three come to the end. The last line says how often
-processes were killed, and in how many rounds the result had the bits of a fit by one.
+In each round a fit is begun in an empty folder by the first number of processes, of which one, or
+all, are killed at a call of a Python function, drawn by SEED; the others are ended, as a launcher
+does. The next number of them goes on and is killed as well, and the last one comes to the end. The
+last line says how often processes were killed, and in how many rounds the result had the bits of
+a fit by one.
 """
 
 from __future__ import annotations
@@ -31,8 +32,6 @@ from fastparadime.layout import shared_layout
 from fastparadime.utils.checkpoints import Checkpoint
 
 ROWS, LIMIT = 120, datetime.timedelta(seconds=60)
-GROUPS = (4, 2, 3)  # processes that begin, go on, and end
-OF_NETWORK = {"n_epochs": 20, "quality": "fast", "batch_size": 60, "random_state": 0}
 
 
 def umap(X: Any, **how: Any) -> Any:
@@ -45,13 +44,12 @@ def steps(X: Any, **how: Any) -> Any:
     return umap(X, **how)
 
 
-def network(X: Any, **how: Any) -> Any:
-    return ParametricUMAP(hidden_dims=[8], **OF_NETWORK).fit(X, **how).embedding_
+def prototypes(X: Any, **how: Any) -> Any:
+    options = {"quality": "fast", "batch_size": 16, "random_state": 0, "metric": "cosine"}
+    return ParametricUMAP(n_epochs=20, prototypes=12, **options).fit(X, **how).embedding_
 
 
-FITS: dict[str, Callable[..., Any]] = {"umap": umap, "steps": steps, "network": network}
-# Least seconds between writings: of the many small epochs of a regression not each is written.
-SECONDS = {"network": 0.02}
+FITS: dict[str, Callable[..., Any]] = {"umap": umap, "steps": steps, "prototypes": prototypes}
 
 
 def share(rank: int, ranks: int) -> Any:
@@ -67,7 +65,7 @@ def run(rank: int, ranks: int, kind: str, folder: Path, call: int | None) -> int
     dist.init_process_group("gloo", store, world_size=ranks, rank=rank, timeout=LIMIT)
     calls = Calls(call)
     sys.setprofile(calls)
-    checkpoint = Checkpoint(folder / "kept", SECONDS.get(kind, 0.0))
+    checkpoint = Checkpoint(folder / "kept", seconds=0)
     found = FITS[kind](share(rank, ranks), process_group=dist.group.WORLD, checkpoint=checkpoint)
     sys.setprofile(None)
     (folder / f"result.{rank}").write_bytes(found.tobytes())
@@ -116,22 +114,23 @@ def main() -> None:
     folder, kind, draw = Path(sys.argv[1]), sys.argv[2], random.Random(int(sys.argv[4]))
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
+    begin, *go_on, end = map(int, sys.argv[5:])
     alone, counted = folder / "alone", folder / "counted"
-    for own, ranks in ((alone, 1), (counted, GROUPS[0])):
+    for own, ranks in ((alone, 1), (counted, begin)):
         own.mkdir()
         assert not any(together(kind, own, [None] * ranks))
     expected = result(alone, 1)
-    assert result(counted, GROUPS[0]) == expected
-    counts = [int((counted / f"calls.{rank}").read_text()) for rank in range(GROUPS[0])]
+    assert result(counted, begin) == expected
+    counts = [int((counted / f"calls.{rank}").read_text()) for rank in range(begin)]
     seen = {"killed": 0, "ended": 0, "same": 0}
     for number in range(int(sys.argv[3])):
         own = folder / str(number)
         own.mkdir()
-        for ranks in GROUPS[:-1]:
+        for ranks in (begin, *go_on):
             statuses = together(kind, own, drawn(draw, counts[:ranks]))
             seen["killed"] += -signal.SIGKILL in statuses
-        seen["ended"] += not any(together(kind, own, [None] * GROUPS[-1]))
-        seen["same"] += result(own, GROUPS[-1]) == expected
+        seen["ended"] += not any(together(kind, own, [None] * end))
+        seen["same"] += result(own, end) == expected
     sys.stdout.write(json.dumps(seen))
 
 
