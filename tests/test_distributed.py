@@ -21,7 +21,7 @@ from fastparadime.training.sliced_steps import branches
 from tests.distributed_job import OF_NETWORK, OF_UMAP, table
 
 _JOB = Path(__file__).parent / "distributed_job.py"
-_LIMIT = 120  # seconds, beyond which a job counts as hanging
+LIMIT = 120  # seconds, beyond which a job counts as hanging
 _BY_ROW = ("indices", "distances", "cosine", "flat", "embedding", "lengths", "mapped")
 
 
@@ -34,7 +34,7 @@ def run(ranks: int, folder: Path, *how: str, program: Path = _JOB) -> Path:
         command = [sys.executable, str(program), *map(str, arguments)]
         jobs.append(subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment))
     try:
-        said = [job.communicate(timeout=_LIMIT)[1] for job in jobs]
+        said = [job.communicate(timeout=LIMIT)[1] for job in jobs]
     finally:
         for job in jobs:
             job.kill()
@@ -173,16 +173,19 @@ def test_command_under_torchrun_gives_the_map_of_one_process(tmp_path: Path) -> 
     np.save(tmp_path / "rows-1.npy", X[30:])
     launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     asked = ["-m", "fastparadime", "embed", str(tmp_path / "rows-*.npy"), "--method", "umap"]
+    asked += ["--checkpoint", str(tmp_path / "kept")]
     output = tmp_path / "map.npy"
     done = subprocess.run(
         [sys.executable, *launch, *asked, "-o", str(output), "--seed", "1", "--n-neighbors", "5"],
         check=False,
         capture_output=True,
         text=True,
-        timeout=_LIMIT,
+        timeout=LIMIT,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
     )
     assert done.returncode == 0, done.stderr
     assert "processes" in done.stdout
     alone = UMAP(n_neighbors=6, random_state=1).fit(X)
     assert np.array_equal(np.load(output), alone.embedding_)
+    manifest = json.loads((tmp_path / "kept" / "manifest.json").read_text("utf-8"))
+    assert manifest["stages"]["layout"]["about"]["over"]

@@ -144,12 +144,13 @@ def begun(
 ) -> tuple[SharedCourse, int]:
     """`fastparadime.utils.checkpoints.begun` for all ranks, of the parameters and seed of rank 0.
 
+    Either all ranks have a checkpoint, or none.
+
     Raises
     ------
     CheckpointError, OSError, TypeError
         As there, on all ranks; where ranks do not see one folder.
     """
-    ranks.agree({"checkpoint": None if checkpoint is None else "given"})
     if checkpoint is None:
         return SharedCourse(), seed
     first = folder = None

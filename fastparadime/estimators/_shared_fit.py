@@ -27,7 +27,7 @@ from fastparadime.neighbors.precomputed import from_lists
 from fastparadime.neighbors.ring import RingSearch
 from fastparadime.types import Array
 from fastparadime.utils.centring import some_numbers
-from fastparadime.utils.checkpoints import CheckpointLike
+from fastparadime.utils.checkpoints import CheckpointLike, as_checkpoint
 from fastparadime.utils.convert import is_sparse, to_numpy
 from fastparadime.utils.progress import stage
 from fastparadime.utils.warning import warn
@@ -145,6 +145,8 @@ def lay_out(
         process_group.
     """
     with ranks.together():
+        if checkpoint is not None:
+            as_checkpoint(checkpoint)
         for name, value in others.items():
             if value is not None:
                 raise ValueError(f"{name} must be None with process_group, not given")
@@ -154,7 +156,8 @@ def lay_out(
         table = _rows.validated(estimator, known, settings.metric, ensure_min_samples=0)
         if is_sparse(table):
             raise ValueError("X must be dense with process_group: take X.toarray()")
-    ranks.agree(compared_parameters(estimator))
+    kept = None if checkpoint is None else "given"
+    ranks.agree({**compared_parameters(estimator), "checkpoint": kept})
     settings = replace(settings, seed=ranks.told(settings.seed)[0])
     shards, report = ranks.shards(table), Report(estimator.verbose, estimator.tqdm_kwds)
     with ranks.together():
