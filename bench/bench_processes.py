@@ -2,11 +2,16 @@
 
     python bench/run.py processes --rows 20000 --columns 32 --processes 1 2 4
     python bench/run.py processes --method network --rows 20000
+    python bench/run.py processes --rows 2000 --processes 2 --alone 0
+    python bench/run.py processes --method layout --rows 200000 --epochs 5 --alone 0
     torchrun --nnodes=4 --nproc-per-node=1 ... bench/bench_processes.py --rows 1000000
 
 Under torchrun the processes are those that it started, of as many machines as it was given. Each
-has `--threads` threads, by default one. Stages are those of rank 0, which waits for the others at
-the end of each; the speed-up is beside the first number of processes.
+has `--threads` threads, by default one. Stages and `cpu`, seconds of computing, are those of rank
+0, which waits for the others at the end of each; the speed-up is beside the first number of
+processes. `layout` is that of a ring of points alone, and `--alone` the number of points up to
+which rank 0 lays out all of them. `--backend cpu:gloo,cuda:nccl` makes a group as training on GPUs
+has it, of which a fit uses the part of the CPU; it has been run nowhere.
 """
 
 import argparse
@@ -22,7 +27,10 @@ import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
 
-from fastparadime import UMAP, ParametricUMAP
+from fastparadime import UMAP, ParametricUMAP, ops
+from fastparadime.distributed import Ranks, Shards
+from fastparadime.layout import default_epochs, shared_layout
+from fastparadime.layout.optimize import LayoutParameters
 from fastparadime.utils.progress import watched
 
 LIMIT = datetime.timedelta(hours=12)
@@ -44,6 +52,7 @@ def share(arguments, rank, ranks):
 
 def timed_fit(arguments, rank, ranks):
     """Seconds of each stage of a fit, and of the whole, as this rank sees them."""
+    shared_layout.MOST_ALONE = arguments.alone
     X, seconds = share(arguments, rank, ranks), {}
 
     @contextlib.contextmanager
@@ -52,19 +61,45 @@ def timed_fit(arguments, rank, ranks):
         yield None
         seconds[name] = seconds.get(name, 0.0) + time.perf_counter() - begun
 
-    kind = UMAP if arguments.method == "umap" else ParametricUMAP
+    work = {"umap": fit, "network": fit, "layout": lay_out}[arguments.method]
     dist.barrier()
-    begun = time.perf_counter()
+    begun, cpu = time.perf_counter(), time.process_time()
     with watched(watch):
-        kind(random_state=0).fit(X, process_group=dist.group.WORLD)
+        work(arguments, X)
     dist.barrier()
-    return {**seconds, "all": time.perf_counter() - begun}
+    return {**seconds, "cpu": time.process_time() - cpu, "all": time.perf_counter() - begun}
+
+
+def fit(arguments, X):
+    kind = UMAP if arguments.method == "umap" else ParametricUMAP
+    kind(random_state=0, n_epochs=arguments.epochs).fit(X, process_group=dist.group.WORLD)
+
+
+def lay_out(arguments, X):
+    """The layout of points of which each has edges to the ten on either side of it."""
+    ranks, n = Ranks(dist.group.WORLD), arguments.rows
+    shards = Shards.of(ranks.told(len(X)), ranks.rank)
+    offsets = np.concatenate([np.arange(-10, 0), np.arange(1, 11)])
+    heads = np.arange(shards.first, shards.first + shards.count).repeat(len(offsets))
+    tails = (heads + np.tile(offsets, shards.count)) % n
+    weights = np.tile(np.exp(-np.abs(offsets) / 3), shards.count)
+    indptr = torch.arange(0, len(heads) + 1, len(offsets))
+    columns = (heads.astype(np.int32), tails.astype(np.int32), weights.astype(np.float32))
+    edges = ops.Edges(indptr, *map(torch.from_numpy, columns))
+    start = torch.from_numpy(np.random.default_rng(1).normal(0, 10, (n, 2)).astype(np.float32))
+    parameters = LayoutParameters(a=1.58, b=0.9, seed=0)
+    epochs = arguments.epochs or default_epochs(n)
+    shared_layout.optimize_shared(start, edges, ranks, shards, parameters, epochs)
 
 
 def run(rank, arguments, ranks, store, results):
     torch.set_num_threads(arguments.threads)
     dist.init_process_group(
-        "gloo", init_method=f"file://{store}", rank=rank, world_size=ranks, timeout=LIMIT
+        arguments.backend,
+        init_method=f"file://{store}",
+        rank=rank,
+        world_size=ranks,
+        timeout=LIMIT,
     )
     seconds = timed_fit(arguments, rank, ranks)
     if rank == 0:
@@ -89,11 +124,14 @@ def main():
     parser.add_argument("--columns", type=int, default=32)
     parser.add_argument("--processes", type=int, nargs="+", default=(1, 2, 4))
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--method", choices=("umap", "network"), default="umap")
+    parser.add_argument("--epochs", type=int, help="of the layout")
+    parser.add_argument("--alone", type=int, default=shared_layout.MOST_ALONE)
+    parser.add_argument("--backend", default="gloo")
+    parser.add_argument("--method", choices=("umap", "network", "layout"), default="umap")
     arguments = parser.parse_args()
     if "TORCHELASTIC_RUN_ID" in os.environ:
         torch.set_num_threads(arguments.threads)
-        dist.init_process_group("gloo", timeout=LIMIT)
+        dist.init_process_group(arguments.backend, timeout=LIMIT)
         rank, ranks = dist.get_rank(), dist.get_world_size()
         seconds = timed_fit(arguments, rank, ranks)
         if rank == 0:

@@ -12,17 +12,27 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import torch.distributed as dist
 
 from fastparadime import UMAP, ParametricUMAP
 from fastparadime.distributed import SLICES, Ranks, Shards
 from fastparadime.distributed.shards import overlaps
 from fastparadime.neighbors import knn
 from fastparadime.training.sliced_steps import branches
-from tests.distributed_job import OF_NETWORK, OF_UMAP, table
+from tests.distributed_job import OF_NETWORK, OF_PROTOTYPES, OF_UMAP, table
 
 _JOB = Path(__file__).parent / "distributed_job.py"
 LIMIT = 120  # seconds, beyond which a job counts as hanging
-_BY_ROW = ("indices", "distances", "cosine", "flat", "embedding", "lengths", "mapped")
+_BY_ROW = (
+    "indices",
+    "distances",
+    "cosine",
+    "flat",
+    "embedding",
+    "lengths",
+    "mapped",
+    "by_prototypes",
+)
 
 
 def run(ranks: int, folder: Path, *how: str, program: Path = _JOB) -> Path:
@@ -45,7 +55,7 @@ def run(ranks: int, folder: Path, *how: str, program: Path = _JOB) -> Path:
 def found(ranks: int, folder: Path) -> dict[str, Any]:
     """The results of all ranks, their rows in order; of others those of rank 0."""
     parts = [dict(np.load(folder / f"{rank}.npz")) for rank in range(ranks)]
-    for name in ("weights", "losses"):  # the same network everywhere
+    for name in ("weights", "losses", "prototype_losses"):  # the same network everywhere
         assert all(np.array_equal(part[name], parts[0][name]) for part in parts)
     joined = (*_BY_ROW, "tails", "strengths")
     return {
@@ -87,6 +97,28 @@ def test_network_is_as_near_to_the_layout_as_that_of_one_process(jobs: dict[int,
     losses = alone.history_[0]["losses"]
     assert len(shared["losses"]) == len(losses)
     assert shared["losses"][-1] < 1.2 * losses[-1] < 0.5 * losses[0]
+    alone = ParametricUMAP(**OF_PROTOTYPES).fit(table())
+    losses = alone.history_[0]["losses"]
+    assert len(shared["prototype_losses"]) == len(losses)
+    assert shared["prototype_losses"][-1] < 1.2 * losses[-1]
+
+
+def test_points_without_an_edge_are_not_trained_on(tmp_path: Path) -> None:
+    """A group of one process is one, too."""
+    dist.init_process_group(
+        "gloo", init_method=f"file://{tmp_path / 'store'}", rank=0, world_size=1
+    )
+    X = table()
+    X[5] += 1000
+    try:
+        network = ParametricUMAP(**OF_NETWORK, disconnection_distance=500.0)
+        network.fit(X, process_group=dist.group.WORLD)
+    finally:
+        dist.destroy_process_group()
+    laid_out = network.umap_.embedding_
+    assert np.isnan(laid_out).any(axis=1).nonzero()[0].tolist() == [5]
+    mean = network.model_.output_mean.numpy()
+    np.testing.assert_allclose(mean, np.nanmean(laid_out, axis=0), rtol=1e-4)
 
 
 def test_an_error_of_one_process_is_one_of_all(jobs: dict[int, Path]) -> None:
@@ -109,6 +141,7 @@ def test_an_error_of_one_process_is_one_of_all(jobs: dict[int, Path]) -> None:
         "short": ("ValueError", "rank 1: X has 273 rows by its shape (273, 6), but rows 0 to 272 of X came as an array of shape (268, 6)"),
         "known": ("ValueError", "rank 0: precomputed_knn must"),
         "layout": ("MemoryError", "rank 1: no room for a step"),
+        "layout_of_first": ("MemoryError", "rank 0: no room for a step"),
     }  # fmt: skip
     assert set(told[0]) == set(expected)
     for name, (kind, text) in told[0].items():
