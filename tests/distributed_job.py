@@ -22,7 +22,7 @@ from fastparadime import UMAP, ParametricUMAP, ops
 from fastparadime.layout import shared_layout
 from fastparadime.neighbors import knn
 
-LIMIT = datetime.timedelta(seconds=60)
+LIMIT = datetime.timedelta(seconds=120)
 OF_UMAP = {"random_state": 3, "n_epochs": 20}
 OF_NETWORK = {**OF_UMAP, "quality": "fast", "hidden_dims": [16], "batch_size": 100}
 OF_PROTOTYPES = {**OF_UMAP, "quality": "fast", "prototypes": 40, "batch_size": 100}

@@ -66,7 +66,7 @@ def neighbors_in(course: SharedCourse, find: Callable[[], NeighborGraph]) -> Nei
     def of(rows: slice) -> dict[str, torch.Tensor]:
         return {"indices": found.indices[rows], "distances": found.distances[rows]}
 
-    course.write_rows("neighbors", of, {"engine": found.engine})
+    course.write_rows("neighbors", of, found.about())
     return found
 
 
