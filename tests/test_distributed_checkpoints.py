@@ -25,6 +25,7 @@ _RESTARTED = Path(__file__).with_name("distributed_restart_job.py")
 def told(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     """What two processes found, with the folder of their checkpoints."""
     folder = run(2, tmp_path_factory.mktemp("checkpoints"), program=_JOB)
+    assert not list(folder.glob("*/.seen.*"))  # by which processes see whose folder it is
     return [json.loads((folder / f"{rank}.json").read_text("utf-8")) for rank in range(2)]
 
 

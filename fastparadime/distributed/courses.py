@@ -25,6 +25,7 @@ from fastparadime.utils.checkpoints import NOTHING, CheckpointLike, Course, Kept
 from fastparadime.utils.convert import share, to_numpy
 
 Arrays = Mapping[str, torch.Tensor]
+_SEEN = ".seen."  # begins the names of files by which ranks see whether they have one folder
 
 
 class SharedCourse(Course):
@@ -170,7 +171,7 @@ def begun(
 def _check_seen(folder: Path, ranks: Ranks) -> None:
     """Raises CheckpointError unless each rank sees, in its folder, what all the others write."""
     key = ranks.told(secrets.token_hex(8))[0]
-    names = [f".seen.{key}.{rank}" for rank in range(ranks.size)]
+    names = [f"{_SEEN}{key}.{rank}" for rank in range(ranks.size)]
     must = (
         f"checkpoint {folder} must be one folder that all processes see, on one machine or a "
         "shared file system"
@@ -185,7 +186,9 @@ def _check_seen(folder: Path, ranks: Ranks) -> None:
                 if not (folder / name).exists():
                     raise CheckpointError(f"{must}: what rank {rank} wrote in it is not there")
     finally:
-        (folder / names[ranks.rank]).unlink(missing_ok=True)
+        own = f"{_SEEN}*" if ranks.rank == 0 else names[ranks.rank]  # with those of killed runs
+        for file in folder.glob(own):
+            file.unlink(missing_ok=True)
 
 
 def digest_of_rows(rows: Any, ranks: Ranks, shards: Shards) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from fastparadime.estimators._shared_courses import begun, graph_in, neighbors_i
 from fastparadime.estimators._shared_parameters import check_shared, compared_parameters
 from fastparadime.graph.shared_edges import moved_edges, shared_simplicial_set
 from fastparadime.layout.initialization import check_init
-from fastparadime.layout.shared_layout import optimize_shared, shared_start
+from fastparadime.layout.shared_layout import MOST_ALONE, optimize_shared, shared_start
 from fastparadime.neighbors import NeighborGraph
 from fastparadime.neighbors.precomputed import from_lists
 from fastparadime.neighbors.ring import RingSearch
@@ -272,7 +272,7 @@ def _positions(
 
 
 def shared_bytes(n: int, d: int, n_neighbors: int, dim: int, ranks: int) -> tuple[float, float]:
-    """What a rank takes at its peak, and what rank 0 takes for a spectral start, in bytes.
+    """What a rank takes at its peak, and what rank 0 takes with the edges of all, in bytes.
 
     A rank has 4 d of each of its rows, and twice as much of the blocks that come and go; or of the
     graph 12 of each neighbour sent and received, and 68 while it is symmetrized, 32 of each of all
@@ -291,8 +291,8 @@ def _tell_memory(
     report: Report, ranks: Ranks, n: int, d: int, n_neighbors: int, settings: Settings
 ) -> None:
     each, first = shared_bytes(n, d, n_neighbors, settings.n_components, ranks.size)
-    spectral = isinstance(settings.init, str) and settings.init != "random"
-    of_first = f", of rank 0 {max(each, first) / _GIB:.3g} GiB" if spectral else ""
+    whole = n <= MOST_ALONE or (isinstance(settings.init, str) and settings.init != "random")
+    of_first = f", of rank 0 {max(each, first) / _GIB:.3g} GiB" if whole else ""
     report.say(
         f"UMAP: {n} rows by {ranks.size} processes, memory of each about {each / _GIB:.3g} GiB"
         f"{of_first}"
