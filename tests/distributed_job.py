@@ -9,7 +9,8 @@ import datetime
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,23 @@ import torch
 import torch.distributed as dist
 
 from fastparadime import UMAP, ParametricUMAP, ops
+from fastparadime.layout import shared_layout
 from fastparadime.neighbors import knn
 
-LIMIT = datetime.timedelta(seconds=60)
+LIMIT = datetime.timedelta(seconds=120)
 OF_UMAP = {"random_state": 3, "n_epochs": 20}
 OF_NETWORK = {**OF_UMAP, "quality": "fast", "hidden_dims": [16], "batch_size": 100}
+OF_PROTOTYPES = {**OF_UMAP, "quality": "fast", "prototypes": 40, "batch_size": 100}
+
+
+@contextmanager
+def in_steps() -> Iterator[None]:
+    """Has processes lay out small tables in steps that they take together, as large ones."""
+    most, shared_layout.MOST_ALONE = shared_layout.MOST_ALONE, 0
+    try:
+        yield
+    finally:
+        shared_layout.MOST_ALONE = most
 
 
 def table() -> np.ndarray[Any, Any]:
@@ -46,6 +59,10 @@ def results(X: Any, group: Any) -> dict[str, Any]:
     known = knn(X, 14, process_group=group)
     again = UMAP(**OF_UMAP, precomputed_knn=known).fit(X, process_group=group)
     assert np.array_equal(again.embedding_, umap.embedding_)
+    with in_steps():
+        by_all = UMAP(**OF_UMAP).fit(X, process_group=group)
+    assert np.array_equal(by_all.embedding_, umap.embedding_)
+    prototypes = ParametricUMAP(**OF_PROTOTYPES).fit(X, process_group=group)
     network = ParametricUMAP(**OF_NETWORK).fit(torch.from_numpy(X), process_group=group)
     weights = [part.detach().numpy().ravel() for part in network.model_.parameters()]
     matrix = umap.graph_
@@ -64,6 +81,8 @@ def results(X: Any, group: Any) -> dict[str, Any]:
         "mapped": network.embedding_,
         "weights": np.concatenate(weights),
         "losses": network.history_[0]["losses"],
+        "by_prototypes": prototypes.embedding_,
+        "prototype_losses": prototypes.history_[0]["losses"],
     }
 
 
@@ -76,9 +95,19 @@ def errors(X: Any, rank: int, group: Any) -> dict[str, tuple[str, str]]:
         if second:
             ops.LayoutShard.step = _failing  # type: ignore[method-assign]
         try:
-            UMAP(**OF_UMAP).fit(X, process_group=group)
+            with in_steps():
+                UMAP(**OF_UMAP).fit(X, process_group=group)
         finally:
             ops.LayoutShard.step = step  # type: ignore[method-assign]
+
+    def fails_in_the_layout_of_the_first() -> None:
+        step = ops.sgd_layout
+        if rank == 0:
+            ops.sgd_layout = _failing  # type: ignore[assignment]
+        try:
+            UMAP(**OF_UMAP).fit(X, process_group=group)
+        finally:
+            ops.sgd_layout = step  # type: ignore[assignment]
 
     bad = X.copy()
     if second:
@@ -98,27 +127,40 @@ def errors(X: Any, rank: int, group: Any) -> dict[str, tuple[str, str]]:
         "labels": lambda: UMAP().fit(X, np.zeros(len(X)), process_group=group),
         "pca": lambda: UMAP(init="pca").fit(X, process_group=group),
         "no_rows": lambda: UMAP().fit(X[:0], process_group=group),
+        "short": lambda: UMAP().fit(_Short(X) if second else X, process_group=group),
         "known": lambda: UMAP(precomputed_knn=(np.zeros((3, 14), int), np.ones((3, 14)))).fit(
             X, process_group=group
         ),
         "layout": fails_in_the_layout,
+        "layout_of_first": fails_in_the_layout_of_the_first,
         "transform": lambda: UMAP(**OF_UMAP).fit(X, process_group=group).transform(X),
     }  # fmt: skip
-    return {name: _raised(case) for name, case in cases.items()}
+    return {name: raised(case) for name, case in cases.items()}
 
 
 def killed(X: Any, rank: int, group: Any) -> tuple[str, str]:
     """What the others raise where rank 1 ends in the middle of a layout."""
     if rank == 1:
         ops.LayoutShard.step = lambda *_: os._exit(0)  # type: ignore[method-assign]
-    return _raised(lambda: UMAP(**OF_UMAP).fit(X, process_group=group))
+    with in_steps():
+        return raised(lambda: UMAP(**OF_UMAP).fit(X, process_group=group))
+
+
+class _Short:
+    """Rows on a disk that end before their shape says."""
+
+    def __init__(self, X: Any) -> None:
+        self.X, self.shape, self.ndim, self.dtype = X, X.shape, 2, X.dtype
+
+    def __getitem__(self, rows: slice) -> Any:
+        return self.X[: len(self.X) - 5][rows]
 
 
 def _failing(*_: object) -> torch.Tensor:
     raise MemoryError("no room for a step")
 
 
-def _raised(case: Callable[[], object]) -> tuple[str, str]:
+def raised(case: Callable[[], object]) -> tuple[str, str]:
     try:
         case()
     except Exception as error:  # noqa: BLE001  that is what is asked for

@@ -12,29 +12,39 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import torch.distributed as dist
 
 from fastparadime import UMAP, ParametricUMAP
 from fastparadime.distributed import SLICES, Ranks, Shards
 from fastparadime.distributed.shards import overlaps
 from fastparadime.neighbors import knn
 from fastparadime.training.sliced_steps import branches
-from tests.distributed_job import OF_NETWORK, OF_UMAP, table
+from tests.distributed_job import OF_NETWORK, OF_PROTOTYPES, OF_UMAP, table
 
 _JOB = Path(__file__).parent / "distributed_job.py"
-_LIMIT = 120  # seconds, beyond which a job counts as hanging
-_BY_ROW = ("indices", "distances", "cosine", "flat", "embedding", "lengths", "mapped")
+LIMIT = 300  # seconds, beyond which a job counts as hanging
+_BY_ROW = (
+    "indices",
+    "distances",
+    "cosine",
+    "flat",
+    "embedding",
+    "lengths",
+    "mapped",
+    "by_prototypes",
+)
 
 
-def run(ranks: int, folder: Path, *how: str) -> Path:
+def run(ranks: int, folder: Path, *how: str, program: Path = _JOB) -> Path:
     """Runs a job of so many processes; the folder with what they wrote."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     jobs = []
     for rank in range(ranks):
         arguments = [folder / "store", rank, ranks, folder, *how]
-        command = [sys.executable, str(_JOB), *map(str, arguments)]
+        command = [sys.executable, str(program), *map(str, arguments)]
         jobs.append(subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment))
     try:
-        said = [job.communicate(timeout=_LIMIT)[1] for job in jobs]
+        said = [job.communicate(timeout=LIMIT)[1] for job in jobs]
     finally:
         for job in jobs:
             job.kill()
@@ -45,7 +55,7 @@ def run(ranks: int, folder: Path, *how: str) -> Path:
 def found(ranks: int, folder: Path) -> dict[str, Any]:
     """The results of all ranks, their rows in order; of others those of rank 0."""
     parts = [dict(np.load(folder / f"{rank}.npz")) for rank in range(ranks)]
-    for name in ("weights", "losses"):  # the same network everywhere
+    for name in ("weights", "losses", "prototype_losses"):  # the same network everywhere
         assert all(np.array_equal(part[name], parts[0][name]) for part in parts)
     joined = (*_BY_ROW, "tails", "strengths")
     return {
@@ -87,6 +97,29 @@ def test_network_is_as_near_to_the_layout_as_that_of_one_process(jobs: dict[int,
     losses = alone.history_[0]["losses"]
     assert len(shared["losses"]) == len(losses)
     assert shared["losses"][-1] < 1.2 * losses[-1] < 0.5 * losses[0]
+    alone = ParametricUMAP(**OF_PROTOTYPES).fit(table())
+    losses = alone.history_[0]["losses"]
+    assert len(shared["prototype_losses"]) == len(losses)
+    assert shared["prototype_losses"][-1] < 1.2 * losses[-1]
+
+
+def test_points_without_an_edge_are_not_trained_on(tmp_path: Path) -> None:
+    """A group of one process is one, too."""
+    dist.init_process_group(
+        "gloo", init_method=f"file://{tmp_path / 'store'}", rank=0, world_size=1
+    )
+    X = table()
+    X[5] += 1000
+    try:
+        network = ParametricUMAP(**OF_NETWORK, disconnection_distance=500.0)
+        with pytest.warns(UserWarning, match="1 of 310 points have no neighbour nearer than 500"):
+            network.fit(X, process_group=dist.group.WORLD)
+    finally:
+        dist.destroy_process_group()
+    laid_out = network.umap_.embedding_
+    assert np.isnan(laid_out).any(axis=1).nonzero()[0].tolist() == [5]
+    mean = network.model_.output_mean.numpy()
+    np.testing.assert_allclose(mean, np.nanmean(laid_out, axis=0), rtol=1e-4)
 
 
 def test_an_error_of_one_process_is_one_of_all(jobs: dict[int, Path]) -> None:
@@ -106,8 +139,10 @@ def test_an_error_of_one_process_is_one_of_all(jobs: dict[int, Path]) -> None:
         "labels": ("ValueError", "rank 0: y must be None with process_group"),
         "pca": ("ValueError", "rank 0: init must be 'spectral', 'random' or positions"),
         "no_rows": ("ValueError", "X must have at least 2 rows on all ranks together, not 0"),
+        "short": ("ValueError", "rank 1: X has 273 rows by its shape (273, 6), but rows 0 to 272 of X came as an array of shape (268, 6)"),
         "known": ("ValueError", "rank 0: precomputed_knn must"),
         "layout": ("MemoryError", "rank 1: no room for a step"),
+        "layout_of_first": ("MemoryError", "rank 0: no room for a step"),
     }  # fmt: skip
     assert set(told[0]) == set(expected)
     for name, (kind, text) in told[0].items():
@@ -172,16 +207,19 @@ def test_command_under_torchrun_gives_the_map_of_one_process(tmp_path: Path) -> 
     np.save(tmp_path / "rows-1.npy", X[30:])
     launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     asked = ["-m", "fastparadime", "embed", str(tmp_path / "rows-*.npy"), "--method", "umap"]
+    asked += ["--checkpoint", str(tmp_path / "kept")]
     output = tmp_path / "map.npy"
     done = subprocess.run(
         [sys.executable, *launch, *asked, "-o", str(output), "--seed", "1", "--n-neighbors", "5"],
         check=False,
         capture_output=True,
         text=True,
-        timeout=_LIMIT,
+        timeout=LIMIT,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
     )
     assert done.returncode == 0, done.stderr
     assert "processes" in done.stdout
     alone = UMAP(n_neighbors=6, random_state=1).fit(X)
     assert np.array_equal(np.load(output), alone.embedding_)
+    manifest = json.loads((tmp_path / "kept" / "manifest.json").read_text("utf-8"))
+    assert manifest["stages"]["layout"]["about"]["over"]

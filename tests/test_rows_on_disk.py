@@ -89,7 +89,9 @@ def test_bad_shards(tmp_path: Path) -> None:
         Shards([tmp_path / "c.npy"])
     np.savez(tmp_path / "d.npz", ROWS)
     (tmp_path / "e.npy").write_text("1,2")
-    for name in ("d.npz", "e.npy"):
+    whole = (tmp_path / "a.npy").read_bytes()
+    (tmp_path / "f.npy").write_bytes(whole[:-1])  # ends short of its shape
+    for name in ("d.npz", "e.npy", "f.npy"):
         with pytest.raises(ValueError, match=rf"{name} must be a \.npy file"):
             Shards(str(tmp_path / name))
     with pytest.raises(TypeError, match="files must be a pattern or a sequence of paths, not int"):

@@ -130,8 +130,6 @@ def embed(x: str, **given: Any) -> None:
     with processes.joined() as group:
         if group is not None and method == "umap" and results.save:
             raise ValueError("--save is of --method network under torchrun: UMAP's has all rows")
-        if group is not None and given["checkpoint"]:
-            raise ValueError("--checkpoint is of one process: leave it out under torchrun")
         first = processes.is_first(group)
         report = _report(quiet=quiet or not first, output=results.output)
         unasked = asked_for is None and method == "umap"

@@ -44,6 +44,7 @@ def fit(
     method: str,
     n_neighbors: int,
     seed: int | None = None,
+    checkpoint: str | None = None,
     **options: Any,
 ) -> Fitted:
     """Fits rows (n, d), which every process has, each its share of them.
@@ -58,7 +59,7 @@ def fit(
     kind = UMAP if method == "umap" else ParametricUMAP
     estimator: Any = kind(n_neighbors=n_neighbors + 1, random_state=seed, **options)
     with watched(report.watch):
-        estimator.fit(rows[own], process_group=group)
+        estimator.fit(rows[own], process_group=group, checkpoint=checkpoint)
     coords = np.concatenate(ranks.told(np.asarray(estimator.embedding_)))
     name = "UMAP" if method == "umap" else "parametric UMAP"
     facts = {"method": name, "seed": estimator.seed_, "processes": ranks.size}

@@ -5,8 +5,9 @@ ranks share lie beside those of one process: ``neighbors/ring.py``, ``graph/shar
 ``layout/shared_layout.py``, ``training/sliced_steps.py`` and ``estimators/_shared_fit.py``.
 """
 
+from fastparadime.distributed.courses import SharedCourse
 from fastparadime.distributed.exchange import Exchange
 from fastparadime.distributed.ranks import Ranks
 from fastparadime.distributed.shards import SLICES, Shards
 
-__all__ = ["SLICES", "Exchange", "Ranks", "Shards"]
+__all__ = ["SLICES", "Exchange", "Ranks", "Shards", "SharedCourse"]

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 import torch.distributed as dist
 
-from fastparadime.distributed.shards import SLICES, Shards, Starts, overlaps
+from fastparadime.distributed.shards import Shards, Starts, overlaps
 from fastparadime.types import Array
 
 _MOST_ROWS = torch.iinfo(torch.int32).max
@@ -25,7 +25,8 @@ class Ranks:
     Parameters
     ----------
     group : torch.distributed.ProcessGroup
-        Of up to 16 processes, with a backend for the CPU such as gloo.
+        With a backend for the CPU such as gloo. Beyond 16 processes the others give and get rows,
+        and have none to work on: there are 16 slices.
 
     Attributes
     ----------
@@ -34,7 +35,7 @@ class Ranks:
     Raises
     ------
     TypeError, ValueError
-        For what is no group that this process belongs to, and for larger groups.
+        For what is no group that this process belongs to, and for one of nccl alone.
     """
 
     def __init__(self, group: Any) -> None:
@@ -46,11 +47,6 @@ class Ranks:
             )
         self.group = group
         self.rank, self.size = dist.get_rank(group), dist.get_world_size(group)
-        if self.size > SLICES:
-            raise ValueError(
-                f"process_group may have at most {SLICES} processes, not {self.size}: they share "
-                f"{SLICES} slices of the rows, and each works with torch's number of threads"
-            )
         if dist.get_backend(group) == "nccl":
             raise ValueError(
                 "process_group must have a backend for the CPU, where the work is done, not nccl "

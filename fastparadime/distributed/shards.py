@@ -15,7 +15,8 @@ Starts = tuple[int, ...]  # of consecutive ranges, and the end of the last one
 class Shards:
     """The rows of all ranks in one order: those of rank 0, then those of rank 1, and so on.
 
-    The order is cut into 16 even slices, and each rank is dealt the same number of them, up to one.
+    The order is cut into 16 even slices, and each rank is dealt the same number of them, up to one;
+    of more than 16 ranks some are dealt none.
     Work on slices is balanced, and what comes of it depends neither on how rows were given nor on
     how many ranks there are.
 
@@ -54,6 +55,11 @@ class Shards:
     def count(self) -> int:
         """Rows that this rank was dealt."""
         return self.dealt[self.rank + 1] - self.first
+
+    @property
+    def by_first(self) -> Starts:
+        """Where the rows of each rank start if rank 0 has all of them."""
+        return (0, *(self.n for _ in self.given[1:]))
 
     def slices(self, rank: int) -> list[slice]:
         """The slices of a rank as places among the rows that it was dealt."""

@@ -23,12 +23,17 @@ def begun(
     """The course of a fit, and its seed; see `fastparadime.utils.checkpoints.begun`."""
     if checkpoint is None:
         return checkpoints.NOTHING, seed
-    given: dict[str, Any] = estimator.get_params(deep=False)
-    drawn = given["random_state"] is None
-    parameters = {name: value for name, value in given.items() if name not in _LEFT_OUT}
-    parameters["estimator"] = type(estimator).__qualname__
+    parameters, drawn = parameters_of(estimator)
     known = {name: part for name, part in data.items() if part is not None}
     return checkpoints.begun(checkpoint, parameters, known, seed, drawn=drawn)
+
+
+def parameters_of(estimator: BaseEstimator) -> tuple[dict[str, Any], bool]:
+    """The parameters that decide about a fit, and whether its seed is drawn."""
+    given: dict[str, Any] = estimator.get_params(deep=False)
+    parameters = {name: value for name, value in given.items() if name not in _LEFT_OUT}
+    parameters["estimator"] = type(estimator).__qualname__
+    return parameters, given["random_state"] is None
 
 
 def of_inputs(

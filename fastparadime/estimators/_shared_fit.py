@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 
-from fastparadime.distributed import Ranks, Shards
+from fastparadime.distributed import Ranks, Shards, SharedCourse
 from fastparadime.estimators import _rows
 from fastparadime.estimators._constructor import UmapParameters
 from fastparadime.estimators._fit import Embedding, FittedGraph, epochs_of, without_lone_points
@@ -16,15 +17,17 @@ from fastparadime.estimators._neighbors import neighbors_given
 from fastparadime.estimators._parameters import Settings, check_parameters
 from fastparadime.estimators._reporting import Report
 from fastparadime.estimators._row_format import RowFormat
+from fastparadime.estimators._shared_courses import begun, graph_in, neighbors_in
 from fastparadime.estimators._shared_parameters import check_shared, compared_parameters
 from fastparadime.graph.shared_edges import moved_edges, shared_simplicial_set
 from fastparadime.layout.initialization import check_init
-from fastparadime.layout.shared_layout import optimize_shared, shared_start
+from fastparadime.layout.shared_layout import MOST_ALONE, optimize_shared, shared_start
 from fastparadime.neighbors import NeighborGraph
 from fastparadime.neighbors.precomputed import from_lists
 from fastparadime.neighbors.ring import RingSearch
 from fastparadime.types import Array
 from fastparadime.utils.centring import some_numbers
+from fastparadime.utils.checkpoints import CheckpointLike, as_checkpoint
 from fastparadime.utils.convert import is_sparse, to_numpy
 from fastparadime.utils.progress import stage
 from fastparadime.utils.warning import warn
@@ -48,6 +51,7 @@ class SharedFit:
     positions : float32 tensor (n, dim)
         Of all rows.
     results : Results
+    course : SharedCourse
     """
 
     ranks: Ranks
@@ -57,6 +61,7 @@ class SharedFit:
     graph: FittedGraph
     positions: torch.Tensor
     results: Results
+    course: SharedCourse
 
     def own_graph(self) -> FittedGraph:
         """The graph of the rows that this rank was given."""
@@ -95,7 +100,7 @@ def fit_shared(estimator: Any, X: Any, process_group: Any, **others: Any) -> Non
     X : (n_local, d) array, tensor or data frame
     process_group : torch.distributed.ProcessGroup
     **others
-        Arguments of `fit` that must be None.
+        Other arguments of `lay_out`.
     """
     keep_shared(estimator, lay_out(estimator, X, Ranks(process_group), **others))
 
@@ -111,16 +116,37 @@ def keep_shared(estimator: Any, fit: SharedFit) -> None:
     estimator._keep_positions(Embedding(positions, None, None), fit.results)
 
 
-def lay_out(estimator: UmapParameters, X: Any, ranks: Ranks, **others: Any) -> SharedFit:
+def lay_out(
+    estimator: UmapParameters,
+    X: Any,
+    ranks: Ranks,
+    *,
+    checkpoint: CheckpointLike = None,
+    owner: Any = None,
+    **others: Any,
+) -> SharedFit:
     """The layout of the rows of all ranks. Collective; what one rank raises, all do.
+
+    Parameters
+    ----------
+    estimator : UMAP
+    X : (n_local, d) array, tensor or data frame
+    ranks : Ranks
+    checkpoint : str, Path or Checkpoint, optional
+    owner : estimator, optional
+        Whose parameters decide about the whole fit, if the layout is a part of it.
+    **others
+        Arguments of `fit` that must be None.
 
     Raises
     ------
-    TypeError, ValueError
+    CheckpointError, TypeError, ValueError
         As `UMAP.fit`, for parameters that differ between ranks, and for what is not done with
         process_group.
     """
     with ranks.together():
+        if checkpoint is not None:
+            as_checkpoint(checkpoint)
         for name, value in others.items():
             if value is not None:
                 raise ValueError(f"{name} must be None with process_group, not given")
@@ -130,7 +156,8 @@ def lay_out(estimator: UmapParameters, X: Any, ranks: Ranks, **others: Any) -> S
         table = _rows.validated(estimator, known, settings.metric, ensure_min_samples=0)
         if is_sparse(table):
             raise ValueError("X must be dense with process_group: take X.toarray()")
-    ranks.agree(compared_parameters(estimator))
+    kept = None if checkpoint is None else "given"
+    ranks.agree({**compared_parameters(estimator), "checkpoint": kept})
     settings = replace(settings, seed=ranks.told(settings.seed)[0])
     shards, report = ranks.shards(table), Report(estimator.verbose, estimator.tqdm_kwds)
     with ranks.together():
@@ -140,16 +167,19 @@ def lay_out(estimator: UmapParameters, X: Any, ranks: Ranks, **others: Any) -> S
         warn(f"n_neighbors is lowered from {wanted} to the {n} points there are", UserWarning)
         wanted = n
     _tell_memory(report, ranks, n, table.shape[1], wanted, settings)
+    known_of = estimator.precomputed_knn
+    given = _given(known_of, wanted - 1, ranks, shards) if neighbors_given(known_of) else None
+    course, seed = begun(checkpoint, owner or estimator, table, settings, given, ranks, shards)
+    settings = replace(settings, seed=seed)
     report.say("UMAP: nearest neighbors")
     with stage("neighbors"):
-        if neighbors_given(estimator.precomputed_knn):
-            nearest = _given(estimator.precomputed_knn, wanted - 1, ranks, shards)
-        else:
-            nearest = _found(table, wanted - 1, settings, ranks, shards)
-    graph = _graph(nearest, wanted, settings, ranks, shards, report)
-    positions = _positions(graph, ranks, shards, settings, report)
+        nearest = given or neighbors_in(
+            course, lambda: _found(table, wanted - 1, settings, ranks, shards)
+        )
+    graph = _graph(nearest, wanted, settings, ranks, shards, report, course)
+    positions = _positions(graph, ranks, shards, settings, report, course)
     results = Results(kind, _rows.dtype_of_results(known), None, settings.output)
-    return SharedFit(ranks, shards, table, settings, graph, positions, results)
+    return SharedFit(ranks, shards, table, settings, graph, positions, results, course)
 
 
 def _row_format(table: Any, settings: Settings, ranks: Ranks, shards: Shards) -> RowFormat:
@@ -199,10 +229,12 @@ def _graph(
     ranks: Ranks,
     shards: Shards,
     report: Report,
+    course: SharedCourse,
 ) -> FittedGraph:
     report.say("UMAP: fuzzy graph")
     with stage("graph"):
-        edges, rho, sigma, removed = shared_simplicial_set(
+        make = functools.partial(
+            shared_simplicial_set,
             nearest,
             ranks,
             shards,
@@ -210,29 +242,37 @@ def _graph(
             local_connectivity=settings.local_connectivity,
             disconnection_distance=settings.disconnection_distance,
         )
+        edges, rho, sigma, removed = graph_in(course, shards, make)
     if removed:
         report.say(f"{removed} neighbors are at the disconnection distance or beyond")
     return FittedGraph(edges, nearest, rho, sigma, wanted)
 
 
 def _positions(
-    graph: FittedGraph, ranks: Ranks, shards: Shards, settings: Settings, report: Report
+    graph: FittedGraph,
+    ranks: Ranks,
+    shards: Shards,
+    settings: Settings,
+    report: Report,
+    course: SharedCourse,
 ) -> torch.Tensor:
     report.say("UMAP: initial positions")
+    edges = graph.edges
     with stage("initial positions"):
-        start = shared_start(
-            graph.edges, ranks, shards, settings.init, settings.n_components, settings.seed
+        begin = functools.partial(
+            shared_start, edges, ranks, shards, settings.init, settings.n_components, settings.seed
         )
+        start = settings.output.start(course.made("start", begin))
     report.say("UMAP: layout")
     n_epochs = epochs_of(settings, shards.n)
     with report.bar(n_epochs) as progress:
         return optimize_shared(
-            settings.output.start(start), graph.edges, ranks, shards, settings, n_epochs, progress
+            start, edges, ranks, shards, settings, n_epochs, progress=progress, course=course
         )
 
 
 def shared_bytes(n: int, d: int, n_neighbors: int, dim: int, ranks: int) -> tuple[float, float]:
-    """What a rank takes at its peak, and what rank 0 takes for a spectral start, in bytes.
+    """What a rank takes at its peak, and what rank 0 takes with the edges of all, in bytes.
 
     A rank has 4 d of each of its rows, and twice as much of the blocks that come and go; or of the
     graph 12 of each neighbour sent and received, and 68 while it is symmetrized, 32 of each of all
@@ -251,8 +291,8 @@ def _tell_memory(
     report: Report, ranks: Ranks, n: int, d: int, n_neighbors: int, settings: Settings
 ) -> None:
     each, first = shared_bytes(n, d, n_neighbors, settings.n_components, ranks.size)
-    spectral = isinstance(settings.init, str) and settings.init != "random"
-    of_first = f", of rank 0 {max(each, first) / _GIB:.3g} GiB" if spectral else ""
+    whole = n <= MOST_ALONE or (isinstance(settings.init, str) and settings.init != "random")
+    of_first = f", of rank 0 {max(each, first) / _GIB:.3g} GiB" if whole else ""
     report.say(
         f"UMAP: {n} rows by {ranks.size} processes, memory of each about {each / _GIB:.3g} GiB"
         f"{of_first}"

@@ -16,17 +16,21 @@ from fastparadime.estimators._parametric_fit import NetworkSettings, Regression,
 from fastparadime.estimators._shared_fit import SharedFit, keep_shared, lay_out
 from fastparadime.estimators._shared_parameters import compared_parameters
 from fastparadime.estimators.umap import UMAP
-from fastparadime.routines.quality import edge_step, noise_between
+from fastparadime.models.prototypes import drawn_rows, set_prototypes
+from fastparadime.routines.quality import distance_between, edge_step, noise_between
 from fastparadime.training import History
 from fastparadime.training.sampling import spread_of, spread_step
 from fastparadime.training.sliced_steps import SlicedData, regress_in_slices
 from fastparadime.types import Array
+from fastparadime.utils.checkpoints import CheckpointLike
 from fastparadime.utils.convert import to_float32, to_numpy
 from fastparadime.utils.logging import log
 from fastparadime.utils.seed import derive
 
 
-def fit_shared_networks(estimator: Any, X: Any, process_group: Any, **others: Any) -> None:
+def fit_shared_networks(
+    estimator: Any, X: Any, process_group: Any, *, checkpoint: CheckpointLike, **others: Any
+) -> None:
     """`ParametricUMAP.fit` of the rows of all processes of a group, the own ones of which are `X`.
 
     Raises
@@ -44,7 +48,8 @@ def fit_shared_networks(estimator: Any, X: Any, process_group: Any, **others: An
     ranks.agree(compared_parameters(estimator))
     seed = ranks.told(seed)[0]
     layout = UMAP(random_state=seed, **{name: getattr(estimator, name) for name in OF_THE_LAYOUT})
-    fit = lay_out(layout, table, ranks, **others)
+    fit = lay_out(layout, table, ranks, checkpoint=checkpoint, owner=estimator, **others)
+    layout.random_state = seed = fit.settings.seed  # of the run that began the checkpoint
     keep_shared(layout, fit)
     model, history = _regressed(fit, settings, seed, verbose=bool(estimator.verbose))
     estimator._keep(model, history, seed)
@@ -54,7 +59,7 @@ def fit_shared_networks(estimator: Any, X: Any, process_group: Any, **others: An
 
 
 def _check_supported(estimator: Any, settings: NetworkSettings) -> None:
-    for name in ("callback", "encoder", "decoder", "prototypes", "sample"):
+    for name in ("callback", "encoder", "decoder", "sample"):
         if getattr(estimator, name) is not None:
             raise ValueError(f"{name} must be None with process_group, not given")
     if settings.batch_size < SLICES:
@@ -74,23 +79,20 @@ def _regressed(
     with ranks.together():
         local = to_float32(fit.table).contiguous()
     rows = ranks.moved(local, shards.given, shards.dealt)
-    positions = fit.positions[shards.first :][: shards.count]
+    lone = fit.graph.edges.indptr.diff() == 0  # which the network is not told of
+    positions = fit.positions[shards.first :][: shards.count].masked_fill(lone[:, None], torch.nan)
     shown = _rows_at(np.arange(0, shards.n, spread_step(shards.n)), rows, fit)
     data = SlicedData.of(rows, positions, shown, ranks, shards)
-    generator = torch.Generator().manual_seed(derive(seed, "model"))
-    model = models.ScaledEmbeddingModel(
-        rows.shape[1], positions.shape[1], settings.hidden_dims, generator=generator
-    )
-    for name, table in (("input", rows), ("output", positions)):
-        model.take_scale(name, *_moments(table, data, ranks))
+    ends = _ends_of_edges(fit, rows)
+    model = _new_encoder(data, settings, ends, ranks, derive(seed, "model"))
     history = History()
     regression = Regression(settings, {}, verbose, history)
     phase = regression.layout_phase()
-    phase.epochs = regression.epochs(sum(data.counts), settings.quality)
-    phase.noise = _noise(fit, rows, shown, settings.quality.noise)
+    phase.epochs = regression.epochs(sum(data.counts), settings.encoder_quality)
+    phase.noise = noise_between(*ends, float(spread_of(shown)), settings.quality.noise)
     if verbose:
         log(f"ParametricUMAP: {phase.name}, {phase.epochs} epochs by {ranks.size} processes")
-    regress_in_slices(model, phase, data, ranks, derive(seed, "phase", 1))
+    regress_in_slices(model, phase, data, ranks, derive(seed, "phase", 1), fit.course)
     history.append({"name": phase.name, "losses": phase.loss.history})
     return model.eval(), history
 
@@ -104,29 +106,75 @@ def _rows_at(numbers: Array, rows: torch.Tensor, fit: SharedFit) -> torch.Tensor
     return torch.from_numpy(fit.ranks.rows_at(numbers, fit.shards.dealt, read))
 
 
+def _new_encoder(
+    data: SlicedData,
+    settings: NetworkSettings,
+    ends: tuple[torch.Tensor, torch.Tensor],
+    ranks: Ranks,
+    seed: int,
+) -> models.ScaledEmbeddingModel:
+    """The network to be trained, as `new_encoder` makes that of one process. Collective."""
+    generator = torch.Generator().manual_seed(seed)
+    widths, n = (data.rows.shape[1], data.positions.shape[1]), sum(data.counts)
+    if settings.prototypes is None:
+        model = models.ScaledEmbeddingModel(*widths, settings.hidden_dims, generator=generator)
+    else:
+        count = min(settings.prototypes, n)
+        model = models.ScaledEmbeddingModel(
+            *widths, (count,), activation="softmax", generator=generator
+        )
+    for name, table in (("input", data.rows), ("output", data.positions)):
+        model.take_scale(name, *_moments(table, data, ranks))
+    if settings.prototypes is not None:
+        drawn, times = drawn_rows(n, count, generator)
+        numbers, places = drawn.unique(return_inverse=True)
+        found = _trained_rows_at(numbers.numpy(), data, ranks)[places]
+        rows, positions = found.split(widths, dim=1)
+        length = _mean_length(data, ranks) if settings.by_angle else None
+        set_prototypes(model, rows, positions, times, distance_between(*ends), length)
+    return model
+
+
+def _trained_rows_at(numbers: Array, data: SlicedData, ranks: Ranks) -> torch.Tensor:
+    """Rows that are trained on, by ascending numbers among these, with their positions beside them."""
+    ids = torch.cat([*data.ids, torch.empty(0, dtype=torch.int64)])
+    starts = (0, *itertools.accumulate(ranks.told(len(ids))))
+
+    def read(places: Array) -> Array:
+        chosen = ids[torch.from_numpy(places)]
+        return to_numpy(torch.cat([data.rows[chosen], data.positions[chosen]], dim=1))
+
+    return torch.from_numpy(ranks.rows_at(numbers, starts, read))
+
+
+def _mean_length(data: SlicedData, ranks: Ranks) -> float:
+    sums = [data.rows[ids].double().norm(dim=1).sum() for ids in data.ids]
+    return float(_total(sums, ranks)) / sum(data.counts)
+
+
+def _total(parts: list[torch.Tensor], ranks: Ranks) -> torch.Tensor:
+    """The sum of what there is of each slice, in their order. Collective."""
+    return torch.stack(list(itertools.chain.from_iterable(ranks.told(parts)))).sum(dim=0)
+
+
 def _moments(
     table: torch.Tensor, data: SlicedData, ranks: Ranks
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Variances and means of columns of all rows, float64, added slice by slice. Collective."""
-    n = sum(data.counts)
-
-    def total(values: list[torch.Tensor]) -> torch.Tensor:
-        return sum(itertools.chain.from_iterable(ranks.told(values)), torch.zeros(table.shape[1]))
-
-    parts = [table[ids].double() for ids in data.ids]
-    mean = total([part.sum(dim=0) for part in parts]) / n
-    return total([(part - mean).square().sum(dim=0) for part in parts]) / n, mean
+    n, parts = sum(data.counts), [table[ids].double() for ids in data.ids]
+    mean = _total([part.sum(dim=0) for part in parts], ranks) / n
+    return _total([(part - mean).square().sum(dim=0) for part in parts], ranks) / n, mean
 
 
-def _noise(fit: SharedFit, rows: torch.Tensor, shown: torch.Tensor, length: float) -> float:
-    """`noise_share` of the rows of all ranks. Collective."""
+def _ends_of_edges(fit: SharedFit, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """The rows at both ends of some edges, by which neighbours are so far apart. Collective."""
     edges = fit.graph.edges
     starts = (0, *itertools.accumulate(fit.ranks.told(len(edges.tails))))
     ends = np.stack([to_numpy(part) for part in edges[1:3]], axis=1)
     if not starts[-1]:
-        return 0.0
+        return rows[:0], rows[:0]
     some = np.arange(0, starts[-1], edge_step(starts[-1]))
     pairs = fit.ranks.rows_at(some, starts, lambda places: ends[places])
     numbers, places = np.unique(pairs, return_inverse=True)
     found = _rows_at(numbers, rows, fit)[torch.from_numpy(places.reshape(pairs.shape))]
-    return noise_between(found[:, 0], found[:, 1], float(spread_of(shown)), length)
+    return found[:, 0], found[:, 1]

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable
 
 import torch
 
 from fastparadime import ops
-from fastparadime.distributed import Exchange, Ranks, Shards
+from fastparadime.distributed import Exchange, Ranks, Shards, SharedCourse
 from fastparadime.graph.shared_edges import moved_edges
+from fastparadime.layout._progress import LayoutProgress
 from fastparadime.layout.initialization import initial_positions
-from fastparadime.layout.optimize import LayoutParameters
+from fastparadime.layout.optimize import LayoutParameters, optimize_layout
 from fastparadime.types import Array
 from fastparadime.utils.progress import stage
 from fastparadime.utils.seed import derive
+
+# Points up to which rank 0 lays out all of them sooner than ranks can tell each other of each step.
+MOST_ALONE = 200_000
 
 
 def shared_start(
@@ -41,12 +46,11 @@ def shared_start(
     seed : int
     """
     n = shards.n
-    all_of_rank_0 = (0, *(n for _ in range(ranks.size)))
     if not isinstance(init, str):
         own = torch.from_numpy(init.astype("float64"))
-        init = ranks.moved(own, shards.given, all_of_rank_0).numpy()
+        init = ranks.moved(own, shards.given, shards.by_first).numpy()
     elif init != "random":
-        edges = moved_edges(edges, ranks, shards.dealt, all_of_rank_0)
+        edges = moved_edges(edges, ranks, shards.dealt, shards.by_first)
     start = torch.empty((n, n_components))
     with ranks.together():
         if ranks.rank == 0:
@@ -63,10 +67,12 @@ def optimize_shared(
     parameters: LayoutParameters,
     n_epochs: int,
     progress: Callable[[int], object] | None = None,
+    course: SharedCourse | None = None,
 ) -> torch.Tensor:
     """`optimize_layout` of all points, float32 (n, dim) on every rank, bit for bit.
 
-    Collective.
+    Collective. Rank 0 lays out a small table, and all ranks a large one, which wait for each other
+    at each step.
 
     Parameters
     ----------
@@ -81,35 +87,84 @@ def optimize_shared(
     n_epochs : int
     progress : callable, optional
         Called with the number of epochs done.
+    course : SharedCourse, optional
+        Keeps positions on the way, from which the layout goes on.
     """
+    course = course or SharedCourse()
+    if ranks.size == 1 or shards.n <= MOST_ALONE:
+        return _by_first(start, edges, ranks, shards, parameters, n_epochs, progress, course)
+    so_far = LayoutProgress(course, start, set())
+    if so_far.over:
+        return so_far.positions
+    shard = _shard_of(so_far.positions, edges, ranks, shards, parameters, n_epochs)
+    dim = start.shape[1]
+    counts = [dim * (last - first) for first, last in itertools.pairwise(shards.dealt)]
+    exchange, positions = Exchange(ranks, counts), shard.positions.view(-1)
+    with stage("layout", n_epochs) as advance:
+        told_of = progress or advance
+        for epoch in range(so_far.epoch, n_epochs):
+            for part in range(shard.steps):
+                torch.cat(exchange.of(lambda: shard.step(epoch, part)), out=positions)  # noqa: B023
+            if told_of is not None:
+                told_of(epoch + 1)
+            so_far.write_if_due(epoch + 1, shard.positions)
+    so_far.write(n_epochs, shard.positions, over=True)
+    return shard.positions
+
+
+def _by_first(
+    start: torch.Tensor,
+    edges: ops.Edges,
+    ranks: Ranks,
+    shards: Shards,
+    parameters: LayoutParameters,
+    n_epochs: int,
+    progress: Callable[[int], object] | None,
+    course: SharedCourse,
+) -> torch.Tensor:
+    """The layout by rank 0, which has the edges of all for that time."""
+    whole = moved_edges(edges, ranks, shards.dealt, shards.by_first)
+    found = torch.empty_like(start)
     with ranks.together():
-        weights = edges.weights
+        if ranks.rank == 0:
+            own = course.of_first()
+            found = optimize_layout(
+                start, whole, parameters, n_epochs, progress=progress, course=own
+            ).final
+        elif progress is not None:
+            progress(n_epochs)
+    return ranks.from_first(found)
+
+
+def _shard_of(
+    positions: torch.Tensor,
+    edges: ops.Edges,
+    ranks: Ranks,
+    shards: Shards,
+    parameters: LayoutParameters,
+    n_epochs: int,
+) -> ops.LayoutShard:
+    """The steps of the own points."""
+    with ranks.together():
+        weights, starts = edges.weights, edges.indptr
         largest = float(weights.max()) if len(weights) else 0.0
-        total = float(weights.sum(dtype=torch.float64))
-    told = ranks.told((largest, total))
+        sums = [
+            float(weights[starts[rows.start] : starts[rows.stop]].sum(dtype=torch.float64))
+            for rows in shards.slices(shards.rank)
+        ]
+    told = ranks.told((largest, sums))
     with ranks.together():
-        shard = ops.LayoutShard(
-            start,
+        return ops.LayoutShard(
+            positions,
             edges,
             shards.first,
             parameters.a,
             parameters.b,
             n_epochs,
             largest_weight=max(largest for largest, _ in told),
-            total_weight=sum(total for _, total in told),
+            total_weight=math.fsum(total for _, sums in told for total in sums),
             learning_rate=parameters.learning_rate,
             repulsion_strength=parameters.repulsion_strength,
             negative_sample_rate=parameters.negative_sample_rate,
             seed=derive(parameters.seed, "layout"),
         )
-    dim = start.shape[1]
-    counts = [dim * (last - first) for first, last in itertools.pairwise(shards.dealt)]
-    exchange, positions = Exchange(ranks, counts), shard.positions.view(-1)
-    with stage("layout", n_epochs) as advance:
-        told_of = progress or advance
-        for epoch in range(n_epochs):
-            for part in range(shard.steps):
-                torch.cat(exchange.of(lambda: shard.step(epoch, part)), out=positions)  # noqa: B023
-            if told_of is not None:
-                told_of(epoch + 1)
-    return shard.positions

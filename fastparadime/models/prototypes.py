@@ -52,19 +52,54 @@ def place_prototypes(
             f"{model.activation!r} and {len(model.hidden_dims)}"
         )
     model.fit_scales(X, positions)
-    first, last = (cast(torch.nn.Linear, layer) for layer in model.layers)
     (count,) = model.hidden_dims
-    drawn = torch.randperm(len(X), generator=generator)
-    drawn = drawn.repeat(-(-count // len(X)))[:count].to(X.device)
-    times = drawn.bincount()[drawn]  # that a row is there, where prototypes outnumber the rows
-    rows = X[drawn].float()
+    drawn, times = (part.to(X.device) for part in drawn_rows(len(X), count, generator))
+    length = float(X.float().norm(dim=1).mean()) if by_angle else None
+    set_prototypes(model, X[drawn].float(), positions[drawn], times, distance, length)
+
+
+def drawn_rows(
+    n: int, count: int, generator: torch.Generator | None = None
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Which of n rows become so many prototypes, and how often each of these is among them.
+
+    More than once only where prototypes outnumber the rows.
+    """
+    drawn = torch.randperm(n, generator=generator).repeat(-(-count // n))[:count]
+    return drawn, drawn.bincount()[drawn]
+
+
+@torch.no_grad()
+def set_prototypes(
+    model: ScaledEmbeddingModel,
+    rows: torch.Tensor,
+    positions: torch.Tensor,
+    times: torch.Tensor,
+    distance: float,
+    length: float | None = None,
+) -> None:
+    """Makes the units of a model's hidden layer prototypes at some rows; its scales are set.
+
+    Parameters
+    ----------
+    model : ScaledEmbeddingModel
+    rows : float32 tensor (count, in_dim)
+    positions : tensor (count, out_dim)
+    times : integer tensor (count,)
+        How often each row is among them.
+    distance : float
+        As of `place_prototypes`.
+    length : float, optional
+        Mean length of all rows, where prototypes are compared by their angle with a row.
+    """
+    first, last = (cast(torch.nn.Linear, layer) for layer in model.layers)
     unit = distance if distance > 0 else float(model.input_scale)
-    if by_angle:
+    if length is not None:
         model.input_mean.zero_()
-        rows = torch.nn.functional.normalize(rows) * X.float().norm(dim=1).mean()
+        rows = torch.nn.functional.normalize(rows) * length
     centres = ((rows - model.input_mean) / unit).to(first.weight.device)
     model.input_scale.fill_(unit / _LENGTH)
     first.weight.copy_(2 * SHARPNESS / _LENGTH * centres)
     first.bias.copy_(-SHARPNESS * centres.square().sum(dim=1) - times.log())
-    last.weight.copy_(((positions[drawn] - model.output_mean) / model.output_scale).T)
+    last.weight.copy_(((positions - model.output_mean) / model.output_scale).T)
     last.bias.zero_()

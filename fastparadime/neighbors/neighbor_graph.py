@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
@@ -42,6 +43,14 @@ class NeighborGraph:
     def __iter__(self) -> Iterator[torch.Tensor]:
         return iter((self.indices, self.distances))
 
+    def about(self) -> dict[str, Any]:
+        """What JSON holds of it beside the arrays."""
+        return {
+            "engine": self.engine,
+            "recall_estimate": float(self.recall_estimate),
+            "recall_bound": float(self.recall_bound),
+        }
+
 
 def with_finite_distances(graph: NeighborGraph, metric: str, first: int = 0) -> NeighborGraph:
     """The graph of rows from the number `first` on, if its distances are numbers."""
@@ -71,10 +80,6 @@ def found_in(
         indices, distances = (stage.arrays[name].to(device) for name in ("indices", "distances"))
         return NeighborGraph(indices, distances, **stage.about)
     found = find()
-    about = {
-        "engine": found.engine,
-        "recall_estimate": float(found.recall_estimate),
-        "recall_bound": float(found.recall_bound),
-    }
-    course.write("neighbors", {"indices": found.indices, "distances": found.distances}, about)
+    arrays = {"indices": found.indices, "distances": found.distances}
+    course.write("neighbors", arrays, found.about())
     return found

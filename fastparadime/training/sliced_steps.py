@@ -20,7 +20,9 @@ from fastparadime.distributed.shards import slices_of
 from fastparadime.training.divergence import DivergenceMonitor
 from fastparadime.training.native_steps import network_of
 from fastparadime.training.phases import TrainingPhase
+from fastparadime.training.progress import PhaseProgress
 from fastparadime.training.sampling import Noise
+from fastparadime.utils.checkpoints import NOTHING, Course
 from fastparadime.utils.progress import stage
 from fastparadime.utils.seed import derive
 
@@ -70,10 +72,12 @@ def regress_in_slices(
     data: SlicedData,
     ranks: Ranks,
     seed: int,
+    course: Course = NOTHING,
 ) -> None:
     """Trains a network, the same on all ranks, by a phase with a `PositionLoss`. Collective.
 
-    Each row is seen once in an epoch; the phase's loss keeps the history.
+    Each row is seen once in an epoch; the phase's loss keeps the history, and the course weights on
+    the way.
 
     Raises
     ------
@@ -81,12 +85,16 @@ def regress_in_slices(
         As ``training.run.run_phase``.
     """
     steps = -(-sum(data.counts) // phase.batch_size)
-    guard = DivergenceMonitor(model, phase.name)
+    kept = PhaseProgress(model, phase, course)
+    if kept.over:
+        return
+    guard = DivergenceMonitor(model, phase.name, kept.epoch * steps)
     with ranks.together():
         sliced = _Slices(model, phase, data, ranks, seed, steps)
         adam = ops.Adam(sliced.network.parameters, sliced.network.gradients)
+        kept.attach(adam)
     with stage(phase.name or "regression", phase.epochs) as advance:
-        for epoch in range(phase.epochs):
+        for epoch in range(kept.epoch, phase.epochs):
             for step in range(steps):
                 number = epoch * steps + step
                 value = sliced.take_gradient(epoch, step)
@@ -96,7 +104,11 @@ def regress_in_slices(
             phase.loss.checkpoint()
             if advance is not None:
                 advance(epoch + 1)
+            if kept.is_due():
+                guard.check()  # what is kept is finite
+                kept.write(epoch + 1)
     guard.check()
+    kept.write(phase.epochs, over=True)
 
 
 class _Slices:
@@ -152,6 +164,8 @@ class _Slices:
 
     def _own_sums(self, epoch: int, step: int) -> torch.Tensor:
         """Gradients and losses of the own branches, (branches, size)."""
+        if not self._own:
+            return torch.empty((0, self._size))
         rows = sum(len(self._part(count, step)) for count in self._data.counts)
         return torch.stack(
             [self._sum_of(*branch, epoch=epoch, step=step, rows=rows) for branch in self._own]

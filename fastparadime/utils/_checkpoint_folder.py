@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from fastparadime.utils.files import replacing
 
 FORMAT = 1
 _MANIFEST, _LOCK = "manifest.json", ".lock"
+_UNSAFE = re.compile(r"[^\w. -]")  # in names of files; numbers tell them apart
 _OWN = re.compile(r"[\w. -]+\.\d+\.(npy|safetensors)")  # files that a manifest names
 _START_ANEW = "start anew with another folder"
 
@@ -61,6 +63,18 @@ class Folder:
         found: dict[str, Any] = manifest
         return found
 
+    @property
+    def next_count(self) -> int:
+        """The number that files of the stages to be added have in their names."""
+        assert self.manifest is not None
+        return int(self.manifest["count"]) + 1
+
+    def add(self, stages: Mapping[str, Any]) -> None:
+        """Has the manifest name stages whose files are written, instead of older ones."""
+        assert self.manifest is not None
+        both = {**self.manifest["stages"], **stages}
+        self.replace_manifest({**self.manifest, "count": self.next_count, "stages": both})
+
     def replace_manifest(self, manifest: dict[str, Any]) -> None:
         """Writes the manifest; what it no longer names is removed."""
         told = json.dumps({**manifest, "sha256": _digest_of(manifest)}, indent=1)
@@ -98,6 +112,43 @@ def _locked(folder: Path) -> int | None:
         os.close(descriptor)
         return None
     return descriptor
+
+
+@contextmanager
+def leaving_the_old() -> Iterator[None]:
+    """A block of writing whose errors say that the checkpoint is what it was before."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(
+            error.errno,
+            f"{error.strerror or error}; the checkpoint is as it was before, and the run goes on "
+            "from there when it is started again",
+            error.filename,
+        ) from error
+
+
+def write_files(
+    folder: Path, name: str, count: int, arrays: Mapping[str, torch.Tensor], *, weights: bool
+) -> dict[str, Sequence[str]]:
+    """Writes the arrays of a stage, weights into one file; names and digests of the files."""
+    start = _UNSAFE.sub("_", name)
+    written: dict[str, Sequence[str]] = {}
+    if weights:
+        file = f"{start}.{count}.safetensors"
+        written["weights"] = (file, write_weights(folder / file, arrays))
+    for key, values in () if weights else arrays.items():
+        file = f"{start}.{_UNSAFE.sub('_', key)}.{count}.npy"
+        written[key] = (file, write_array(folder / file, values))
+    return written
+
+
+def read_files(folder: Path, files: Mapping[str, Sequence[str]]) -> dict[str, torch.Tensor]:
+    """The arrays of a stage by their names."""
+    arrays: dict[str, torch.Tensor] = {}
+    for key, (file, digest) in files.items():
+        arrays.update(read_file(folder / file, digest, key))
+    return arrays
 
 
 def write_array(path: Path, values: torch.Tensor) -> str:

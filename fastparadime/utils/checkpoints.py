@@ -8,9 +8,8 @@ the file that it held before is removed: at any moment the manifest tells of who
 from __future__ import annotations
 
 import json
-import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -22,14 +21,13 @@ from fastparadime.exceptions import CheckpointError
 from fastparadime.utils._checkpoint_folder import (
     FORMAT,
     Folder,
-    read_file,
-    write_array,
-    write_weights,
+    leaving_the_old,
+    read_files,
+    write_files,
 )
 from fastparadime.utils.fingerprints import described
 from fastparadime.utils.validate import check_positive
 
-_UNSAFE = re.compile(r"[^\w. -]")  # in names of files; numbers tell them apart
 _MOST_LISTED, _LONGEST = 8, 60  # differences of a message, and characters of each
 
 
@@ -139,22 +137,45 @@ def begun(
     """
     if checkpoint is None or isinstance(checkpoint, Course):
         return checkpoint or NOTHING, seed
+    options = as_checkpoint(checkpoint)
+    return begun_in(Folder(options.folder), options.seconds, parameters, data, seed, drawn=drawn)
+
+
+def as_checkpoint(checkpoint: Any) -> Checkpoint:
+    """The argument of a fit, a path or a `Checkpoint`, as the latter.
+
+    Raises
+    ------
+    TypeError
+        If it is nothing of that kind.
+    """
     if not isinstance(checkpoint, (str, Path, Checkpoint)):
         raise TypeError(
             "checkpoint must be the path of a folder, or a Checkpoint, not "
             f"{type(checkpoint).__name__}"
         )
-    options = checkpoint if isinstance(checkpoint, Checkpoint) else Checkpoint(checkpoint)
+    return checkpoint if isinstance(checkpoint, Checkpoint) else Checkpoint(checkpoint)
+
+
+def begun_in(
+    folder: Folder,
+    seconds: float,
+    parameters: Mapping[str, Any],
+    data: Mapping[str, Any],
+    seed: int,
+    *,
+    drawn: bool,
+) -> tuple[KeptCourse, int]:
+    """`begun` in a folder that is open."""
     told = {
         "version": metadata.version("fastparadime"),
         "parameters": {**described(parameters), "seed": None if drawn else seed},
         "data": described(data),
     }
-    folder = Folder(options.folder)
     known = folder.manifest
     if known is None:
         folder.replace_manifest({"format": FORMAT, **told, "seed": seed, "count": 0, "stages": {}})
-        return _KeptCourse(folder, options.seconds), seed
+        return KeptCourse(folder, seconds), seed
     differences = _differences({name: known.get(name) for name in told}, told)
     if differences:
         listed = "; ".join(differences[:_MOST_LISTED])
@@ -163,7 +184,7 @@ def begun(
             "or another folder"
         )
     folder.remove_left()
-    return _KeptCourse(folder, options.seconds), int(known["seed"])
+    return KeptCourse(folder, seconds), int(known["seed"])
 
 
 def _differences(there: Any, here: Any, name: str = "") -> list[str]:
@@ -184,30 +205,32 @@ def _short(value: Any) -> str:
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
 
 
-class _KeptCourse(Course):
+class KeptCourse(Course):
     """A course whose stages are files of a folder."""
 
     keeps = True
 
     def __init__(self, folder: Folder, seconds: float, prefix: str = "") -> None:
-        self._folder, self._seconds, self._prefix = folder, seconds, prefix
+        self.folder, self._seconds, self._prefix = folder, seconds, prefix
         self._written = time.monotonic()
 
     def part(self, name: str) -> Course:
-        return _KeptCourse(self._folder, self._seconds, f"{self._prefix}{name}.")
+        return KeptCourse(self.folder, self._seconds, f"{self._prefix}{name}.")
 
     def is_due(self) -> bool:
         return time.monotonic() - self._written >= self._seconds
 
+    def entry(self, name: str) -> dict[str, Any] | None:
+        """What the manifest has of a stage: its files, and what is told of it."""
+        assert self.folder.manifest is not None
+        found: dict[str, Any] | None = self.folder.manifest["stages"].get(self._prefix + name)
+        return found
+
     def read(self, name: str) -> Stage | None:
-        assert self._folder.manifest is not None
-        stage = self._folder.manifest["stages"].get(self._prefix + name)
-        if stage is None:
+        entry = self.entry(name)
+        if entry is None:
             return None
-        arrays: dict[str, torch.Tensor] = {}
-        for key, (file, digest) in stage["files"].items():
-            arrays.update(read_file(self._folder.path / file, digest, key))
-        return Stage(arrays, stage["about"])
+        return Stage(read_files(self.folder.path, entry["files"]), entry["about"])
 
     def write(
         self,
@@ -217,27 +240,12 @@ class _KeptCourse(Course):
         *,
         weights: bool = False,
     ) -> None:
-        folder, manifest = self._folder, self._folder.manifest
-        assert manifest is not None
-        count = manifest["count"] + 1
-        start = _UNSAFE.sub("_", self._prefix + name)
-        written: dict[str, Sequence[str]] = {}
+        folder, name = self.folder, self._prefix + name
         try:
-            if weights:
-                file = f"{start}.{count}.safetensors"
-                written["weights"] = (file, write_weights(folder.path / file, arrays))
-            for key, values in () if weights else arrays.items():
-                file = f"{start}.{_UNSAFE.sub('_', key)}.{count}.npy"
-                written[key] = (file, write_array(folder.path / file, values))
-            stage = {"files": written, "about": dict(about or {})}
-            stages = {**manifest["stages"], self._prefix + name: stage}
-            folder.replace_manifest({**manifest, "count": count, "stages": stages})
-        except OSError as error:
+            with leaving_the_old():
+                files = write_files(folder.path, name, folder.next_count, arrays, weights=weights)
+                folder.add({name: {"files": files, "about": dict(about or {})}})
+        except OSError:
             folder.remove_left()
-            raise OSError(
-                error.errno,
-                f"{error.strerror or error}; the checkpoint is as it was before, and the run goes "
-                "on from there when it is started again",
-                error.filename,
-            ) from error
+            raise
         self._written = time.monotonic()
