@@ -22,7 +22,8 @@ from fastparadime.layout.initialization import check_init
 from fastparadime.layout.shared_layout import optimize_shared, shared_start
 from fastparadime.neighbors import NeighborGraph
 from fastparadime.neighbors.precomputed import from_lists
-from fastparadime.neighbors.ring import RingSearch
+from fastparadime.neighbors.shared_rows import SharedRows
+from fastparadime.neighbors.shared_search import dealt_neighbors
 from fastparadime.types import Array
 from fastparadime.utils.centring import some_numbers
 from fastparadime.utils.convert import is_sparse, to_numpy
@@ -167,7 +168,8 @@ def _found(table: Any, k: int, settings: Settings, ranks: Ranks, shards: Shards)
     row_format = _row_format(table, settings, ranks, shards)
     with ranks.together():
         rows = row_format.rows(table)
-    return RingSearch(rows, settings.metric, settings.row_metric.p, ranks).nearest(k)
+    shared = SharedRows(rows, settings.metric, settings.row_metric.p, ranks)
+    return dealt_neighbors(shared, k, settings.recall)
 
 
 def _given(knn: Any, k: int, ranks: Ranks, shards: Shards) -> NeighborGraph:
