@@ -104,21 +104,21 @@ def errors(X: Any, rank: int, group: Any) -> dict[str, tuple[str, str]]:
         "layout": fails_in_the_layout,
         "transform": lambda: UMAP(**OF_UMAP).fit(X, process_group=group).transform(X),
     }  # fmt: skip
-    return {name: _raised(case) for name, case in cases.items()}
+    return {name: raised(case) for name, case in cases.items()}
 
 
 def killed(X: Any, rank: int, group: Any) -> tuple[str, str]:
     """What the others raise where rank 1 ends in the middle of a layout."""
     if rank == 1:
         ops.LayoutShard.step = lambda *_: os._exit(0)  # type: ignore[method-assign]
-    return _raised(lambda: UMAP(**OF_UMAP).fit(X, process_group=group))
+    return raised(lambda: UMAP(**OF_UMAP).fit(X, process_group=group))
 
 
 def _failing(*_: object) -> torch.Tensor:
     raise MemoryError("no room for a step")
 
 
-def _raised(case: Callable[[], object]) -> tuple[str, str]:
+def raised(case: Callable[[], object]) -> tuple[str, str]:
     try:
         case()
     except Exception as error:  # noqa: BLE001  that is what is asked for

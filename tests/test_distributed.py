@@ -25,13 +25,13 @@ _LIMIT = 120  # seconds, beyond which a job counts as hanging
 _BY_ROW = ("indices", "distances", "cosine", "flat", "embedding", "lengths", "mapped")
 
 
-def run(ranks: int, folder: Path, *how: str) -> Path:
+def run(ranks: int, folder: Path, *how: str, program: Path = _JOB) -> Path:
     """Runs a job of so many processes; the folder with what they wrote."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     jobs = []
     for rank in range(ranks):
         arguments = [folder / "store", rank, ranks, folder, *how]
-        command = [sys.executable, str(_JOB), *map(str, arguments)]
+        command = [sys.executable, str(program), *map(str, arguments)]
         jobs.append(subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment))
     try:
         said = [job.communicate(timeout=_LIMIT)[1] for job in jobs]

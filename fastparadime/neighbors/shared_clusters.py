@@ -115,16 +115,20 @@ class _Search:
                 given[owner, 0], given[owner, 1] = len(rows), len(codes)
             going = torch.cat(places)
             rows, numbers = self.plan.rows[going.long()], going + self._shared.shards.first
+            reach = self._lists.nearest(going.long())[1][:, -1]
             joined = torch.cat(pairs)
         taken = ranks.sent(given, torch.empty_like(given), [1] * size, [1] * size)
         counts, pair_counts = list(zip(*(part.T.tolist() for part in (given, taken)), strict=True))
         rows = self._sent(rows, *counts)
-        numbers = self._sent(numbers, *counts)
+        numbers, reach = self._sent(numbers, *counts), self._sent(reach, *counts)
         joined = self._sent(joined, *pair_counts)
         with ranks.together():
             starts = taken[:, 0].cumsum(0) - taken[:, 0]
             at = joined[:, 1] + starts.repeat_interleave(taken[:, 1])
-            indices, squares = self._met(rows, numbers, joined[:, 0], at, ranges[ranks.rank])
+            search = ops.ClusterSearch(rows, self.plan.width, self.plan.scale, reach)
+            self._meet(search, joined[:, 0], at, ranges[ranks.rank])
+            indices, squares = search.nearest()
+            indices = torch.where(indices < 0, -1, numbers[indices.clamp_min(0).long()])
         indices = self._sent(indices, *reversed(counts))
         squares = self._sent(squares, *reversed(counts))
         with ranks.together():
@@ -136,23 +140,15 @@ class _Search:
         out = rows.new_empty((sum(taken), *rows.shape[1:]))
         return self._shared.ranks.sent(rows, out, given, taken)
 
-    def _met(
-        self,
-        rows: torch.Tensor,
-        numbers: torch.Tensor,
-        codes: torch.Tensor,
-        places: torch.Tensor,
-        clusters: Range,
-    ) -> Found:
-        """The nearest of rows that came here among those of the same clusters, by their numbers."""
+    def _meet(
+        self, search: ops.ClusterSearch, codes: torch.Tensor, places: torch.Tensor, clusters: Range
+    ) -> None:
+        """Compares the rows of clusters that this rank owns."""
         first, last = clusters
-        search = ops.ClusterSearch(rows, self.plan.width, self.plan.scale)
         sizes = ((codes >> 1) - first).bincount(minlength=last - first)
         known = self._known[first:last].minimum(sizes)  # none of those that have not grown
         # In each cluster those come first that know each other.
         search.compare(places[codes.argsort(stable=True)], sizes, self._centers[first:last], known)
-        indices, squares = search.nearest()
-        return torch.where(indices < 0, -1, numbers[indices.clamp_min(0).long()]), squares
 
     def recall(self) -> tuple[float, float]:
         """Of the sampled rows, estimate and bound."""

@@ -98,7 +98,7 @@ def rounds_of(counts: torch.Tensor, room: int) -> list[list[Range]]:
     """Rounds, in each of which every rank takes some consecutive clusters of those that it owns.
 
     A rank owns as much of the work, by the squares of sizes, as any other. No rank takes or gives
-    more than `room` members in a round, but where a cluster alone has more.
+    more than `room` members in a round, but where a single cluster of a rank has more.
 
     Parameters
     ----------
@@ -119,8 +119,11 @@ def rounds_of(counts: torch.Tensor, room: int) -> list[list[Range]]:
     rows = counts.T.numpy()
     rounds = []
     while nexts != ends:
-        given, ranges = 0 * rows[0], []
-        for owner in range(ranks):
+        given, ranges = 0 * rows[0], [(0, 0)] * ranks
+        for turn in range(ranks):
+            owner = (
+                len(rounds) + turn
+            ) % ranks  # each in turn is the first, whose cluster is large
             first = last = nexts[owner]
             taken = 0
             while last < ends[owner]:
@@ -129,7 +132,6 @@ def rounds_of(counts: torch.Tensor, room: int) -> list[list[Range]]:
                 if full and given.any():
                     break
                 given, taken, last = given + rows[last], taken + size, last + 1
-            ranges.append((first, last))
-            nexts[owner] = last
+            ranges[owner], nexts[owner] = (first, last), last
         rounds.append(ranges)
     return rounds
