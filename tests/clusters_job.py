@@ -20,11 +20,18 @@ from fastparadime.neighbors import (
     approximate,
     cluster_plan,
     cluster_search,
+    doubtful_rows,
+    exact,
     knn,
+    ring,
+    shared_clusters,
+    shared_memory,
     shared_rounds,
     tree,
 )
+from fastparadime.ops.neighbors import nearest_by_products
 from tests.distributed_job import LIMIT, raised
+from tests.test_neighbors_memory import SMALL, peak_of
 
 N = 6007
 OF_UMAP = {"random_state": 3, "n_epochs": 1, "init": "random"}
@@ -100,9 +107,31 @@ def results(rank: int, ranks: int, group: Any) -> tuple[dict[str, Any], dict[str
     return found, said
 
 
-def share(X: Any, rank: int, ranks: int) -> Any:
+def peaks(rank: int, group: Any) -> dict[str, tuple[int, int]]:
+    """What searches take of tensors at the most, and what the formula says, in bytes."""
+    for module, name, size in (
+        (exact, "_BLOCK_BYTES", SMALL),
+        (nearest_by_products, "_LIST_BYTES", SMALL),
+        (ring, "_PAIRS", SMALL // 4),
+        (doubtful_rows, "SHOWN_ROWS", 64),
+        (shared_memory, "SHOWN_ROWS", 64),
+        (shared_memory, "TOGETHER", 512),
+        (shared_clusters, "TOGETHER", 512),
+    ):
+        setattr(module, name, size)
+    X = share(normal(20_000, 40).astype(np.float32), rank, 2, even=True)
+    found = {}
+    for name, recall in (("clusters", 0.9), ("ring", 1.0)):
+        taken = peak_of(lambda recall=recall: knn(X, 9, recall=recall, process_group=group))
+        found[name] = taken, shared_memory.search_bytes(20_000, 40, 9, "euclidean", recall, 2)
+    return found
+
+
+def share(X: Any, rank: int, ranks: int, *, even: bool = False) -> Any:
     """The own rows: shares are uneven, and the one before the last of four is empty."""
     n = len(X)
+    if even:
+        return X[n * rank // ranks : n * (rank + 1) // ranks]
     cuts = {1: [0, n], 2: [0, 37, n], 4: [0, n // 2, n - 20, n - 20, n]}[ranks]
     return X[cuts[rank] : cuts[rank + 1]]
 
@@ -146,9 +175,11 @@ def main(store: str, rank: str, ranks: str, folder: str) -> None:
         "gloo", init_method=f"file://{store}", rank=number, world_size=size, timeout=LIMIT
     )
     lowered(setattr)
-    told = {"errors": errors(number, dist.group.WORLD)} if size == 2 else {}
+    told: dict[str, Any] = {"errors": errors(number, dist.group.WORLD)} if size == 2 else {}
     found, said = results(number, size, dist.group.WORLD)
     np.savez(Path(folder) / f"{number}.npz", **found)
+    if size == 2:
+        told["peaks"] = peaks(number, dist.group.WORLD)
     (Path(folder) / f"{number}.json").write_text(json.dumps({**told, **said}), encoding="utf-8")
     dist.destroy_process_group()
 

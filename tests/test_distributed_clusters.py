@@ -115,6 +115,12 @@ def test_an_error_of_one_process_is_one_of_all(jobs: dict[int, Path]) -> None:
     assert first["range"][1].startswith("recall must lie in (0, 1], not 1.5")
 
 
+def test_the_formula_covers_the_peak(jobs: dict[int, Path]) -> None:
+    for told in said(2, jobs[2]):
+        for name, (peak, formula) in told["peaks"].items():
+            assert formula / 4 < peak <= formula, name
+
+
 @pytest.mark.parametrize("ranks", [1, 2, 5])
 @pytest.mark.parametrize("room", [1, 60, 10_000])
 def test_rounds_compare_each_cluster_once_within_their_room(ranks: int, room: int) -> None:

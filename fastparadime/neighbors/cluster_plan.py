@@ -190,10 +190,15 @@ def needed_bytes(n: int, d: int, k: int) -> int:
     """What a search takes beside `X`, rows solved exactly and the result, at the most."""
     columns = max((ladder[-1] for ladder in projections(n, d)), default=0)
     width = ops.list_width(n, d, k, columns=0 if columns else d)
-    lists = (8 * width + 32 * _MOST_JOINED + 40) * n
+    lists = lists_bytes(width) * n
     projected = 8 * n * columns
     refined = ops.ClusterSearch.refinement_bytes(n, columns or d, width, MAX_CANDIDATES)
     return lists + projected + refined + 16 * SAMPLED * count_clusters(n) * d
+
+
+def lists_bytes(width: int) -> int:
+    """What the lists and the clusters of a row take, at the most."""
+    return 8 * width + 32 * _MOST_JOINED + 40
 
 
 def _products(n: int, d: int, columns: int, width: int, joined: float, crowding: float) -> float:

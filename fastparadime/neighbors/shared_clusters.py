@@ -19,6 +19,7 @@ from fastparadime.neighbors.recall_sample import Sample, warn_of_recall
 from fastparadime.neighbors.ring import pass_round
 from fastparadime.neighbors.shared_plan import Found, among, exact_neighbors, true_distances_of
 from fastparadime.neighbors.shared_rounds import (
+    TOGETHER,
     Members,
     Range,
     room_of,
@@ -28,7 +29,6 @@ from fastparadime.neighbors.shared_rounds import (
 from fastparadime.neighbors.shared_rows import SharedRows
 
 _MOST_WORK = 1.05  # of an exact search's, for a recall that is less than was predicted
-_TOGETHER = 2**16  # points whose true distances are taken at a time
 _ALONE = 8192  # rows that share clusters with fewer than k others, solved at a time
 
 
@@ -166,7 +166,7 @@ class _Search:
         starts = shared.shards.dealt
 
         def take(rows: torch.Tensor, rank: int) -> None:
-            for part in order.split(_TOGETHER):
+            for part in order.split(TOGETHER):
                 points = part.sort().values
                 own = among(self._lists.nearest(points)[0], starts[rank], len(rows))
                 indices, distances = ops.rerank(rows, own, k, queries=shared.rows[points])

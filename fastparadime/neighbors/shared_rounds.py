@@ -8,6 +8,7 @@ import torch
 
 _LEAF = 8  # centres that lie together in any order
 _LEAST_ROOM = 2**16  # rows that come to an owner in a round, and go from a rank
+TOGETHER = 2**16  # rows whose true distances are taken at a time
 _SHARE = 0.5  # of the rows that a rank was dealt, which may be as many
 
 Range = tuple[int, int]  # of clusters: the first, and one past the last
@@ -117,7 +118,7 @@ def rounds_of(counts: torch.Tensor, room: int) -> list[list[Range]]:
     cuts = torch.searchsorted(work, shares).tolist()
     nexts, ends = [0, *cuts], [*cuts, counts.shape[1]]
     rows = counts.T.numpy()
-    rounds = []
+    rounds: list[list[Range]] = []
     while nexts != ends:
         given, ranges = 0 * rows[0], [(0, 0)] * ranks
         for turn in range(ranks):
