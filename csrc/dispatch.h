@@ -14,6 +14,7 @@
 #include "ops/layout/density.h"
 #include "ops/layout/metric_layout.h"
 #include "ops/layout/sgd_layout.h"
+#include "ops/neighbors/join_lists.h"
 #include "ops/neighbors/kd_tree.h"
 #include "ops/neighbors/nearest_binary.h"
 #include "ops/neighbors/nearest_by_cosines.h"
@@ -124,6 +125,9 @@ inline void nearest_to_queries(const NearestToQueriesArgs& a, const Target& t) {
 }
 inline void read_lists(const ReadListsArgs& a, const Target& t) {
   cpu::read_lists(a, cpu_threads(t));
+}
+inline void join_lists(const JoinListsArgs& a, const Target& t) {
+  cpu::join_lists(a, cpu_threads(t));
 }
 inline void nearest_in_clusters(const NearestInClustersArgs& a, const Target& t) {
   cpu::nearest_in_clusters(a, cpu_threads(t));

@@ -109,6 +109,10 @@ def nearest_in_clusters(
     keys: int, X: int, centers: int, scale: float, dim: int, width: int, members: int,
     starts: int, known: int, tasks: int, count: int, target: Target, /,
 ) -> None: ...  # fmt: skip
+def join_lists(
+    keys: int, points: int, indices: int, distances: int, width: int, count: int, found: int,
+    target: Target, /,
+) -> None: ...  # fmt: skip
 
 class KdTree:
     def __init__(self, values: int, order: int, boxes: int, n: int, dim: int) -> None: ...

@@ -117,6 +117,15 @@ void bind_products(py::module_& m) {
                             target);
       },
       NoGil(), "Rows that share a cluster join each other's lists.");
+  m.def(
+      "join_lists",
+      [](Address keys, Address points, Address indices, Address distances, Index width, Index count,
+         Index found, const Target& target) {
+        join_lists({at<std::uint64_t>(keys), at<std::int32_t>(points), at<std::int32_t>(indices),
+                    at<float>(distances), width, count, found},
+                   target);
+      },
+      NoGil(), "What other searches found joins the lists of some points.");
 }
 
 void bind_trees(py::module_& m) {

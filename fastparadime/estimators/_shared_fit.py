@@ -24,7 +24,9 @@ from fastparadime.layout.initialization import check_init
 from fastparadime.layout.shared_layout import MOST_ALONE, optimize_shared, shared_start
 from fastparadime.neighbors import NeighborGraph
 from fastparadime.neighbors.precomputed import from_lists
-from fastparadime.neighbors.ring import RingSearch
+from fastparadime.neighbors.shared_memory import search_bytes
+from fastparadime.neighbors.shared_rows import SharedRows
+from fastparadime.neighbors.shared_search import dealt_neighbors
 from fastparadime.types import Array
 from fastparadime.utils.centring import some_numbers
 from fastparadime.utils.checkpoints import CheckpointLike, as_checkpoint
@@ -197,7 +199,8 @@ def _found(table: Any, k: int, settings: Settings, ranks: Ranks, shards: Shards)
     row_format = _row_format(table, settings, ranks, shards)
     with ranks.together():
         rows = row_format.rows(table)
-    return RingSearch(rows, settings.metric, settings.row_metric.p, ranks).nearest(k)
+    shared = SharedRows(rows, settings.metric, settings.row_metric.p, ranks)
+    return dealt_neighbors(shared, k, settings.recall)
 
 
 def _given(knn: Any, k: int, ranks: Ranks, shards: Shards) -> NeighborGraph:
@@ -271,16 +274,17 @@ def _positions(
         )
 
 
-def shared_bytes(n: int, d: int, n_neighbors: int, dim: int, ranks: int) -> tuple[float, float]:
+def shared_bytes(
+    n: int, d: int, n_neighbors: int, dim: int, ranks: int, search: float
+) -> tuple[float, float]:
     """What a rank takes at its peak, and what rank 0 takes with the edges of all, in bytes.
 
-    A rank has 4 d of each of its rows, and twice as much of the blocks that come and go; or of the
+    A rank has 4 d of each of its rows, and what its search takes; or of the
     graph 12 of each neighbour sent and received, and 68 while it is symmetrized, 32 of each of all
     n points; it keeps 8 of each of at most twice as many edges, and all positions twice. Rank 0 has
     the edges of all, 12 of each, and 64 to solve them, and blocks of vectors.
     """
     own, k = n / ranks, n_neighbors - 1
-    search = own * (12 * d + 16 * k)
     graph = 2 * own * k * (24 + 68) + 32 * n
     layout = 2 * own * k * 22 + n * (8 * dim + 4)
     start = 2 * n * k * (12 + 64) + 40 * n * (dim + 6)
@@ -290,7 +294,8 @@ def shared_bytes(n: int, d: int, n_neighbors: int, dim: int, ranks: int) -> tupl
 def _tell_memory(
     report: Report, ranks: Ranks, n: int, d: int, n_neighbors: int, settings: Settings
 ) -> None:
-    each, first = shared_bytes(n, d, n_neighbors, settings.n_components, ranks.size)
+    search = search_bytes(n, d, n_neighbors - 1, settings.metric, settings.recall, ranks.size)
+    each, first = shared_bytes(n, d, n_neighbors, settings.n_components, ranks.size, search)
     whole = n <= MOST_ALONE or (isinstance(settings.init, str) and settings.init != "random")
     of_first = f", of rank 0 {max(each, first) / _GIB:.3g} GiB" if whole else ""
     report.say(

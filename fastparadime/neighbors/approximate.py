@@ -6,7 +6,7 @@ import dataclasses
 
 import torch
 
-from fastparadime.neighbors.cluster_plan import make_plan
+from fastparadime.neighbors.cluster_plan import Plan, make_plan
 from fastparadime.neighbors.cluster_search import overlapping_knn
 from fastparadime.neighbors.exact import product_knn
 from fastparadime.neighbors.metrics import Metric
@@ -48,9 +48,18 @@ def approximate_knn(
     metric = "sqeuclidean" if metric == "sqeuclidean" else "euclidean"
     sample = Sample.of(X, k, recall, seed)
     plan = make_plan(X, k, recall, seed, sample)
-    if plan.work < _MOST_WORK:
+    if is_cheaper(plan):
         graph = overlapping_knn(X, k, metric, recall, sample, plan)
     else:
         graph = product_knn(X, k, metric)
-    predicted = f"clusters were predicted at {plan.work:.2g} of an exact search's work"
-    return dataclasses.replace(graph, engine=f"{graph.engine} ({predicted})")
+    return dataclasses.replace(graph, engine=described(graph.engine, plan))
+
+
+def is_cheaper(plan: Plan) -> bool:
+    """Whether clusters are predicted to be faster than an exact search."""
+    return plan.work < _MOST_WORK
+
+
+def described(engine: str, plan: Plan) -> str:
+    """An engine, and what decided for it."""
+    return f"{engine} (clusters were predicted at {plan.work:.2g} of an exact search's work)"

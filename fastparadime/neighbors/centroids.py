@@ -43,18 +43,27 @@ def find_centroids(
     sizes : int64 tensor (clusters,)
         How many of the drawn rows were nearest to each before its last move.
     """
+    sample = X[drawn_numbers(len(X), count * sampled, seed).to(X.device)]
+    return moved_centroids(sample, sample[:count] if start is None else start, moves, nearest)
+
+
+def drawn_numbers(n: int, most: int, seed: int) -> torch.Tensor:
+    """The numbers of the rows that centroids are moved by, at most so many of n, int64."""
     generator = torch.Generator().manual_seed(derive(seed, "clusters"))
-    size = min(len(X), count * sampled)
-    drawn = torch.randint(len(X), (size,), generator=generator)
-    sample = X[drawn.to(X.device)]
-    centroids = sample[:count] if start is None else start
-    ones = torch.ones((size, 1), dtype=torch.float64, device=X.device)
+    return torch.randint(n, (min(n, most),), generator=generator)
+
+
+def moved_centroids(
+    sample: torch.Tensor, centroids: torch.Tensor, moves: int, nearest: Nearest
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Centroids and sizes as of `find_centroids`, of a sample and of where centroids are at first."""
+    ones = torch.ones((len(sample), 1), dtype=torch.float64, device=sample.device)
     for _ in range(moves):
         labels = nearest(sample, centroids, 1)[:, 0]
         order = labels.argsort(stable=True)
         sizes = labels.bincount(minlength=len(centroids))
         sizes = sizes[sizes > 0]
-        segments = ops.Segments(sizes.cpu(), X.device)
+        segments = ops.Segments(sizes.cpu(), sample.device)
         sums = segments.gram(ones, sample[order].double())[:, 0]
         centroids = (sums / sizes[:, None]).float()
     return centroids, sizes

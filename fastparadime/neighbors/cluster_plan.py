@@ -7,10 +7,10 @@ point has to join. They also tell which columns of a projection lose next to not
 from __future__ import annotations
 
 import dataclasses
-import functools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import torch
 
@@ -22,8 +22,8 @@ from fastparadime.neighbors.recall_sample import Sample, recall_of
 from fastparadime.utils.seed import derive
 
 _CLUSTERS, _POWER = 0.65, 0.6  # times this power of the number of points
-_SAMPLED = 32  # points a cluster that centroids are moved by
-_MOVES = 3
+SAMPLED = 32  # points a cluster that centroids are moved by
+MOVES = 3
 _LEAST_JOINED, _MOST_JOINED = 2, 24  # clusters a point
 MAX_CANDIDATES = 10  # neighbours of a point whose neighbours it may look through
 STEPS = 4  # to one more: a point in four takes each
@@ -35,8 +35,12 @@ _PROJECTED = ((64, 96, 128, 160, 192, 256), (320, 384, 512))
 _LEAST_SAVED = 0.6  # share of the columns, above which a projection saves too little
 _FITTED = 2**14  # rows whose projection costs as much as its subspace
 _WORTH = 0.05  # of an exact search's work, which both may cost
-_SHOWN = 64  # rows of the sample that show what a projection loses
+SHOWN = 64  # rows of the sample that show what a projection loses
 _LOSS = 0.3  # share of the neighbours that may be missed, which it may lose
+
+
+# Projected rows (n, columns) with more columns, from those and how many.
+Widened: TypeAlias = Callable[[torch.Tensor, int], torch.Tensor]
 
 
 @dataclass(frozen=True)
@@ -80,7 +84,7 @@ class Plan:
 
     def nearest(self, rows: torch.Tensor, count: int) -> torch.Tensor:
         """The `count` nearest clusters of each row, int32 (m, count)."""
-        return _nearest(rows, self.centers, count, self.mean, self.scale)
+        return nearest_centers(rows, self.centers, count, self.mean, self.scale)
 
     @property
     def most(self) -> int:
@@ -118,30 +122,45 @@ def make_plan(X: torch.Tensor, k: int, recall: float, seed: int, sample: Sample)
         Of `X`.
     """
     n, d = X.shape
-    rows, width, kept = _compared(X, k, recall, seed, sample)
+
+    def subspace(columns: int) -> Widened:
+        space = ops.Subspace(X, columns, derive(seed, "subspace"))
+        return lambda rows, columns: torch.cat((rows, space.rows(rows.shape[1], columns)), dim=1)
+
+    rows, width, kept = compared(X, n, k, recall, subspace, lambda rows: _kept(rows, k, sample))
     mean, spread = near_origin_centre(rows)
     scale = scale_of(spread)
 
     def nearest(some: torch.Tensor, centers: torch.Tensor, count: int) -> torch.Tensor:
-        return _nearest(some, centers, count, mean, scale)
+        return nearest_centers(some, centers, count, mean, scale)
 
-    centers, sizes = find_centroids(rows, count_clusters(n), _SAMPLED, _MOVES, seed, nearest)
-    drawn = float(sizes.sum())
-    # Pairs that share a cluster, beside those of clusters of one size.
-    crowding = (
-        count_clusters(n) * float((sizes.double() * (sizes - 1)).sum()) / (drawn * (drawn - 1))
+    centers, sizes = find_centroids(rows, count_clusters(n), SAMPLED, MOVES, seed, nearest)
+    met = steps_to_meet(
+        sample, lambda points, count: nearest(rows[points], centers, count), len(centers)
     )
-    met = _steps_to_meet(rows, sample, functools.partial(nearest, centers=centers), len(centers))
-    plan = Plan(rows, width, centers, mean, scale, kept, crowding, met)
+    plan = Plan(rows, width, centers, mean, scale, kept, crowding_of(n, sizes), met)
+    return predicted(plan, n, d, k, recall)
+
+
+def predicted(plan: Plan, n: int, d: int, k: int, recall: float) -> Plan:
+    """The plan for n rows of d columns, with what is predicted to find the recall."""
     joined = plan.steps_for(recall)
-    products = _products(n, d, rows.shape[1], width, joined / STEPS, crowding)
-    if joined >= STEPS * len(centers):  # each point in all clusters
+    columns = plan.rows.shape[1]
+    products = _products(n, d, columns, plan.width, joined / STEPS, plan.crowding)
+    if joined >= STEPS * len(plan.centers):  # each point in all clusters
         products = math.inf
     work = products / costs.exact_products(n, d, k)
     return dataclasses.replace(plan, joined=joined, work=work)
 
 
-def _nearest(
+def crowding_of(n: int, sizes: torch.Tensor) -> float:
+    """Pairs that share a cluster, beside those of clusters of one size; see `find_centroids`."""
+    drawn = float(sizes.sum())
+    pairs = float((sizes.double() * (sizes - 1)).sum())
+    return count_clusters(n) * pairs / (drawn * (drawn - 1))
+
+
+def nearest_centers(
     rows: torch.Tensor, centers: torch.Tensor, count: int, mean: torch.Tensor, scale: float
 ) -> torch.Tensor:
     indices, squares = ops.ProductTable(centers, mean, scale).nearest_to(rows, count)
@@ -171,10 +190,15 @@ def needed_bytes(n: int, d: int, k: int) -> int:
     """What a search takes beside `X`, rows solved exactly and the result, at the most."""
     columns = max((ladder[-1] for ladder in projections(n, d)), default=0)
     width = ops.list_width(n, d, k, columns=0 if columns else d)
-    lists = (8 * width + 32 * _MOST_JOINED + 40) * n
+    lists = lists_bytes(width) * n
     projected = 8 * n * columns
     refined = ops.ClusterSearch.refinement_bytes(n, columns or d, width, MAX_CANDIDATES)
-    return lists + projected + refined + 16 * _SAMPLED * count_clusters(n) * d
+    return lists + projected + refined + 16 * SAMPLED * count_clusters(n) * d
+
+
+def lists_bytes(width: int) -> int:
+    """What the lists and the clusters of a row take, at the most."""
+    return 8 * width + 32 * _MOST_JOINED + 40
 
 
 def _products(n: int, d: int, columns: int, width: int, joined: float, crowding: float) -> float:
@@ -187,23 +211,41 @@ def _pairs(n: int, joined: float, crowding: float) -> float:
     return crowding * (joined * n) ** 2 / (2 * count_clusters(n))
 
 
-def _compared(
-    X: torch.Tensor, k: int, recall: float, seed: int, sample: Sample
+def compared(
+    X: torch.Tensor,
+    n: int,
+    k: int,
+    recall: float,
+    subspace: Callable[[int], Widened],
+    kept_of: Callable[[torch.Tensor], torch.Tensor],
 ) -> tuple[torch.Tensor, int, float]:
     """The rows that are compared, the candidates to list, and the share of neighbours among these.
 
     `X` itself, or the cheapest projection that loses next to nothing.
+
+    Parameters
+    ----------
+    X : float32 tensor (m, d)
+        All rows of a table, or some.
+    n : int
+        Rows of the table.
+    k : int
+    recall : float
+    subspace : callable (most) -> callable (rows, columns) -> rows
+        Of `X`: gives projected rows the columns of a subspace that they lack.
+    kept_of : callable (rows) -> float64 tensor
+        The shares of true neighbours among the nearest k, k + 1 ... others by projected rows.
     """
-    n, d = X.shape
+    d = X.shape[1]
     width = ops.list_width(n, d, k, columns=d)
     best = (X, width, 1.0)
     least = _products(n, d, d, width, _USUALLY_JOINED, _USUAL_CROWDING)
     for ladder in projections(n, d):
-        subspace = ops.Subspace(X, ladder[-1], derive(seed, "subspace"))
+        widened = subspace(ladder[-1])
         rows = X[:, :0]
         for columns in ladder:
-            rows = torch.cat((rows, subspace.rows(rows.shape[1], columns)), dim=1)
-            kept = _kept(rows, k, sample)
+            rows = widened(rows, columns)
+            kept = kept_of(rows)
             enough = (kept >= 1 - _LOSS * (1 - recall)).nonzero().flatten()
             if len(enough) == 0:
                 continue
@@ -218,25 +260,48 @@ def _compared(
 
 
 def _kept(rows: torch.Tensor, k: int, sample: Sample) -> torch.Tensor:
-    """The shares of true neighbours among the nearest k, k + 1 ... others by `rows`, float64."""
-    shown, truth = sample.rows[:_SHOWN], sample.indices[:_SHOWN]
     mean, spread = near_origin_centre(rows)
-    most = 1 + ops.list_width(
-        len(rows), rows.shape[1], k, columns=0
-    )  # a row is the nearest to itself
-    listed = ops.ProductTable(rows, mean, scale_of(spread)).nearest_to(rows[shown], most)[0]
+    table = ops.ProductTable(rows, mean, scale_of(spread))
+    listed = table.nearest_to(rows[sample.rows[:SHOWN]], listed_of(len(rows), k))[0]
+    return kept_shares(sample, listed)
+
+
+def listed_of(n: int, k: int) -> int:
+    """How many of n projected rows are listed for `kept_shares`: a row is the nearest to itself."""
+    return 1 + ops.list_width(n, 1, k, columns=0)
+
+
+def kept_shares(sample: Sample, listed: torch.Tensor) -> torch.Tensor:
+    """The shares of true neighbours among the nearest k, k + 1 ... others, float64.
+
+    Parameters
+    ----------
+    sample : Sample
+    listed : integer tensor (SHOWN, w)
+        The nearest of all projected rows, itself included, to the first rows of the sample.
+    """
+    k, truth = sample.k, sample.indices[:SHOWN]
     hits = (truth[:, :, None] == listed[:, None, :]).any(dim=1).double()
     return hits.cumsum(dim=1)[:, k:].mean(dim=0) / k
 
 
-def _steps_to_meet(
-    rows: torch.Tensor, sample: Sample, nearest: Callable[..., torch.Tensor], clusters: int
+def steps_to_meet(
+    sample: Sample, nearest: Callable[[torch.Tensor, int], torch.Tensor], clusters: int
 ) -> torch.Tensor:
-    """Steps to clusters after which the neighbours of sampled rows share one with them."""
+    """Steps to clusters after which the neighbours of sampled rows share one with them.
+
+    Parameters
+    ----------
+    sample : Sample
+    nearest : callable (points, count) -> int32 tensor (len(points), count)
+        The nearest clusters of rows by their numbers, which ascend.
+    clusters : int
+        How many there are.
+    """
     pairs = torch.cat((sample.rows[:, None], sample.indices.long()), dim=1)
     points, place = torch.unique(pairs, return_inverse=True)
     most = min(_MOST_JOINED, clusters)
-    joined = nearest(rows[points], count=most)
+    joined = nearest(points, most)
     # Two points meet in the cluster that the later of the two joins first.
     steps = torch.arange(most) * STEPS + (points % STEPS)[:, None] + 1
     met = torch.empty(sample.indices.shape, dtype=torch.int64)

@@ -2,206 +2,111 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple
 
-import numpy as np
 import torch
 
 from fastparadime import ops
-from fastparadime.distributed import Ranks, Shards
+from fastparadime.distributed import Shards
 from fastparadime.neighbors import costs
 from fastparadime.neighbors.blocks import SPARE
 from fastparadime.neighbors.doubtful_rows import CANCELLED, cancelled, near_origin_centre, scale_of
 from fastparadime.neighbors.exact import takes_products
-from fastparadime.neighbors.memory import compared
-from fastparadime.neighbors.metrics import NATIVE_METRICS, Metric
-from fastparadime.neighbors.neighbor_graph import NeighborGraph, with_finite_distances
+from fastparadime.neighbors.neighbor_graph import NeighborGraph
+from fastparadime.neighbors.shared_rows import SharedRows
 from fastparadime.neighbors.smallest import smallest
-from fastparadime.neighbors.table import (
-    SCALED_METRICS,
-    UNIT_METRICS,
-    Table,
-    shown_step,
-    true_distances,
-    unit_distances,
-    unit_of,
-)
-from fastparadime.utils.centring import centred, some_numbers
-from fastparadime.utils.convert import to_numpy
-from fastparadime.utils.validate import check_integer
 
-_NONE = torch.iinfo(torch.int32).max  # stands for no row, behind all others
+NONE = torch.iinfo(torch.int32).max  # stands for no row, behind all others
 _NOTHING = 1e-20  # of a square, where distances are near 1
 _PAIRS = 2**24  # whose candidates are held at a time
 _SHOWN = 512  # rows of a block and queries, of each, that show where both lie
 
 
-class RingSearch:
-    """The rows of all ranks, dealt out in slices, each rank's neighbours to be found by itself.
+def ring_neighbors(shared: SharedRows, k: int) -> NeighborGraph:
+    """The k nearest other rows of each row that this rank was dealt, by their global numbers.
 
-    Collective, as all methods are.
+    The same bits for any number of ranks: two rows are compared in the slices that they lie in, and
+    lists are joined by (distance, number). Collective.
+    """
+    ranks, n = shared.ranks, shared.n
+    with ranks.together():
+        seconds = costs.estimate_seconds(n, shared.d, shared.metric, torch.get_num_threads())
+        what = f"{n} rows of {shared.d} columns by {ranks.size} processes"
+        costs.warn_of_seconds(seconds / ranks.size, what)
+    found = Nearest(shared.shards.count, k)
+    pass_round(shared, lambda rows, rank: _compare(shared, found, rows, rank))
+    differed = int(ranks.sums(torch.tensor(found.differed)))
+    redone = f", {differed} times by differences" if differed else ""
+    return NeighborGraph(found.indices, found.distances, f"ring, exact{redone}")
+
+
+def pass_round(shared: SharedRows, take: Callable[[torch.Tensor, int], None]) -> None:
+    """Has each rank take the rows of all ranks, block by block, its own ones first. Collective.
 
     Parameters
     ----------
-    X : (n_local, d) array, tensor, list or source of rows
-        The rank's own rows, none too; of one width and dtype on all ranks.
-    metric : str
-        A native one.
-    p : float
-        Exponent of ``"minkowski"``.
-    ranks : Ranks
-
-    Attributes
-    ----------
-    ranks : Ranks
-    shards : Shards
-    rows : float32 tensor (shards.count, columns)
-        Those that the rank was dealt, as the metric compares them.
+    shared : SharedRows
+    take : callable (rows, rank)
+        Gets the rows that a rank was dealt, and which rank that is.
 
     Raises
     ------
-    TypeError, ValueError
-        On all ranks: for rows that are not as described on any, for other metrics, and for more
-        than 2^31 - 1 rows.
+    Exception
+        What `take` raises on any rank, on all ranks.
     """
-
-    def __init__(self, X: Any, metric: Metric, p: float, ranks: Ranks) -> None:
+    ranks, shards = shared.ranks, shared.shards
+    held, of = shared.rows, ranks.rank
+    for step in range(ranks.size):
+        waiting, coming = [], held
+        before = (of - 1) % ranks.size
+        if step < ranks.size - 1:
+            coming = held.new_empty((_count(shards, before), held.shape[1]))
+            waiting = ranks.pass_on(held, coming)
         with ranks.together():
-            self._metric, self._p = _native(metric), p
-            table = Table(X, self._metric, min_rows=0)
-            if table.home.type != "cpu":
-                raise ValueError(f"X must be on the CPU with process_group, not on {table.home}")
-        self.ranks, self.shards = ranks, ranks.shards(table.data)
-        n, d = self.shards.n, table.shape[1]
-        self._unit = self._compare_alike(table)
-        with ranks.together():
-            local = _compared_rows(table, self._metric)
-            bare = table.centre is None and not bool(local[:, -1:].any())
-        if self._metric in UNIT_METRICS and all(ranks.told(bare)):
-            local = local[:, :-1]  # of marks of rows without a direction: there are none
-        self.rows = ranks.moved(local, self.shards.given, self.shards.dealt)
-        with ranks.together():
-            seconds = costs.estimate_seconds(n, d, self._metric, torch.get_num_threads())
-            what = f"{n} rows of {d} columns by {ranks.size} processes"
-            costs.warn_of_seconds(seconds / ranks.size, what)
-
-    def _compare_alike(self, table: Table) -> float:
-        """Has own rows centred and scaled as the table of all rows would be; its factor."""
-        n, given, ranks = self.shards.n, self.shards.given, self.ranks
-
-        def read(places: Any) -> Any:
-            return to_numpy(table.some(places))
-
-        spread = ranks.rows_at(some_numbers(n), given, read)
-        strided = ranks.rows_at(np.arange(0, n, shown_step(n)), given, read)
-        some = Table(spread, self._metric, min_rows=1)
-        scaled = self._metric in SCALED_METRICS
-        unit = unit_of(centred(strided, some.centre)) if scaled else 1.0
-        table.compare_as(some, unit)
-        return unit
-
-    def nearest(self, k: int) -> NeighborGraph:
-        """The k nearest other rows of each row that this rank was dealt, by their global numbers.
-
-        The same bits for any number of ranks: two rows are compared in the slices that they lie in,
-        and lists are joined by (distance, number).
-        """
-        ranks, shards = self.ranks, self.shards
-        found = _Nearest(shards.count, k)
-        held, of = self.rows, ranks.rank
-        for step in range(ranks.size):
-            waiting, coming = [], held
-            before = (of - 1) % ranks.size
-            if step < ranks.size - 1:
-                coming = held.new_empty((_count(shards, before), held.shape[1]))
-                waiting = ranks.pass_on(held, coming)
-            with ranks.together():
-                try:
-                    self._compare(found, held, of)
-                finally:
-                    for request in waiting:
-                        request.wait()
-            held, of = coming, before
-        squares = self._metric == "sqeuclidean"
-        distances = found.distances.square() if squares else found.distances
-        distances = true_distances(distances, self._unit, self._metric)
-        if self._metric in UNIT_METRICS:
-            distances = unit_distances(distances, self._metric)
-        differed = int(ranks.sums(torch.tensor(found.differed)))
-        redone = f", {differed} times by differences" if differed else ""
-        graph = NeighborGraph(found.indices, distances, f"ring, exact{redone}")
-        with ranks.together():
-            return with_finite_distances(graph, self._metric, shards.first)
-
-    def _compare(self, found: _Nearest, rows: torch.Tensor, rank: int) -> None:
-        """Own rows with those of another rank, slice by slice."""
-        metric = compared(self._metric)
-        for mine in self.shards.slices(self.shards.rank):
-            queries = self.rows[mine]
-            for theirs in self.shards.slices(rank):
-                block = rows[theirs]
-                if not len(queries) or not len(block):
-                    continue
-                itself = rank == self.shards.rank and mine == theirs
-                if takes_products(metric):
-                    reach = found.distances[mine, -1]
-                    lists = _by_products(queries, block, reach, found.width, itself=itself)
-                else:
-                    own = torch.arange(len(queries))
-                    pairs = _by_pairs(queries, block, own, found.width, metric, self._p, itself)
-                    lists = Found(own, *pairs, 0)
-                found.take(mine.start + lists.places, self.shards.dealt[rank] + theirs.start, lists)
+            try:
+                take(held, of)
+            finally:
+                for request in waiting:
+                    request.wait()
+        held, of = coming, before
 
 
-def ring_knn(X: Any, k: int, metric: Metric, p: float, ranks: Ranks) -> NeighborGraph:
-    """`fastparadime.neighbors.knn` of the rows of all ranks: the neighbours of the own rows."""
-    with ranks.together():
-        k = check_integer(k, "k", minimum=1)
-    ranks.agree({"k": k, "metric": metric, "p": p})
-    search = RingSearch(X, metric, p, ranks)
-    n = search.shards.n
-    check_integer(k, "k", minimum=1, maximum=n - 1)
-    graph = search.nearest(k)
-    indices, distances = (
-        ranks.moved(part, search.shards.dealt, search.shards.given) for part in graph
-    )
-    return replace(graph, indices=indices, distances=distances)
-
-
-def _native(metric: Metric) -> str:
-    if metric not in NATIVE_METRICS:
-        raise ValueError(
-            f"metric must be one of {', '.join(map(repr, NATIVE_METRICS))} with process_group, not "
-            f"{metric!r}"
-        )
-    return str(metric)
-
-
-def _compared_rows(table: Table, metric: str) -> torch.Tensor:
-    """All own rows; of unit rows with the column of marks."""
-    if metric not in UNIT_METRICS:
-        return table.whole().contiguous()
-    rows = torch.empty((table.shape[0], table.columns))
-    table.fill(rows, 0)
-    return rows
+def _compare(shared: SharedRows, found: Nearest, rows: torch.Tensor, rank: int) -> None:
+    """Own rows with those of another rank, slice by slice."""
+    shards, metric = shared.shards, shared.compared
+    for mine in shards.slices(shards.rank):
+        queries = shared.rows[mine]
+        for theirs in shards.slices(rank):
+            block = rows[theirs]
+            if not len(queries) or not len(block):
+                continue
+            itself = rank == shards.rank and mine == theirs
+            if takes_products(metric):
+                reach = found.distances[mine, -1]
+                lists = by_products(queries, block, reach, found.width, itself=itself)
+            else:
+                own = torch.arange(len(queries))
+                pairs = _by_pairs(queries, block, own, found.width, metric, shared.p, itself)
+                lists = Found(own, *pairs, 0)
+            found.take(mine.start + lists.places, shards.dealt[rank] + theirs.start, lists)
 
 
 def _count(shards: Shards, rank: int) -> int:
     return shards.dealt[rank + 1] - shards.dealt[rank]
 
 
-class _Nearest:
+class Nearest:
     """The nearest so far of own rows, by (distance, number)."""
 
     def __init__(self, rows: int, k: int) -> None:
         self.width, self.differed = k, 0
-        self.indices = torch.full((rows, k), _NONE, dtype=torch.int32)
+        self.indices = torch.full((rows, k), NONE, dtype=torch.int32)
         self.distances = torch.full((rows, k), torch.inf)
 
     def take(self, places: torch.Tensor, start: int, lists: Found) -> None:
         """Joins what a block of rows, the first of number `start`, has for some of the own rows."""
-        numbers = torch.where(lists.indices < 0, _NONE, lists.indices + start)
+        numbers = torch.where(lists.indices < 0, NONE, lists.indices + start)
         both = torch.cat((self.distances[places], lists.distances), 1)
         joined = smallest(
             both.numpy(), torch.cat((self.indices[places], numbers), 1).numpy(), self.width
@@ -219,7 +124,7 @@ class Found(NamedTuple):
     differed: int  # queries that took all differences
 
 
-def _by_products(
+def by_products(
     queries: torch.Tensor, rows: torch.Tensor, reach: torch.Tensor, k: int, *, itself: bool
 ) -> Found:
     """The k nearest rows of a block by Euclidean distance of the queries that have any within reach.

@@ -36,7 +36,7 @@ from fastparadime.neighbors.neighbor_graph import (
     NeighborGraph,
     with_finite_distances,
 )
-from fastparadime.neighbors.ring import ring_knn
+from fastparadime.neighbors.shared_search import shared_knn
 from fastparadime.neighbors.sparse_table import warn_of_rounding as warn_of_sparse_rounding
 from fastparadime.neighbors.streamed import streamed_knn
 from fastparadime.neighbors.table import (
@@ -176,7 +176,8 @@ def knn(
     )
     if process_group is not None:
         _refuse_options(options, "the rows are those of a process_group")
-        return ring_knn(X, k, metric, options.p, Ranks(process_group))
+        p, recall, seed = options.p, options.recall, options.seed
+        return shared_knn(X, k, metric, p, recall, seed, Ranks(process_group))
     if metric == PRECOMPUTED or _is_lists(X):
         _refuse_options(options, "X holds neighbors or distances already")
         return _precomputed(X, k)

@@ -17,6 +17,7 @@ from fastparadime.ops.layout.density import DensityTerm
 from fastparadime.ops.layout.layout_shard import LayoutShard
 from fastparadime.ops.layout.metric_layout import LAYOUT_METRICS, LayoutMetric
 from fastparadime.ops.layout.sgd_layout import layout_epochs, sgd_layout
+from fastparadime.ops.neighbors.join_lists import NearestLists
 from fastparadime.ops.neighbors.kd_tree import TREE_METRICS, KdTree, tree_bytes
 from fastparadime.ops.neighbors.nearest_binary import BINARY_METRICS, BinaryTable
 from fastparadime.ops.neighbors.nearest_by_differences import nearest_by_differences
@@ -70,6 +71,7 @@ __all__ = [
     "LayoutMetric",
     "LayoutShard",
     "Mlp",
+    "NearestLists",
     "NeighborDescent",
     "ProductEngine",
     "ProductTable",

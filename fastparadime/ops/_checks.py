@@ -177,9 +177,11 @@ def as_non_negative(value: TensorLike, name: str, ndim: int) -> torch.Tensor:
     return tensor
 
 
-def as_distances(value: TensorLike, name: str) -> tuple[torch.Tensor, torch.Tensor | None]:
-    """Distances (n, k) that are not negative, and where they are infinite: None if nowhere."""
-    tensor = as_floats(value, name, 2)
+def as_distances(
+    value: TensorLike, name: str, ndim: int = 2
+) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """Distances, usually (n, k), that are not negative, and where they are infinite, None if nowhere."""
+    tensor = as_floats(value, name, ndim)
     low, high = value_range(tensor) if tensor.numel() else (0.0, 0.0)
     if not low >= 0:
         held = _first_bad(tensor.masked_fill(tensor == math.inf, 0.0))

@@ -44,10 +44,16 @@ def strengths(rng: np.random.Generator, *shape: int) -> np.ndarray[Any, Any]:
     return rng.uniform(0.1, 1, shape).astype(np.float32)
 
 
-def _clusters(X: Any, centers: Any) -> Any:
-    search = ops.ClusterSearch(X, K)
+def _clusters(X: Any, centers: Any, within: Any) -> Any:
+    search = ops.ClusterSearch(X, K, within=within)
     search.compare(torch.arange(N), torch.tensor([N]), centers)
     return search.nearest()
+
+
+def _lists(points: Any, indices: Any, distances: Any) -> Any:
+    lists = ops.NearestLists(N, K)
+    lists.join(points, indices, distances)
+    return lists.nearest()
 
 
 def _candidates(own: Any, cosines: Any, norms: Any) -> Any:
@@ -184,7 +190,14 @@ OPERATIONS = {
                    "within": strengths(r, 4)},
         _products,
     ),
-    "ClusterSearch": Operation(lambda r: {"X": rows(r), "centers": rows(r, 1)}, _clusters),
+    "ClusterSearch": Operation(
+        lambda r: {"X": rows(r), "centers": rows(r, 1), "within": strengths(r, N)}, _clusters
+    ),
+    "NearestLists": Operation(
+        lambda r: {"points": np.array([0, 2, 3]), "indices": numbers(r, 3, 6),
+                   "distances": strengths(r, 3, 6)},
+        _lists,
+    ),
     "Candidates": Operation(
         lambda r: {"own": strengths(r, 4), "cosines": rows(r, 4, N), "norms": strengths(r, N)},
         _candidates,

@@ -104,6 +104,22 @@ def test_cluster_search(seed: int, n: int, d: int, width: int, clusters: int) ->
         np.testing.assert_allclose(search.nearest()[1], refined[1], rtol=1e-5, atol=1e-5 * d)
 
 
+@given(SEEDS, SIZES, st.integers(1, 9), st.integers(0, 9), st.integers(1, 20))
+def test_lists_that_join(seed: int, n: int, width: int, found: int, others: int) -> None:
+    rng = np.random.default_rng(seed)
+    lists = ops.NearestLists(n, width)
+    named: list[list[tuple[int, float]]] = [[] for _ in range(n)]
+    for _ in range(3):
+        indices = rng.integers(-1, others, (n, found))
+        distances = rng.integers(0, 4, (n, found)).astype(np.float32)
+        lists.join(np.arange(n), indices, distances)
+        for i, row in enumerate(indices.tolist()):
+            pairs = zip(row, distances[i].tolist(), strict=True)
+            named[i] += [pair for pair in pairs if pair[0] >= 0]
+    for got, wanted in zip(lists.nearest(), reference.join_lists(named, width), strict=True):
+        np.testing.assert_array_equal(got, wanted)
+
+
 @given(SEEDS, SIZES, SOME, st.sampled_from([1, 32, 33, 100]), st.integers(0, 70))
 def test_candidates(seed: int, rows: int, columns: int, count: int, cut: int) -> None:
     rng = np.random.default_rng([seed, rows, columns])

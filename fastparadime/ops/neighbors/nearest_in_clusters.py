@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import torch
 
 from fastparadime import _core
-from fastparadime.ops._checks import MAX_POINTS, as_floats, as_positive, target_of
+from fastparadime.ops._checks import MAX_POINTS, as_distances, as_floats, as_positive, target_of
+from fastparadime.ops.neighbors.join_lists import halves
 from fastparadime.ops.neighbors.nn_descent import descent_round, padded_rows
 from fastparadime.ops.neighbors.subspace import stride_of
 from fastparadime.types import TensorLike
@@ -32,6 +33,8 @@ class ClusterSearch:
         Neighbours listed a row, at least 1.
     scale : float
         What differences are multiplied with, so that their squares are finite.
+    within : (n,) array or tensor, optional
+        The largest squares that join a row's list, at least 0; the fewer do, the faster.
 
     Raises
     ------
@@ -39,7 +42,9 @@ class ClusterSearch:
         For a table that is not on the CPU, or a number outside its range.
     """
 
-    def __init__(self, X: TensorLike, width: int, scale: float = 1.0) -> None:
+    def __init__(
+        self, X: TensorLike, width: int, scale: float = 1.0, within: TensorLike | None = None
+    ) -> None:
         self._X = as_floats(X, "X", 2)
         if self._X.device.type != "cpu":
             raise ValueError(f"X must be on the CPU, not on {self._X.device}")
@@ -49,6 +54,13 @@ class ClusterSearch:
         self._scale = as_positive(scale, "scale")
         width = check_integer(width, "width", minimum=1)
         self._keys = torch.full((n, width), _core.kNoNeighbor, dtype=torch.int64)
+        if within is not None:
+            bounds = as_distances(within, "within", 1)[0]
+            if bounds.shape != (n,):
+                raise ValueError(f"within must have a number a row, {n}, not {len(bounds)}")
+            self._keys.view(torch.int32).view(n, width, 2)[:, :, 1] = bounds.view(torch.int32)[
+                :, None
+            ]
 
     def compare(
         self,
@@ -188,12 +200,10 @@ class ClusterSearch:
         Returns
         -------
         indices, squares : int32 and float32 tensors (m, width)
-            Ascending by (square, index), of scaled rows; -1 and infinity where a row has met fewer.
-            The same bits for any number of threads.
+            Ascending by (square, index), of scaled rows; where a row has met fewer, -1 and infinity
+            or what it was searched within. The same bits for any number of threads.
         """
-        keys = self._keys if rows is None else self._keys[rows]
-        halves = keys.view(torch.int32).view(*keys.shape, 2)
-        return halves[:, :, 0].contiguous(), halves[:, :, 1].contiguous().view(torch.float32)
+        return halves(self._keys if rows is None else self._keys[rows])
 
 
 def _turns(sizes: torch.Tensor, known: torch.Tensor, dim: int) -> Iterator[torch.Tensor]:

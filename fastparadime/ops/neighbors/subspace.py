@@ -12,7 +12,7 @@ from fastparadime.ops._checks import target_of
 from fastparadime.types import Array
 
 _LANES = 16
-_SAMPLE = 4096  # rows that a subspace is fitted to
+SAMPLE = 4096  # rows that a subspace is fitted to
 _POWER_STEPS = 1
 _PRODUCTS = 2e10  # multiply-adds between two looks for Ctrl-C
 
@@ -48,12 +48,21 @@ class Subspace:
     columns : int
         Of the subspace, the directions of larger variance about first.
     seed : int
+    shown : (float32 tensor (m, d), float), optional
+        Where `X` has some of the rows of a larger table: up to 4096 rows at even steps of it, and
+        its `scale_of`.
     """
 
-    def __init__(self, X: torch.Tensor, columns: int, seed: int) -> None:
+    def __init__(
+        self,
+        X: torch.Tensor,
+        columns: int,
+        seed: int,
+        shown: tuple[torch.Tensor, float] | None = None,
+    ) -> None:
         n, d = X.shape
-        self._X, self._scale = X, scale_of(X)
-        sample = X[:: -(-n // _SAMPLE)]
+        sample, scale = (X[:: -(-n // SAMPLE)], scale_of(X)) if shown is None else shown
+        self._X, self._scale = X, scale
         self._mean = sample.double().mean(dim=0).float()
         centred = (sample - self._mean) * self._scale
         centred *= scale_of(centred)

@@ -16,6 +16,7 @@ from fastparadime.ops.reference.graph import (
 from fastparadime.ops.reference.layout import density_pulls, density_radii, sgd_layout
 from fastparadime.ops.reference.metrics import binary_distance, distance
 from fastparadime.ops.reference.neighbors import (
+    join_lists,
     nearest_binary,
     nearest_by_differences,
     nearest_by_products,
@@ -50,6 +51,7 @@ __all__ = [
     "gather_rows",
     "graph_matmul",
     "hidden_layers",
+    "join_lists",
     "mlp",
     "mlp_jacobian",
     "nearest_binary",

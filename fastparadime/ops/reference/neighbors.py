@@ -95,6 +95,23 @@ def nearest_in_clusters(X: Floats, width: int, clusters: list[Ints]) -> tuple[In
     return np.where(np.isinf(found), -1, order), found
 
 
+def join_lists(lists: list[list[tuple[int, float]]], width: int) -> tuple[Ints, Floats]:
+    """The `width` nearest neighbours that each list names, by (distance, index), each once.
+
+    -1 and infinity where a list names fewer.
+    """
+    indices = np.full((len(lists), width), -1)
+    distances = np.full((len(lists), width), np.inf)
+    for i, pairs in enumerate(lists):
+        least: dict[int, float] = {}
+        for index, away in pairs:
+            least[index] = min(away, least.get(index, np.inf))
+        nearest = sorted((away, index) for index, away in least.items())[:width]
+        for j, (away, index) in enumerate(nearest):
+            indices[i, j], distances[i, j] = index, away
+    return indices, distances
+
+
 def nearest_binary(
     X: Floats, k: int, metric: str, queries: Floats | None = None
 ) -> tuple[Ints, Floats]:

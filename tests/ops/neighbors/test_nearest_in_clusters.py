@@ -73,6 +73,24 @@ def test_lists_grow_by_what_is_new() -> None:
     check(search, X, clusters, 9)
 
 
+def test_lists_within_a_square_hold_what_others_hold_of_it() -> None:
+    X, width = rows(700, 12), 9
+    clusters = draw(700, (500, 300, 200))
+    search = ops.ClusterSearch(X, width)
+    compare(search, X, clusters)
+    indices, squares = search.nearest()
+    within = squares[:, 4].clamp_max(1e30)  # the fifth of each row joins still
+    narrow = ops.ClusterSearch(X, width, within=within)
+    compare(narrow, X, clusters)
+    found, away = narrow.nearest()
+    inside = squares <= within[:, None]
+    assert torch.equal(found, torch.where(inside, indices, -1))
+    assert torch.equal(away, torch.where(inside, squares, within[:, None]))
+    nothing = ops.ClusterSearch(X, width, within=np.zeros(700, np.float32))
+    compare(nothing, X, clusters)
+    assert int(nothing.nearest()[0].max()) == -1
+
+
 def test_a_large_cluster_is_several_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(native, "_PRODUCTS", 1e6)
     X = rows(900, 12)
@@ -189,6 +207,10 @@ def test_bad_table() -> None:
         ops.ClusterSearch(rows(5, 1), 0)
     with pytest.raises(ValueError, match="scale must be"):
         ops.ClusterSearch(rows(5, 1), 1, scale=0.0)
+    with pytest.raises(ValueError, match="within must have a number a row, 5, not 4"):
+        ops.ClusterSearch(rows(5, 1), 1, within=np.ones(4))
+    with pytest.raises(ValueError, match="within must be numbers >= 0, but holds -1"):
+        ops.ClusterSearch(rows(5, 1), 1, within=-np.ones(5))
     with pytest.raises(ValueError, match="X must have 2 dim"):
         ops.ClusterSearch(rows(5, 1)[:, 0], 1)
 
