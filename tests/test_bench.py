@@ -48,6 +48,20 @@ def test_every_operation_once(
     assert capsys.readouterr().out == "every operation ran\n"
 
 
+def test_fits_by_several_processes_are_timed() -> None:
+    asked = ["--method", "layout", "--rows", "64", "--epochs", "2", "--processes", "1", "2"]
+    done = subprocess.run(
+        [sys.executable, BENCH / "run.py", "processes", *asked, "--alone", "0"],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    head, *lines = done.stdout.splitlines()
+    assert head == "64 x 32, 1 threads each"
+    line = r"%d processes: [\d.]+ s, [\d.]+ times as fast; layout [\d.]+, cpu [\d.]+"
+    assert [bool(re.fullmatch(line % n, said)) for n, said in enumerate(lines, 1)] == [True, True]
+
+
 def test_every_operation_has_a_case() -> None:
     timed = {stem.removeprefix("bench_") for stem, _ in CASES}
     scripts = "".join(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from typing import Any
 
@@ -23,7 +24,7 @@ from fastparadime.training.sampling import spread_of, spread_step
 from fastparadime.training.sliced_steps import SlicedData, regress_in_slices
 from fastparadime.types import Array
 from fastparadime.utils.checkpoints import CheckpointLike
-from fastparadime.utils.convert import to_float32, to_numpy
+from fastparadime.utils.convert import sums_over, to_float32, to_numpy
 from fastparadime.utils.logging import log
 from fastparadime.utils.seed import derive
 
@@ -148,13 +149,16 @@ def _trained_rows_at(numbers: Array, data: SlicedData, ranks: Ranks) -> torch.Te
 
 
 def _mean_length(data: SlicedData, ranks: Ranks) -> float:
-    sums = [data.rows[ids].double().norm(dim=1).sum() for ids in data.ids]
+    """The mean length of rows that are trained on, added slice by slice. Collective."""
+    sums = [sums_over(data.rows[ids].double().norm(dim=1), 0) for ids in data.ids]
     return float(_total(sums, ranks)) / sum(data.counts)
 
 
 def _total(parts: list[torch.Tensor], ranks: Ranks) -> torch.Tensor:
     """The sum of what there is of each slice, in their order. Collective."""
-    return torch.stack(list(itertools.chain.from_iterable(ranks.told(parts)))).sum(dim=0)
+    told = itertools.chain.from_iterable(ranks.told(parts))
+    total: torch.Tensor = functools.reduce(torch.add, told)
+    return total
 
 
 def _moments(
@@ -162,8 +166,8 @@ def _moments(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Variances and means of columns of all rows, float64, added slice by slice. Collective."""
     n, parts = sum(data.counts), [table[ids].double() for ids in data.ids]
-    mean = _total([part.sum(dim=0) for part in parts], ranks) / n
-    return _total([(part - mean).square().sum(dim=0) for part in parts], ranks) / n, mean
+    mean = _total([sums_over(part, 0) for part in parts], ranks) / n
+    return _total([sums_over((part - mean).square(), 0) for part in parts], ranks) / n, mean
 
 
 def _ends_of_edges(fit: SharedFit, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -11,6 +11,7 @@ from fastparadime import ops
 from fastparadime.distributed import Ranks, Shards
 from fastparadime.graph.fuzzy_simplicial_set import FuzzySimplicialSet
 from fastparadime.neighbors import NeighborGraph
+from fastparadime.utils.convert import sums_over
 
 
 def shared_simplicial_set(
@@ -42,7 +43,7 @@ def shared_simplicial_set(
             distances = distances.masked_fill(too_long, math.inf)
         parts = [distances[part] for part in shards.slices(shards.rank)]
         known = [part[part.isfinite()].double() for part in parts]
-        sums = [(float(part.sum()), len(part)) for part in known]
+        sums = [(float(sums_over(part, 0)), len(part)) for part in known]
     told = list(itertools.chain.from_iterable(ranks.told(sums)))  # in the order of slices
     count = sum(number for _, number in told)
     mean = math.fsum(total for total, _ in told) / count if count else math.nan

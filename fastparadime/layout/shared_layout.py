@@ -15,6 +15,7 @@ from fastparadime.layout._progress import LayoutProgress
 from fastparadime.layout.initialization import initial_positions
 from fastparadime.layout.optimize import LayoutParameters, optimize_layout
 from fastparadime.types import Array
+from fastparadime.utils.convert import sums_over
 from fastparadime.utils.progress import stage
 from fastparadime.utils.seed import derive
 
@@ -149,7 +150,7 @@ def _shard_of(
         weights, starts = edges.weights, edges.indptr
         largest = float(weights.max()) if len(weights) else 0.0
         sums = [
-            float(weights[starts[rows.start] : starts[rows.stop]].sum(dtype=torch.float64))
+            float(sums_over(weights[starts[rows.start] : starts[rows.stop]].double(), 0))
             for rows in shards.slices(shards.rank)
         ]
     told = ranks.told((largest, sums))

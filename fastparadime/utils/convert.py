@@ -155,7 +155,7 @@ def mean_of(tensor: torch.Tensor) -> torch.Tensor:
 def sums_over(tensor: torch.Tensor, dim: int) -> torch.Tensor:
     """The sums of a float tensor over a dimension, on one thread as in `value_range`."""
     if tensor.device.type == "cpu":
-        return torch.from_numpy(tensor.numpy().sum(axis=dim))
+        return torch.from_numpy(np.asarray(tensor.numpy().sum(axis=dim)))
     return tensor.sum(dim=dim)
 
 
