@@ -20,7 +20,7 @@ def model(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 def test_exact_search_of_many_rows_is_the_bottleneck(
     model: ModuleType, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    model.main(["--rows", "10_000_000", "--columns", "50", "--processes", "2"])
+    model.main(["--rows", "10_000_000", "--columns", "50", "--processes", "2", "--search", "exact"])
     printed = capsys.readouterr().out
     assert "bottleneck: neighbors, " in printed
     assert "by its work" in printed
@@ -34,8 +34,21 @@ def test_exchanges_are_the_bottleneck_of_a_slow_network(
     assert "by its exchanges" in capsys.readouterr().out
 
 
+def test_clusters_take_a_part_of_an_exact_search_and_send_more(model: ModuleType) -> None:
+    rates = model.MACHINES["cores"]
+    found = {
+        search: model.stages(10_000_000, 50, 14, 2, rates, model.parsed(["--search", search]))[1]
+        for search in ("exact", "clusters")
+    }
+    assert found["clusters"].computed < found["exact"].computed / 50
+    sent = model.SENT * (4 * 50 + 20 + 8 * 19) / 2  # half of the rows stay where they are
+    rows = 4 * 50
+    assert found["exact"].received == 5_000_000 * rows
+    assert found["clusters"].received == pytest.approx(5_000_000 * (rows + sent))
+
+
 def test_time_of_an_exact_search_is_its_products_over_their_rate(model: ModuleType) -> None:
-    asked = model.parsed(["--flops", "1e9"])
+    asked = model.parsed(["--flops", "1e9", "--search", "exact"])
     rates = model.replace(model.MACHINES["gpus"], flops=1e9)
     found = {part.name: part for part in model.stages(1000, 10, 5, 4, rates, asked)}
     search = found["neighbors"]

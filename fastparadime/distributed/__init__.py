@@ -1,8 +1,9 @@
 """Work that the processes of a group of torch.distributed share.
 
 The caller makes the group: nothing here starts processes or looks for any. Stages of the flow that
-ranks share lie beside those of one process: ``neighbors/ring.py``, ``neighbors/shared_clusters.py``, ``graph/shared_edges.py``,
-``layout/shared_layout.py``, ``training/sliced_steps.py`` and ``estimators/_shared_fit.py``.
+ranks share lie beside those of one process: ``neighbors/ring.py``, ``neighbors/shared_clusters.py``,
+``graph/shared_edges.py``, ``layout/shared_layout.py``, ``training/sliced_steps.py`` and
+``estimators/_shared_fit.py``.
 """
 
 from fastparadime.distributed.courses import SharedCourse

@@ -124,8 +124,10 @@ def knn(
         matrices are searched on the CPU.
     process_group : torch.distributed.ProcessGroup, optional
         Of processes that each give their own rows as `X`, none too: the rows of rank 0 come first,
-        then those of rank 1. Neighbours of the own rows among all of them are found exactly, by
-        native metrics on the CPU, without `index` and `max_memory`; indices are those of the whole.
+        then those of rank 1. Neighbours of the own rows among all of them are found, by native
+        metrics on the CPU, without `index` and `max_memory`; indices are those of the whole. The
+        search is exact or among clusters as without a group, but by neither a tree nor neighbours
+        of neighbours, and the same for any number of processes.
 
     Returns
     -------

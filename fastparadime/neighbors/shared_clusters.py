@@ -115,10 +115,10 @@ class _Search:
                 given[owner, 0], given[owner, 1] = len(rows), len(codes)
             going = torch.cat(places)
             rows, numbers = self.plan.rows[going.long()], going + self._shared.shards.first
-            reach = self._lists.nearest(going.long())[1][:, -1]
+            reach = self._lists.reach(going.long())
             joined = torch.cat(pairs)
         taken = ranks.sent(given, torch.empty_like(given), [1] * size, [1] * size)
-        counts, pair_counts = list(zip(*(part.T.tolist() for part in (given, taken)), strict=True))
+        counts, pair_counts = zip(*(part.T.tolist() for part in (given, taken)), strict=True)
         rows = self._sent(rows, *counts)
         numbers, reach = self._sent(numbers, *counts), self._sent(reach, *counts)
         joined = self._sent(joined, *pair_counts)

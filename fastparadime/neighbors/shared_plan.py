@@ -50,10 +50,10 @@ def exact_neighbors(shared: SharedRows, numbers: torch.Tensor, k: int) -> Found:
     queries = shared.at(numbers, lambda places: rows[places])
     with shared.ranks.together():
         found = Nearest(len(numbers), k + 1)  # a row is the nearest to itself
+        everywhere = torch.full((len(numbers),), torch.inf)  # whichever slices a rank has before
         for part in shards.slices(shards.rank):
             if part.stop > part.start:
-                reach = found.distances[:, -1]
-                lists = by_products(queries, rows[part], reach, k + 1, itself=False)
+                lists = by_products(queries, rows[part], everywhere, k + 1, itself=False)
                 found.take(lists.places, shards.first + part.start, lists)
         itself = found.indices == numbers[:, None]
         found.distances[itself], found.indices[itself] = torch.inf, NONE

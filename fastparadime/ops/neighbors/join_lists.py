@@ -87,6 +87,15 @@ class NearestLists:
         """
         return halves(self._keys if points is None else self._keys[points])
 
+    def reach(self, points: torch.Tensor) -> torch.Tensor:
+        """The distances within which others may still join the lists of some points, float32 (m,).
+
+        Parameters
+        ----------
+        points : int64 tensor (m,)
+        """
+        return halves(self._keys[points, -1:])[1][:, 0]
+
 
 def halves(keys: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """The indices, int32, and distances, float32, of keys (m, width)."""

@@ -53,6 +53,12 @@ def test_order_of_parts_makes_no_difference() -> None:
         assert torch.equal(found, wanted)
 
 
+def test_reach_is_the_farthest_that_is_listed() -> None:
+    lists = ops.NearestLists(3, 2)
+    lists.join([0, 2], [[7, 8, 9], [7, -1, -1]], [[3.0, 1.0, 2.0], [4.0, 0.0, 0.0]])
+    assert lists.reach(torch.tensor([2, 0, 1])).tolist() == [torch.inf, 2.0, torch.inf]
+
+
 def test_nothing_joins_nothing() -> None:
     check(0, 3, [])
     check(4, 3, [(np.arange(4), np.zeros((4, 0), int), np.zeros((4, 0), np.float32))])
