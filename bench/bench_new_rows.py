@@ -1,4 +1,4 @@
-"""Where new rows are placed: by networks, by the layout, by umap-learn.
+"""Where new rows are placed: by networks, by the layout, by other packages.
 
     python bench/run.py new_rows --mnist mnist.npz --words words.npz --sentences sentences.npz
         [--data mnist sentences] [--ways layout balanced] [--seeds 3] [--rows 10000] [--new 2000]
@@ -17,7 +17,8 @@ rim        new rows that lie where the map is sparser than at 95 % of the refere
 fit, row   seconds of the fit, microseconds that a new row takes among those of a second call
 
 A network is compared with the map that itself makes of the reference. `prototypes` is "balanced" with
-`prototypes=2000`.
+`prototypes=2000`. Other packages (bench/peers.py) are measured in the same run where they are installed; of them only
+umap-learn is among the usual ways.
 """
 
 import argparse
@@ -27,6 +28,7 @@ from functools import partial
 
 import numpy as np
 from data import cells, read
+from peers import PEERS
 from sklearn.decomposition import PCA
 from sklearn.manifold import trustworthiness
 from sklearn.neighbors import KNeighborsRegressor, NearestNeighbors
@@ -73,12 +75,6 @@ class Interpolated:
         return self.means.predict(X)
 
 
-def umap_learn(metric, seed):
-    import umap
-
-    return umap.UMAP(metric=metric, random_state=seed, n_jobs=1)
-
-
 def layout(metric, seed, **options):
     return fastparadime.UMAP(metric=metric, random_state=seed, **options)
 
@@ -91,12 +87,12 @@ WAYS = {
     "layout": layout,
     "median": partial(layout, placement="median"),
     "means": Interpolated,
-    "umap-learn": umap_learn,
     "fast": partial(network, "fast"),
     "balanced": partial(network, "balanced"),
     "best": partial(network, "best"),
     "prototypes": partial(network, "balanced", prototypes=2000),
-}
+} | PEERS
+USUAL = (*(way for way in WAYS if way not in PEERS), "umap-learn")
 
 
 class Judge:
@@ -152,12 +148,15 @@ def main():
     for kind in KINDS[:3]:
         parser.add_argument(f"--{kind}", help="an .npz file")
     parser.add_argument("--data", nargs="+", choices=KINDS, help="all whose files are given")
-    parser.add_argument("--ways", nargs="+", choices=tuple(WAYS), default=tuple(WAYS))
+    parser.add_argument("--ways", nargs="+", choices=tuple(WAYS), default=USUAL)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--rows", type=int, default=10_000)
     parser.add_argument("--new", type=int, default=2_000)
     parser.add_argument("--cpu-time", action="store_true", help="of all threads, beside other work")
     arguments = parser.parse_args()
+    missing = [PEERS[way].missing() for way in arguments.ways if way in PEERS]
+    if any(missing):
+        parser.error("; ".join(filter(None, missing)))
     now = time.process_time if arguments.cpu_time else time.perf_counter
     files = {kind: getattr(arguments, kind) for kind in KINDS[:3]} | {"cells": "scanpy"}
     kinds = arguments.data or [kind for kind in KINDS if files[kind]]

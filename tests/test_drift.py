@@ -11,8 +11,9 @@ import pytest
 import torch
 from sklearn.manifold import trustworthiness
 
-from fastparadime import UMAP, ParametricUMAP, layout, routines
+from fastparadime import UMAP, ParametricUMAP, layout, ops, routines
 from fastparadime.exceptions import NotTrainedError, SpecificationError
+from fastparadime.layout.landmarks import drawn_back
 
 QUICK: dict[str, Any] = {"quality": "fast", "hidden_dims": [32, 32], "random_state": 0}
 
@@ -35,30 +36,90 @@ def test_drift_is_what_it_says() -> None:
     assert layout.Drift.between(before[:1], before[:1]).kept == 1
 
 
+def test_offsets_are_drawn_back_to_a_median() -> None:
+    lengths = torch.tensor([0.5, 1.0, 2.0, 4.0, 20.0])
+    directions = torch.nn.functional.normalize(
+        torch.randn((5, 3), generator=torch.Generator().manual_seed(0)), dim=1
+    )
+    found = drawn_back(lengths[:, None] * directions, 0.5)
+    # pull = 2 (2 / 0.5 - 1) = 6
+    wanted = lengths / (1 + 6 / (1 + (lengths / 2) ** 2))
+    assert float(wanted[2]) == 0.5
+    torch.testing.assert_close(found, wanted[:, None] * directions)
+    near = 0.1 * directions
+    assert drawn_back(near, 0.5) is near
+    assert not drawn_back(near, 0.0).any()
+
+
+def test_a_layout_holds_the_landmarks_that_it_moves() -> None:
+    before = torch.tensor([[0.0, 0.0], [8.0, 1.0], [2.0, 2.0], [torch.nan, torch.nan]])
+    indptr = torch.tensor([0, 1, 2, 2, 3, 4])  # the third has no edge, the fifth is new
+    heads, tails = (torch.tensor(ends, dtype=torch.int32) for ends in ([0, 1, 3, 4], [1, 0, 4, 3]))
+    edges = ops.Edges(indptr, heads, tails, torch.ones(4))
+    moved = torch.tensor([[1.0, 0.0], [8.0, 2.0], [5.0, 5.0], [7.0, 7.0], [6.0, 6.0]])
+    layout.Landmarks(before, 0.02).holder(edges)(moved)
+    # Both moved by 1, of which 2 % of the span of 8 are left, less a thousandth for rounding.
+    still = 0.02 * 8 * 0.999
+    wanted = [[still, 0.0], [8.0, 1.0 + still], [5.0, 5.0], [7.0, 7.0], [6.0, 6.0]]
+    torch.testing.assert_close(moved, torch.tensor(wanted))
+
+
 def test_an_update_holds_the_map(digits: Any) -> None:
     X, _ = digits
     fitted = UMAP(random_state=0).fit(X[:1200])
+    before = np.array(fitted.embedding_)
     assert not hasattr(fitted, "drift_")
-    held, free = (
-        copy.deepcopy(fitted).update(X[1200:], landmark_weight=weight) for weight in (1.0, 0.0)
+    usual, close, still, free = (
+        copy.deepcopy(fitted).update(X[1200:], **options)
+        for options in ({}, {"max_drift": 0.005}, {"max_drift": 0.0}, {"max_drift": None})
     )
-    assert held.drift_.rows == 1200
-    assert held.drift_.median < 0.003 < free.drift_.median
-    assert held.drift_.upper < 0.006
-    assert held.drift_.kept > 0.97
+    np.testing.assert_array_equal(still.embedding_[:1200], before)
+    assert (still.drift_.median, still.drift_.upper, still.drift_.kept) == (0, 0, 1)
+    assert close.drift_.median < 0.005
+    assert 0.01 < usual.drift_.median < 0.015 < free.drift_.median
+    assert usual.drift_.rows == 1200
+    moved = np.linalg.norm(usual.embedding_[:1200] - before, axis=1) / np.ptp(before, axis=0).max()
+    assert usual.drift_.median == pytest.approx(np.median(moved), rel=1e-5)
+    assert usual.drift_.upper == pytest.approx(np.quantile(moved, 0.95), rel=1e-5)
     # A whole fit reaches 0.986 to 0.988.
-    assert trustworthiness(X, held.embedding_, n_neighbors=15) > 0.98
-    assert not hasattr(held.fit(X[:100]), "drift_")
-    with pytest.raises(ValueError, match="landmark_weight"):
-        fitted.update(X[1200:], landmark_weight=-1)
+    assert trustworthiness(X, usual.embedding_, n_neighbors=15) > 0.98
+    assert not hasattr(usual.fit(X[:100]), "drift_")
+
+
+@pytest.mark.parametrize("wrong", [-1.0, float("nan"), float("inf"), "2 %"])
+def test_a_wrong_bound_is_refused(wrong: Any, digits: Any) -> None:
+    X, _ = digits
+    fitted = UMAP(n_epochs=5, random_state=0).fit(X[:60])
+    before = np.array(fitted.embedding_)
+    with pytest.raises((TypeError, ValueError), match="max_drift must be a finite number >= 0"):
+        fitted.update(X[60:80], max_drift=wrong)
+    np.testing.assert_array_equal(fitted.embedding_, before)
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_instalments_end_near_a_fit_at_once(seed: int, digits: Any) -> None:
+    """Six instalments of digits, of which the fourth brings nines."""
+    X, labels = digits
+    rng = np.random.default_rng(seed)
+    old, new = (rng.permutation(np.flatnonzero(part)) for part in (labels < 9, labels == 9))
+    rest = rng.permutation(np.r_[old[750:], new])
+    parts = [*np.split(old[:750], 3), *np.array_split(rest, 3)]
+    grown = UMAP(random_state=seed).fit(X[parts[0]])
+    for part in parts[1:]:
+        grown.update(X[part])
+        assert grown.drift_.median < 0.015
+    X = X[np.concatenate(parts)]
+    once = UMAP(random_state=seed).fit_transform(X)
+    shares = [trustworthiness(X, found, n_neighbors=15) for found in (grown.embedding_, once)]
+    assert shares[0] > shares[1] - 0.01
 
 
 def test_other_outputs_are_held_too() -> None:
     X = np.random.default_rng(0).normal(size=(150, 4)).astype(np.float32)
     fitted = UMAP(output_metric="haversine", n_epochs=60, random_state=0).fit(X[:120])
-    free = copy.deepcopy(fitted).update(X[120:], landmark_weight=0.0)
+    free = copy.deepcopy(fitted).update(X[120:], max_drift=None)
     fitted.update(X[120:])
-    assert fitted.drift_.median < min(0.05, free.drift_.median / 2)
+    assert fitted.drift_.median < min(0.015, free.drift_.median / 2)
     assert fitted.embedding_.shape == (150, 2)
 
 
@@ -151,7 +212,8 @@ def test_a_routine_is_updated(quality: str | None, digits: Any, tmp_path: Path) 
         routine.update(X[:10])
     routine.train(X[:300])
     rates = [(phase.learning_rate, phase.loss) for phase in routine.training_phases]
-    free = copy.deepcopy(routine).update(X[300:400], landmark_weight=0.0)
+    loose = {} if quality is None else {"max_drift": None}
+    free = copy.deepcopy(routine).update(X[300:400], landmark_weight=0.0, **loose)
     assert routine.update(X[300:400]) is routine
     assert routine.drift_.rows == 300
     assert routine.drift_.median < min(0.02, free.drift_.median)
@@ -184,3 +246,8 @@ def test_a_routine_of_labels_needs_labels(digits: Any) -> None:
         bare.update(X[100:120], labels[100:120], landmarks=X[:50])
     with pytest.raises(ValueError, match="landmark_weight"):
         bare.update(X[100:120], landmark_weight=-1.0)
+    with pytest.raises(ValueError, match="max_drift"):
+        bare.update(X[100:120], max_drift=-1.0)
+    by_edges = routines.ParametricUMAP(hidden_dims=[8], seed=0)
+    with pytest.raises(ValueError, match=r"max_drift is for the layout of a quality, but is 0\.01"):
+        by_edges.update(X[100:120], max_drift=0.01)

@@ -12,7 +12,12 @@ import pytest
 
 GALLERY = Path(__file__).resolve().parent.parent / "docs" / "gallery"
 OF_PACKAGES = {"cells", "choosing", "confidence", "table"}
-OF_FILES = {"images": "mnist.npz", "sentences": "sentences.npz", "words": "words.npz"}
+OF_FILES = {
+    "images": "mnist.npz",
+    "new_rows": "mnist.npz",
+    "sentences": "sentences.npz",
+    "words": "words.npz",
+}
 
 
 @pytest.fixture
@@ -66,6 +71,12 @@ def test_table(run_example: Any) -> None:
 
 def test_images(run_example: Any, find_data: Callable[[str], Path]) -> None:
     assert run_example("images", str(find_data("mnist.npz")))["accuracy"] > 0.8
+
+
+@pytest.mark.parametrize("file", ["mnist.npz", "sentences.npz"])
+def test_new_rows(file: str, run_example: Any, find_data: Callable[[str], Path]) -> None:
+    recall = run_example("new_rows", str(find_data(file)))["recall"]
+    assert recall["2,000 prototypes"] > recall["hidden layers"] + 0.03
 
 
 @pytest.mark.parametrize("name", ["sentences", "words"])

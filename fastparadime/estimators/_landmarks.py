@@ -23,7 +23,7 @@ from fastparadime.estimators._parametric_fit import (
 from fastparadime.estimators._reporting import Report
 from fastparadime.estimators.umap import UMAP
 from fastparadime.layout import Drift
-from fastparadime.layout.landmarks import blended
+from fastparadime.layout.landmarks import blended, check_drift
 from fastparadime.training import History
 from fastparadime.utils.convert import to_numpy, to_torch
 from fastparadime.utils.seed import derive
@@ -75,9 +75,10 @@ def _laid_out_at(layout: UMAP, rows: Any, positions: torch.Tensor) -> UMAP:
     return layout
 
 
-def add_rows(mapper: Any, X: Any, landmarks: Any) -> None:
+def add_rows(mapper: Any, X: Any, landmarks: Any, max_drift: float | None) -> None:
     """What `ParametricUMAP.update` does, which says what it raises."""
     check_is_fitted(mapper, "model_")
+    check_drift(max_drift)
     X = mapper._known(X)
     table = mapper._validated(X, reset=False)
     if landmarks is not None:
@@ -86,7 +87,7 @@ def add_rows(mapper: Any, X: Any, landmarks: Any) -> None:
     settings = check_network(mapper, table.shape[1])
     layout = known_layout(mapper, landmarks, "update")
     before = dr.apply_in_chunks(mapper.model_, layout._raw_data, "embed")
-    layout.update(table, landmark_weight=settings.landmark_weight)
+    layout.update(table, max_drift=max_drift)
     targets = blended(
         to_torch(to_numpy(layout.embedding_)).float(), before, settings.landmark_weight
     )

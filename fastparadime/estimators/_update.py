@@ -7,16 +7,17 @@ from typing import Any
 
 from fastparadime.estimators import _rows
 from fastparadime.estimators._cuml import check_data_options
-from fastparadime.estimators._fit import embed_graph, fit_graph
+from fastparadime.estimators._fit import embed_graph, epochs_of, fit_graph
 from fastparadime.estimators._fitted import FittedUmap
 from fastparadime.estimators._kinds import Kind, Results, as_known
 from fastparadime.estimators._reporting import Report, epoch_callback
-from fastparadime.estimators._transform import transform_epochs
 from fastparadime.layout import Drift, Landmarks
-from fastparadime.utils.validate import check_positive
+from fastparadime.layout.landmarks import check_drift
+
+_SHARE = 0.6  # of a fit's epochs: the layout starts near its end
 
 
-def add_rows(fit: FittedUmap, X: Any, ensure_all_finite: Any, landmark_weight: float) -> None:
+def add_rows(fit: FittedUmap, X: Any, ensure_all_finite: Any, max_drift: float | None) -> None:
     """What `UMAP.update` does, which says what it raises."""
     fitted_rows, settings = fit._of_rows("update"), fit._settings
     refused = {
@@ -30,7 +31,7 @@ def add_rows(fit: FittedUmap, X: Any, ensure_all_finite: Any, landmark_weight: f
     for name, is_so in refused.items():
         if is_so:
             raise ValueError(f"update is not available for a fit with {name}: fit all rows")
-    check_positive(landmark_weight, "landmark_weight", zero_ok=True)
+    check_drift(max_drift)
     check_data_options(ensure_all_finite=ensure_all_finite, convert_dtype=True)
     X = as_known(_rows.named(X, fitted_rows.row_format.metric))
     table = _rows.validated(
@@ -51,9 +52,9 @@ def add_rows(fit: FittedUmap, X: Any, ensure_all_finite: Any, landmark_weight: f
         fitted,
         replace(settings, kept_epochs=None),
         report,
-        n_epochs=transform_epochs(settings),
+        n_epochs=int(_SHARE * epochs_of(settings, len(start))),
         learning_rate=settings.learning_rate / 4,
-        landmarks=Landmarks(before, landmark_weight) if landmark_weight else None,
+        landmarks=None if max_drift is None else Landmarks(before, max_drift),
         callback=epoch_callback(fit.callback, results.positions),
     )
     fit._keep_graph(fitted, settings)

@@ -33,6 +33,7 @@ from fastparadime.estimators._resumable import transform_into
 from fastparadime.estimators._sample import fit_on_sample
 from fastparadime.estimators._shared_networks import fit_shared_networks
 from fastparadime.estimators.umap import UMAP
+from fastparadime.layout.landmarks import MAX_DRIFT
 from fastparadime.training import History
 from fastparadime.utils.callbacks import check_callback
 from fastparadime.utils.checkpoints import CheckpointLike
@@ -104,9 +105,8 @@ class ParametricUMAP(
     autoencoder_loss : bool
         Whether the encoder learns from the reconstruction too.
     landmark_loss_weight : float
-        How much the rows of the fit stay where they were in `update`: `landmark_weight` of the
-        layout, and the weight of a row's squared distance from where the network had it, beside
-        that from where the layout has it.
+        How much the rows of the fit stay where they were in `update`: the weight of a row's squared
+        distance from where the network had it, beside that from where the layout has it.
     recall : float
         In (0, 1]: the share of true neighbours that the search must find; 1 searches exactly.
     device : torch.device or str, optional
@@ -319,7 +319,7 @@ class ParametricUMAP(
         found = dr.apply_in_chunks(self.model_, table, "decode")
         return Kind.of(X).array(found, _rows.dtype_of_results(X))
 
-    def update(self, X: Any, landmarks: Any = None) -> Self:
+    def update(self, X: Any, landmarks: Any = None, *, max_drift: float | None = MAX_DRIFT) -> Self:
         """Goes on with more rows: all are laid out from where they are, and the network follows.
 
         `drift_` says how far the rows moved that were there before.
@@ -331,6 +331,8 @@ class ParametricUMAP(
         landmarks : (m, n_features) array, tensor or data frame, optional
             After `load`: rows, two or more, that stay where the network has them, as those of the
             fit do; by default those that `save` was told to keep.
+        max_drift : float, optional
+            Of the layout, as for `fastparadime.UMAP.update`.
 
         Raises
         ------
@@ -341,7 +343,7 @@ class ParametricUMAP(
         """
         if self.sample is not None or hasattr(self, "sample_indices_"):
             raise ValueError("update is not available for a fit with sample: fit all rows")
-        add_rows(self, X, landmarks)
+        add_rows(self, X, landmarks, max_drift)
         return self
 
     @available_if(_takes_more_rows)  # type: ignore[untyped-decorator]

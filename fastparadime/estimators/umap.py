@@ -22,6 +22,7 @@ from fastparadime.estimators._sample import fit_on_sample
 from fastparadime.estimators._shared_fit import fit_shared
 from fastparadime.estimators._tags import set_input_tags
 from fastparadime.estimators._update import add_rows
+from fastparadime.layout.landmarks import MAX_DRIFT
 from fastparadime.utils.checkpoints import CheckpointLike
 from fastparadime.utils.progress import memory_for
 
@@ -364,21 +365,20 @@ class UMAP(
         return kind.array(*inverse_rows(as_known(X), fitted_rows))
 
     def update(
-        self, X: Any, ensure_all_finite: bool | str = True, *, landmark_weight: float = 1.0
+        self, X: Any, ensure_all_finite: bool | str = True, *, max_drift: float | None = MAX_DRIFT
     ) -> UMAP:
         """Adds rows to the fit: the graph is made anew, and the rows there are held in their places.
 
-        New rows start where `transform` places them. The layout has as many epochs as that of
-        `transform`, and a quarter of the learning rate. `drift_` says how far the others moved.
+        New rows start where `transform` places them. The layout has three fifths of the epochs of a
+        fit, and a quarter of the learning rate. `drift_` says how far the others moved.
 
         Parameters
         ----------
         X : (n_samples, n_features) array, data frame or sparse matrix
         ensure_all_finite
             As for `fit`.
-        landmark_weight : float
-            How often a row of the fit is drawn to where it was, for each time that the layout moves
-            it; 0 leaves it free.
+        max_drift : float, optional
+            What `drift_.median` stays below, a share of the map's span; None leaves rows free.
 
         Raises
         ------
@@ -387,7 +387,7 @@ class UMAP(
             For data that is not as described, and for fits with labels or weights, of distances, of
             unique rows or of the graph alone.
         """
-        add_rows(self, X, ensure_all_finite, landmark_weight)
+        add_rows(self, X, ensure_all_finite, max_drift)
         return self
 
     def __sklearn_tags__(self) -> Any:

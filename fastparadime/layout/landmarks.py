@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,8 +11,12 @@ import torch
 from fastparadime import ops
 from fastparadime.neighbors import knn
 from fastparadime.utils.convert import to_numpy
+from fastparadime.utils.validate import check_positive
+
+MAX_DRIFT = 0.015  # of an update: what docs/growing-data.md has measured
 
 _NEIGHBORS, _KEPT = 15, 10  # of a map, and how many of them a point keeps that stayed among its own
+_BELOW = 0.999  # of the bound of a drift, which rounding then does not pass
 _BLOCK = 65_536  # rows that are compared at a time
 
 
@@ -73,36 +78,55 @@ def _kept_neighbors(before: torch.Tensor, after: torch.Tensor) -> float:
 
 @dataclass(frozen=True)
 class Landmarks:
-    """The first points of a layout, held where they were.
+    """The first points of a layout, of which half stay close to where they were.
 
     Attributes
     ----------
     positions : float32 tensor (m, dim)
         Where they were; NaN for a point that is not held.
-    weight : float
-        How often a point is drawn there, for each time that the layout moves it.
+    max_drift : float
+        What the median of their movements stays below, over the span of where they were; 0 keeps
+        all of them in place.
     """
 
     positions: torch.Tensor
-    weight: float
+    max_drift: float
 
-    def pulls(self, edges: ops.Edges, negatives: int) -> torch.Tensor:
-        """What draws each landmark in an epoch at a step size of 1, float64 (m,).
+    def holder(self, edges: ops.Edges) -> Callable[[torch.Tensor], None]:
+        """What holds the points of a layout of some edges, in place, after each epoch."""
+        m = len(self.positions)
+        known = self.positions.isfinite().all(dim=1)
+        held = (known & (edges.indptr.diff()[:m] > 0).to(known.device)).nonzero()[:, 0]
+        before, limit = self.positions[held], _BELOW * self.max_drift * span_of(self.positions)
 
-        As the alignment of umap-learn's AlignedUMAP, it goes with the moves of a point: the head of
-        a sampled edge moves with it and with each of its negatives, and its tail once.
-        """
-        m, weights = len(self.positions), edges.weights.double()
-        sums = weights.new_zeros(len(edges.indptr) - 1).index_add_(0, edges.heads.long(), weights)
-        largest = weights.max() if len(weights) else weights.new_ones(())
-        pulls: torch.Tensor = self.weight * (2 + negatives) * sums[:m] / largest
-        return pulls.masked_fill(~self.positions.isfinite().all(dim=1), 0.0)
+        def hold(moved: torch.Tensor) -> None:
+            if len(held):
+                moved[held] = before + drawn_back(moved[held] - before, limit)
 
-    def hold(self, moved: torch.Tensor, pulls: torch.Tensor, size: float) -> None:
-        """Draws the points of a layout, in place, after an epoch of steps of a size."""
-        own = moved[: len(self.positions)]
-        share = -torch.expm1(-size * pulls)[:, None].float()
-        own += share * (self.positions.nan_to_num() - own)
+        return hold
+
+
+def check_drift(max_drift: float | None) -> None:
+    """Raises for a bound of a drift that is neither None nor a finite number, 0 or more."""
+    if max_drift is not None:
+        check_positive(max_drift, "max_drift", zero_ok=True)
+
+
+def drawn_back(offsets: torch.Tensor, limit: float) -> torch.Tensor:
+    """Offsets (m, dim) drawn back so that the median of their lengths is a limit, if it is beyond.
+
+    A length r becomes r / (1 + 2 c / (1 + (r / median)^2)), which keeps their order: the farther a
+    point has gone, the less it is drawn, as one whose neighbours are elsewhere now.
+    """
+    lengths = offsets.norm(dim=1)
+    median = float(lengths.kthvalue(len(lengths) // 2 + 1).values)  # of two middle ones the longer
+    if median <= limit:
+        return offsets
+    if limit == 0:
+        return torch.zeros_like(offsets)
+    pull = 2 * (median / limit - 1)
+    shrunk: torch.Tensor = offsets / (1 + pull / (1 + (lengths / median).square()))[:, None]
+    return shrunk
 
 
 def spread_rows(rows: torch.Tensor, places: torch.Tensor, count: int, seed: int) -> torch.Tensor:

@@ -88,7 +88,7 @@ def optimize_layout(
     row_weights : (n,) array, optional
         How many rows each stands for; see ``ops.sgd_layout``.
     landmarks : Landmarks, optional
-        The first points, which are held where they were.
+        The first points, and how far they may move.
     progress : callable, optional
         Called with the number of epochs done, now and then.
     callback : callable, optional
@@ -103,11 +103,11 @@ def optimize_layout(
         return Layout(so_far.positions, so_far.kept)
     rate = parameters.learning_rate if learning_rate is None else learning_rate
     negatives = parameters.negative_sample_rate
-    pulls = None if landmarks is None else landmarks.pulls(edges, negatives)
+    hold = None if landmarks is None else landmarks.holder(edges)
 
     def at_stop(done: int, positions: torch.Tensor) -> bool:
-        if landmarks is not None and pulls is not None:
-            landmarks.hold(positions, pulls, rate * (1 - (done - 1) / n_epochs))
+        if hold is not None:
+            hold(positions)
             if not parameters.output.euclidean:
                 positions.copy_(parameters.output.means(positions))
         if done in wanted:

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from fastparadime import dr, layout, loss, models, neighbors, relations, transforms
+from fastparadime.layout.landmarks import MAX_DRIFT
 from fastparadime.relationdata import RelationData
 from fastparadime.routines.base import INITIALIZATIONS, InitializedRoutine, item_phase
 from fastparadime.routines.quality import QUALITIES, layout_positions, noise_share
-from fastparadime.routines.updates import add_rows, landmarks_of
+from fastparadime.routines.updates import Held, add_rows, landmarks_of
 from fastparadime.types import Device
 from fastparadime.utils.callbacks import Callback
 from fastparadime.utils.validate import check_option
@@ -84,7 +85,7 @@ class ParametricUMAP(InitializedRoutine):
     """
 
     drift_: layout.Drift
-    _landmarks: tuple[torch.Tensor, float] | None = None  # while it is updated
+    _landmarks: Held | None = None  # while it is updated
 
     def __init__(
         self,
@@ -168,23 +169,27 @@ class ParametricUMAP(InitializedRoutine):
     def _layout(self, reldata: RelationData) -> torch.Tensor:
         X = self.dataset.data[self.dataset.data.stored_name(self.data_key)]
         start = models.embed_in_chunks(self.model, X, "embed") if self._continues else None
-        before, weight = self._landmarks or (None, 0.0)
-        if before is not None:
-            before = before.to(self._device)
+        held = self._landmarks
         positions = layout_positions(
             reldata,
             self.out_dim,
             self._curve,
             self.seed,
             start,
-            landmarks=None if before is None else layout.Landmarks(before, weight),
+            landmarks=None if held is None else held.landmarks(self._device),
             row_weights=self._row_weights,
             course=self._course,
         )
-        return positions if before is None else layout.landmarks.blended(positions, before, weight)
+        return positions if held is None else held.blended(positions)
 
     def update(
-        self, X: Any, y: Any = None, *, landmarks: Any = None, landmark_weight: float = 1.0
+        self,
+        X: Any,
+        y: Any = None,
+        *,
+        landmarks: Any = None,
+        landmark_weight: float = 1.0,
+        max_drift: float | None = MAX_DRIFT,
     ) -> Self:
         """Goes on with more rows, beside those of the dataset, which are held in their places.
 
@@ -201,19 +206,20 @@ class ParametricUMAP(InitializedRoutine):
             Rows that stay, instead of those of the dataset; after `load`, by default those that
             `save` was told to keep.
         landmark_weight : float
-            How much they stay: with a quality, `landmark_weight` of ``UMAP.update``, and the weight
-            of a row's squared distance from where it was, beside that from where the layout has it;
-            else of its squared distance, beside the cross-entropy. 0 leaves them free.
+            How much they stay: the weight of a row's squared distance from where it was, with a
+            quality beside that from where the layout has it, else beside the cross-entropy.
+        max_drift : float, optional
+            With a quality: of the layout, as for `fastparadime.UMAP.update`.
 
         Raises
         ------
         NotTrainedError
             Before training.
         TypeError, ValueError
-            For data that is not as described, after `load` without landmarks, and for a dataset with
-            further entries.
+            For data that is not as described, after `load` without landmarks, for a dataset with
+            further entries, and for `max_drift` without a quality.
         """
-        add_rows(self, X, y, landmarks, landmark_weight)
+        add_rows(self, X, y, landmarks, landmark_weight, max_drift)
         return self
 
     def save(self, path: str | Path, *, landmarks: int = 0) -> None:

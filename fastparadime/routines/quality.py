@@ -20,7 +20,7 @@ from fastparadime.training.sampling import spread_of
 from fastparadime.utils.checkpoints import NOTHING, Course
 
 _EDGES_OF_DISTANCE = 1000  # that show how far neighbours are
-_EPOCHS_OF_CHANGES, _RATE_OF_CHANGES = 100, 0.25  # of a layout that is there, as UMAP.update has
+_SHARE_OF_CHANGES, _RATE_OF_CHANGES = 0.6, 0.25  # of a layout that is there, as UMAP.update has
 _PROTOTYPES_SHARE, _PROTOTYPES_RATE = 5, 2  # they start close to the end, where rows lie
 _QUADRATIC = 0.2  # errors up to which the loss is quadratic, in units of the curve's spread
 
@@ -148,7 +148,7 @@ def layout_positions(
         Positions close to the end, such as a trained model's: moved a little, by fewer and shorter
         steps.
     landmarks : Landmarks, optional
-        The first points, which are held where they were.
+        The first points, and how far they may move.
     row_weights : tensor (n,), optional
         How many rows each stands for; see ``ops.sgd_layout``.
     course : Course, optional
@@ -160,16 +160,16 @@ def layout_positions(
     """
     edges = reldata.to_sparse_array().edges
     parameters = layout.LayoutParameters(a=curve[0], b=curve[1], seed=seed)
-    epochs, rate = _EPOCHS_OF_CHANGES, _RATE_OF_CHANGES
+    rate, share = _RATE_OF_CHANGES, _SHARE_OF_CHANGES
     if start is None:
         begin = functools.partial(layout.noisy_spectral_positions, edges, n_components, seed)
         start = course.made("start", begin, edges.weights.device)
-        epochs, rate = layout.default_epochs(len(start)), parameters.learning_rate
+        rate, share = parameters.learning_rate, 1.0
     return layout.optimize_layout(
         start.to(edges.weights.device),
         edges,
         parameters,
-        epochs,
+        int(share * layout.default_epochs(len(start))),
         learning_rate=rate,
         landmarks=landmarks,
         row_weights=row_weights,

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 
 from fastparadime import loss
-from fastparadime.layout import Drift
-from fastparadime.layout.landmarks import spread_rows
+from fastparadime.layout import Drift, Landmarks
+from fastparadime.layout.landmarks import MAX_DRIFT, blended, check_drift, spread_rows
 from fastparadime.models import as_input, method_of
 from fastparadime.relationdata import RelationData
 from fastparadime.relations import Relations
@@ -54,9 +55,49 @@ class _LandmarkLoss(loss.Loss):
         return mean
 
 
-def add_rows(routine: Any, X: Any, y: Any, landmarks: Any, landmark_weight: float) -> None:
+@dataclass(frozen=True)
+class Held:
+    """The first rows of a dataset while it is updated, and what holds them.
+
+    Attributes
+    ----------
+    before : float32 tensor (m, dim)
+        Where they were.
+    weight : float
+        Of that place, beside where the layout has them.
+    max_drift : float, optional
+        Of the layout; see `fastparadime.layout.Landmarks`.
+    """
+
+    before: torch.Tensor
+    weight: float
+    max_drift: float | None
+
+    def landmarks(self, device: torch.device) -> Landmarks | None:
+        if self.max_drift is None:
+            return None
+        return Landmarks(self.before.to(device), self.max_drift)
+
+    def blended(self, positions: torch.Tensor) -> torch.Tensor:
+        return blended(positions, self.before.to(positions.device), self.weight)
+
+
+def add_rows(
+    routine: Any,
+    X: Any,
+    y: Any,
+    landmarks: Any,
+    landmark_weight: float,
+    max_drift: float | None,
+) -> None:
     """What `ParametricUMAP.update` does, which says what it raises."""
     weight = check_positive(landmark_weight, "landmark_weight", zero_ok=True)
+    check_drift(max_drift)
+    if routine.quality is None and max_drift != MAX_DRIFT:
+        raise ValueError(
+            f"max_drift is for the layout of a quality, but is {max_drift!r} without one: give "
+            "landmark_weight"
+        )
     routine._check_trained()
     if routine._weighted:
         raise ValueError(
@@ -74,7 +115,7 @@ def add_rows(routine: Any, X: Any, y: Any, landmarks: Any, landmark_weight: floa
         raise ValueError("y is for a dataset with an entry 'labels', which this one has not")
     before = routine.apply(known[key], "embed")
     entries = {name: torch.cat([part, to_torch(new[name])]) for name, part in known.items()}
-    with _held(routine, before, weight, key):
+    with _held(routine, Held(before, weight, max_drift), key):
         routine.train(entries)
     routine.drift_ = Drift.between(before, routine.apply(known[key], "embed"))
 
@@ -115,17 +156,17 @@ def landmarks_of(routine: Any, count: int) -> dict[str, torch.Tensor]:
 
 
 @contextmanager
-def _held(routine: Any, before: torch.Tensor, weight: float, key: str) -> Iterator[None]:
+def _held(routine: Any, held: Held, key: str) -> Iterator[None]:
     """The routine with landmarks; without a quality, phases that hold them and learn at a lower rate."""
     phases: list[TrainingPhase] = routine.training_phases
     kept = [(phase, phase.learning_rate, phase._loss) for phase in phases]
-    routine._landmarks = (before, weight)
+    routine._landmarks = held
     try:
         for phase in phases if routine.quality is None else ():
             phase.learning_rate *= _RATE
-            if weight:
-                parts = [phase.loss, _LandmarkLoss(before, key)]
-                phase.loss = loss.CompoundLoss(parts, [1.0, weight])
+            if held.weight:
+                parts = [phase.loss, _LandmarkLoss(held.before, key)]
+                phase.loss = loss.CompoundLoss(parts, [1.0, held.weight])
         yield
     finally:
         routine._landmarks = None
