@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+import torch.distributed as dist
 
 from fastparadime import UMAP
-from fastparadime.neighbors import knn, shared_rounds
+from fastparadime.exceptions import RecallWarning
+from fastparadime.neighbors import approximate, knn, shared_clusters, shared_rounds
 from fastparadime.neighbors.cluster_plan import STEPS
 from tests import clusters_job
 from tests.clusters_job import CASES, OF_UMAP, lowered, searched, too_few_steps
@@ -113,6 +116,32 @@ def test_an_error_of_one_process_is_one_of_all(jobs: dict[int, Path]) -> None:
             "on rank 1"
         )
     assert first["range"][1].startswith("recall must lie in (0, 1], not 1.5")
+
+
+@pytest.fixture
+def group(tmp_path: Path) -> Iterator[Any]:
+    """A group of this process alone."""
+    dist.init_process_group("gloo", init_method=f"file://{tmp_path}/store", rank=0, world_size=1)
+    yield dist.group.WORLD
+    dist.destroy_process_group()
+
+
+def test_exact_search_where_clusters_would_take_longer(group: Any, low: pytest.MonkeyPatch) -> None:
+    low.setattr(approximate, "_MOST_WORK", 0.0)
+    X = CASES["plain"][0]()
+    graph, exact = searched(X, "plain", group), knn(X, 14, recall=1.0)
+    assert graph.engine.startswith("ring, exact (clusters were predicted at ")
+    assert torch.equal(graph.indices, exact.indices)
+    assert torch.equal(graph.distances, exact.distances)
+
+
+def test_a_recall_that_is_not_reached_warns(group: Any, low: pytest.MonkeyPatch) -> None:
+    too_few_steps(low.setattr)
+    low.setattr(shared_clusters, "_MOST_WORK", 0.0)
+    with pytest.warns(RecallWarning, match=r"recall=0\.95 was not reached: overlapping clusters"):
+        graph = searched(CASES["plain"][0](), "plain", group)
+    assert graph.recall_bound < 0.95
+    assert graph.recall_bound < graph.recall_estimate < 1
 
 
 def test_the_formula_covers_the_peak(jobs: dict[int, Path]) -> None:

@@ -6,6 +6,8 @@ and compares a part, and all get what is found.
 
 from __future__ import annotations
 
+import dataclasses
+
 import torch
 
 from fastparadime import ops
@@ -125,8 +127,7 @@ def shared_plan(shared: SharedRows, k: int, recall: float, seed: int, sample: Sa
         lambda most: _subspace(shared, most, seed),
         lambda projected: _kept(shared, projected, k, sample),
     )
-    mean, spread = near_origin_centre(shared.strided(SHOWN_ROWS, lambda places: rows[places]))
-    scale = scale_of(spread)
+    mean, scale = _origin(shared, rows)
 
     def nearest(some: torch.Tensor, centers: torch.Tensor, count: int) -> torch.Tensor:
         return shared_out(
@@ -146,7 +147,20 @@ def shared_plan(shared: SharedRows, k: int, recall: float, seed: int, sample: Sa
     met = cluster_plan.steps_to_meet(sample, clusters_of, len(centers))
     crowding = cluster_plan.crowding_of(n, sizes)
     plan = Plan(rows, width, centers, mean, scale, kept, crowding, met)
-    return cluster_plan.predicted(plan, n, shared.rows.shape[1], k, recall)
+    plan = cluster_plan.predicted(plan, n, shared.rows.shape[1], k, recall)
+    joined, work = ranks.told((plan.joined, plan.work))[0]
+    return dataclasses.replace(plan, joined=joined, work=work)
+
+
+def _origin(shared: SharedRows, rows: torch.Tensor) -> tuple[torch.Tensor, float]:
+    """A centre near the rows of all ranks and what they are multiplied with: those of rank 0.
+
+    Torch's sums depend on its number of threads, which need not be the same on all ranks.
+    """
+    shown = shared.strided(SHOWN_ROWS, lambda places: rows[places])
+    with shared.ranks.together():
+        mean, spread = near_origin_centre(shown)
+    return shared.ranks.from_first(mean), float(shared.ranks.told(scale_of(spread))[0])
 
 
 def _subspace(shared: SharedRows, most: int, seed: int) -> Widened:
@@ -167,10 +181,10 @@ def _subspace(shared: SharedRows, most: int, seed: int) -> Widened:
 def _kept(shared: SharedRows, rows: torch.Tensor, k: int, sample: Sample) -> torch.Tensor:
     """`cluster_plan.kept_shares` by the projected rows of all ranks."""
     count = cluster_plan.listed_of(shared.n, k)
-    mean, spread = near_origin_centre(shared.strided(SHOWN_ROWS, lambda places: rows[places]))
+    mean, scale = _origin(shared, rows)
     queries = shared.at(sample.rows[: cluster_plan.SHOWN], lambda places: rows[places])
     with shared.ranks.together():
-        table = ops.ProductTable(rows, mean, scale_of(spread))
+        table = ops.ProductTable(rows, mean, scale)
         indices, squares = table.nearest_to(queries, count)
         indices = torch.where(indices < 0, NONE, indices + shared.shards.first)
     return cluster_plan.kept_shares(
