@@ -31,7 +31,7 @@ from fastparadime import UMAP, ParametricUMAP
 from fastparadime.layout import shared_layout
 from fastparadime.utils.checkpoints import Checkpoint
 
-ROWS, LIMIT = 120, datetime.timedelta(seconds=60)
+ROWS, LIMIT = 120, datetime.timedelta(seconds=120)
 
 
 def umap(X: Any, **how: Any) -> Any:
