@@ -15,8 +15,8 @@ from sklearn.base import clone
 
 from fastparadime import ParametricUMAP
 from fastparadime.estimators._resumable import _digest
-from fastparadime.estimators._transform import weighted_medians
 from fastparadime.graph import query_strengths
+from fastparadime.utils.medians import weighted_medians
 
 GIVEN: dict[str, Any] = {"quality": "fast", "n_epochs": 50, "random_state": 0}
 

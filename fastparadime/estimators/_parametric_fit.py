@@ -207,14 +207,12 @@ def _scaled(
 
 def _of_prototypes(
     rows: torch.Tensor, positions: torch.Tensor, graph: Any, settings: NetworkSettings, seed: int
-) -> models.ScaledEmbeddingModel:
+) -> models.PrototypeEmbeddingModel:
     generator = torch.Generator().manual_seed(seed)
     assert settings.prototypes is not None
     count = min(settings.prototypes, len(rows))
     widths = rows.shape[1], positions.shape[1]
-    model = models.ScaledEmbeddingModel(
-        *widths, (count,), activation="softmax", generator=generator
-    )
+    model = models.PrototypeEmbeddingModel(*widths, (count,), generator=generator)
     distance = neighbor_distance(rows, SparseRelationArray(graph))
     models.place_prototypes(
         model, rows, positions, distance, by_angle=settings.by_angle, generator=generator
