@@ -198,3 +198,19 @@ def test_a_file_has_prototypes(tmp_path: Path) -> None:
 def test_prototypes_that_cannot_be(given: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         ParametricUMAP(**given).fit(digits()[0][:50])
+
+
+def test_prototypes_are_exported_and_go_on(tmp_path: Path) -> None:
+    X, new = digits()
+    mapper = ParametricUMAP(quality="fast", n_epochs=50, random_state=0, prototypes=60)
+    mapper.fit(X[:200])
+    mapper.export(tmp_path / "encoder.pt2")
+    program = torch.export.load(tmp_path / "encoder.pt2").module()
+    found = program(torch.from_numpy(new)).detach()
+    np.testing.assert_allclose(found, mapper.transform(new), rtol=1e-3, atol=1e-3)
+    before = mapper.encoder_.layers[0].weight.clone()
+    mapper.update(new[:50])
+    assert isinstance(mapper.encoder_, models.PrototypeEmbeddingModel)
+    assert not torch.equal(mapper.encoder_.layers[0].weight, before)
+    assert mapper.embedding_.shape == (250, 2)
+    np.testing.assert_array_equal(mapper.to_routine().apply(new), mapper.transform(new))
