@@ -214,3 +214,14 @@ def test_prototypes_are_exported_and_go_on(tmp_path: Path) -> None:
     assert not torch.equal(mapper.encoder_.layers[0].weight, before)
     assert mapper.embedding_.shape == (250, 2)
     np.testing.assert_array_equal(mapper.to_routine().apply(new), mapper.transform(new))
+
+
+def test_what_the_hidden_layer_gave_is_there_after_a_forward_pass_alone() -> None:
+    model, X = placed_network(), drawn(9, 6, 2)
+    core = models.core_network(model, 9)
+    with pytest.raises(RuntimeError, match="hidden needs a hidden layer, and a forward pass"):
+        core.hidden()
+    core.forward(X, np.arange(9))
+    weights, biases = model.folded()
+    expected = torch.softmax(X @ weights[0].T + biases[0], dim=1).detach()
+    torch.testing.assert_close(core.hidden(), expected, rtol=1e-3, atol=1e-4)
