@@ -17,7 +17,8 @@ rim        new rows that lie where the map is sparser than at 95 % of the refere
 fit, row   seconds of the fit, microseconds that a new row takes among those of a second call
 
 A network is compared with the map that itself makes of the reference. `prototypes` is "balanced" with
-`prototypes=2000`. Other packages (bench/peers.py) are measured in the same run where they are installed; of them only
+`prototypes=2000`, `-median` the same network with `placement="median"`, which looks at the reference.
+Other packages (bench/peers.py) are measured in the same run where they are installed; of them only
 umap-learn is among the usual ways.
 """
 
@@ -90,7 +91,11 @@ WAYS = {
     "fast": partial(network, "fast"),
     "balanced": partial(network, "balanced"),
     "best": partial(network, "best"),
+    "balanced-median": partial(network, "balanced", placement="median"),
     "prototypes": partial(network, "balanced", prototypes=2000),
+    "prototypes-median": partial(network, "balanced", prototypes=2000, placement="median"),
+    "best-prototypes": partial(network, "best", prototypes=2000),
+    "best-median": partial(network, "best", prototypes=2000, placement="median"),
 } | PEERS
 USUAL = (*(way for way in WAYS if way not in PEERS), "umap-learn")
 

@@ -11,6 +11,7 @@ import torch
 from sklearn.datasets import load_digits
 
 from fastparadime import ParametricUMAP, models
+from fastparadime.dr.attribution import jacobian
 from fastparadime.models.prototypes import SHARPNESS
 
 
@@ -71,6 +72,68 @@ def test_other_networks_have_no_prototypes(model: models.ScaledEmbeddingModel, f
         models.place_prototypes(model, drawn(9, 6), drawn(9, 2), 1.0)
     for parameter, kept in zip(model.parameters(), before, strict=True):
         assert torch.equal(parameter, kept)
+
+
+def placed_network(count: int = 40) -> models.PrototypeEmbeddingModel:
+    model = models.PrototypeEmbeddingModel(6, 2, [count])
+    models.place_prototypes(model, drawn(200, 6), drawn(200, 2, 1), 12.0)
+    return model
+
+
+def test_prototypes_are_trained_by_means_and_applied_by_medians() -> None:
+    model, X = placed_network(), drawn(30, 6, 2)
+    as_means = models.ScaledEmbeddingModel(6, 2, [40], activation="softmax")
+    as_means.load_state_dict(model.state_dict())
+    np.testing.assert_array_equal(model(X).detach(), as_means(X).detach())
+    model.eval()
+    weights, biases = as_means.folded()
+    shares = torch.softmax((X @ weights[0].T + biases[0]).double(), dim=1).topk(16, dim=1)
+    places = (weights[1].T + biases[1]).double()[shares.indices]
+
+    def cost(found: torch.Tensor) -> torch.Tensor:
+        return (shares.values * (places - found[:, None]).norm(dim=2)).sum(dim=1)
+
+    found = model(X).detach().double()
+    for step in torch.from_numpy(np.random.default_rng(3).normal(0, 0.1, (20, 30, 2))):
+        assert (cost(found) < cost(found + step) + 2e-2).all()
+    assert (cost(found) < cost(as_means(X).detach().double())).float().mean() > 0.9
+
+
+def test_prototypes_vote_by_each_row_alone() -> None:
+    model, X = placed_network().eval(), drawn(30, 6, 2)
+    placed = models.embed_in_chunks(model, X)
+    torch.testing.assert_close(placed, model(X).detach(), rtol=1e-4, atol=1e-4)
+    assert torch.equal(models.embed_in_chunks(model, X.flip(0)).flip(0), placed)
+    assert torch.equal(models.embed_in_chunks(model, X[3:4]), placed[3:4])
+    trained = models.embed_in_chunks(model.train(), X)
+    torch.testing.assert_close(trained, model(X).detach(), rtol=1e-4, atol=1e-4)
+    assert not torch.allclose(trained, placed, atol=1e-2)
+
+
+def test_votes_have_derivatives() -> None:
+    model, X = placed_network().eval(), drawn(8, 6, 2)
+    found, step = jacobian(model, X), 1e-3
+    model.double()
+    for column in range(6):
+        ends = [X.double().clone() for _ in range(2)]
+        ends[0][:, column] -= step
+        ends[1][:, column] += step
+        below, above = (model(end).detach() for end in ends)
+        slope = (above - below) / (2 * step)
+        np.testing.assert_allclose(found[:, :, column], slope, rtol=0.05, atol=0.05)
+
+
+@pytest.mark.parametrize(
+    ("given", "match"),
+    [
+        ({"hidden_dims": [3, 3]}, "hidden_dims must be one number, of prototypes, not 2"),
+        ({"hidden_dims": [3], "activation": "silu"}, "activation must be .*'softmax'.*'silu'"),
+    ],
+    ids=["two layers", "silu"],
+)
+def test_arguments_of_prototypes(given: dict[str, Any], match: str) -> None:
+    with pytest.raises(ValueError, match=match):
+        models.PrototypeEmbeddingModel(6, 2, **given)
 
 
 def digits() -> tuple[np.ndarray, np.ndarray]:
@@ -135,3 +198,30 @@ def test_a_file_has_prototypes(tmp_path: Path) -> None:
 def test_prototypes_that_cannot_be(given: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         ParametricUMAP(**given).fit(digits()[0][:50])
+
+
+def test_prototypes_are_exported_and_go_on(tmp_path: Path) -> None:
+    X, new = digits()
+    mapper = ParametricUMAP(quality="fast", n_epochs=50, random_state=0, prototypes=60)
+    mapper.fit(X[:200])
+    mapper.export(tmp_path / "encoder.pt2")
+    program = torch.export.load(tmp_path / "encoder.pt2").module()
+    found = program(torch.from_numpy(new)).detach()
+    np.testing.assert_allclose(found, mapper.transform(new), rtol=1e-3, atol=1e-3)
+    before = mapper.encoder_.layers[0].weight.clone()
+    mapper.update(new[:50])
+    assert isinstance(mapper.encoder_, models.PrototypeEmbeddingModel)
+    assert not torch.equal(mapper.encoder_.layers[0].weight, before)
+    assert mapper.embedding_.shape == (250, 2)
+    np.testing.assert_array_equal(mapper.to_routine().apply(new), mapper.transform(new))
+
+
+def test_what_the_hidden_layer_gave_is_there_after_a_forward_pass_alone() -> None:
+    model, X = placed_network(), drawn(9, 6, 2)
+    core = models.core_network(model, 9)
+    with pytest.raises(RuntimeError, match="hidden needs a hidden layer, and a forward pass"):
+        core.hidden()
+    core.forward(X, np.arange(9))
+    weights, biases = model.folded()
+    expected = torch.softmax(X @ weights[0].T + biases[0], dim=1).detach()
+    torch.testing.assert_close(core.hidden(), expected, rtol=1e-3, atol=1e-4)

@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from fastparadime import UMAP, neighbors
-from fastparadime.estimators._transform import weighted_medians
 from fastparadime.neighbors.metric_space import Space
 from fastparadime.neighbors.query_index import QueryIndex
+from fastparadime.utils.medians import weighted_medians
 
 
 def test_medians_have_the_least_sum_of_distances() -> None:
@@ -35,19 +35,22 @@ def test_medians_have_the_least_sum_of_distances() -> None:
     assert weighted_medians(0 * equal, indices, anchors).isnan().all()
 
 
-def test_new_rows_of_full_rank_keep_more_neighbors() -> None:
-    rows = np.random.default_rng(0).normal(size=(1300, 12)).astype(np.float32)
+def kept_by(placement: str, seed: int) -> float:
+    """The share of new rows' 15 nearest rows that are among their 15 nearest in the map."""
+    rows = np.random.default_rng(seed).normal(size=(1300, 12)).astype(np.float32)
     X, new = rows[:1000], rows[1000:]
     true = QueryIndex(torch.from_numpy(X), Space("euclidean")).nearest(torch.from_numpy(new), 15)[0]
-    kept = {}
-    for placement in ("layout", "median"):
-        estimator = UMAP(random_state=0, n_epochs=200, placement=placement).fit(X)
-        anchors = torch.from_numpy(estimator.embedding_)
-        placed = torch.from_numpy(estimator.transform(new))
-        found = QueryIndex(anchors, Space("euclidean")).nearest(placed, 15)[0]
-        both = [np.isin(a, b).mean() for a, b in zip(true.numpy(), found.numpy(), strict=True)]
-        kept[placement] = float(np.mean(both))
-    assert kept["median"] > kept["layout"] + 0.01
+    estimator = UMAP(random_state=seed, n_epochs=200, placement=placement).fit(X)
+    anchors = torch.from_numpy(estimator.embedding_)
+    placed = torch.from_numpy(estimator.transform(new))
+    found = QueryIndex(anchors, Space("euclidean")).nearest(placed, 15)[0]
+    both = [np.isin(a, b).mean() for a, b in zip(true.numpy(), found.numpy(), strict=True)]
+    return float(np.mean(both))
+
+
+def test_new_rows_of_full_rank_keep_more_neighbors() -> None:
+    gains = [kept_by("median", seed) - kept_by("layout", seed) for seed in range(3)]
+    assert np.mean(gains) > 0.01
 
 
 @pytest.mark.parametrize("output_metric", ["euclidean", "haversine"])

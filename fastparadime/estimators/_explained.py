@@ -12,12 +12,12 @@ from fastparadime.dr import RegionAttribution
 from fastparadime.dr.attribution import by_region, jacobian
 from fastparadime.estimators import _rows
 from fastparadime.estimators._confidence import Confidence, confidence_of
-from fastparadime.estimators._fitted_networks import FittedNetworks
 from fastparadime.estimators._kinds import Kind
 from fastparadime.estimators._landmarks import known_layout
+from fastparadime.estimators._placement import PlacingNetworks
 
 
-class ExplainedNetworks(FittedNetworks):
+class ExplainedNetworks(PlacingNetworks):
     """`confidence` and `attribution` of a fit, by its trained network."""
 
     _known: Any  # of the estimator: how data comes in
@@ -50,14 +50,11 @@ class ExplainedNetworks(FittedNetworks):
         there = layout._settings.device
         network = dr.apply_in_chunks(self.model_, layout._raw_data, "embed").to(there)
         fitted = replace(layout._rows, positions=network)
-        rows, places = (
-            fitted.row_format.rows(table),
-            dr.apply_in_chunks(self.model_, table, "embed").to(there),
-        )
+        rows, places = fitted.row_format.rows(table), self._placed(table).to(there)
         return confidence_of(fitted, layout._fitted_graph.nearest.distances, rows, places)
 
     def attribution(self, X: Any) -> Any:
-        """Which features move each row: the exact Jacobian of its coordinates.
+        """Which features move each row: the exact Jacobian of the network's coordinates.
 
         Parameters
         ----------

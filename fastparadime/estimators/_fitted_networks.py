@@ -17,6 +17,7 @@ from fastparadime.estimators._fitted import OF_A_FIT_BEFORE
 from fastparadime.estimators._kinds import place_of
 from fastparadime.estimators._parametric_constructor import ParametricParameters
 from fastparadime.estimators._parametric_fit import check_network
+from fastparadime.estimators._transform import FittedRows
 from fastparadime.estimators.umap import UMAP
 from fastparadime.exceptions import SpecificationError
 from fastparadime.layout import Drift
@@ -43,12 +44,14 @@ class FittedNetworks(ParametricParameters):
     umap_: UMAP | None
     drift_: Drift
     _landmarks: torch.Tensor | None = None  # rows that a file kept, while it holds no others
+    _mapped_rows: FittedRows | None = None  # where the network has them, once they are asked for
     _supervised: bool
     history_: History
     seed_: int
 
     def _keep(self, model: torch.nn.Module, history: History, seed: int) -> None:
         self.model_, self.history_, self.seed_ = model, history, seed
+        self._mapped_rows = None
         for name in OF_A_FIT_BEFORE:
             self.__dict__.pop(name, None)
         self._n_features_out = getattr(model, "out_dim", self.n_components)
@@ -97,7 +100,7 @@ class FittedNetworks(ParametricParameters):
         """Writes the networks and the parameters to a safetensors file that `load` reads.
 
         The layout and what JSON does not hold, such as a function as metric, are not written, and
-        of the rows only landmarks.
+        of the rows only landmarks, but all with ``placement="median"``.
 
         Parameters
         ----------
@@ -134,14 +137,25 @@ class FittedNetworks(ParametricParameters):
             history=list(self.history_),
             columns=[] if names is None else [str(name) for name in names],
             estimator=estimator,
-            arrays={"landmarks": self._spread_rows(count)} if count else None,
+            arrays=self._kept_rows(count),
         )
 
-    def _spread_rows(self, count: int) -> torch.Tensor:
-        """Rows (count, d) that the fit has or was loaded with, chosen all over the map."""
+    def _kept_rows(self, count: int) -> dict[str, torch.Tensor] | None:
+        """The rows that a file has: all, or so many, or none."""
+        if self.placement == "median":
+            return {"landmarks": self._rows_there("placement='median' keeps")}
+        return {"landmarks": self._spread_rows(count)} if count else None
+
+    def _rows_there(self, what: str) -> torch.Tensor:
+        """Those that the fit has or was loaded with."""
         rows = self._landmarks if self.umap_ is None else to_torch(self.umap_._raw_data)
         if rows is None:
-            raise ValueError("landmarks are rows of the fit, of which there are none after load")
+            raise ValueError(f"{what} rows of the fit, of which there are none after load")
+        return rows
+
+    def _spread_rows(self, count: int) -> torch.Tensor:
+        """Rows (count, d) chosen all over the map."""
+        rows = self._rows_there("landmarks are")
         places = dr.apply_in_chunks(self.model_, rows, "embed")
         return spread_rows(rows, places, count, self.seed_)
 

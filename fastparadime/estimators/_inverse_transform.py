@@ -9,12 +9,13 @@ import torch
 from sklearn.utils.validation import check_array
 
 from fastparadime.estimators._rows import taken
-from fastparadime.estimators._transform import FittedRows, weighted_means
+from fastparadime.estimators._transform import FittedRows
 from fastparadime.neighbors.metric_space import Space
 from fastparadime.neighbors.query_index import QueryIndex
 from fastparadime.types import TensorLike
 from fastparadime.utils.convert import is_sparse, share, to_float32, to_numpy
 from fastparadime.utils.masks import without_mask
+from fastparadime.utils.medians import weighted_means
 from fastparadime.utils.validate import check_data
 
 # Those whose distances change smoothly with the values of a row.

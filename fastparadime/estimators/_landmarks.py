@@ -50,15 +50,20 @@ def known_layout(mapper: FittedNetworks, landmarks: Any, method: str) -> UMAP:
             f"{method} is not available after load, since the file holds no rows: save with "
             "landmarks=, or give update some as landmarks"
         )
+    positions = dr.apply_in_chunks(mapper.model_, rows, "embed")
+    return _laid_out_at(layout_of(mapper), rows, positions)
+
+
+def layout_of(mapper: FittedNetworks) -> UMAP:
+    """A layout with the parameters of a mapper, for rows that have positions."""
     shared = {name: getattr(mapper, name) for name in OF_THE_LAYOUT}
     shared.update(precomputed_knn=(None, None, None), init="random")
-    layout = UMAP(random_state=mapper.seed_, **shared)
-    return _laid_out_at(layout, rows, dr.apply_in_chunks(mapper.model_, rows, "embed"))
+    return UMAP(random_state=mapper.seed_, **shared)
 
 
-def _laid_out_at(layout: UMAP, rows: Any, positions: torch.Tensor) -> UMAP:
-    """A fit of UMAP to rows with their graph, where they are at given positions."""
-    inputs = Inputs.checked(
+def inputs_of(layout: UMAP, rows: Any) -> Inputs:
+    """What a fit of a layout to rows alone is given."""
+    return Inputs.checked(
         layout,
         rows,
         None,
@@ -67,6 +72,11 @@ def _laid_out_at(layout: UMAP, rows: Any, positions: torch.Tensor) -> UMAP:
         convert_dtype=True,
         sample_weight=None,
     )
+
+
+def _laid_out_at(layout: UMAP, rows: Any, positions: torch.Tensor) -> UMAP:
+    """A fit of UMAP to rows with their graph, where they are at given positions."""
+    inputs = inputs_of(layout, rows)
     fitted, kept = fit_inputs(inputs, Report(layout.verbose, layout.tqdm_kwds))
     found = positions.to(inputs.settings.device, torch.float32)
     layout._keep_graph(fitted, inputs.settings)

@@ -16,6 +16,8 @@ from fastparadime.utils.display import in_short
 
 _Constructor = TypeVar("_Constructor", bound=Callable[..., None])
 
+PLACEMENTS = "network", "median"  # of new rows
+
 _ANY = object()
 # umap-learn's names that are no parameters here: the values that ask for what is done anyway, and
 # what to do for others.
@@ -115,6 +117,7 @@ class ParametricParameters(BaseEstimator):  # type: ignore[misc]
         decoder: Any = None,
         hidden_dims: Sequence[int] | None = None,
         prototypes: int | None = None,
+        placement: str = "network",
         n_training_epochs: int = 1,
         parametric_reconstruction: bool = False,
         parametric_reconstruction_loss_fcn: Any = None,

@@ -12,7 +12,7 @@ import torch
 
 from fastparadime import dr, loss, models
 from fastparadime.estimators._inputs import check_weights
-from fastparadime.estimators._parametric_constructor import ParametricParameters
+from fastparadime.estimators._parametric_constructor import PLACEMENTS, ParametricParameters
 from fastparadime.estimators.umap import UMAP
 from fastparadime.relationdata import SparseRelationArray
 from fastparadime.routines.quality import QUALITIES, Quality, neighbor_distance, noise_share
@@ -68,6 +68,7 @@ def check_network(estimator: ParametricParameters, in_dim: int) -> NetworkSettin
         For what cannot be used, naming the parameter.
     """
     quality = QUALITIES[check_option(estimator.quality, tuple(QUALITIES), "quality")]
+    check_option(estimator.placement, PLACEMENTS, "placement")
     for name in ("encoder", "decoder"):
         _check_module(getattr(estimator, name), name)
     for name in ("parametric_reconstruction", "autoencoder_loss"):
@@ -119,11 +120,13 @@ def check_network(estimator: ParametricParameters, in_dim: int) -> NetworkSettin
 
 
 def check_held(estimator: ParametricParameters, table: Any, *, decodes: bool) -> None:
-    """Raises for a decoder beside rows that `max_memory` leaves as they are: it gives float32."""
-    if decodes and stays(table, estimator.max_memory):
+    """Raises for what needs rows in float32 beside some that `max_memory` leaves as they are."""
+    by_median = estimator.placement == "median"
+    if (decodes or by_median) and stays(table, estimator.max_memory):
+        what = "placement='median'" if by_median else "a decoder"
         raise ValueError(
             f"max_memory={estimator.max_memory:.4g} bytes is less than a table of X in float32, "
-            "which a decoder needs: give more, or leave the decoder out"
+            f"which {what} needs: give more, or leave {'it' if by_median else 'the decoder'} out"
         )
 
 
@@ -204,14 +207,12 @@ def _scaled(
 
 def _of_prototypes(
     rows: torch.Tensor, positions: torch.Tensor, graph: Any, settings: NetworkSettings, seed: int
-) -> models.ScaledEmbeddingModel:
+) -> models.PrototypeEmbeddingModel:
     generator = torch.Generator().manual_seed(seed)
     assert settings.prototypes is not None
     count = min(settings.prototypes, len(rows))
     widths = rows.shape[1], positions.shape[1]
-    model = models.ScaledEmbeddingModel(
-        *widths, (count,), activation="softmax", generator=generator
-    )
+    model = models.PrototypeEmbeddingModel(*widths, (count,), generator=generator)
     distance = neighbor_distance(rows, SparseRelationArray(graph))
     models.place_prototypes(
         model, rows, positions, distance, by_angle=settings.by_angle, generator=generator

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from sklearn.utils.validation import check_is_fitted
 
+from fastparadime.estimators._transform import FittedRows
 from fastparadime.types import Array
 from fastparadime.utils import sources
 from fastparadime.utils.convert import is_sparse, share, to_numpy
@@ -55,10 +56,12 @@ def transform_into(estimator: Any, X: Any, out: Any, **options: Any) -> Any:
 
 def _digest(estimator: Any) -> str:
     """Tells what a fitted estimator's `transform` gives from what others' do."""
-    if hasattr(estimator, "model_"):
+    if estimator.placement == "network":
         state = {k: v.detach().cpu() for k, v in estimator.model_.state_dict().items()}
         return digest_of({"model": type(estimator.model_).__qualname__}, state)
-    fitted, settings = estimator._of_rows("transform"), estimator._settings
+    fitted: FittedRows = estimator._of_rows("transform")
+    assert fitted.positions is not None
+    settings = fitted.settings
     about = {name: repr(getattr(settings, name)) for name in _SETTINGS}
     rows = fitted.rows
     parts = [rows.data, rows.indices, rows.indptr] if is_sparse(rows) else [rows]

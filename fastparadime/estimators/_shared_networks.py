@@ -63,6 +63,11 @@ def _check_supported(estimator: Any, settings: NetworkSettings) -> None:
     for name in ("callback", "encoder", "decoder", "sample"):
         if getattr(estimator, name) is not None:
             raise ValueError(f"{name} must be None with process_group, not given")
+    if estimator.placement != "network":
+        raise ValueError(
+            f"placement must be 'network' with process_group, not {estimator.placement!r}: no "
+            "process has all rows"
+        )
     if settings.batch_size < SLICES:
         raise ValueError(
             f"batch_size must be at least {SLICES} with process_group, which cuts a batch in so "

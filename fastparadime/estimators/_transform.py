@@ -17,14 +17,13 @@ from fastparadime.graph import query_strengths
 from fastparadime.neighbors.metric_space import Space
 from fastparadime.neighbors.query_index import QueryIndex
 from fastparadime.types import Array
-from fastparadime.utils.convert import is_sparse, sums_over, to_numpy
+from fastparadime.utils.convert import is_sparse, to_numpy
 from fastparadime.utils.lazy import lazy_property
+from fastparadime.utils.medians import weighted_means, weighted_medians
 from fastparadime.utils.seed import derive
 
 _DEFAULT_EPOCHS = 100
 _PER_MEDIAN = 3  # of its neighbours, the nearest one has a say where a row is placed by a median
-_MEDIAN_STEPS = 50
-_NEAR, _NOTHING = 1e-4, 1e-30  # keep a median's weights finite on top of an anchor
 STEPS = 2  # of an epoch: fixed, so that it does not depend on the other new rows
 
 
@@ -165,33 +164,6 @@ class FittedRows:
             steps_per_epoch=STEPS,
             metric=settings.output.layout_metric(),
         )
-
-
-def weighted_means(
-    weights: torch.Tensor, indices: torch.Tensor, anchors: torch.Tensor
-) -> torch.Tensor:
-    """Means of the anchors (m, dim) by their weights, float64; NaN where all weights are 0."""
-    shares = weights.double()[:, :, None]
-    places = anchors[indices.long()].double()
-    return sums_over(shares * places, 1) / sums_over(shares, 1)
-
-
-def weighted_medians(
-    weights: torch.Tensor, indices: torch.Tensor, anchors: torch.Tensor
-) -> torch.Tensor:
-    """Geometric medians of the anchors (m, dim) by their weights, float64, by Weiszfeld's iteration.
-
-    They have the least sum of weighted distances, so that one anchor far away does not draw them
-    there, as it does means. NaN where all weights are 0.
-    """
-    shares, places = weights.double(), anchors[indices.long()].double()
-    found = weighted_means(weights, indices, anchors)
-    for _ in range(_MEDIAN_STEPS):
-        distances = sums_over((places - found[:, None]).square(), 2).sqrt()
-        least = _NEAR * sums_over(distances, 1)[:, None] + _NOTHING
-        pulls = (shares / (distances + least))[:, :, None]
-        found = sums_over(pulls * places, 1) / sums_over(pulls, 1)
-    return found
 
 
 def edges_to(indices: torch.Tensor, weights: torch.Tensor) -> ops.Edges:

@@ -93,6 +93,10 @@ class ParametricUMAP(
         start as rows with their positions (`fastparadime.models.place_prototypes`). It keeps more
         of the neighbours of new rows than hidden layers do, with a fifth of the quality's steps. A
         file of it holds what started as rows of `X`. 2,000 suit 10,000 rows.
+    placement : {"network", "median"}
+        How `transform` places a row: by the network, or at the geometric median of where the
+        network has the nearest third of the row's neighbours, which keeps more of them. A file then
+        holds the rows of the fit.
     n_training_epochs : int
         How many times the quality's budget is spent.
     parametric_reconstruction : bool
@@ -123,7 +127,7 @@ class ParametricUMAP(
     Attributes
     ----------
     embedding_ : array (n_samples, n_components)
-        What the network gives for the rows of the fit: ``transform(X)``.
+        What the network gives for the rows of the fit: ``transform(X)`` by either placement.
     sample_indices_ : int64 array
         With `sample`: the rows of the fit, ascending. `embedding_` is of all rows.
     umap_ : UMAP
@@ -258,7 +262,7 @@ class ParametricUMAP(
 
     @memory_for("ParametricUMAP.transform")
     def transform(self, X: Any, *, out: Any = None) -> Any:
-        """What the network gives for rows.
+        """Positions of rows in the map, by the network or as `placement` says.
 
         Parameters
         ----------
@@ -270,20 +274,23 @@ class ParametricUMAP(
         Returns
         -------
         array (n_samples, n_components)
-            float32, or float64 for float64 data; a tensor where the data is for a tensor. With
-            `out` that array, or a read-only memory map of the file.
+            float32, or float64 for float64 data; a tensor where the data is for a tensor. NaN by a
+            median for a row without any neighbour. With `out` that array, or a read-only memory map
+            of the file.
 
         Raises
         ------
         sklearn.exceptions.NotFittedError
         TypeError, ValueError
-            For data that is not as described, and an `out` that does not fit.
+            For data that is not as described, an `out` that does not fit, and by a median after
+            `load` of a file that has no rows.
         """
         check_is_fitted(self, "model_")
         if out is not None:
             return transform_into(self, X, out)
         X = self._known(X)
-        return self._embedded(self._validated(X, reset=False), X)
+        found = self._placed(self._validated(X, reset=False))
+        return Kind.of(X).array(found, _rows.dtype_of_results(X))
 
     def inverse_transform(self, X: Any) -> Any:
         """Rows that the decoder gives for positions.

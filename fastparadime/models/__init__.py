@@ -23,11 +23,13 @@ from fastparadime.models.networks import check_widths as check_widths
 from fastparadime.models.networks import core_network as core_network
 from fastparadime.models.networks import register as register
 from fastparadime.models.networks import registered as registered
+from fastparadime.models.prototypes import PrototypeEmbeddingModel as PrototypeEmbeddingModel
 from fastparadime.models.prototypes import place_prototypes as place_prototypes
 
 __all__ = [
     "FullyConnectedEmbeddingModel",
     "Model",
+    "PrototypeEmbeddingModel",
     "ScaledEmbeddingModel",
     "place_prototypes",
     "register",

@@ -24,13 +24,15 @@ from fastparadime.models.networks import (
     ScaledEmbeddingModel,
     core_network,
 )
+from fastparadime.models.prototypes import PrototypeEmbeddingModel
 from fastparadime.types import TensorLike
 from fastparadime.utils import sources
-from fastparadime.utils.convert import to_torch, widened
+from fastparadime.utils.convert import sums_over, to_torch, widened
 from fastparadime.utils.fetched import Fetched
 
 DEVICES = {"cuda"}  # where a network of the package is applied by one kernel
 _CHUNK_BYTES = 32 * 2**20  # of input rows embedded at a time
+_OF_THE_CORE = FullyConnectedEmbeddingModel, ScaledEmbeddingModel, PrototypeEmbeddingModel
 _CORE_ROWS = 2048  # that the core takes at a time, whose values stay in the cache
 
 
@@ -84,7 +86,8 @@ def _applied(model: torch.nn.Module, name: str | None, ndim: int) -> Callable[..
     """The model's method for X of so many dimensions, by the core where that is possible."""
     call = method_of(model, name)
     if (
-        type(model) not in (FullyConnectedEmbeddingModel, ScaledEmbeddingModel)
+        type(model) not in _OF_THE_CORE
+        or (model.training and type(model) is PrototypeEmbeddingModel)
         or name not in (None, "embed", "forward")
         or not {"embed", "forward"}.isdisjoint(vars(model))
         or ndim != 2
@@ -101,7 +104,7 @@ def _applied(model: torch.nn.Module, name: str | None, ndim: int) -> Callable[..
         return _by_a_kernel(own) or call
     contiguous = all(tensor.is_contiguous() for tensor in tensors)
     by_core = tensors[0].device.type == "cpu" and contiguous
-    return functools.partial(_by_core, core_network(own, _CORE_ROWS)) if by_core else call
+    return functools.partial(_by_core, own, core_network(own, _CORE_ROWS)) if by_core else call
 
 
 def _by_a_kernel(model: FullyConnectedEmbeddingModel) -> Callable[..., Any] | None:
@@ -117,12 +120,17 @@ def _by_a_kernel(model: FullyConnectedEmbeddingModel) -> Callable[..., Any] | No
     )
 
 
-def _by_core(network: ops.Mlp, rows: torch.Tensor) -> torch.Tensor:
+def _by_core(
+    model: FullyConnectedEmbeddingModel, network: ops.Mlp, rows: torch.Tensor
+) -> torch.Tensor:
     """What a network gives for rows: for each the same bits, whatever rows are beside it."""
     rows, found = rows.contiguous(), torch.empty((len(rows), network.out_dim))
     for start in range(0, len(rows), network.rows):
         block = rows[start : start + network.rows]
-        found[start : start + network.rows] = network.forward(block, np.arange(len(block)))
+        places = network.forward(block, np.arange(len(block)))
+        if isinstance(model, PrototypeEmbeddingModel):
+            places = model.by_votes(network.hidden(), sums_over)
+        found[start : start + network.rows] = places
     return found
 
 

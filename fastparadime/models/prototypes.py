@@ -1,15 +1,75 @@
-"""Networks of prototypes: where one starts, as rows with their positions."""
+"""Networks of prototypes: where one starts, as rows with their positions, and where it places others."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import cast
 
 import torch
 
-from fastparadime.models.networks import ScaledEmbeddingModel
+from fastparadime.models.networks import ScaledEmbeddingModel, register
+from fastparadime.utils.medians import Sums, weighted_medians
+from fastparadime.utils.validate import check_option
 
 SHARPNESS = 40.0  # of the weights, at the distance between neighbours
 _LENGTH = 10.0  # of that distance to the first layer: with it a step of its weights goes farther
+_STRONGEST, _STEPS = 16, 10  # prototypes that have a say in a median, and its steps
+
+
+@register
+class PrototypeEmbeddingModel(ScaledEmbeddingModel):
+    """A network of one layer of prototypes, which vote for where a row is.
+
+    A row is embedded at the geometric median of the positions of the 16 prototypes nearest to it, by
+    the softmax of its products with them; in training mode at the mean of all, which is smooth. See
+    `place_prototypes`.
+
+    Parameters
+    ----------
+    in_dim, out_dim : int
+        Columns of the data and of the embedding.
+    hidden_dims : sequence of int
+        How many prototypes: one number.
+    activation : {"softmax"}
+    generator : torch.Generator, optional
+        Of the initial weights, as of `FullyConnectedEmbeddingModel`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For arguments that are not as described.
+    """
+
+    def __init__(
+        self,
+        in_dim: int,
+        out_dim: int,
+        hidden_dims: Sequence[int],
+        *,
+        activation: str = "softmax",
+        generator: torch.Generator | None = None,
+    ) -> None:
+        check_option(activation, ("softmax",), "activation")
+        super().__init__(in_dim, out_dim, hidden_dims, activation=activation, generator=generator)
+        if len(self.hidden_dims) != 1:
+            raise ValueError(
+                f"hidden_dims must be one number, of prototypes, not {len(self.hidden_dims)}"
+            )
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Coordinates (n, out_dim) of the rows of `x` (n, in_dim)."""
+        if self.training:
+            return super().forward(x)
+        products = torch.nn.functional.linear(x, *self._first())
+        return self.by_votes(torch.softmax(products, dim=1), torch.sum)
+
+    def by_votes(self, weights: torch.Tensor, sums: Sums) -> torch.Tensor:
+        """The medians (n, out_dim) of the prototypes' positions by weights (n, prototypes)."""
+        last = cast(torch.nn.Linear, self.layers[1])
+        positions = (last.weight.T + last.bias) * self.output_scale + self.output_mean
+        strongest = weights.topk(min(_STRONGEST, weights.shape[1]), dim=1)
+        found = weighted_medians(strongest.values, strongest.indices, positions, _STEPS, sums)
+        return found.to(weights.dtype)
 
 
 @torch.no_grad()

@@ -101,7 +101,9 @@ def is_the_cores(
 
     See `network_of`.
     """
-    if type(model) not in (models.FullyConnectedEmbeddingModel, models.ScaledEmbeddingModel):
+    trained = type(model) is models.PrototypeEmbeddingModel and model.training
+    plain = models.FullyConnectedEmbeddingModel, models.ScaledEmbeddingModel
+    if type(model) not in plain and not trained:
         return False
     own = cast(models.FullyConnectedEmbeddingModel, model)
     return (

@@ -141,6 +141,24 @@ class Mlp:
         values = self._buffers[-1][1]
         return values[: len(ids) * self.out_dim].view(len(ids), self.out_dim)
 
+    def hidden(self) -> torch.Tensor:
+        """What the last hidden layer gave for the rows of the last `forward`.
+
+        Returns
+        -------
+        tensor (m, hidden)
+            Within a buffer, as of `forward`; of the rows themselves there is none.
+
+        Raises
+        ------
+        RuntimeError
+            Without a hidden layer, or a forward pass since the last backward pass.
+        """
+        if self._batch is None or len(self._buffers) < 2:
+            raise RuntimeError("hidden needs a hidden layer, and a forward pass before it")
+        m, width = len(self._batch[1]), self.parameters[-2].shape[1]
+        return self._buffers[-2][1][: m * width].view(m, width)
+
     def backward(self, gradient: torch.Tensor) -> None:
         """Computes `gradients` from that of the loss in what `forward` gave.
 

@@ -1,0 +1,141 @@
+"""New rows at the median of where a network has their neighbours."""
+
+from __future__ import annotations
+
+import copy
+import math
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from sklearn.base import clone
+
+from fastparadime import ParametricUMAP
+from fastparadime.estimators._resumable import _digest
+from fastparadime.graph import query_strengths
+from fastparadime.utils.medians import weighted_medians
+
+GIVEN: dict[str, Any] = {"quality": "fast", "n_epochs": 50, "random_state": 0}
+
+
+def table(rows: int, seed: int, shift: float = 0.0) -> np.ndarray:
+    return (np.random.default_rng(seed).normal(size=(rows, 6)) + shift).astype(np.float32)
+
+
+X, NEW = table(300, 0), table(80, 1)
+
+
+@pytest.fixture(scope="module")
+def fitted() -> ParametricUMAP:
+    return ParametricUMAP(placement="median", **GIVEN).fit(X)
+
+
+def medians(places: np.ndarray, new: np.ndarray = NEW, known: np.ndarray = X) -> np.ndarray:
+    """Of the places of the nearest five of fifteen neighbours, which float64 distances show."""
+    distances = torch.cdist(*(torch.from_numpy(part).double() for part in (new, known)))
+    nearest, indices = distances.topk(15, largest=False)
+    strengths = query_strengths(
+        nearest.float(), local_connectivity=1.0, disconnection_distance=math.inf
+    )
+    found = weighted_medians(strengths[:, :5], indices[:, :5], torch.from_numpy(places))
+    return found.numpy()
+
+
+def test_rows_are_at_the_median_of_their_neighbors_places(fitted: ParametricUMAP) -> None:
+    placed = fitted.transform(NEW)
+    np.testing.assert_allclose(placed, medians(fitted.embedding_), rtol=1e-4, atol=1e-4)
+    by_network = copy.deepcopy(fitted).set_params(placement="network")
+    np.testing.assert_array_equal(by_network.embedding_, fitted.embedding_)
+    assert np.abs(by_network.transform(NEW) - placed).max() > 0.05
+
+
+def test_a_row_is_placed_by_itself(fitted: ParametricUMAP) -> None:
+    placed = fitted.transform(NEW)
+    np.testing.assert_array_equal(fitted.transform(NEW[::-1])[::-1], placed)
+    np.testing.assert_array_equal(fitted.transform(NEW[7:8]), placed[7:8])
+    np.testing.assert_array_equal(fitted.transform(X), fitted.embedding_)
+    assert fitted.transform(NEW.astype(np.float64)).dtype == np.float64
+    assert isinstance(fitted.transform(torch.from_numpy(NEW)), torch.Tensor)
+
+
+def test_rows_far_from_zero_have_the_places_of_the_fit() -> None:
+    far = table(300, 0, 1e4).astype(np.float64)
+    mapper = ParametricUMAP(placement="median", **GIVEN).fit(far)
+    np.testing.assert_allclose(mapper.transform(far), mapper.embedding_, atol=1e-2)
+
+
+@pytest.mark.parametrize("metric", ["euclidean", "cosine", "seuclidean"])
+def test_a_file_keeps_the_rows(metric: str, tmp_path: Path) -> None:
+    mapper = ParametricUMAP(placement="median", metric=metric, **GIVEN).fit(X)
+    mapper.save(tmp_path / "mapper.safetensors")
+    loaded = ParametricUMAP.load(tmp_path / "mapper.safetensors")
+    assert loaded.placement == "median"
+    np.testing.assert_array_equal(loaded.transform(NEW), mapper.transform(NEW))
+    assert _digest(loaded) == _digest(mapper)
+    loaded.save(tmp_path / "again.safetensors")
+    again = ParametricUMAP.load(tmp_path / "again.safetensors")
+    np.testing.assert_array_equal(again.transform(NEW), mapper.transform(NEW))
+
+
+def test_a_file_without_rows_has_no_median(fitted: ParametricUMAP, tmp_path: Path) -> None:
+    copy.deepcopy(fitted).set_params(placement="network").save(tmp_path / "network.safetensors")
+    loaded = ParametricUMAP.load(tmp_path / "network.safetensors", placement="median")
+    with pytest.raises(ValueError, match="placement='median' needs rows of the fit"):
+        loaded.transform(NEW)
+    with pytest.raises(ValueError, match="placement='median' keeps rows of the fit"):
+        loaded.save(tmp_path / "other.safetensors")
+    assert not (tmp_path / "other.safetensors").exists()
+
+
+def test_results_in_a_file_are_told_apart(fitted: ParametricUMAP, tmp_path: Path) -> None:
+    found = fitted.transform(NEW, out=tmp_path / "Y.npy")
+    np.testing.assert_array_equal(found, fitted.transform(NEW))
+    by_network = copy.deepcopy(fitted).set_params(placement="network")
+    assert _digest(by_network) != _digest(fitted) == _digest(pickle.loads(pickle.dumps(fitted)))
+
+
+def test_the_median_follows_an_update(fitted: ParametricUMAP) -> None:
+    mapper = copy.deepcopy(fitted)
+    mapper.transform(NEW)
+    mapper.update(NEW)
+    np.testing.assert_array_equal(mapper.transform(NEW), mapper.embedding_[300:])
+    assert clone(mapper).placement == "median"
+    assert repr(clone(mapper)).count("placement='median'") == 1
+
+
+def test_a_sample_places_all_rows() -> None:
+    mapper = ParametricUMAP(placement="median", sample=200, **GIVEN).fit(X)
+    np.testing.assert_array_equal(mapper.transform(X), mapper.embedding_)
+    others = np.setdiff1d(np.arange(300), mapper.sample_indices_)
+    chosen = mapper.sample_indices_
+    expected = medians(mapper.embedding_[chosen], X[others], X[chosen])
+    np.testing.assert_allclose(mapper.embedding_[others], expected, rtol=1e-4, atol=1e-4)
+
+
+def test_confidence_is_in_the_places_of_transform(fitted: ParametricUMAP) -> None:
+    by_network = copy.deepcopy(fitted).set_params(placement="network")
+    kept = [mapper.confidence(NEW).kept_neighbors.mean() for mapper in (fitted, by_network)]
+    assert kept[0] > kept[1]
+
+
+@pytest.mark.parametrize(
+    ("given", "match"),
+    [
+        ({"placement": "layout"}, "placement must be one of 'network', 'median', not 'layout'"),
+        ({"placement": "median", "max_memory": 1000.0}, "which placement='median' needs"),
+    ],
+    ids=["another", "rows that stay as they are"],
+)
+def test_what_cannot_be_placed(given: dict[str, Any], match: str) -> None:
+    mapper = ParametricUMAP(**GIVEN, **given)
+    with pytest.raises(ValueError, match=match):
+        mapper.fit((16 * X).astype(np.int8))
+    assert not hasattr(mapper, "model_")
+
+
+def test_a_placement_is_checked_where_rows_are_placed(fitted: ParametricUMAP) -> None:
+    with pytest.raises(ValueError, match="placement must be one of 'network', 'median', not 3"):
+        copy.deepcopy(fitted).set_params(placement=3).transform(NEW)
