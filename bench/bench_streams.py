@@ -2,7 +2,7 @@
 
     python bench/run.py streams --sentences sentences.npz [--words words.npz] [--mnist mnist.npz]
         [--ways layout network routine umap-learn] [--instalments 10] [--each 300] [--seeds 3]
-        [--max-drift 0.015] [--quality fast]
+        [--max-drift 0.015] [--quality fast] [--landmark-weight 1]
 
 New classes come with the fifth instalment: the last four digits, or as large a share of the
 clusters that k-means finds among words and sentences. A seed draws rows of its own.
@@ -79,11 +79,18 @@ class Layout:
 class Network(Layout):
     def made(self, metric, seed, arguments):
         return fastparadime.ParametricUMAP(
-            metric=metric, random_state=seed, quality=arguments.quality
+            metric=metric,
+            random_state=seed,
+            quality=arguments.quality,
+            landmark_loss_weight=arguments.landmark_weight,
         )
 
 
 class Routine(Layout):
+    def __init__(self, metric, seed, arguments):
+        super().__init__(metric, seed, arguments)
+        self.options["landmark_weight"] = arguments.landmark_weight
+
     def made(self, metric, seed, arguments):
         return routines.ParametricUMAP(
             n_neighbors=15, min_dist=0.1, metric=metric, seed=seed, quality=arguments.quality
@@ -172,6 +179,7 @@ def main():
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--max-drift", type=float, default=MAX_DRIFT)
     parser.add_argument("--quality", default="fast", help="of networks")
+    parser.add_argument("--landmark-weight", type=float, default=1.0, help="of networks")
     arguments = parser.parse_args()
     arguments.files = {kind: getattr(arguments, kind) for kind in _KINDS}
     for kind, path in arguments.files.items():
