@@ -107,7 +107,7 @@ def read_lists(
 ) -> None: ...
 def nearest_in_clusters(
     keys: int, X: int, centers: int, scale: float, dim: int, width: int, members: int,
-    starts: int, known: int, tasks: int, count: int, target: Target, /,
+    names: int, starts: int, known: int, tasks: int, count: int, target: Target, /,
 ) -> None: ...  # fmt: skip
 
 class KdTree:

@@ -12,13 +12,16 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 
 from fastparadime import ops
 from fastparadime.neighbors import costs
 from fastparadime.neighbors.centroids import find_centroids
 from fastparadime.neighbors.doubtful_rows import CANCELLED, near_origin_centre, scale_of
+from fastparadime.neighbors.read_rows import ProjectedRows, ReadRows, Rows, nearest_to
 from fastparadime.neighbors.recall_sample import Sample, recall_of
+from fastparadime.utils import disk
 from fastparadime.utils.seed import derive
 
 _CLUSTERS, _POWER = 0.65, 0.6  # times this power of the number of points
@@ -28,6 +31,7 @@ _LEAST_JOINED, _MOST_JOINED = 2, 24  # clusters a point
 MAX_CANDIDATES = 10  # neighbours of a point whose neighbours it may look through
 STEPS = 4  # to one more: a point in four takes each
 _USUALLY_JOINED, _USUAL_CROWDING = 6, 1.6  # before they are known
+_TOGETHER = 2**18  # rows whose clusters are found at a time
 _COMPARED = 2**22  # rows and centroids at a time, by differences
 
 # Columns that longer rows may be compared by: of one subspace, or if these are too few of a larger.
@@ -45,7 +49,7 @@ class Plan:
 
     Attributes
     ----------
-    rows : float32 tensor (n, columns)
+    rows : float32 tensor (n, columns) or rows that are read
         What is compared: the data, or a projection of it.
     width : int
         Candidates listed a point.
@@ -67,7 +71,7 @@ class Plan:
         Share of an exact search's work that the search is predicted to take.
     """
 
-    rows: torch.Tensor
+    rows: Rows
     width: int
     centers: torch.Tensor
     mean: torch.Tensor
@@ -81,6 +85,15 @@ class Plan:
     def nearest(self, rows: torch.Tensor, count: int) -> torch.Tensor:
         """The `count` nearest clusters of each row, int32 (m, count)."""
         return _nearest(rows, self.centers, count, self.mean, self.scale)
+
+    def nearest_of_all(self, count: int) -> torch.Tensor:
+        """The `count` nearest clusters of all rows, int32 (n, count)."""
+        n = len(self.rows)
+        found = disk.empty((n, count), torch.int32)
+        for first in range(0, n, _TOGETHER):
+            rows = slice(first, first + _TOGETHER)
+            found[rows] = self.nearest(self.rows[rows], count)
+        return found
 
     @property
     def most(self) -> int:
@@ -103,12 +116,12 @@ class Plan:
         return _pairs(n, joined / STEPS, self.crowding) * columns
 
 
-def make_plan(X: torch.Tensor, k: int, recall: float, seed: int, sample: Sample) -> Plan:
+def make_plan(X: Rows, k: int, recall: float, seed: int, sample: Sample) -> Plan:
     """A plan that is predicted to find the recall.
 
     Parameters
     ----------
-    X : float32 tensor (n, d)
+    X : float32 tensor (n, d) or rows that are read
         On the CPU.
     k : int
     recall : float
@@ -126,6 +139,7 @@ def make_plan(X: torch.Tensor, k: int, recall: float, seed: int, sample: Sample)
         return _nearest(some, centers, count, mean, scale)
 
     centers, sizes = find_centroids(rows, count_clusters(n), _SAMPLED, _MOVES, seed, nearest)
+    centers = centers[_along_a_curve(centers)]  # clusters near each other have near numbers
     drawn = float(sizes.sum())
     # Pairs that share a cluster, beside those of clusters of one size.
     crowding = (
@@ -153,6 +167,19 @@ def _nearest(
         candidates = every.expand(len(some), -1)
         indices[some] = ops.rerank(centers, candidates, count, queries=rows[some])[0]
     return indices
+
+
+def _along_a_curve(centers: torch.Tensor) -> torch.Tensor:
+    """An order of centroids in which near ones are near: that of a tree which halves its nodes."""
+    parts, table = [np.arange(len(centers))], centers.numpy()
+    while max(map(len, parts)) > 1:
+        halves = []
+        for part in parts:
+            column = table[part].var(axis=0).argmax()
+            order = part[table[part, column].argsort(kind="stable")]
+            halves += [half for half in np.array_split(order, 2) if len(half)]
+        parts = halves
+    return torch.from_numpy(np.concatenate(parts))
 
 
 def count_clusters(n: int) -> int:
@@ -188,21 +215,21 @@ def _pairs(n: int, joined: float, crowding: float) -> float:
 
 
 def _compared(
-    X: torch.Tensor, k: int, recall: float, seed: int, sample: Sample
-) -> tuple[torch.Tensor, int, float]:
+    X: Rows, k: int, recall: float, seed: int, sample: Sample
+) -> tuple[Rows, int, float]:
     """The rows that are compared, the candidates to list, and the share of neighbours among these.
 
     `X` itself, or the cheapest projection that loses next to nothing.
     """
     n, d = X.shape
     width = ops.list_width(n, d, k, columns=d)
-    best = (X, width, 1.0)
+    best: tuple[Rows, int, float] = (X, width, 1.0)
     least = _products(n, d, d, width, _USUALLY_JOINED, _USUAL_CROWDING)
     for ladder in projections(n, d):
         subspace = ops.Subspace(X, ladder[-1], derive(seed, "subspace"))
-        rows = X[:, :0]
+        rows: Rows | None = None
         for columns in ladder:
-            rows = torch.cat((rows, subspace.rows(rows.shape[1], columns)), dim=1)
+            rows = _projected(X, subspace, rows, columns)
             kept = _kept(rows, k, sample)
             enough = (kept >= 1 - _LOSS * (1 - recall)).nonzero().flatten()
             if len(enough) == 0:
@@ -217,20 +244,29 @@ def _compared(
     return best
 
 
-def _kept(rows: torch.Tensor, k: int, sample: Sample) -> torch.Tensor:
+def _projected(X: Rows, subspace: ops.Subspace, before: Rows | None, columns: int) -> Rows:
+    """All rows in the first coordinates of a subspace, of which those `before` has are there."""
+    if isinstance(X, ReadRows):
+        return ProjectedRows(X, subspace, columns)
+    if not isinstance(before, torch.Tensor):
+        return subspace.rows(0, columns)
+    return torch.cat((before, subspace.rows(before.shape[1], columns)), dim=1)
+
+
+def _kept(rows: Rows, k: int, sample: Sample) -> torch.Tensor:
     """The shares of true neighbours among the nearest k, k + 1 ... others by `rows`, float64."""
     shown, truth = sample.rows[:_SHOWN], sample.indices[:_SHOWN]
     mean, spread = near_origin_centre(rows)
     most = 1 + ops.list_width(
         len(rows), rows.shape[1], k, columns=0
     )  # a row is the nearest to itself
-    listed = ops.ProductTable(rows, mean, scale_of(spread)).nearest_to(rows[shown], most)[0]
+    listed = nearest_to(rows, mean, scale_of(spread), rows[shown], most)
     hits = (truth[:, :, None] == listed[:, None, :]).any(dim=1).double()
     return hits.cumsum(dim=1)[:, k:].mean(dim=0) / k
 
 
 def _steps_to_meet(
-    rows: torch.Tensor, sample: Sample, nearest: Callable[..., torch.Tensor], clusters: int
+    rows: Rows, sample: Sample, nearest: Callable[..., torch.Tensor], clusters: int
 ) -> torch.Tensor:
     """Steps to clusters after which the neighbours of sampled rows share one with them."""
     pairs = torch.cat((sample.rows[:, None], sample.indices.long()), dim=1)

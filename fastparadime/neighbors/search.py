@@ -47,7 +47,7 @@ from fastparadime.neighbors.table import (
     unit_distances,
 )
 from fastparadime.types import Device
-from fastparadime.utils import frames
+from fastparadime.utils import disk, frames
 from fastparadime.utils.convert import to_numpy
 from fastparadime.utils.masks import without_mask
 from fastparadime.utils.progress import memory_for
@@ -321,8 +321,10 @@ def _search(table: Table, k: int, metric: str, options: _Options) -> NeighborGra
         graph = tree.tree_knn(rows, k, compared, options.p, approximates=approximates)
         if graph is not None:
             return graph
-    if approximates and rows is not None:
-        return approximate.approximate_knn(rows, k, metric, recall, options.seed)
+    if approximates:
+        graph = _approximately(table, rows, k, metric, options)
+        if graph is not None:
+            return graph
     if not on_gpu:
         costs.warn_if_slow(n, d, metric)
     if tiles is not None:
@@ -330,6 +332,20 @@ def _search(table: Table, k: int, metric: str, options: _Options) -> NeighborGra
     if on_gpu and tiled.takes(k, compared):
         return _by_products(table, k, compared, options)
     return _exact(table.whole() if rows is None else rows, k, compared, options.p)
+
+
+def _approximately(
+    table: Table, rows: torch.Tensor | None, k: int, metric: str, options: _Options
+) -> NeighborGraph | None:
+    """By clusters, of all rows or on the disk; None where rows are to be streamed."""
+    recall, seed, most = options.recall, options.seed, options.max_memory
+    if rows is not None or most is None:
+        return approximate.approximate_knn(table.whole(), k, metric, recall, seed)
+    stored = approximate.rows_on_disk(table, most)
+    if stored is None:
+        return None
+    with disk.arrays_within(most):
+        return approximate.approximate_knn(stored, k, metric, recall, seed)
 
 
 def _exact(rows: torch.Tensor, k: int, metric: str, p: float) -> NeighborGraph:

@@ -19,6 +19,8 @@ _PRODUCTS = 2e10  # multiply-adds between two looks for Ctrl-C
 
 def largest(table: torch.Tensor) -> float:
     """The largest magnitude of a table; NaN where it holds one."""
+    if not isinstance(table, torch.Tensor):  # rows that are read
+        return max(largest(block) for _, block in table.blocks())
     if not table.numel():
         return 0.0
     low, high = (float(value) for value in torch.aminmax(table))
@@ -68,8 +70,12 @@ class Subspace:
 
     def rows(self, first: int = 0, last: int | None = None) -> torch.Tensor:
         """Coordinates first ... last - 1 of all rows, centred and scaled, padded with zeros."""
+        return self.coordinates(self._X, first, self._basis.shape[1] if last is None else last)
+
+    def coordinates(self, rows: torch.Tensor, first: int, last: int) -> torch.Tensor:
+        """Coordinates first ... last - 1 of some rows."""
         basis = self._basis[:, first:last].contiguous()
-        return _times(self._X, self._scale, self._mean, basis)
+        return _times(rows, self._scale, self._mean, basis)
 
 
 def _orthonormal(columns: torch.Tensor) -> torch.Tensor:
