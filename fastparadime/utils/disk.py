@@ -63,3 +63,40 @@ def empty(shape: Sequence[int], dtype: torch.dtype) -> torch.Tensor:
 def full(shape: Sequence[int], value: float, dtype: torch.dtype) -> torch.Tensor:
     """As `empty`, of one value."""
     return empty(shape, dtype).fill_(value)
+
+
+def limit() -> float | None:
+    """The bytes that `arrays_within` was given, None outside of it."""
+    least = _least.get()
+    return None if least == math.inf else least * _SHARE
+
+
+class Appended:
+    """A tensor that grows in a file, from parts that are written one after the other.
+
+    Parameters
+    ----------
+    dtype : torch.dtype
+
+    Raises
+    ------
+    OSError
+        If the disk is full.
+    """
+
+    def __init__(self, dtype: torch.dtype) -> None:
+        self._dtype, self._size = dtype, 0
+        self._file = tempfile.TemporaryFile(prefix="fastparadime-")  # noqa: SIM115 (until `whole`)
+
+    def add(self, part: torch.Tensor) -> None:
+        """Writes a part, one-dimensional."""
+        part.numpy().tofile(self._file)
+        self._size += len(part)
+
+    def whole(self) -> torch.Tensor:
+        """All parts; there are no more."""
+        with self._file as file:
+            if self._size == 0:
+                return torch.empty(0, dtype=self._dtype)
+            file.flush()
+            return torch.from_numpy(np.memmap(file, _ITEMS[self._dtype], "r+", shape=self._size))
