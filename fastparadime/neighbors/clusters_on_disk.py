@@ -22,7 +22,7 @@ from fastparadime.utils import disk
 _TURN_BYTES = 64 * 2**20  # of rows in float32 that are compared at a time
 _TURN_PRODUCTS = 2e10  # multiply-adds of them
 _COPIED_BYTES = 64 * 2**20  # of rows that are put in order at a time
-_FIXED_BYTES = 256 * 2**20
+_FIXED_BYTES = 64 * 2**20
 _SAMPLED = 512  # bytes a column and cluster of the rows that centroids are moved by
 _PLACES = 48  # bytes a row of orders, places and marks
 

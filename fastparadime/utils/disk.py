@@ -60,6 +60,13 @@ def empty(shape: Sequence[int], dtype: torch.dtype) -> torch.Tensor:
         return torch.from_numpy(np.memmap(file, _ITEMS[dtype], "r+", shape=tuple(shape)))
 
 
+def empty_like(tensor: torch.Tensor) -> torch.Tensor:
+    """As `empty`, of a tensor's form; on its device where that is another."""
+    if tensor.device.type != "cpu":
+        return torch.empty_like(tensor)
+    return empty(tensor.shape, tensor.dtype)
+
+
 def full(shape: Sequence[int], value: float, dtype: torch.dtype) -> torch.Tensor:
     """As `empty`, of one value."""
     return empty(shape, dtype).fill_(value)

@@ -8,6 +8,7 @@ import torch
 from fastparadime import ops
 from fastparadime.ops import Edges
 from fastparadime.types import Array
+from fastparadime.utils import disk
 from fastparadime.utils.convert import to_numpy
 
 PART = 2**16  # points whose edges are looked at together: those of all take more than the graph
@@ -17,6 +18,8 @@ def labels_of(edges: Edges) -> torch.Tensor:
     """The component of each point, int64 (n,), numbered by their first points."""
     if edges.weights.is_cuda:
         return propagated_labels(edges)
+    if disk.limit() is not None:  # SciPy takes several copies of the graph
+        return _labels_by_parts(edges)
     import scipy.sparse
     from scipy.sparse.csgraph import connected_components
 
@@ -44,6 +47,32 @@ def propagated_labels(edges: Edges) -> torch.Tensor:
         roots = hooked
 
 
+def _labels_by_parts(edges: Edges) -> torch.Tensor:
+    """`labels_of`, looking at the edges of some points at a time."""
+    n = len(edges.indptr) - 1
+    roots = torch.arange(n, dtype=torch.int32)
+    hooked = True
+    while hooked:
+        hooked = False
+        for first in range(0, n, PART):
+            part = slice(first, min(n, first + PART))
+            lengths = edges.indptr[first : part.stop + 1].diff()
+            span = slice(int(edges.indptr[first]), int(edges.indptr[part.stop]))
+            own = roots[part].repeat_interleave(lengths)
+            other = roots[edges.tails[span].long()]
+            apart = own != other
+            if not bool(apart.any()):
+                continue
+            hooked = True
+            own, other = own[apart], other[apart]
+            smaller, larger = torch.minimum(own, other), torch.maximum(own, other)
+            roots.scatter_reduce_(0, larger.long(), smaller, "amin")
+        while not torch.equal(ends := roots[roots.long()], roots):
+            roots = ends
+    labels: torch.Tensor = roots.unique(return_inverse=True)[1]
+    return labels
+
+
 def by_size(labels: torch.Tensor) -> tuple[torch.Tensor, Array]:
     """The points by component, the largest first, and the sizes of the components."""
     sizes = labels.bincount()
@@ -58,7 +87,7 @@ def permuted(edges: Edges, order: torch.Tensor) -> Edges:
     place = torch.empty_like(order, dtype=torch.int32)
     place[order] = torch.arange(len(order), dtype=torch.int32, device=order.device)
     lengths = edges.indptr.diff()[order]
-    tails, weights = torch.empty_like(edges.tails), torch.empty_like(edges.weights)
+    tails, weights = (disk.empty_like(part) for part in (edges.tails, edges.weights))
     done = 0
     for part in order.split(PART):
         source, indptr = edge_places(edges.indptr, part)

@@ -87,7 +87,7 @@ def smooth_knn(
         largest = distances.masked_fill(lacking, 0.0).amax(dim=1, keepdim=True)
         distances = torch.where(lacking, largest, distances)
     with on_device(distances):
-        weights = torch.empty_like(distances) if distances.is_cuda else disk.empty((n, k), distances.dtype)
+        weights = disk.empty_like(distances)
         rho, sigma = distances.new_empty(n), distances.new_empty(n)
         _core.smooth_knn(
             weights.data_ptr(),
