@@ -43,6 +43,7 @@ def symmetrize_fill(
     indptr: int, heads: int, tails: int, weights: int, scratch: int, graph_indptr: int, n: int,
     nnz: int, operation: int, mix_ratio: float, range: HeadRange, target: Target, /,
 ) -> None: ...  # fmt: skip
+def components(roots: int, indptr: int, indices: int, n: int, /) -> None: ...
 def graph_matmul(
     out: int, x: int, scale: int, gain: int, shift: int, previous: int, indptr: int, indices: int,
     weights: int, n: int, columns: int, target: Target, /,

@@ -68,10 +68,10 @@ void bind_edges(py::module_& m) {
       [=](Address indptr, Address scratch, Address graph_indptr, Address graph_indices,
           Address graph_weights, Index n, Index nnz, Index longest, int operation, float mix_ratio,
           const HeadRange& range, const Target& target) {
-        symmetrize_plan(symmetrize_args(indptr, 0, 0, 0, scratch, graph_indptr, graph_indices,
-                                        graph_weights, n, nnz, longest, operation, mix_ratio,
-                                        range),
-                        target);
+        symmetrize_plan(
+            symmetrize_args(indptr, 0, 0, 0, scratch, graph_indptr, graph_indices, graph_weights, n,
+                            nnz, longest, operation, mix_ratio, range),
+            target);
       },
       NoGil(), "Sorts both directions of a graph and counts the rows of their join.");
   m.def(
@@ -84,6 +84,12 @@ void bind_edges(py::module_& m) {
                         target);
       },
       NoGil(), "Writes the edges that symmetrize_plan counted.");
+  m.def(
+      "components",
+      [](Address roots, Address indptr, Address indices, Index n) {
+        cpu::components({at<std::int32_t>(roots), at<Index>(indptr), at<std::int32_t>(indices), n});
+      },
+      NoGil(), "The first point of each point's component.");
   m.def(
       "shared_neighbors",
       [](Address counts, Address candidates, Address lists, Index n, Index k, Index stride,

@@ -214,9 +214,7 @@ def _pairs(n: int, joined: float, crowding: float) -> float:
     return crowding * (joined * n) ** 2 / (2 * count_clusters(n))
 
 
-def _compared(
-    X: Rows, k: int, recall: float, seed: int, sample: Sample
-) -> tuple[Rows, int, float]:
+def _compared(X: Rows, k: int, recall: float, seed: int, sample: Sample) -> tuple[Rows, int, float]:
     """The rows that are compared, the candidates to list, and the share of neighbours among these.
 
     `X` itself, or the cheapest projection that loses next to nothing.

@@ -119,7 +119,8 @@ class Search:
         self._refined = False
 
     def _lists_of(self, plan: Plan) -> Any:
-        return ops.ClusterSearch(plan.rows, plan.width, plan.scale)
+        rows: Any = plan.rows
+        return ops.ClusterSearch(rows, plan.width, plan.scale)
 
     def join(self, joined: int) -> None:
         """Compares the points of each cluster, after so many steps of each point to clusters."""

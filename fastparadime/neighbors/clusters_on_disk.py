@@ -13,7 +13,7 @@ import torch
 
 from fastparadime.neighbors.cluster_plan import MAX_CANDIDATES, STEPS, Plan, count_clusters
 from fastparadime.neighbors.cluster_search import Search
-from fastparadime.neighbors.read_rows import PlacedRows, ProjectedRows, ReadRows
+from fastparadime.neighbors.read_rows import ProjectedRows, ReadRows
 from fastparadime.neighbors.recall_sample import Sample
 from fastparadime.ops.neighbors.gathered_clusters import GatheredClusters
 from fastparadime.ops.neighbors.nn_descent import padded_rows
@@ -52,7 +52,8 @@ class SearchOnDisk(Search):
         self._order = self._place = torch.empty(0)
 
     def _lists_of(self, plan: Plan) -> GatheredClusters:
-        return GatheredClusters(*plan.rows.shape, plan.width, plan.scale)
+        n, columns = plan.rows.shape
+        return GatheredClusters(n, columns, plan.width, plan.scale)
 
     def join(self, joined: int) -> None:
         """Compares the points of each cluster, after so many steps of each point to clusters."""

@@ -56,9 +56,7 @@ def cancelled(distances: torch.Tensor, norms: torch.Tensor, scale: float) -> tor
     return (reach > 0) & ((reach < CANCELLED * norms) | (norms < _NOTHING))
 
 
-def norms_of(
-    X: Rows, rows: torch.Tensor, centre: torch.Tensor, scale: float
-) -> torch.Tensor:
+def norms_of(X: Rows, rows: torch.Tensor, centre: torch.Tensor, scale: float) -> torch.Tensor:
     parts = [((X[part] - centre) * scale).square().sum(dim=1) for part in rows.split(_ROWS)]
     return torch.cat(parts)
 

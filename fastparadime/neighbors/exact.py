@@ -106,8 +106,12 @@ def _solve_doubtful(
     if len(doubtful):
         doubtful = solve_nearer(X, rows, found, doubtful, by_products)
     if len(doubtful):
-        again = rows_by_tree if isinstance(X, torch.Tensor) else read_rows.differing_rows
-        found[0][doubtful], found[1][doubtful] = again(X, rows[doubtful], k)
+        left = rows[doubtful]
+        if isinstance(X, torch.Tensor):
+            again = rows_by_tree(X, left, k)
+        else:
+            again = read_rows.differing_rows(X, left, k)
+        found[0][doubtful], found[1][doubtful] = again
     return len(doubtful)
 
 
@@ -259,16 +263,21 @@ def exact_rows(X: Rows, rows: torch.Tensor, k: int) -> tuple[torch.Tensor, torch
         Ascending.
     """
     if X.is_cuda:
-        return differing_rows(X, rows, k)
+        return _by_differences(X, rows, k)
     centre, spread = near_origin_centre(X)
     indices, distances, doubts = _by_products(X, rows, k, centre, scale_of(spread))
     doubtful = doubts.nonzero().flatten()
     if len(doubtful) * X.numel() > _DIFFERENCES:
         _solve_doubtful(X, rows, k, (indices, distances), doubtful)
     elif len(doubtful):
-        again = differing_rows if isinstance(X, torch.Tensor) else read_rows.differing_rows
-        indices[doubtful], distances[doubtful] = again(X, rows[doubtful], k)
+        indices[doubtful], distances[doubtful] = _by_differences(X, rows[doubtful], k)
     return indices, distances
+
+
+def _by_differences(X: Rows, rows: torch.Tensor, k: int) -> tuple[torch.Tensor, torch.Tensor]:
+    if isinstance(X, torch.Tensor):
+        return differing_rows(X, rows, k)
+    return read_rows.differing_rows(X, rows, k)
 
 
 def rows_bytes(k: int, queries: int) -> int:

@@ -168,4 +168,3 @@ def differing_rows(X: ReadRows, rows: torch.Tensor, k: int) -> tuple[torch.Tenso
             best[some] = both[:, :k]
             indices[some] = torch.cat((indices[some], found), dim=1).gather(1, order[:, :k])
     return indices, best
-

@@ -154,7 +154,7 @@ class Table:
         """The data where its rows, widened to float32, are what is compared, on the CPU; else None."""
         if self._metric not in ("euclidean", "sqeuclidean") or self.unit != 1.0 or self.on_gpu:
             return None
-        if sources.is_source(self._X) or self.home.type != "cpu":
+        if not isinstance(self._X, (np.ndarray, torch.Tensor)) or self.home.type != "cpu":
             return None
         rows = share(self._X)
         return rows if rows.dtype in _WIDENED and self.centre is None else None

@@ -79,7 +79,7 @@ def limit() -> float | None:
 
 
 class Appended:
-    """A tensor that grows in a file, from parts that are written one after the other.
+    """A tensor of one dimension that grows: in a file within `arrays_within`, else in memory.
 
     Parameters
     ----------
@@ -93,15 +93,24 @@ class Appended:
 
     def __init__(self, dtype: torch.dtype) -> None:
         self._dtype, self._size = dtype, 0
-        self._file = tempfile.TemporaryFile(prefix="fastparadime-")  # noqa: SIM115 (until `whole`)
+        self._parts: list[torch.Tensor] = []
+        self._file = None
+        if limit() is not None:
+            self._file = tempfile.TemporaryFile(prefix="fastparadime-")  # noqa: SIM115 (until `whole`)
 
     def add(self, part: torch.Tensor) -> None:
-        """Writes a part, one-dimensional."""
-        part.numpy().tofile(self._file)
+        """Takes a part."""
+        part = part.to(self._dtype)
         self._size += len(part)
+        if self._file is None:
+            self._parts.append(part)
+        else:
+            part.numpy().tofile(self._file)
 
     def whole(self) -> torch.Tensor:
         """All parts; there are no more."""
+        if self._file is None:
+            return torch.cat([torch.empty(0, dtype=self._dtype), *self._parts])
         with self._file as file:
             if self._size == 0:
                 return torch.empty(0, dtype=self._dtype)

@@ -7,6 +7,7 @@ import torch
 
 from fastparadime import ops
 from fastparadime.ops import Edges
+from fastparadime.ops.graph.components import component_roots
 from fastparadime.types import Array
 from fastparadime.utils import disk
 from fastparadime.utils.convert import to_numpy
@@ -18,15 +19,8 @@ def labels_of(edges: Edges) -> torch.Tensor:
     """The component of each point, int64 (n,), numbered by their first points."""
     if edges.weights.is_cuda:
         return propagated_labels(edges)
-    if disk.limit() is not None:  # SciPy takes several copies of the graph
-        return _labels_by_parts(edges)
-    import scipy.sparse
-    from scipy.sparse.csgraph import connected_components
-
-    indptr, _, tails, weights = (to_numpy(part) for part in edges)
-    n = len(indptr) - 1
-    graph = scipy.sparse.csr_matrix((weights, tails, indptr), shape=(n, n))
-    return torch.from_numpy(connected_components(graph, directed=False)[1]).long()
+    labels: torch.Tensor = component_roots(edges).unique(return_inverse=True)[1]
+    return labels
 
 
 def propagated_labels(edges: Edges) -> torch.Tensor:
@@ -45,32 +39,6 @@ def propagated_labels(edges: Edges) -> torch.Tensor:
             labels: torch.Tensor = roots.unique(return_inverse=True)[1]
             return labels
         roots = hooked
-
-
-def _labels_by_parts(edges: Edges) -> torch.Tensor:
-    """`labels_of`, looking at the edges of some points at a time."""
-    n = len(edges.indptr) - 1
-    roots = torch.arange(n, dtype=torch.int32)
-    hooked = True
-    while hooked:
-        hooked = False
-        for first in range(0, n, PART):
-            part = slice(first, min(n, first + PART))
-            lengths = edges.indptr[first : part.stop + 1].diff()
-            span = slice(int(edges.indptr[first]), int(edges.indptr[part.stop]))
-            own = roots[part].repeat_interleave(lengths)
-            other = roots[edges.tails[span].long()]
-            apart = own != other
-            if not bool(apart.any()):
-                continue
-            hooked = True
-            own, other = own[apart], other[apart]
-            smaller, larger = torch.minimum(own, other), torch.maximum(own, other)
-            roots.scatter_reduce_(0, larger.long(), smaller, "amin")
-        while not torch.equal(ends := roots[roots.long()], roots):
-            roots = ends
-    labels: torch.Tensor = roots.unique(return_inverse=True)[1]
-    return labels
 
 
 def by_size(labels: torch.Tensor) -> tuple[torch.Tensor, Array]:

@@ -106,7 +106,12 @@ def _started(
 
 
 def _from_coarser(
-    edges: Edges, segments: Segments, degrees: torch.Tensor, out_dim: int, seed: int, products: int,
+    edges: Edges,
+    segments: Segments,
+    degrees: torch.Tensor,
+    out_dim: int,
+    seed: int,
+    products: int,
     columns: slice = slice(None),
 ) -> torch.Tensor | None:
     """Some eigenvectors of a coarser graph at the points of this one, None where none is coarser."""
@@ -120,9 +125,7 @@ def _from_coarser(
     return found[coarse.owners].mul_(degrees.sqrt()[:, None])
 
 
-def smooth_vectors(
-    edges: Edges, sizes: Array, out_dim: int, seed: int
-) -> torch.Tensor:
+def smooth_vectors(edges: Edges, sizes: Array, out_dim: int, seed: int) -> torch.Tensor:
     """The wanted ones of `leading_vectors` (n, out_dim), of many points those of a coarser graph.
 
     These are made smooth by a few steps of damping. What blocks of all points would take, and the

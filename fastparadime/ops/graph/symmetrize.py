@@ -125,9 +125,7 @@ class _Join:
 
     def whole(self) -> Edges:
         """The edges of all points at once."""
-        size = _core.symmetrize_scratch(
-            self.points, self.indices.numel(), target_of(self.weights)
-        )
+        size = _core.symmetrize_scratch(self.points, self.indices.numel(), target_of(self.weights))
         return self._edges(_core.HeadRange(0, 0, 0), self.points, size)
 
     def by_ranges(self) -> Edges:

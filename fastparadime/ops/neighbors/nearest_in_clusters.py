@@ -169,7 +169,10 @@ class ClusterSearch:
     ) -> float:
         """`refine` with padded rows in the order, where the lists of these are those of `own`."""
         n, width = self._keys.shape
-        indices, squares = disk.empty((n, width), torch.int32), disk.empty((n, width), torch.float32)
+        indices, squares = (
+            disk.empty((n, width), torch.int32),
+            disk.empty((n, width), torch.float32),
+        )
         parts = [part.split(_TOGETHER) for part in (own, indices, squares)]
         for lists, named, away in zip(*parts, strict=True):
             found, away[:] = self.nearest(lists)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 
@@ -292,7 +293,7 @@ def _table(X: TensorLike) -> torch.Tensor:
     return table
 
 
-def padded_rows(X: torch.Tensor, order: torch.Tensor, scale: float) -> torch.Tensor:
+def padded_rows(X: Any, order: torch.Tensor, scale: float) -> torch.Tensor:
     """Scaled rows in an order, with zeros beyond their coordinates, as `Points` wants them."""
     n, d = X.shape
     rows = disk.full((n, stride_of(d)), 0.0, torch.float32)

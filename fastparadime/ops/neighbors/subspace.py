@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,7 +18,7 @@ _POWER_STEPS = 1
 _PRODUCTS = 2e10  # multiply-adds between two looks for Ctrl-C
 
 
-def largest(table: torch.Tensor) -> float:
+def largest(table: Any) -> float:
     """The largest magnitude of a table; NaN where it holds one."""
     if not isinstance(table, torch.Tensor):  # rows that are read
         return max(largest(block) for _, block in table.blocks())
@@ -27,7 +28,7 @@ def largest(table: torch.Tensor) -> float:
     return max(-low, high)
 
 
-def scale_of(table: torch.Tensor) -> float:
+def scale_of(table: Any) -> float:
     """A power of two that brings the largest entry near 1, so that squares stay finite."""
     return math.ldexp(1.0, -max(-100, math.frexp(largest(table))[1]))
 
@@ -46,13 +47,13 @@ class Subspace:
     Parameters
     ----------
     X : float32 tensor (n, d)
-        Finite, on the CPU.
+        Finite, on the CPU; or rows that are read, block by block.
     columns : int
         Of the subspace, the directions of larger variance about first.
     seed : int
     """
 
-    def __init__(self, X: torch.Tensor, columns: int, seed: int) -> None:
+    def __init__(self, X: Any, columns: int, seed: int) -> None:
         n, d = X.shape
         self._X, self._scale = X, scale_of(X)
         sample = X[:: -(-n // _SAMPLE)]
