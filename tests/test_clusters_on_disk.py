@@ -8,12 +8,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-import scipy.sparse
 import torch
-from scipy.sparse.csgraph import connected_components
 
 from fastparadime import UMAP, neighbors, ops
-from fastparadime.layout.spectral import _components, _eigenvectors, spectral_positions
+from fastparadime.layout.spectral import _eigenvectors, spectral_positions
 from fastparadime.neighbors import (
     approximate,
     cluster_plan,
@@ -24,7 +22,6 @@ from fastparadime.neighbors import (
     search,
 )
 from fastparadime.ops.graph import symmetrize as symmetrize_module
-from fastparadime.ops.graph.components import component_roots
 from fastparadime.ops.neighbors.gathered_clusters import GatheredClusters
 from fastparadime.utils import disk
 
@@ -161,23 +158,6 @@ def test_edges_joined_by_ranges(operation: str, monkeypatch: pytest.MonkeyPatch)
         parts = ops.symmetrize(indices, weights, operation, mix_ratio=0.7)
     for part, expected in zip(parts, whole, strict=True):
         assert torch.equal(part, expected)
-
-
-def test_components_are_those_of_scipy() -> None:
-    rng = np.random.default_rng(0)
-    n = 3000
-    groups = np.where(np.arange(n) % 7 == 0, n + np.arange(n) % 3, rng.integers(0, 400, n))
-    indices = np.full((n, 2), -1)
-    for group in np.unique(groups):  # chains in any order, and points on their own
-        members = rng.permutation(np.flatnonzero(groups == group))
-        indices[members[:-1], 0] = members[1:]
-    edges = ops.symmetrize(indices, np.ones((n, 2), np.float32))
-    graph = scipy.sparse.csr_matrix((edges.weights, edges.tails, edges.indptr), shape=(n, n))
-    expected = connected_components(graph, directed=False)[1]
-    assert np.array_equal(_components.labels_of(edges), expected)
-    assert torch.equal(_components.propagated_labels(edges), _components.labels_of(edges))
-    roots = component_roots(edges)
-    assert np.array_equal(roots, np.unique(expected, return_index=True)[1][expected])
 
 
 def test_a_start_of_many_points_is_near_that_of_few(monkeypatch: pytest.MonkeyPatch) -> None:

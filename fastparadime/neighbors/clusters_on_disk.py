@@ -21,7 +21,8 @@ from fastparadime.utils import disk
 
 _TURN_BYTES = 64 * 2**20  # of rows in float32 that are compared at a time
 _TURN_PRODUCTS = 2e10  # multiply-adds of them
-_COPIED_BYTES = 64 * 2**20  # of rows that are put in order at a time
+_COPIED_BYTES = 64 * 2**20  # of rows that are put in order at a time, at the least,
+_COPIED_SHARE = 4  # and of what a limit leaves: each time the file is read once
 _FIXED_BYTES = 64 * 2**20
 _SAMPLED = 512  # bytes a column and cluster of the rows that centroids are moved by
 _PLACES = 48  # bytes a row of orders, places and marks
@@ -73,11 +74,12 @@ class SearchOnDisk(Search):
 
     def _arrange(self) -> None:
         """Copies the rows in the order of their nearest clusters."""
-        n, d = self._X.shape
+        n = len(self._X)
         self._order = self._clusters[:, 0].argsort(stable=True)
         self._place = torch.empty(n, dtype=torch.int32)
         self._place[self._order] = torch.arange(n, dtype=torch.int32)
-        self._X = self._X.placed(self._order, self._place, max(1, _COPIED_BYTES // (4 * d)))
+        left = ((disk.limit() or 0.0) - _PLACES * n) / _COPIED_SHARE
+        self._X = self._X.placed(self._order, self._place, max(_COPIED_BYTES, left))
 
     def _compared_rows(self) -> ReadRows:
         rows = self.plan.rows

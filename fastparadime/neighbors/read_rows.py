@@ -50,8 +50,8 @@ class ReadRows:
         for first in range(0, n, step):
             yield first, self[first : first + step]
 
-    def placed(self, order: torch.Tensor, place: torch.Tensor, together: int) -> PlacedRows:
-        """The same rows from a copy in another order, made of so many rows at a time.
+    def placed(self, order: torch.Tensor, place: torch.Tensor, most: float) -> PlacedRows:
+        """The same rows from a copy in another order, made of so many bytes at a time.
 
         Parameters
         ----------
@@ -59,8 +59,10 @@ class ReadRows:
             The rows by place.
         place : int32 tensor (n,)
             The places by row.
-        together : int
+        most : float
+            Each time the table is read once, so the fewer the slower.
         """
+        together = max(1, int(most / max(1, self.shape[1] * self._table.dtype.itemsize)))
         copy = disk.empty(self.shape, self._table.dtype)
         for first in range(0, len(order), together):
             numbers, back = order[first : first + together].sort()  # a file is read forwards

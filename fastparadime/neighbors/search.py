@@ -112,8 +112,9 @@ def knn(
         Of the clusters and of the rows that are solved exactly, in [0, 2^63).
     max_memory : float, optional
         Most bytes that the search may take beside `X`, as `estimate_memory` counts them. Where
-        they are too few for the usual engine, a native metric is searched exactly in blocks that
-        are read again and again. On a GPU, blocks may take nine tenths of what is free without it.
+        they are too few for the usual engine, clusters are read from the disk, and hold their
+        lists there, by Euclidean distance among rows of float32 or narrower; else a native metric
+        is searched exactly in blocks that are read again and again. On a GPU, blocks may take nine tenths of what is free without it.
     index : faiss.Index, optional
         Of the rows of `X`, in order (of unit rows for ``"cosine"``): it proposes candidates, whose
         true distances are taken from `X`, and its recall is measured. With `X` on a GPU, an index

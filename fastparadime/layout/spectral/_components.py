@@ -10,7 +10,6 @@ from fastparadime.ops import Edges
 from fastparadime.ops.graph.components import component_roots
 from fastparadime.types import Array
 from fastparadime.utils import disk
-from fastparadime.utils.convert import to_numpy
 
 PART = 2**16  # points whose edges are looked at together: those of all take more than the graph
 
