@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <stdexcept>
 
+#include "ops/graph/components.h"
 #include "ops/graph/graph_matmul.h"
 #include "ops/graph/perplexity.h"
 #include "ops/graph/segments.h"

@@ -29,15 +29,21 @@ def perplexity(
 def shared_neighbors(
     counts: int, candidates: int, lists: int, n: int, k: int, stride: int, target: Target, /
 ) -> None: ...
+
+class HeadRange:
+    def __init__(self, first: int, last: int, transposed: int) -> None: ...
+
 def symmetrize_scratch(n: int, nnz: int, target: Target, /) -> int: ...
+def symmetrize_range_scratch(n: int, range: HeadRange, forward: int, /) -> int: ...
 def symmetrize_plan(
     indptr: int, scratch: int, graph_indptr: int, graph_indices: int, graph_weights: int, n: int,
-    nnz: int, longest: int, operation: int, mix_ratio: float, target: Target, /,
+    nnz: int, longest: int, operation: int, mix_ratio: float, range: HeadRange, target: Target, /,
 ) -> None: ...  # fmt: skip
 def symmetrize_fill(
     indptr: int, heads: int, tails: int, weights: int, scratch: int, graph_indptr: int, n: int,
-    nnz: int, operation: int, mix_ratio: float, target: Target, /,
+    nnz: int, operation: int, mix_ratio: float, range: HeadRange, target: Target, /,
 ) -> None: ...  # fmt: skip
+def components(roots: int, indptr: int, indices: int, n: int, /) -> None: ...
 def graph_matmul(
     out: int, x: int, scale: int, gain: int, shift: int, previous: int, indptr: int, indices: int,
     weights: int, n: int, columns: int, target: Target, /,
@@ -107,7 +113,7 @@ def read_lists(
 ) -> None: ...
 def nearest_in_clusters(
     keys: int, X: int, centers: int, scale: float, dim: int, width: int, members: int,
-    starts: int, known: int, tasks: int, count: int, target: Target, /,
+    names: int, starts: int, known: int, tasks: int, count: int, target: Target, /,
 ) -> None: ...  # fmt: skip
 def join_lists(
     keys: int, points: int, indices: int, distances: int, width: int, count: int, found: int,

@@ -215,7 +215,7 @@ OPERATIONS = [
 # those of edge_step, or torch's.
 CPU_ONLY = {
     "nn_descent", "nearest_by_products", "nearest_in_clusters", "nearest_binary", "kd_tree",
-    "sparse_rows", "mlp", "adam", "metric_layout", "join_lists",
+    "sparse_rows", "mlp", "adam", "metric_layout", "join_lists", "components",
 }  # fmt: skip
 
 

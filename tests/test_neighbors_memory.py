@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
-from fastparadime import neighbors
+from fastparadime import neighbors, ops
 from fastparadime.neighbors import (
+    cluster_plan,
+    cluster_search,
+    clusters_on_disk,
     device_clusters,
     doubtful_rows,
     exact,
     memory,
+    read_rows,
     tiled,
     tree,
     unit_rows,
 )
 from fastparadime.neighbors.table import Table
+from fastparadime.utils import disk
 
 K = 10
 SMALL = 2**18
@@ -148,3 +155,28 @@ def test_rows_in_doubt_take_no_more_than_their_formula(
     X = 1e5 * table(20, d).repeat_interleave(n // 20, dim=0) + table(n, d)
     peak = peak_of(lambda: exact.product_knn(X, K, "euclidean"))
     assert peak <= 8 * n * K + exact.product_memory(n, d, K)
+
+
+def test_clusters_on_disk_hold_no_table_and_no_lists(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module, name in (
+        (clusters_on_disk, "_TURN_BYTES"),
+        (clusters_on_disk, "_COPIED_BYTES"),
+        (read_rows, "_BLOCK_BYTES"),
+    ):
+        monkeypatch.setattr(module, name, SMALL)
+    monkeypatch.setattr(cluster_plan, "_TOGETHER", 512)
+    monkeypatch.setattr(cluster_search, "_TOGETHER", 512)
+    monkeypatch.setattr(clusters_on_disk, "_FIXED_BYTES", 2**20)
+    monkeypatch.setattr(disk, "_SHARE", 64)
+    n, d = 24_000, 70
+    rows = (16 * table(n, d) + 128).clamp(0, 255).to(torch.uint8)
+    np.save(tmp_path / "X.npy", rows.numpy())
+    mapped = np.load(tmp_path / "X.npy", mmap_mode="r")
+    needed = clusters_on_disk.needed_bytes(n, d)
+    found = neighbors.knn(mapped, K, recall=0.9, max_memory=needed)
+    assert "overlapping clusters" in found.engine
+    peak = peak_of(lambda: neighbors.knn(mapped, K, recall=0.9, max_memory=needed))
+    lists = 8 * ops.list_width(n, d, K, columns=d) * n
+    assert peak <= needed < 4 * n * d + lists + 16 * K * n

@@ -35,10 +35,21 @@ void bind_edges(py::module_& m) {
       },
       NoGil(), "Conditional probabilities and precisions of kNN distances.");
   m.def("symmetrize_scratch", &symmetrize_scratch, "Bytes of scratch that symmetrize takes.");
+  m.def(
+      "symmetrize_range_scratch",
+      [](Index n, const HeadRange& range, Index forward) {
+        return cpu::symmetrize_range_scratch(n, range, forward);
+      },
+      "The same of a range of heads, on the CPU.");
+  py::class_<HeadRange>(m, "HeadRange")
+      .def(py::init([](Index first, Index last, Index transposed) {
+             return HeadRange{first, last, transposed};
+           }),
+           "first"_a, "last"_a, "transposed"_a);
   const auto symmetrize_args = [](Address indptr, Address heads, Address tails, Address weights,
                                   Address scratch, Address graph_indptr, Address graph_indices,
                                   Address graph_weights, Index n, Index nnz, Index longest,
-                                  int operation, float mix_ratio) {
+                                  int operation, float mix_ratio, const HeadRange& range) {
     return SymmetrizeArgs{
         at<Index>(indptr),
         at<std::int32_t>(heads),
@@ -49,28 +60,36 @@ void bind_edges(py::module_& m) {
         n,
         nnz,
         longest,
-        {static_cast<SetOperation>(operation), mix_ratio}};
+        {static_cast<SetOperation>(operation), mix_ratio},
+        range};
   };
   m.def(
       "symmetrize_plan",
       [=](Address indptr, Address scratch, Address graph_indptr, Address graph_indices,
           Address graph_weights, Index n, Index nnz, Index longest, int operation, float mix_ratio,
-          const Target& target) {
-        symmetrize_plan(symmetrize_args(indptr, 0, 0, 0, scratch, graph_indptr, graph_indices,
-                                        graph_weights, n, nnz, longest, operation, mix_ratio),
-                        target);
+          const HeadRange& range, const Target& target) {
+        symmetrize_plan(
+            symmetrize_args(indptr, 0, 0, 0, scratch, graph_indptr, graph_indices, graph_weights, n,
+                            nnz, longest, operation, mix_ratio, range),
+            target);
       },
       NoGil(), "Sorts both directions of a graph and counts the rows of their join.");
   m.def(
       "symmetrize_fill",
       [=](Address indptr, Address heads, Address tails, Address weights, Address scratch,
           Address graph_indptr, Index n, Index nnz, int operation, float mix_ratio,
-          const Target& target) {
+          const HeadRange& range, const Target& target) {
         symmetrize_fill(symmetrize_args(indptr, heads, tails, weights, scratch, graph_indptr, 0, 0,
-                                        n, nnz, 0, operation, mix_ratio),
+                                        n, nnz, 0, operation, mix_ratio, range),
                         target);
       },
       NoGil(), "Writes the edges that symmetrize_plan counted.");
+  m.def(
+      "components",
+      [](Address roots, Address indptr, Address indices, Index n) {
+        cpu::components({at<std::int32_t>(roots), at<Index>(indptr), at<std::int32_t>(indices), n});
+      },
+      NoGil(), "The first point of each point's component.");
   m.def(
       "shared_neighbors",
       [](Address counts, Address candidates, Address lists, Index n, Index k, Index stride,

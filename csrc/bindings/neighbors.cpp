@@ -109,11 +109,11 @@ void bind_products(py::module_& m) {
   m.def(
       "nearest_in_clusters",
       [](Address keys, Address X, Address centers, float scale, Index dim, Index width,
-         Address members, Address starts, Address known, Address tasks, Index count,
+         Address members, Address names, Address starts, Address known, Address tasks, Index count,
          const Target& target) {
         nearest_in_clusters({at<std::uint64_t>(keys), at<float>(X), at<float>(centers), scale, dim,
-                             width, at<std::int32_t>(members), at<Index>(starts), at<Index>(known),
-                             at<ClusterTask>(tasks), count},
+                             width, at<std::int32_t>(members), at<std::int32_t>(names),
+                             at<Index>(starts), at<Index>(known), at<ClusterTask>(tasks), count},
                             target);
       },
       NoGil(), "Rows that share a cluster join each other's lists.");

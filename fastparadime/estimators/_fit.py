@@ -29,6 +29,7 @@ from fastparadime.neighbors import NeighborGraph
 from fastparadime.neighbors.metric_space import Space
 from fastparadime.neighbors.neighbor_graph import found_in
 from fastparadime.types import Array
+from fastparadime.utils import disk
 from fastparadime.utils.checkpoints import NOTHING, Course
 from fastparadime.utils.progress import memory_for, stage
 from fastparadime.utils.warning import warn
@@ -84,7 +85,7 @@ def fit_graph(
         *parts, rho, sigma = (kept.arrays[name].to(settings.device) for name in _PARTS)
         return FittedGraph(ops.Edges(*parts), nearest, rho, sigma, wanted)
     report.say("UMAP: fuzzy graph")
-    with stage("graph"):
+    with stage("graph"), disk.arrays_within(settings.max_memory):
         edges, rho, sigma, removed = fuzzy_simplicial_set(
             nearest,
             set_op_mix_ratio=settings.set_op_mix_ratio,
@@ -123,7 +124,7 @@ def fit_positions(
     if settings.graph_alone:
         return None
     report.say("UMAP: initial positions")
-    with stage("initial positions"):
+    with stage("initial positions"), disk.arrays_within(settings.max_memory):
         begin = functools.partial(
             initial_positions,
             inputs.rows, fitted.edges, settings.init, settings.n_components, settings.seed,
@@ -180,7 +181,9 @@ def embed_graph(
         radii = density.data_radii(sampled, *fitted.nearest)
         local = (sampled, radii)
     report.say("UMAP: layout")
-    with report.bar(n_epochs) as progress, memory_for("UMAP's layout", _ADVICE):
+    watched = report.bar(n_epochs)
+    kept_on = disk.arrays_within(settings.max_memory)
+    with watched as progress, memory_for("UMAP's layout", _ADVICE), kept_on:
         found = optimize_layout(
             start,
             edges,

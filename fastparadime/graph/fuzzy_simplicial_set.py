@@ -10,6 +10,8 @@ import torch
 from fastparadime import ops
 from fastparadime.neighbors import NeighborGraph
 
+_ROWS = 2**18  # looked at at a time: marks of all would take more than the distances
+
 
 class FuzzySimplicialSet(NamedTuple):
     """The fuzzy simplicial set of neighbours."""
@@ -29,9 +31,12 @@ def fuzzy_simplicial_set(
 ) -> FuzzySimplicialSet:
     """The fuzzy simplicial set of neighbours, without edges of the disconnection distance or longer."""
     indices, distances = found
-    too_long = (distances >= disconnection_distance) & (indices >= 0)
-    removed = int(too_long.sum())
+    parts = zip(indices.split(_ROWS), distances.split(_ROWS), strict=True)
+    removed = sum(
+        int(((away >= disconnection_distance) & (some >= 0)).sum()) for some, away in parts
+    )
     if removed:  # they keep a place in the rows, as neighbours that are lacking
+        too_long = (distances >= disconnection_distance) & (indices >= 0)
         distances = distances.masked_fill(too_long, math.inf)
     weights, rho, sigma = ops.smooth_knn(distances, "umap", local_connectivity=local_connectivity)
     edges = ops.symmetrize(indices, weights, "mix", mix_ratio=set_op_mix_ratio)

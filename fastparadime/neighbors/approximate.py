@@ -6,12 +6,16 @@ import dataclasses
 
 import torch
 
+from fastparadime.neighbors import clusters_on_disk
 from fastparadime.neighbors.cluster_plan import Plan, make_plan
-from fastparadime.neighbors.cluster_search import overlapping_knn
+from fastparadime.neighbors.cluster_search import Search, overlapping_knn
+from fastparadime.neighbors.clusters_on_disk import SearchOnDisk
 from fastparadime.neighbors.exact import product_knn
 from fastparadime.neighbors.metrics import Metric
 from fastparadime.neighbors.neighbor_graph import NeighborGraph
+from fastparadime.neighbors.read_rows import ReadRows, Rows
 from fastparadime.neighbors.recall_sample import EXACT_RECALL, Sample
+from fastparadime.neighbors.table import Table
 
 METRICS = ("euclidean", "sqeuclidean", "cosine", "correlation", "hellinger")
 _EXACT_COST = 1e11  # n^2 d up to which exact search takes about a second on two cores
@@ -25,20 +29,35 @@ def is_wanted(n: int, d: int, metric: Metric, recall: float) -> bool:
     return wanted and n > _LEAST_ROWS and float(n) * n * d > _EXACT_COST
 
 
-def approximate_knn(
-    X: torch.Tensor, k: int, metric: str, recall: float, seed: int
-) -> NeighborGraph:
+def rows_on_disk(table: Table, max_memory: float) -> ReadRows | None:
+    """The rows of a table as a search on the disk reads them, None where none does in so many bytes.
+
+    Clusters are of rows as they are stored: in memory, or memory-mapped, of float32 or a narrower
+    dtype, by Euclidean distance.
+    """
+    rows = table.stored()
+    if rows is None or clusters_on_disk.needed_bytes(*table.shape) > max_memory:
+        return None
+    return ReadRows(rows)
+
+
+def approximate_knn(X: Rows, k: int, metric: str, recall: float, seed: int) -> NeighborGraph | None:
     """Neighbours of all rows of `X` by Euclidean distance, at least the share `recall` of them.
 
     Parameters
     ----------
-    X : float32 tensor (n, d)
+    X : float32 tensor (n, d) or rows that are read
         On the CPU; unit rows for ``"cosine"``, ``"correlation"`` and ``"hellinger"``.
     k : int
     metric : str
         One of `METRICS`.
     recall : float
     seed : int
+
+    Returns
+    -------
+    NeighborGraph or None
+        None where rows that are read are to be searched exactly.
 
     Warns
     -----
@@ -49,9 +68,12 @@ def approximate_knn(
     sample = Sample.of(X, k, recall, seed)
     plan = make_plan(X, k, recall, seed, sample)
     if is_cheaper(plan):
-        graph = overlapping_knn(X, k, metric, recall, sample, plan)
-    else:
+        kind = Search if isinstance(X, torch.Tensor) else SearchOnDisk
+        graph = overlapping_knn(X, k, metric, recall, sample, plan, kind)
+    elif isinstance(X, torch.Tensor):
         graph = product_knn(X, k, metric)
+    else:
+        return None
     return dataclasses.replace(graph, engine=described(graph.engine, plan))
 
 

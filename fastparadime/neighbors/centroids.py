@@ -7,6 +7,7 @@ from collections.abc import Callable
 import torch
 
 from fastparadime import ops
+from fastparadime.neighbors.read_rows import Rows
 from fastparadime.utils.seed import derive
 
 # The `count` nearest centroids of each row, int (m, count), of rows (m, d) and centroids.
@@ -14,7 +15,7 @@ Nearest = Callable[[torch.Tensor, torch.Tensor, int], torch.Tensor]
 
 
 def find_centroids(
-    X: torch.Tensor,
+    X: Rows,
     count: int,
     sampled: int,
     moves: int,

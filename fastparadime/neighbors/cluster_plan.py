@@ -10,15 +10,18 @@ import dataclasses
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
+import numpy as np
 import torch
 
 from fastparadime import ops
 from fastparadime.neighbors import costs
 from fastparadime.neighbors.centroids import find_centroids
 from fastparadime.neighbors.doubtful_rows import CANCELLED, near_origin_centre, scale_of
+from fastparadime.neighbors.read_rows import ProjectedRows, ReadRows, Rows, nearest_to
 from fastparadime.neighbors.recall_sample import Sample, recall_of
+from fastparadime.utils import disk
 from fastparadime.utils.seed import derive
 
 _CLUSTERS, _POWER = 0.65, 0.6  # times this power of the number of points
@@ -28,6 +31,7 @@ _LEAST_JOINED, _MOST_JOINED = 2, 24  # clusters a point
 MAX_CANDIDATES = 10  # neighbours of a point whose neighbours it may look through
 STEPS = 4  # to one more: a point in four takes each
 _USUALLY_JOINED, _USUAL_CROWDING = 6, 1.6  # before they are known
+_TOGETHER = 2**18  # rows whose clusters are found at a time
 _COMPARED = 2**22  # rows and centroids at a time, by differences
 
 # Columns that longer rows may be compared by: of one subspace, or if these are too few of a larger.
@@ -39,8 +43,8 @@ SHOWN = 64  # rows of the sample that show what a projection loses
 _LOSS = 0.3  # share of the neighbours that may be missed, which it may lose
 
 
-# Projected rows (n, columns) with more columns, from those and how many.
-Widened: TypeAlias = Callable[[torch.Tensor, int], torch.Tensor]
+# Projected rows (n, columns) with more columns, from those, None of the first, and how many.
+Widened: TypeAlias = Callable[[Any, int], Any]
 
 
 @dataclass(frozen=True)
@@ -49,7 +53,7 @@ class Plan:
 
     Attributes
     ----------
-    rows : float32 tensor (n, columns)
+    rows : float32 tensor (n, columns) or rows that are read
         What is compared: the data, or a projection of it.
     width : int
         Candidates listed a point.
@@ -71,7 +75,7 @@ class Plan:
         Share of an exact search's work that the search is predicted to take.
     """
 
-    rows: torch.Tensor
+    rows: Rows
     width: int
     centers: torch.Tensor
     mean: torch.Tensor
@@ -85,6 +89,15 @@ class Plan:
     def nearest(self, rows: torch.Tensor, count: int) -> torch.Tensor:
         """The `count` nearest clusters of each row, int32 (m, count)."""
         return nearest_centers(rows, self.centers, count, self.mean, self.scale)
+
+    def nearest_of_all(self, count: int) -> torch.Tensor:
+        """The `count` nearest clusters of all rows, int32 (n, count)."""
+        n = len(self.rows)
+        found = disk.empty((n, count), torch.int32)
+        for first in range(0, n, _TOGETHER):
+            rows = slice(first, first + _TOGETHER)
+            found[rows] = self.nearest(self.rows[rows], count)
+        return found
 
     @property
     def most(self) -> int:
@@ -107,12 +120,12 @@ class Plan:
         return _pairs(n, joined / STEPS, self.crowding) * columns
 
 
-def make_plan(X: torch.Tensor, k: int, recall: float, seed: int, sample: Sample) -> Plan:
+def make_plan(X: Rows, k: int, recall: float, seed: int, sample: Sample) -> Plan:
     """A plan that is predicted to find the recall.
 
     Parameters
     ----------
-    X : float32 tensor (n, d)
+    X : float32 tensor (n, d) or rows that are read
         On the CPU.
     k : int
     recall : float
@@ -125,7 +138,7 @@ def make_plan(X: torch.Tensor, k: int, recall: float, seed: int, sample: Sample)
 
     def subspace(columns: int) -> Widened:
         space = ops.Subspace(X, columns, derive(seed, "subspace"))
-        return lambda rows, columns: torch.cat((rows, space.rows(rows.shape[1], columns)), dim=1)
+        return lambda before, columns: _projected(X, space, before, columns)
 
     rows, width, kept = compared(X, n, k, recall, subspace, lambda rows: _kept(rows, k, sample))
     mean, spread = near_origin_centre(rows)
@@ -135,6 +148,7 @@ def make_plan(X: torch.Tensor, k: int, recall: float, seed: int, sample: Sample)
         return nearest_centers(some, centers, count, mean, scale)
 
     centers, sizes = find_centroids(rows, count_clusters(n), SAMPLED, MOVES, seed, nearest)
+    centers = centers[along_a_curve(centers)]  # clusters near each other have near numbers
     met = steps_to_meet(
         sample, lambda points, count: nearest(rows[points], centers, count), len(centers)
     )
@@ -172,6 +186,19 @@ def nearest_centers(
         candidates = every.expand(len(some), -1)
         indices[some] = ops.rerank(centers, candidates, count, queries=rows[some])[0]
     return indices
+
+
+def along_a_curve(centers: torch.Tensor) -> torch.Tensor:
+    """An order of centroids in which near ones are near: that of a tree which halves its nodes."""
+    parts, table = [np.arange(len(centers))], centers.numpy()
+    while max(map(len, parts)) > 1:
+        halves = []
+        for part in parts:
+            column = table[part].var(axis=0).argmax()
+            order = part[table[part, column].argsort(kind="stable")]
+            halves += [half for half in np.array_split(order, 2) if len(half)]
+        parts = halves
+    return torch.from_numpy(np.concatenate(parts))
 
 
 def count_clusters(n: int) -> int:
@@ -212,20 +239,20 @@ def _pairs(n: int, joined: float, crowding: float) -> float:
 
 
 def compared(
-    X: torch.Tensor,
+    X: Rows,
     n: int,
     k: int,
     recall: float,
     subspace: Callable[[int], Widened],
-    kept_of: Callable[[torch.Tensor], torch.Tensor],
-) -> tuple[torch.Tensor, int, float]:
+    kept_of: Callable[[Any], torch.Tensor],
+) -> tuple[Any, int, float]:
     """The rows that are compared, the candidates to list, and the share of neighbours among these.
 
     `X` itself, or the cheapest projection that loses next to nothing.
 
     Parameters
     ----------
-    X : float32 tensor (m, d)
+    X : float32 tensor (m, d) or rows that are read
         All rows of a table, or some.
     n : int
         Rows of the table.
@@ -238,11 +265,11 @@ def compared(
     """
     d = X.shape[1]
     width = ops.list_width(n, d, k, columns=d)
-    best = (X, width, 1.0)
+    best: tuple[Rows, int, float] = (X, width, 1.0)
     least = _products(n, d, d, width, _USUALLY_JOINED, _USUAL_CROWDING)
     for ladder in projections(n, d):
         widened = subspace(ladder[-1])
-        rows = X[:, :0]
+        rows: Rows | None = None
         for columns in ladder:
             rows = widened(rows, columns)
             kept = kept_of(rows)
@@ -259,10 +286,19 @@ def compared(
     return best
 
 
-def _kept(rows: torch.Tensor, k: int, sample: Sample) -> torch.Tensor:
+def _projected(X: Rows, subspace: ops.Subspace, before: Rows | None, columns: int) -> Rows:
+    """All rows in the first coordinates of a subspace, of which those `before` has are there."""
+    if isinstance(X, ReadRows):
+        return ProjectedRows(X, subspace, columns)
+    if not isinstance(before, torch.Tensor):
+        return subspace.rows(0, columns)
+    return torch.cat((before, subspace.rows(before.shape[1], columns)), dim=1)
+
+
+def _kept(rows: Rows, k: int, sample: Sample) -> torch.Tensor:
     mean, spread = near_origin_centre(rows)
-    table = ops.ProductTable(rows, mean, scale_of(spread))
-    listed = table.nearest_to(rows[sample.rows[:SHOWN]], listed_of(len(rows), k))[0]
+    shown = rows[sample.rows[:SHOWN]]
+    listed = nearest_to(rows, mean, scale_of(spread), shown, listed_of(len(rows), k))
     return kept_shares(sample, listed)
 
 

@@ -8,6 +8,7 @@ neighbours afterwards.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 
@@ -16,7 +17,9 @@ from fastparadime.neighbors import costs
 from fastparadime.neighbors.cluster_plan import MAX_CANDIDATES, STEPS, Plan
 from fastparadime.neighbors.exact import exact_rows
 from fastparadime.neighbors.neighbor_graph import NeighborGraph
+from fastparadime.neighbors.read_rows import Rows, rerank
 from fastparadime.neighbors.recall_sample import Sample, warn_of_recall
+from fastparadime.utils import disk
 
 _MOST_WORK = 1.05  # of an exact search's, for a recall that is less than was predicted
 _TOGETHER = 2**16  # points whose true distances are taken at a time
@@ -26,7 +29,13 @@ _LEAST_MISSED = 1e-3  # share of the neighbours, where a share of it is formed
 
 
 def overlapping_knn(
-    X: torch.Tensor, k: int, metric: str, recall: float, sample: Sample, plan: Plan
+    X: Rows,
+    k: int,
+    metric: str,
+    recall: float,
+    sample: Sample,
+    plan: Plan,
+    kind: type[Search] | None = None,
 ) -> NeighborGraph:
     """Neighbours of all rows of `X` by Euclidean distance, at least the share `recall` of them.
 
@@ -41,13 +50,15 @@ def overlapping_knn(
         Of `X`.
     plan : Plan
         Of `X`.
+    kind : type, optional
+        Of the search, which says what `X` is; `Search` if None.
 
     Warns
     -----
     RecallWarning
         If the recall was not reached by about the work of an exact search.
     """
-    search = _Search(X, k, plan, sample)
+    search = (kind or Search)(X, k, plan, sample)
     most = plan.joined * math.sqrt(max(1.0, _MOST_WORK / plan.work))
     most = int(min(most, plan.most))
     if not _refined_early(search, recall):
@@ -64,7 +75,7 @@ def overlapping_knn(
     return NeighborGraph(indices, distances, engine, *found)
 
 
-def _refined_early(search: _Search, recall: float) -> bool:
+def _refined_early(search: Search, recall: float) -> bool:
     """Whether neighbours of neighbours took the place of some of the clusters to join.
 
     The first few clusters show, in the sampled rows, which share of the missing neighbours is found
@@ -85,22 +96,35 @@ def _refined_early(search: _Search, recall: float) -> bool:
     return False
 
 
-class _Search:
-    """The lists of all points, and what they have been compared with."""
+class Search:
+    """The lists of all points, and what they have been compared with.
 
-    def __init__(self, X: torch.Tensor, k: int, plan: Plan, sample: Sample) -> None:
+    Parameters
+    ----------
+    X : float32 tensor (n, d)
+        On the CPU.
+    k : int
+    plan : Plan
+        Of `X`.
+    sample : Sample
+        Of `X`.
+    """
+
+    def __init__(self, X: Rows, k: int, plan: Plan, sample: Sample) -> None:
         self.plan, self.joined = plan, 0
         self._X, self._k, self._sample = X, k, sample
-        self._lists = ops.ClusterSearch(plan.rows, plan.width, plan.scale)
+        self._lists = self._lists_of(plan)
         self._clusters = torch.empty((len(X), 0), dtype=torch.int32)
         self._known = torch.zeros(len(plan.centers), dtype=torch.int64)
         self._refined = False
 
+    def _lists_of(self, plan: Plan) -> Any:
+        rows: Any = plan.rows
+        return ops.ClusterSearch(rows, plan.width, plan.scale)
+
     def join(self, joined: int) -> None:
         """Compares the points of each cluster, after so many steps of each point to clusters."""
-        if joined > STEPS * self._clusters.shape[1]:  # at first all that are predicted
-            count = -(-max(joined, self.plan.joined) // STEPS)
-            self._clusters = self.plan.nearest(self.plan.rows, count)
+        self._find_clusters(joined)
         n = len(self._clusters)
         parts = [torch.arange(first, n, STEPS) for first in range(STEPS)]
         whole, steps = divmod(joined, STEPS)
@@ -113,20 +137,29 @@ class _Search:
         self._lists.compare(members, sizes, self.plan.centers, self._known)
         self._known, self.joined = sizes, joined
 
+    def _find_clusters(self, joined: int) -> None:
+        if joined > STEPS * self._clusters.shape[1]:  # at first all that are predicted
+            self._clusters = self.plan.nearest_of_all(-(-max(joined, self.plan.joined) // STEPS))
+
     def recall(self) -> tuple[float, float]:
         """Of the sampled rows, estimate and bound."""
-        return self._recall_of(self._lists.nearest(self._sample.rows)[0])
+        return self._recall_of(self._listed(self._sample.rows))
+
+    def _listed(self, points: torch.Tensor) -> torch.Tensor:
+        """Candidates of some points."""
+        found: torch.Tensor = self._lists.nearest(points)[0]
+        return found
 
     def recall_if_refined(self) -> tuple[float, float]:
         """The same if each looked through the neighbours of its neighbours."""
-        own = self._lists.nearest(self._sample.rows)[0]
+        own = self._listed(self._sample.rows)
         near = own[:, :MAX_CANDIDATES].flatten().long().clamp_min(0)
-        others = self._lists.nearest(near)[0][:, :MAX_CANDIDATES].reshape(len(own), -1)
+        others = self._listed(near)[:, :MAX_CANDIDATES].reshape(len(own), -1)
         return self._recall_of(torch.cat((own, others), dim=1))
 
     def _recall_of(self, candidates: torch.Tensor) -> tuple[float, float]:
         rows = self._sample.rows
-        return self._sample.recall(ops.rerank(self._X, candidates, self._k, points=rows)[1])
+        return self._sample.recall(rerank(self._X, candidates, self._k, points=rows)[1])
 
     def refine(self) -> None:
         """Each point looks through the neighbours of its neighbours."""
@@ -139,10 +172,10 @@ class _Search:
     def true_neighbors(self) -> tuple[torch.Tensor, torch.Tensor]:
         """The k nearest of the lists, cluster by cluster: their rows are in the cache then."""
         X, k = self._X, self._k
-        indices = torch.empty((len(X), k), dtype=torch.int32)
-        distances = torch.empty((len(X), k))
+        indices = disk.empty((len(X), k), torch.int32)
+        distances = disk.empty((len(X), k), torch.float32)
         for points in self._by_cluster().split(_TOGETHER):
-            found = ops.rerank(X, self._lists.nearest(points)[0], k, points=points)
+            found = rerank(X, self._listed(points), k, points=points)
             indices[points], distances[points] = found
         alone = (indices[:, -1] < 0).nonzero().flatten()
         if len(alone):

@@ -9,6 +9,7 @@ import torch
 
 from fastparadime import ops
 from fastparadime.neighbors.blocks import SPARE
+from fastparadime.neighbors.read_rows import Rows
 from fastparadime.neighbors.tree import TreeSearch
 
 CANCELLED = 1e-4  # of the largest squared norm, below which products lose a squared distance
@@ -25,7 +26,7 @@ _BUSY_ROWS, _MOST_PARTS, _PART_ROWS = 25_000, 16, 4096  # of a GPU; parts of a t
 Found: TypeAlias = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 
 
-def near_origin_centre(X: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def near_origin_centre(X: Rows) -> tuple[torch.Tensor, torch.Tensor]:
     """The mean or the median of some rows, float32 (d,), and their root mean squared distance from it.
 
     Whichever is nearer to the usual row: few rows far out move a mean away from all others. If they
@@ -55,15 +56,13 @@ def cancelled(distances: torch.Tensor, norms: torch.Tensor, scale: float) -> tor
     return (reach > 0) & ((reach < CANCELLED * norms) | (norms < _NOTHING))
 
 
-def norms_of(
-    X: torch.Tensor, rows: torch.Tensor, centre: torch.Tensor, scale: float
-) -> torch.Tensor:
+def norms_of(X: Rows, rows: torch.Tensor, centre: torch.Tensor, scale: float) -> torch.Tensor:
     parts = [((X[part] - centre) * scale).square().sum(dim=1) for part in rows.split(_ROWS)]
     return torch.cat(parts)
 
 
 def solve_nearer(
-    X: torch.Tensor,
+    X: Rows,
     rows: torch.Tensor,
     found: tuple[torch.Tensor, torch.Tensor],
     doubtful: torch.Tensor,

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from fastparadime import ops
+from fastparadime.neighbors import read_rows
 from fastparadime.neighbors.blocks import PAIRED, SPARE, distance_block
 from fastparadime.neighbors.doubtful_rows import (
     SHOWN_ROWS,
@@ -27,6 +28,7 @@ from fastparadime.neighbors.doubtful_rows import (
 from fastparadime.neighbors.functions import function_distances
 from fastparadime.neighbors.metrics import Metric
 from fastparadime.neighbors.neighbor_graph import NeighborGraph
+from fastparadime.neighbors.read_rows import Rows
 from fastparadime.neighbors.smallest import smallest
 from fastparadime.neighbors.tree import needed_bytes as tree_bytes
 from fastparadime.utils.convert import to_numpy
@@ -87,7 +89,7 @@ def product_knn(X: torch.Tensor, k: int, metric: str) -> NeighborGraph:
 
 
 def _solve_doubtful(
-    X: torch.Tensor,
+    X: Rows,
     rows: torch.Tensor,
     k: int,
     found: tuple[torch.Tensor, torch.Tensor],
@@ -104,18 +106,24 @@ def _solve_doubtful(
     if len(doubtful):
         doubtful = solve_nearer(X, rows, found, doubtful, by_products)
     if len(doubtful):
-        found[0][doubtful], found[1][doubtful] = rows_by_tree(X, rows[doubtful], k)
+        left = rows[doubtful]
+        if isinstance(X, torch.Tensor):
+            again = rows_by_tree(X, left, k)
+        else:
+            again = read_rows.differing_rows(X, left, k)
+        found[0][doubtful], found[1][doubtful] = again
     return len(doubtful)
 
 
 def _by_products(
-    X: torch.Tensor, points: torch.Tensor, k: int, centre: torch.Tensor, scale: float
+    X: Rows, points: torch.Tensor, k: int, centre: torch.Tensor, scale: float
 ) -> Found:
     """Neighbours and distances of some rows, on the CPU, and which of them may have lost digits."""
-    table, parts = ops.ProductTable(X, centre, scale), []
+    parts = []
     for some in points.split(_ROWS):
-        candidates, _ = table.nearest_to(X[some], min(len(X), k + 1 + SPARE))
-        parts.append(ops.rerank(X, candidates, k, points=some))
+        width = min(len(X), k + 1 + SPARE)
+        candidates = read_rows.nearest_to(X, centre, scale, X[some], width)
+        parts.append(read_rows.rerank(X, candidates, k, points=some))
     indices, distances = (torch.cat(part) for part in zip(*parts, strict=True))
     return indices, distances, cancelled(distances, norms_of(X, points, centre, scale), scale)
 
@@ -240,12 +248,12 @@ def faiss_knn(faiss: ModuleType, X: torch.Tensor, k: int, metric: str) -> Neighb
     return NeighborGraph(indices, distances, "faiss Flat, exact")
 
 
-def exact_rows(X: torch.Tensor, rows: torch.Tensor, k: int) -> tuple[torch.Tensor, torch.Tensor]:
+def exact_rows(X: Rows, rows: torch.Tensor, k: int) -> tuple[torch.Tensor, torch.Tensor]:
     """The k nearest others of some rows by Euclidean distance.
 
     Parameters
     ----------
-    X : float32 tensor (n, d)
+    X : float32 tensor (n, d) or rows that are read
     rows : int64 tensor (m,)
     k : int
 
@@ -255,15 +263,21 @@ def exact_rows(X: torch.Tensor, rows: torch.Tensor, k: int) -> tuple[torch.Tenso
         Ascending.
     """
     if X.is_cuda:
-        return differing_rows(X, rows, k)
+        return _by_differences(X, rows, k)
     centre, spread = near_origin_centre(X)
     indices, distances, doubts = _by_products(X, rows, k, centre, scale_of(spread))
     doubtful = doubts.nonzero().flatten()
     if len(doubtful) * X.numel() > _DIFFERENCES:
         _solve_doubtful(X, rows, k, (indices, distances), doubtful)
     elif len(doubtful):
-        indices[doubtful], distances[doubtful] = differing_rows(X, rows[doubtful], k)
+        indices[doubtful], distances[doubtful] = _by_differences(X, rows[doubtful], k)
     return indices, distances
+
+
+def _by_differences(X: Rows, rows: torch.Tensor, k: int) -> tuple[torch.Tensor, torch.Tensor]:
+    if isinstance(X, torch.Tensor):
+        return differing_rows(X, rows, k)
+    return read_rows.differing_rows(X, rows, k)
 
 
 def rows_bytes(k: int, queries: int) -> int:

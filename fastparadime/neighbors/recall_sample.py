@@ -8,6 +8,7 @@ import torch
 
 from fastparadime.exceptions import RecallWarning
 from fastparadime.neighbors.exact import exact_rows
+from fastparadime.neighbors.read_rows import Rows
 from fastparadime.utils.seed import derive
 from fastparadime.utils.warning import warn
 
@@ -83,7 +84,7 @@ class Sample:
         self._radius = distances[:, -1:]
 
     @classmethod
-    def of(cls, X: torch.Tensor, k: int, recall: float, seed: int) -> Sample:
+    def of(cls, X: Rows, k: int, recall: float, seed: int) -> Sample:
         """Rows of a table by Euclidean distance, enough to show the recall."""
         rows = sample_rows(len(X), recall, seed)
         return cls(rows, *exact_rows(X, rows.to(X.device), k))

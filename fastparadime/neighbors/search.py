@@ -47,7 +47,7 @@ from fastparadime.neighbors.table import (
     unit_distances,
 )
 from fastparadime.types import Device
-from fastparadime.utils import frames
+from fastparadime.utils import disk, frames
 from fastparadime.utils.convert import to_numpy
 from fastparadime.utils.masks import without_mask
 from fastparadime.utils.progress import memory_for
@@ -112,8 +112,9 @@ def knn(
         Of the clusters and of the rows that are solved exactly, in [0, 2^63).
     max_memory : float, optional
         Most bytes that the search may take beside `X`, as `estimate_memory` counts them. Where
-        they are too few for the usual engine, a native metric is searched exactly in blocks that
-        are read again and again. On a GPU, blocks may take nine tenths of what is free without it.
+        they are too few for the usual engine, clusters are read from the disk, and hold their
+        lists there, by Euclidean distance among rows of float32 or narrower; else a native metric
+        is searched exactly in blocks that are read again and again. On a GPU, blocks may take nine tenths of what is free without it.
     index : faiss.Index, optional
         Of the rows of `X`, in order (of unit rows for ``"cosine"``): it proposes candidates, whose
         true distances are taken from `X`, and its recall is measured. With `X` on a GPU, an index
@@ -324,8 +325,10 @@ def _search(table: Table, k: int, metric: str, options: _Options) -> NeighborGra
         graph = tree.tree_knn(rows, k, compared, options.p, approximates=approximates)
         if graph is not None:
             return graph
-    if approximates and rows is not None:
-        return approximate.approximate_knn(rows, k, metric, recall, options.seed)
+    if approximates:
+        graph = _approximately(table, rows, k, metric, options)
+        if graph is not None:
+            return graph
     if not on_gpu:
         costs.warn_if_slow(n, d, metric)
     if tiles is not None:
@@ -333,6 +336,20 @@ def _search(table: Table, k: int, metric: str, options: _Options) -> NeighborGra
     if on_gpu and tiled.takes(k, compared):
         return _by_products(table, k, compared, options)
     return _exact(table.whole() if rows is None else rows, k, compared, options.p)
+
+
+def _approximately(
+    table: Table, rows: torch.Tensor | None, k: int, metric: str, options: _Options
+) -> NeighborGraph | None:
+    """By clusters, of all rows or on the disk; None where rows are to be streamed."""
+    recall, seed, most = options.recall, options.seed, options.max_memory
+    if rows is not None or most is None:
+        return approximate.approximate_knn(table.whole(), k, metric, recall, seed)
+    stored = approximate.rows_on_disk(table, most)
+    if stored is None:
+        return None
+    with disk.arrays_within(most):
+        return approximate.approximate_knn(stored, k, metric, recall, seed)
 
 
 def _exact(rows: torch.Tensor, k: int, metric: str, p: float) -> NeighborGraph:

@@ -139,6 +139,7 @@ def shared_plan(shared: SharedRows, k: int, recall: float, seed: int, sample: Sa
         drawn_numbers(n, count * cluster_plan.SAMPLED, seed), lambda places: rows[places]
     )
     centers, sizes = moved_centroids(drawn, drawn[:count], cluster_plan.MOVES, nearest)
+    centers = centers[cluster_plan.along_a_curve(centers)]
     del drawn
 
     def clusters_of(points: torch.Tensor, count: int) -> torch.Tensor:
@@ -171,9 +172,11 @@ def _subspace(shared: SharedRows, most: int, seed: int) -> Widened:
     with ranks.together():
         space = ops.Subspace(shared.rows, most, derive(seed, "subspace"), (sample, scale))
 
-    def widened(rows: torch.Tensor, columns: int) -> torch.Tensor:
+    def widened(before: torch.Tensor | None, columns: int) -> torch.Tensor:
         with ranks.together():
-            return torch.cat((rows, space.rows(rows.shape[1], columns)), dim=1)
+            if before is None:
+                return space.rows(0, columns)
+            return torch.cat((before, space.rows(before.shape[1], columns)), dim=1)
 
     return widened
 

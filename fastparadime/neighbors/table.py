@@ -20,12 +20,13 @@ from fastparadime.utils.centring import (
     some_rows,
     warn_of_rounding,
 )
-from fastparadime.utils.convert import is_sparse, to_float32, to_float64, to_numpy
+from fastparadime.utils.convert import is_sparse, share, to_float32, to_float64, to_numpy
 from fastparadime.utils.frames import NamedRows
 from fastparadime.utils.lazy import lazy_property
 from fastparadime.utils.validate import check_data, check_finite, check_form, check_values
 
 _BLOCK_BYTES = 16 * 2**20  # of rows converted at a time
+_WIDENED = (torch.float32, torch.float16, torch.uint8, torch.int8)  # to float32 without rounding
 UNIT_METRICS = ("cosine", "correlation", "hellinger")
 PREPARED_METRICS = (*UNIT_METRICS, "jensenshannon")  # compare rows made from those of X
 SCALED_METRICS = ("euclidean", "sqeuclidean", "minkowski", "nan_euclidean")
@@ -148,6 +149,15 @@ class Table:
         if isinstance(self._X, np.ndarray):
             return self._X.dtype == np.float32 and self._X.flags.c_contiguous
         return False
+
+    def stored(self) -> torch.Tensor | None:
+        """The data where its rows, widened to float32, are what is compared, on the CPU; else None."""
+        if self._metric not in ("euclidean", "sqeuclidean") or self.unit != 1.0 or self.on_gpu:
+            return None
+        if not isinstance(self._X, (np.ndarray, torch.Tensor)) or self.home.type != "cpu":
+            return None
+        rows = share(self._X)
+        return rows if rows.dtype in _WIDENED and self.centre is None else None
 
     def rows(self, start: int, stop: int) -> torch.Tensor:
         """Rows start ... stop - 1, float32 (stop - start, columns), on `device`.

@@ -22,37 +22,54 @@ struct Entry {
   float weight;
 };
 
-// Points split into buckets of consecutive ones, and where each chunk of rows writes its entries
-// of each bucket of columns.
+HeadRange range_of(const SymmetrizeArgs& args) {
+  return args.range.last > 0 ? args.range : HeadRange{0, args.n, args.nnz};
+}
+
+// Points of a range split into buckets of consecutive ones, and where each chunk of rows writes its
+// entries of each bucket of columns.
 struct Buckets {
   std::int64_t n;
+  HeadRange range;
   int bits = kMinBucketBits;
   std::int64_t count;
   std::int64_t chunk_rows;
   std::vector<std::int64_t> starts;  // (count, kChunks) and the end, bucket after bucket
 
-  explicit Buckets(std::int64_t points) : n(points) {
-    while ((n >> bits) >= kMaxBuckets) ++bits;
-    count = (n >> bits) + 1;
+  Buckets(std::int64_t points, const HeadRange& heads) : n(points), range(heads) {
+    const std::int64_t columns = range.last - range.first;
+    while ((columns >> bits) >= kMaxBuckets) ++bits;
+    count = (columns >> bits) + 1;
     chunk_rows = (n + kChunks - 1) / kChunks;
   }
 
-  std::int64_t first(std::int64_t bucket) const { return std::min(n, bucket << bits); }
+  // The bucket of a column, `count` or more outside of the range.
+  std::uint64_t of(std::int32_t column) const {
+    const std::int64_t place = column - range.first;
+    return column < range.last ? static_cast<std::uint64_t>(place) >> bits : ~std::uint64_t{0};
+  }
+  std::int64_t first(std::int64_t bucket) const {
+    return std::min(range.last, range.first + (bucket << bits));
+  }
   std::int64_t first_row(std::int64_t chunk) const { return std::min(n, chunk * chunk_rows); }
 };
 
 struct Scratch {
   std::int64_t* joined_starts;  // (buckets + 1,) where a bucket's joined edges begin
   Entry* entries;               // (nnz,) by bucket of columns, rows ascending
-  std::int32_t* tails;          // (2 nnz,) joined edges
+  std::int32_t* tails;          // (2 nnz,) joined edges at the most
   float* weights;               // (2 nnz,)
 
-  Scratch(void* memory, std::int64_t buckets, std::int64_t nnz)
+  Scratch(void* memory, std::int64_t buckets, std::int64_t transposed, std::int64_t forward)
       : joined_starts(static_cast<std::int64_t*>(memory)),
         entries(reinterpret_cast<Entry*>(joined_starts + buckets + 1)),
-        tails(reinterpret_cast<std::int32_t*>(entries + nnz)),
-        weights(reinterpret_cast<float*>(tails + 2 * nnz)) {}
+        tails(reinterpret_cast<std::int32_t*>(entries + transposed)),
+        weights(reinterpret_cast<float*>(tails + transposed + forward)) {}
 };
+
+Scratch scratch_of(const SymmetrizeArgs& args, const Buckets& buckets, std::int64_t forward) {
+  return {args.scratch, buckets.count, buckets.range.transposed, forward};
+}
 
 void group_entries(const Csr& graph, Buckets& buckets, Entry* entries, int threads) {
   buckets.starts.assign(buckets.count * kChunks + 1, 0);
@@ -60,7 +77,10 @@ void group_entries(const Csr& graph, Buckets& buckets, Entry* entries, int threa
     std::vector<std::int64_t> counts(buckets.count, 0);
     const std::int64_t first = graph.indptr[buckets.first_row(chunk)];
     const std::int64_t last = graph.indptr[buckets.first_row(chunk + 1)];
-    for (std::int64_t e = first; e < last; ++e) ++counts[graph.indices[e] >> buckets.bits];
+    for (std::int64_t e = first; e < last; ++e) {
+      const std::uint64_t bucket = buckets.of(graph.indices[e]);
+      if (bucket < counts.size()) ++counts[bucket];
+    }
     for (std::int64_t b = 0; b < buckets.count; ++b) {
       buckets.starts[b * kChunks + chunk] = counts[b];
     }
@@ -73,8 +93,9 @@ void group_entries(const Csr& graph, Buckets& buckets, Entry* entries, int threa
     for (std::int64_t row = buckets.first_row(chunk); row < buckets.first_row(chunk + 1); ++row) {
       for (std::int64_t e = graph.indptr[row]; e < graph.indptr[row + 1]; ++e) {
         const std::int32_t column = graph.indices[e];
-        entries[next[column >> buckets.bits]++] = {static_cast<std::int32_t>(row), column,
-                                                   graph.weights[e]};
+        const std::uint64_t bucket = buckets.of(column);
+        if (bucket >= next.size()) continue;
+        entries[next[bucket]++] = {static_cast<std::int32_t>(row), column, graph.weights[e]};
       }
     }
   });
@@ -141,14 +162,20 @@ SortedRows forward_rows(const Csr& graph, std::int64_t first, std::int64_t rows)
 
 }  // namespace
 
+std::size_t symmetrize_range_scratch(std::int64_t n, const HeadRange& range, std::int64_t forward) {
+  return (Buckets(n, range).count + 1) * sizeof(std::int64_t) + range.transposed * sizeof(Entry) +
+         (range.transposed + forward) * (sizeof(std::int32_t) + sizeof(float));
+}
+
 std::size_t symmetrize_scratch(std::int64_t n, std::int64_t nnz) {
-  return (Buckets(n).count + 1) * sizeof(std::int64_t) +
-         nnz * (sizeof(Entry) + 2 * sizeof(std::int32_t) + 2 * sizeof(float));
+  return symmetrize_range_scratch(n, {0, n, nnz}, nnz);
 }
 
 void symmetrize_plan(const SymmetrizeArgs& args, int threads) {
-  Buckets buckets(args.n);
-  const Scratch scratch(args.scratch, buckets.count, args.nnz);
+  Buckets buckets(args.n, range_of(args));
+  const std::int64_t begin = buckets.range.first, end = buckets.range.last;
+  const std::int64_t before = args.graph.indptr[begin];
+  const Scratch scratch = scratch_of(args, buckets, args.graph.indptr[end] - before);
   group_entries(args.graph, buckets, scratch.entries, threads);
   args.indptr[0] = 0;
   parallel_for(buckets.count, 1, threads, [&](std::int64_t bucket, std::int64_t) {
@@ -159,7 +186,7 @@ void symmetrize_plan(const SymmetrizeArgs& args, int threads) {
     const SortedRows transposed = transposed_rows(scratch.entries + start, count, first, rows);
     const SortedRows forward = forward_rows(args.graph, first, rows);
     // A bucket has at most as many joined edges as both directions have before it and in it.
-    std::int64_t to = args.graph.indptr[first] + start;
+    std::int64_t to = args.graph.indptr[first] - before + start;
     scratch.joined_starts[bucket] = to;
     for (std::int64_t row = 0; row < rows; ++row) {
       const std::int64_t row_start = to;
@@ -168,17 +195,20 @@ void symmetrize_plan(const SymmetrizeArgs& args, int threads) {
                  scratch.tails[to] = tail;
                  scratch.weights[to++] = weight;
                });
-      args.indptr[first + row + 1] = to - row_start;
+      args.indptr[first - begin + row + 1] = to - row_start;
     }
   });
-  std::partial_sum(args.indptr, args.indptr + args.n + 1, args.indptr);
+  std::partial_sum(args.indptr, args.indptr + (end - begin) + 1, args.indptr);
 }
 
 void symmetrize_fill(const SymmetrizeArgs& args, int threads) {
-  const Buckets buckets(args.n);
-  const Scratch scratch(args.scratch, buckets.count, args.nnz);
+  const Buckets buckets(args.n, range_of(args));
+  const std::int64_t begin = buckets.range.first, end = buckets.range.last;
+  const std::int64_t forward = args.graph.indptr[end] - args.graph.indptr[begin];
+  const Scratch scratch = scratch_of(args, buckets, forward);
   parallel_for(buckets.count, 1, threads, [&](std::int64_t bucket, std::int64_t) {
-    const std::int64_t first = buckets.first(bucket), last = buckets.first(bucket + 1);
+    const std::int64_t first = buckets.first(bucket) - begin;
+    const std::int64_t last = buckets.first(bucket + 1) - begin;
     const std::int64_t from = scratch.joined_starts[bucket];
     const std::int64_t to = args.indptr[first];
     const std::int64_t edges = args.indptr[last] - to;
@@ -186,7 +216,7 @@ void symmetrize_fill(const SymmetrizeArgs& args, int threads) {
     std::copy_n(scratch.weights + from, edges, args.weights + to);
     for (std::int64_t row = first; row < last; ++row) {
       std::fill(args.heads + args.indptr[row], args.heads + args.indptr[row + 1],
-                static_cast<std::int32_t>(row));
+                static_cast<std::int32_t>(begin + row));
     }
   });
 }

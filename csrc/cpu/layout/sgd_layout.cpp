@@ -254,8 +254,12 @@ void move_points(const SgdLayoutArgs& args, const LayoutStep& step, const Sample
 void take_step(const SgdLayoutArgs& args, const LayoutStep& step, const SampledEdges& sampled,
                int threads) {
   if (step.part == 0) {
-    parallel_for(args.n, kPointsPerPiece, threads, [&](std::int64_t begin, std::int64_t end) {
-      sampled.find(begin, end, step.epoch);
+    // Forwards and backwards in turn: of a graph on the disk, what was read last is still held.
+    const bool backwards = step.epoch % 2 == 1;
+    const std::int64_t last = (args.n - 1) / kPointsPerPiece * kPointsPerPiece;
+    parallel_for(args.n, kPointsPerPiece, threads, [&](std::int64_t begin, std::int64_t) {
+      const std::int64_t first = backwards ? last - begin : begin;
+      sampled.find(first, std::min(args.n, first + kPointsPerPiece), step.epoch);
     });
   }
   parallel_for(args.n, kPointsPerPiece, threads, [&](std::int64_t begin, std::int64_t end) {

@@ -70,6 +70,9 @@ class Cluster {
   void join(const ClusterTask& task) {
     const std::int64_t* const starts = args_.starts + task.cluster;
     members_ = args_.members + starts[0];
+    names_ = args_.names == nullptr ? members_ : args_.names + starts[0];
+    // Without names the rows lie in X as they are numbered, else one after the other.
+    gathered_ = args_.names == nullptr ? nullptr : args_.X + starts[0] * args_.dim;
     table_.n = starts[1] - starts[0];
     rows_ = {args_.X, args_.centers + task.cluster * args_.dim, args_.scale, args_.dim};
     pack();
@@ -96,7 +99,8 @@ class Cluster {
     for (std::int64_t first = 0; first < rows; first += kPanelRows) {
       const std::int64_t size = std::clamp<std::int64_t>(table_.n - first, 0, kPanelRows);
       float* const values = table_.block(first / kProductBlock) + first % kProductBlock;
-      const Rows from{args_.X, dim, members_ + first};
+      const Rows from = gathered_ == nullptr ? Rows{args_.X, dim, members_ + first}
+                                             : Rows{gathered_ + first * dim, dim};
       const std::int64_t end = std::min(table_.n, first + 2 * kPanelRows);
       for (std::int64_t i = first; i < end; ++i) prefetch_row(i);
       pack_panel(rows_, from, size, values, kProductBlock, table_.norms + first, values);
@@ -104,6 +108,7 @@ class Cluster {
   }
 
   void prefetch_row(std::int64_t i) const {
+    if (gathered_ != nullptr) return;  // which the processor foresees
     const float* const row = args_.X + members_[i] * args_.dim;
     for (std::int64_t c = 0; c < args_.dim; c += kLanes) prefetch_far(row + c);
   }
@@ -120,7 +125,7 @@ class Cluster {
       bounds_[i] = distance_of(args_.keys[row * args_.width + args_.width - 1]);
     }
     lists_ = {keys_.data(), sizes_.data(), bounds_.data(), args_.width,
-              capacity_,    kRounding,     members_};
+              capacity_,    kRounding,     names_};
   }
 
   void compare_all(std::int64_t met) const {
@@ -165,6 +170,8 @@ class Cluster {
   std::vector<std::atomic_flag>& locks_;
   const std::int64_t capacity_;
   const std::int32_t* members_ = nullptr;
+  const std::int32_t* names_ = nullptr;
+  const float* gathered_ = nullptr;
   PlainRows rows_{};
   ProductTable table_{};
   ProductLists lists_{};

@@ -16,6 +16,14 @@ struct Csr {
   const float* weights;         // (nnz,)
 };
 
+// The points whose joined edges are wanted, where those of all would take too much: the outputs are
+// theirs alone.
+struct HeadRange {
+  std::int64_t first;
+  std::int64_t last;        // one past the last
+  std::int64_t transposed;  // entries of the graph in these columns
+};
+
 struct SymmetrizeArgs {
   std::int64_t* indptr;  // (n + 1,) plan: out, fill: in
   std::int32_t* heads;   // (indptr[n],) fill: out
@@ -27,6 +35,7 @@ struct SymmetrizeArgs {
   std::int64_t nnz;
   std::int64_t longest;  // plan: no row of the graph has more entries
   Symmetrizer symmetrizer;
+  HeadRange range{};  // on the CPU; n, indptr and the arrays are of all points where it is empty
 };
 
 // Calls emit(tail, weight) for each entry of row `row`, ascending, given both sides sorted.
@@ -48,6 +57,8 @@ FPD_HD void join_row(const Csr& forward, const Csr& transposed, std::int64_t row
 
 namespace cpu {
 std::size_t symmetrize_scratch(std::int64_t n, std::int64_t nnz);
+// Of a range of heads, whose rows have so many entries.
+std::size_t symmetrize_range_scratch(std::int64_t n, const HeadRange& range, std::int64_t forward);
 void symmetrize_plan(const SymmetrizeArgs& args, int threads);
 void symmetrize_fill(const SymmetrizeArgs& args, int threads);
 }  // namespace cpu

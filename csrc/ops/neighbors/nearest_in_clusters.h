@@ -23,12 +23,13 @@ struct ClusterTask {
 
 struct NearestInClustersArgs {
   std::uint64_t* keys;   // (n, width) in and out: distances and indices, ascending, each index once
-  const float* X;        // (n, dim)
+  const float* X;        // (n, dim), or with names (members, dim) in the order of the members
   const float* centers;  // (clusters, dim) what is subtracted from the rows of each
   float scale;           // what the differences are multiplied with
   std::int64_t dim;
   std::int64_t width;
   const std::int32_t* members;  // rows of the clusters one after the other
+  const std::int32_t* names;    // (members,) what lists call them, null where members are rows of X
   const std::int64_t* starts;   // (clusters + 1,)
   const std::int64_t* known;    // (clusters,) how many of its first members have met before
   const ClusterTask* tasks;     // what is compared

@@ -8,8 +8,8 @@ import torch
 from fastparadime.layout.spectral import _components, _dense
 from fastparadime.layout.spectral._eigenvectors import (
     block_width,
-    leading_vectors,
     most_solved_at_once,
+    smooth_vectors,
 )
 from fastparadime.ops import Edges, Segments
 from fastparadime.types import Array
@@ -83,8 +83,8 @@ def _component_positions(edges: Edges, sizes: Array, out_dim: int, seed: int) ->
     rows = int(sizes[:large].sum())
     parts = []
     if large:
-        block = leading_vectors(_components.rows_of(edges, 0, rows), sizes[:large], out_dim, seed)
-        parts.append(block[:, 1 : out_dim + 1])
+        graph = _components.rows_of(edges, 0, rows)
+        parts.append(smooth_vectors(graph, sizes[:large], out_dim, seed))
     if large < len(sizes):
         rest = _components.rows_of(edges, rows, int(sizes.sum()))
         found = _dense.leading_vectors(rest, sizes[large:], out_dim)

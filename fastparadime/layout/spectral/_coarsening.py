@@ -10,6 +10,7 @@ import torch
 from fastparadime.layout.spectral._components import PART, edge_places
 from fastparadime.ops import Edges, Segments
 from fastparadime.types import Array
+from fastparadime.utils import disk
 from fastparadime.utils.convert import to_numpy
 
 _MOST_LEFT = 0.8  # of the points, beyond which coarsening is given up
@@ -109,7 +110,8 @@ def _merged_on_the_host(edges: Edges, owners: torch.Tensor, count: int) -> Edges
     n = len(owners)
     order = owners.argsort(stable=True)
     begins = np.searchsorted(to_numpy(owners[order]), np.arange(count + 1))
-    parts, step = [], max(1, count * PART // n)
+    step = max(1, count * PART // n)
+    parts = [disk.Appended(dtype) for dtype in (torch.int32, torch.int32, torch.float32)]
     for first in range(0, count, step):
         last = min(count, first + step)
         points = order[begins[first] : begins[last]]
@@ -120,9 +122,11 @@ def _merged_on_the_host(edges: Edges, owners: torch.Tensor, count: int) -> Edges
         ones, own = np.ones(len(points)), np.arange(len(points))
         rows = ones, own, begins[first : last + 1] - begins[first]
         merged = scipy.sparse.csr_matrix(rows, shape=(last - first, len(points))) @ graph
-        arrays = np.diff(merged.indptr), merged.indices.astype(np.int32), merged.data.astype("f4")
-        parts.append([torch.from_numpy(array) for array in arrays])
-    lengths, coarse_tails, weights = (torch.cat(part) for part in zip(*parts, strict=True))
+        for part, array in zip(
+            parts, (np.diff(merged.indptr), merged.indices, merged.data), strict=True
+        ):
+            part.add(torch.from_numpy(array))
+    lengths, coarse_tails, weights = (part.whole() for part in parts)
     coarse_indptr = torch.cat([lengths.new_zeros(1), lengths.cumsum(0)]).long()
     return Edges(coarse_indptr, edges.heads[:0], coarse_tails, weights)
 

@@ -7,8 +7,9 @@ import torch
 
 from fastparadime import ops
 from fastparadime.ops import Edges
+from fastparadime.ops.graph.components import component_roots
 from fastparadime.types import Array
-from fastparadime.utils.convert import to_numpy
+from fastparadime.utils import disk
 
 PART = 2**16  # points whose edges are looked at together: those of all take more than the graph
 
@@ -17,13 +18,8 @@ def labels_of(edges: Edges) -> torch.Tensor:
     """The component of each point, int64 (n,), numbered by their first points."""
     if edges.weights.is_cuda:
         return propagated_labels(edges)
-    import scipy.sparse
-    from scipy.sparse.csgraph import connected_components
-
-    indptr, _, tails, weights = (to_numpy(part) for part in edges)
-    n = len(indptr) - 1
-    graph = scipy.sparse.csr_matrix((weights, tails, indptr), shape=(n, n))
-    return torch.from_numpy(connected_components(graph, directed=False)[1]).long()
+    labels: torch.Tensor = component_roots(edges).unique(return_inverse=True)[1]
+    return labels
 
 
 def propagated_labels(edges: Edges) -> torch.Tensor:
@@ -58,7 +54,7 @@ def permuted(edges: Edges, order: torch.Tensor) -> Edges:
     place = torch.empty_like(order, dtype=torch.int32)
     place[order] = torch.arange(len(order), dtype=torch.int32, device=order.device)
     lengths = edges.indptr.diff()[order]
-    tails, weights = torch.empty_like(edges.tails), torch.empty_like(edges.weights)
+    tails, weights = (disk.empty_like(part) for part in (edges.tails, edges.weights))
     done = 0
     for part in order.split(PART):
         source, indptr = edge_places(edges.indptr, part)

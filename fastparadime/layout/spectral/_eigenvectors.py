@@ -36,6 +36,8 @@ _MOST_COARSE = 800
 _ANGLE = 0.01  # to the wanted subspace, in radians, when iteration ends
 _LEAST_SHARE = 1e-14  # of the largest squared length below which a direction counts as absent
 _LEAST_RESIDUAL = 1e-12  # what rounding allows to ask for
+_MANY_POINTS = 2_000_000  # beyond which the eigenvectors of a coarser graph are the result,
+_DAMPED = 3  # after so many steps that damp what is rough
 _ROWS = 2**16  # of a block at a time, where a result of its own size would only be added
 
 
@@ -94,17 +96,53 @@ def _started(
     edges: Edges, segments: Segments, degrees: torch.Tensor, out_dim: int, seed: int, products: int
 ) -> torch.Tensor:
     """Where iteration begins: from a coarser graph, or from random vectors and the trivial one."""
-    coarse = coarsened(edges, segments, most_solved_at_once(out_dim), seed)
-    if coarse is None:
+    found = _from_coarser(edges, segments, degrees, out_dim, seed, products)
+    if found is None:
         start = np.random.default_rng(seed).standard_normal((len(degrees), block_width(out_dim)))
         block = torch.from_numpy(start).to(degrees.device)
         block[:, 0] = degrees.sqrt()
         return block
+    return found
+
+
+def _from_coarser(
+    edges: Edges,
+    segments: Segments,
+    degrees: torch.Tensor,
+    out_dim: int,
+    seed: int,
+    products: int,
+    columns: slice = slice(None),
+) -> torch.Tensor | None:
+    """Some eigenvectors of a coarser graph at the points of this one, None where none is coarser."""
+    coarse = coarsened(edges, segments, most_solved_at_once(out_dim), seed)
+    if coarse is None:
+        return None
     found = leading_vectors(
         coarse.edges, coarse.sizes, out_dim, seed, products=min(2 * products, _MOST_COARSE)
     )
-    found /= weighted_degrees(coarse.edges).sqrt()[:, None]
+    found = found[:, columns] / weighted_degrees(coarse.edges).sqrt()[:, None]
     return found[coarse.owners].mul_(degrees.sqrt()[:, None])
+
+
+def smooth_vectors(edges: Edges, sizes: Array, out_dim: int, seed: int) -> torch.Tensor:
+    """The wanted ones of `leading_vectors` (n, out_dim), of many points those of a coarser graph.
+
+    These are made smooth by a few steps of damping. What blocks of all points would take, and the
+    time of their products, is then that of a coarser graph.
+    """
+    wanted = slice(1, out_dim + 1)
+    if int(sizes.sum()) <= _MANY_POINTS:
+        return leading_vectors(edges, sizes, out_dim, seed)[:, wanted]
+    segments = Segments(sizes, edges.weights.device)
+    degrees = weighted_degrees(edges)
+    found = _from_coarser(edges, segments, degrees, out_dim, seed, _MOST_PRODUCTS, wanted)
+    if found is None:
+        return leading_vectors(edges, sizes, out_dim, seed)[:, wanted]
+    scale = degrees.rsqrt()
+    for _ in range(_DAMPED):
+        found = (found + ops.graph_matmul(edges, scale, found)).div_(2)
+    return found
 
 
 class _Solver:

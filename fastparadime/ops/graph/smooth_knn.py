@@ -10,6 +10,7 @@ import torch
 from fastparadime import _core
 from fastparadime.ops._checks import as_distances, on_device, target_of
 from fastparadime.types import TensorLike
+from fastparadime.utils import disk
 from fastparadime.utils.convert import mean_of
 from fastparadime.utils.validate import check_option, check_positive
 
@@ -86,7 +87,7 @@ def smooth_knn(
         largest = distances.masked_fill(lacking, 0.0).amax(dim=1, keepdim=True)
         distances = torch.where(lacking, largest, distances)
     with on_device(distances):
-        weights = torch.empty_like(distances)
+        weights = disk.empty_like(distances)
         rho, sigma = distances.new_empty(n), distances.new_empty(n)
         _core.smooth_knn(
             weights.data_ptr(),

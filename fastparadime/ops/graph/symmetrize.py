@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
@@ -17,10 +20,15 @@ from fastparadime.ops._checks import (
     target_of,
 )
 from fastparadime.types import TensorLike
+from fastparadime.utils import disk
 from fastparadime.utils.convert import value_range
 from fastparadime.utils.progress import memory_for
 from fastparadime.utils.validate import check_option
 
+_SEGMENT = 2**14  # points of a range at the least
+_TOGETHER = 2**22  # entries that are counted at a time
+_SCRATCH = 28  # bytes of an entry: as it is transposed, and joined before and after it is moved
+_SCRATCH_SHARE = 8  # of a limit, for these
 _OPERATIONS = ("union", "intersection", "mix", "mean")
 
 
@@ -90,37 +98,87 @@ def symmetrize(
         there = indices >= 0
         starts[1:] = there.sum(dim=1).cumsum(0)
         indices, weights = indices[there], weights[there]
-    nnz = indices.numel()
-    code = 1 if operation == "mean" else 0
+    joined = _Join(starts, indices, weights, longest, 1 if operation == "mean" else 0, ratio)
     advice = "fewer neighbors take less, and the graph of a CPU tensor is built on the CPU"
-    with on_device(weights), memory_for("symmetrize", advice, total=68 * nnz + 24 * n):
-        target = target_of(weights)
-        size = _core.symmetrize_scratch(n, nnz, target)
-        scratch = torch.empty(size, dtype=torch.uint8, device=weights.device)
-        out = torch.zeros(n + 1, dtype=torch.int64, device=weights.device)
-        graph = (starts.data_ptr(), indices.data_ptr(), weights.data_ptr(), n, nnz)
+    total = 68 * indices.numel() + 24 * n
+    with on_device(weights), memory_for("symmetrize", advice, total=total):
+        edges = joined.whole() if disk.limit() is None or weights.is_cuda else joined.by_ranges()
+    if edges.tails.is_cuda:  # on the CPU the core looks
+        _check_distinct(edges.heads, edges.tails)
+    return edges
+
+
+@dataclass(frozen=True)
+class _Join:
+    """A checked graph, and how its edges are joined with their transposes."""
+
+    starts: torch.Tensor
+    indices: torch.Tensor
+    weights: torch.Tensor
+    longest: int
+    code: int
+    ratio: float
+
+    @property
+    def points(self) -> int:
+        return len(self.starts) - 1
+
+    def whole(self) -> Edges:
+        """The edges of all points at once."""
+        size = _core.symmetrize_scratch(self.points, self.indices.numel(), target_of(self.weights))
+        return self._edges(_core.HeadRange(0, 0, 0), self.points, size)
+
+    def by_ranges(self) -> Edges:
+        """The same edges, of so many points at a time as `disk.limit` leaves scratch for."""
+        parts = [disk.Appended(part.dtype) for part in (self.indices, self.indices, self.weights)]
+        lengths = []
+        for first, last, transposed in self._ranges():
+            forward = int(self.starts[last] - self.starts[first])
+            span = _core.HeadRange(first, last, transposed)
+            size = _core.symmetrize_range_scratch(self.points, span, forward)
+            indptr, *arrays = self._edges(span, last - first, size)
+            lengths.append(indptr.diff())
+            for part, array in zip(parts, arrays, strict=True):
+                part.add(array)
+        indptr = torch.zeros(self.points + 1, dtype=torch.int64)
+        torch.cumsum(torch.cat(lengths), 0, out=indptr[1:])
+        return Edges(indptr, *(part.whole() for part in parts))
+
+    def _ranges(self) -> Iterator[tuple[int, int, int]]:
+        """Points first ... last - 1 that are joined at a time, and the edges to them."""
+        n, most = self.points, int((disk.limit() or math.inf) / _SCRATCH_SHARE / _SCRATCH)
+        counts = torch.zeros(-(-n // _SEGMENT), dtype=torch.int64)
+        for part in self.indices.flatten().split(_TOGETHER):
+            counts += (part // _SEGMENT).bincount(minlength=len(counts))
+        first = held = met = 0
+        for segment, transposed in enumerate(counts.tolist()):
+            begin, end = segment * _SEGMENT, min(n, (segment + 1) * _SEGMENT)
+            both = transposed + int(self.starts[end] - self.starts[begin])
+            if held and held + both > most:
+                yield first, begin, met
+                first = begin
+                held = met = 0
+            held, met = held + both, met + transposed
+        yield first, n, met
+
+    def _edges(self, span: _core.HeadRange, rows: int, scratch_bytes: int) -> Edges:
+        indices, weights, target = self.indices, self.weights, target_of(self.weights)
+        n, nnz = self.points, indices.numel()
+        scratch = torch.empty(scratch_bytes, dtype=torch.uint8, device=weights.device)
+        out = torch.zeros(rows + 1, dtype=torch.int64, device=weights.device)
+        graph = (self.starts.data_ptr(), indices.data_ptr(), weights.data_ptr(), n, nnz)
         _core.symmetrize_plan(
-            out.data_ptr(), scratch.data_ptr(), *graph, longest, code, ratio, target
-        )
-        edges = int(out[-1])
-        heads = indices.new_empty(edges)
-        tails, joined = torch.empty_like(heads), weights.new_empty(edges)
-        _core.symmetrize_fill(
-            out.data_ptr(),
-            heads.data_ptr(),
-            tails.data_ptr(),
-            joined.data_ptr(),
-            scratch.data_ptr(),
-            starts.data_ptr(),
-            n,
-            nnz,
-            code,
-            ratio,
+            out.data_ptr(), scratch.data_ptr(), *graph, self.longest, self.code, self.ratio, span,
             target,
-        )
-    if tails.is_cuda:  # on the CPU the core looks
-        _check_distinct(heads, tails)
-    return Edges(out, heads, tails, joined)
+        )  # fmt: skip
+        count = int(out[-1])
+        heads = indices.new_empty(count)
+        tails, joined = torch.empty_like(heads), weights.new_empty(count)
+        _core.symmetrize_fill(
+            out.data_ptr(), heads.data_ptr(), tails.data_ptr(), joined.data_ptr(),
+            scratch.data_ptr(), self.starts.data_ptr(), n, nnz, self.code, self.ratio, span, target,
+        )  # fmt: skip
+        return Edges(out, heads, tails, joined)
 
 
 def _check_distinct(heads: torch.Tensor, tails: torch.Tensor) -> None:

@@ -12,6 +12,7 @@ from fastparadime.ops.neighbors.join_lists import halves
 from fastparadime.ops.neighbors.nn_descent import descent_round, padded_rows
 from fastparadime.ops.neighbors.subspace import stride_of
 from fastparadime.types import TensorLike
+from fastparadime.utils import disk
 from fastparadime.utils.validate import check_integer
 
 _PRODUCTS = 2e10  # multiply-adds between two looks for Ctrl-C, and of a task at the most
@@ -46,6 +47,7 @@ class ClusterSearch:
         self, X: TensorLike, width: int, scale: float = 1.0, within: TensorLike | None = None
     ) -> None:
         self._X = as_floats(X, "X", 2)
+        self._columns = self._X.shape[1]
         if self._X.device.type != "cpu":
             raise ValueError(f"X must be on the CPU, not on {self._X.device}")
         n = len(self._X)
@@ -88,6 +90,17 @@ class ClusterSearch:
         TypeError, ValueError
             For members that are no rows, counts that do not fit, or centres of another shape.
         """
+        self._compare(self._X, members, None, sizes, centers, known)
+
+    def _compare(
+        self,
+        X: torch.Tensor,
+        members: torch.Tensor,
+        names: torch.Tensor | None,
+        sizes: torch.Tensor,
+        centers: torch.Tensor,
+        known: torch.Tensor | None,
+    ) -> None:
         members = members.to(torch.int32).contiguous()
         sizes = sizes.to(torch.int64)
         known = torch.zeros_like(sizes) if known is None else known.to(torch.int64).contiguous()
@@ -95,15 +108,16 @@ class ClusterSearch:
         self._check(members, sizes, centers, known)
         starts = torch.zeros(len(sizes) + 1, dtype=torch.int64)
         torch.cumsum(sizes, 0, out=starts[1:])
-        for tasks in _turns(sizes, known, self._X.shape[1]):
+        for tasks in _turns(sizes, known, X.shape[1]):
             _core.nearest_in_clusters(
                 self._keys.data_ptr(),
-                self._X.data_ptr(),
+                X.data_ptr(),
                 centers.data_ptr(),
                 self._scale,
-                self._X.shape[1],
+                X.shape[1],
                 self._keys.shape[1],
                 members.data_ptr(),
+                0 if names is None else names.data_ptr(),
                 starts.data_ptr(),
                 known.data_ptr(),
                 tasks.data_ptr(),
@@ -120,15 +134,16 @@ class ClusterSearch:
     ) -> None:
         if len(sizes) and int(sizes.min()) < 0:
             raise ValueError(f"sizes must not be negative, but the least is {int(sizes.min())}")
-        shape = (len(sizes), self._X.shape[1])
+        shape = (len(sizes), self._columns)
         if centers.shape != shape:
             raise ValueError(f"centers must have shape {shape}, not {tuple(centers.shape)}")
         if known.shape != sizes.shape or bool(((known < 0) | (known > sizes)).any()):
             raise ValueError("known must have a number a cluster, from 0 to its size")
         if int(sizes.sum()) != len(members):
             raise ValueError(f"sizes must add up to {len(members)} members, not {int(sizes.sum())}")
-        if len(members) and not 0 <= int(members.min()) <= int(members.max()) < len(self._X):
-            raise ValueError(f"members must be rows of X, in [0, {len(self._X)})")
+        n = len(self._keys)
+        if len(members) and not 0 <= int(members.min()) <= int(members.max()) < n:
+            raise ValueError(f"members must be rows of X, in [0, {n})")
 
     def refine(self, max_candidates: int, order: torch.Tensor) -> float:
         """Lists also what the neighbours of a row's neighbours show: a round of neighbour descent.
@@ -150,28 +165,42 @@ class ClusterSearch:
         TypeError, ValueError
             For `max_candidates` below 1, or an order that does not name each row once.
         """
-        n, width = self._keys.shape
+        n = len(self._keys)
         max_candidates = min(check_integer(max_candidates, "max_candidates", minimum=1), n)
         place = self._places(order)
-        indices, squares = self.nearest(order)
-        for part in indices.split(_TOGETHER):  # named by their places
-            part.copy_(torch.where(part < 0, part, place[part.clamp_min(0).long()]))
         rows = padded_rows(self._X, order, self._scale)
-        rounds = torch.zeros((n, width), dtype=torch.uint8)
-        lists = _core.NeighborLists(
-            indices.data_ptr(), squares.data_ptr(), rounds.data_ptr(), width
+        return self._refine(max_candidates, order, place, rows, order)
+
+    def _refine(
+        self,
+        max_candidates: int,
+        order: torch.Tensor,
+        place: torch.Tensor,
+        rows: torch.Tensor,
+        own: torch.Tensor,
+    ) -> float:
+        """`refine` with padded rows in the order, where the lists of these are those of `own`."""
+        n, width = self._keys.shape
+        indices, squares = (
+            disk.empty((n, width), torch.int32),
+            disk.empty((n, width), torch.float32),
         )
-        points = _core.Points(rows.data_ptr(), n, rows.shape[1], self._X.shape[1])
-        found = descent_round(lists, points, n, max_candidates, 1)
-        parts = (part.split(_TOGETHER) for part in (order, indices, squares))
-        for own, some, away in zip(*parts, strict=True):
+        parts = [part.split(_TOGETHER) for part in (own, indices, squares)]
+        for lists, named, away in zip(*parts, strict=True):
+            found, away[:] = self.nearest(lists)
+            named[:] = torch.where(found < 0, found, place[found.clamp_min(0).long()])
+        rounds = disk.full((n, width), 0, torch.uint8)
+        core = _core.NeighborLists(indices.data_ptr(), squares.data_ptr(), rounds.data_ptr(), width)
+        points = _core.Points(rows.data_ptr(), n, rows.shape[1], self._columns)
+        new = descent_round(core, points, n, max_candidates, 1)
+        for lists, some, away in zip(*parts, strict=True):
             named = torch.where(some < 0, some, order[some.clamp_min(0).long()].to(torch.int32))
             halves = torch.stack((named, away.view(torch.int32)), dim=2)
             keys = halves.view(torch.int64).squeeze(2)
             tied = (keys[:, 1:] < keys[:, :-1]).any(dim=1)  # they were in the order of places
             keys[tied] = keys[tied].sort(dim=1).values
-            self._keys[own] = keys
-        return found
+            self._keys[lists] = keys
+        return new
 
     @staticmethod
     def refinement_bytes(n: int, columns: int, width: int, max_candidates: int) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 
@@ -11,6 +12,7 @@ from fastparadime.ops._checks import MAX_POINTS, as_floats, target_of
 from fastparadime.ops.neighbors.rerank import rerank
 from fastparadime.ops.neighbors.subspace import Subspace, largest, scale_of, stride_of
 from fastparadime.types import TensorLike
+from fastparadime.utils import disk
 from fastparadime.utils.validate import check_integer, check_option
 
 _LEAF = 256  # points compared all with all: cheap beside looking for any of them
@@ -195,7 +197,7 @@ def descent_round(
     lists: _core.NeighborLists, points: _core.Points, n: int, max_candidates: int, number: int
 ) -> float:
     """One round over the lists of n points, numbered from 1; new entries a point."""
-    reverse = torch.empty((n, max_candidates), dtype=torch.int32)
+    reverse = disk.empty((n, max_candidates), torch.int32)
     target = target_of(reverse)
     _core.reverse_lists(reverse.data_ptr(), lists, n, max_candidates, number, target)
     found = 0
@@ -291,11 +293,11 @@ def _table(X: TensorLike) -> torch.Tensor:
     return table
 
 
-def padded_rows(X: torch.Tensor, order: torch.Tensor, scale: float) -> torch.Tensor:
+def padded_rows(X: Any, order: torch.Tensor, scale: float) -> torch.Tensor:
     """Scaled rows in an order, with zeros beyond their coordinates, as `Points` wants them."""
     n, d = X.shape
-    rows = torch.zeros((n, stride_of(d)))
+    rows = disk.full((n, stride_of(d)), 0.0, torch.float32)
     for start in range(0, n, _CHUNK):
         chunk = order[start : start + _CHUNK]
-        rows[start : start + len(chunk), :d] = X.index_select(0, chunk).mul_(scale)
+        rows[start : start + len(chunk), :d] = X[chunk.long()] * scale
     return rows

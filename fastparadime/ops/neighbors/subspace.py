@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,15 +18,17 @@ _POWER_STEPS = 1
 _PRODUCTS = 2e10  # multiply-adds between two looks for Ctrl-C
 
 
-def largest(table: torch.Tensor) -> float:
+def largest(table: Any) -> float:
     """The largest magnitude of a table; NaN where it holds one."""
+    if not isinstance(table, torch.Tensor):  # rows that are read
+        return max(largest(block) for _, block in table.blocks())
     if not table.numel():
         return 0.0
     low, high = (float(value) for value in torch.aminmax(table))
     return max(-low, high)
 
 
-def scale_of(table: torch.Tensor) -> float:
+def scale_of(table: Any) -> float:
     """A power of two that brings the largest entry near 1, so that squares stay finite."""
     return math.ldexp(1.0, -max(-100, math.frexp(largest(table))[1]))
 
@@ -44,7 +47,7 @@ class Subspace:
     Parameters
     ----------
     X : float32 tensor (n, d)
-        Finite, on the CPU.
+        Finite, on the CPU; or rows that are read, block by block.
     columns : int
         Of the subspace, the directions of larger variance about first.
     seed : int
@@ -55,7 +58,7 @@ class Subspace:
 
     def __init__(
         self,
-        X: torch.Tensor,
+        X: Any,
         columns: int,
         seed: int,
         shown: tuple[torch.Tensor, float] | None = None,
@@ -77,8 +80,12 @@ class Subspace:
 
     def rows(self, first: int = 0, last: int | None = None) -> torch.Tensor:
         """Coordinates first ... last - 1 of all rows, centred and scaled, padded with zeros."""
+        return self.coordinates(self._X, first, self._basis.shape[1] if last is None else last)
+
+    def coordinates(self, rows: torch.Tensor, first: int, last: int) -> torch.Tensor:
+        """Coordinates first ... last - 1 of some rows."""
         basis = self._basis[:, first:last].contiguous()
-        return _times(self._X, self._scale, self._mean, basis)
+        return _times(rows, self._scale, self._mean, basis)
 
 
 def _orthonormal(columns: torch.Tensor) -> torch.Tensor:
