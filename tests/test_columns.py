@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from pathlib import Path
 from typing import Any
@@ -150,6 +151,8 @@ def test_names_in_damaged_files(tmp_path: Path, columns: Any) -> None:
 
 def test_exported_programs_tell_names(tmp_path: Path) -> None:
     onnx = pytest.importorskip("onnx", reason="onnx is not installed")
+    if "dynamic_shapes" not in inspect.signature(torch.onnx.export).parameters:
+        pytest.skip("torch 2.4 writes no ONNX of an exported program")
     trained = routine(named(NAMES))
     for name in ("model.onnx", "model.pt2"):
         trained.export(tmp_path / name, named(NAMES[::-1]))

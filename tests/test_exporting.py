@@ -160,3 +160,16 @@ def test_onnx_without_its_packages(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     with pytest.raises(ModuleNotFoundError, match=r"needs onnxscript: .*fastparadime\[onnx\]"):
         exporting.export(network(), tmp_path / "model.onnx")
     exporting.export(network(), tmp_path / "model.pt2")
+
+
+def test_onnx_needs_a_torch_that_takes_programs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def export(model: object, f: object) -> None:
+        raise AssertionError((model, f))
+
+    monkeypatch.setattr(torch.onnx, "export", export)  # of torch 2.4
+    model = models.FullyConnectedEmbeddingModel(4, 2, [3])
+    with pytest.raises(ModuleNotFoundError, match=r"x.onnx needs .*a later torch than \d.*onnx\]"):
+        exporting.export(model, tmp_path / "x.onnx")
+    assert list(tmp_path.iterdir()) == []

@@ -63,9 +63,9 @@ def test_what_is_no_frame_stays() -> None:
         assert rows_and_names(value) == (value, ()) if value is not X else True
         assert not is_frame(value)
     assert rows_and_names(X)[0] is X
-    frame = pd.DataFrame(X, columns=NAMES)
+    frame = pd.DataFrame(X, columns=NAMES, copy=False)
     assert np.shares_memory(rows_and_names(frame)[0], X)
-    assert np.shares_memory(rows_and_names(pd.DataFrame(X))[0], X)
+    assert np.shares_memory(rows_and_names(pd.DataFrame(X, copy=False))[0], X)
 
 
 @pytest.mark.parametrize(

@@ -93,6 +93,53 @@ def test_position_classification_and_reconstruction() -> None:
             missing(*arguments)
 
 
+class Distances:
+    """Relations of a batch: the products of its rows."""
+
+    data_key = "main"
+
+    def compute_relations(self, X: torch.Tensor) -> Any:
+        return relationdata.SquareRelationTensor(X @ X.T)
+
+
+@pytest.mark.parametrize("given", [torch.float32, torch.float64])
+@pytest.mark.parametrize("network", [torch.float32, torch.float64])
+@pytest.mark.parametrize("function", ["mse_loss", "smooth_l1_loss", "huber_loss"])
+def test_torchs_losses_take_two_dtypes(
+    function: str, network: torch.dtype, given: torch.dtype
+) -> None:
+    compare = getattr(torch.nn.functional, function)
+    data = {**batch(), "soft": torch.full((6, 3), 1 / 3, dtype=given)}
+    data["pos"] = data["pos"].to(given)
+    square = relationdata.SquareRelationTensor(symmetric(8).to(given))
+    embedded = 2 * data["main"][:, :2].to(network)
+    wanted = compare(embedded.double(), data["pos"].double())
+    parts = [
+        loss.PositionLoss(compare),
+        loss.ClassificationLoss(compare, label_key="soft"),
+        loss.RelationLoss(compare, normalize_sub=False),
+    ]
+    for part in parts:
+        model = Net().to(network)
+        value = part(model, {"rel": square}, {"rel": Distances()}, data, CPU)
+        value.backward()
+        assert value.dtype == torch.promote_types(network, given)
+        assert model.weight.grad.dtype == network
+        assert float(model.weight.grad) != 0
+        if isinstance(part, loss.PositionLoss):
+            torch.testing.assert_close(value.double(), wanted, rtol=1e-6, atol=0)
+
+
+def test_a_loss_function_sees_what_is_no_tensor() -> None:
+    class Decoding(Net):
+        def decode(self, X: torch.Tensor) -> tuple[torch.Tensor, int]:  # type: ignore[override]
+            return X / 2, 3
+
+    part = loss.ReconstructionLoss(lambda _, decoded: decoded[0].sum() * decoded[1])
+    found = part(Decoding(), {}, {}, data := batch(), CPU)
+    torch.testing.assert_close(found, 3 * data["main"].sum())
+
+
 @pytest.mark.parametrize("normalize", [True, False])
 @pytest.mark.parametrize("sparse", [True, False])
 def test_relation_loss_with_standard_sampling(normalize: bool, sparse: bool) -> None:

@@ -73,7 +73,7 @@ def test_what_is_a_source(tmp_path: Path) -> None:
     others = (table(), torch.ones(2), np.float64(3), [1], "x", None, pd.Series([1]))
     assert not any(map(sources.is_source, others))
     assert not sources.is_source(pd.DataFrame({"a": [1]}))
-    assert not sources.is_source(scipy.sparse.eye_array(3))
+    assert not sources.is_source(scipy.sparse.dia_array(np.eye(3)))
 
 
 def test_float32_without_a_detour() -> None:

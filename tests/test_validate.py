@@ -52,7 +52,7 @@ _BAD = [
     ([["a", "b"], ["c", "d"]], TypeError, "dtype <U1"),
     (np.ones((2, 2), complex), TypeError, "complex128"),
     (torch.ones(2, 2, dtype=torch.complex64), TypeError, "complex64"),
-    (scipy.sparse.eye_array(3), TypeError, r"sparse.*\.toarray\(\).*TruncatedSVD"),
+    (scipy.sparse.dia_array(np.eye(3)), TypeError, r"sparse.*\.toarray\(\).*TruncatedSVD"),
     (scipy.sparse.csr_matrix((3, 3)), TypeError, "sparse"),
     (torch.eye(3).to_sparse(), TypeError, r"\.to_dense\(\)"),
     (np.ma.masked_equal([[1, 2], [3, 1]], 1), TypeError, r"X .* 2 masked values: .*\.filled\(0\)"),

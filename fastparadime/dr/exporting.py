@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import io
 import json
 import logging
@@ -64,7 +65,7 @@ def export(
     AttributeError
         If the model has no such method.
     ModuleNotFoundError
-        For ONNX without its packages.
+        For ONNX without its packages, or with torch 2.4, which takes no exported program.
     ValueError
         For another extension, or rows that are missing or of another width.
     """
@@ -75,6 +76,8 @@ def export(
             f"{path} has an unknown extension; models are exported as {' or '.join(writers)}"
         )
     missing = [name for name in ("onnx", "onnxscript") if find_spec(name) is None]
+    if "dynamic_shapes" not in inspect.signature(torch.onnx.export).parameters:
+        missing.append(f"a later torch than {torch.__version__}")
     if suffix == ".onnx" and missing:
         raise ModuleNotFoundError(
             f"writing {path} needs {' and '.join(missing)}: pip install 'fastparadime[onnx]'"

@@ -12,7 +12,7 @@ from fastparadime.models import as_input, method_of
 from fastparadime.relationdata import RelationData
 from fastparadime.relations import DistsFromTo, Relations
 from fastparadime.types import BinaryTensorFun, TensorLike
-from fastparadime.utils.convert import to_torch
+from fastparadime.utils.convert import alike, to_torch
 from fastparadime.utils.validate import check_callable, check_key
 
 Batch = Mapping[str, torch.Tensor]
@@ -170,7 +170,7 @@ class RelationLoss(Loss):
                 total = target.sum()
                 target = target / torch.where(total == 0, 1, total)  # no relations in the batch
             embedded = embed(as_input(model, batch[relation.data_key]))
-        return self.loss_function(target, relation.compute_relations(embedded).data)
+        return self.loss_function(*alike(target, relation.compute_relations(embedded).data))
 
 
 class ClassificationLoss(Loss):
@@ -214,7 +214,8 @@ class ClassificationLoss(Loss):
         device: torch.device,
     ) -> torch.Tensor:
         scores = method_of(model, self.classification_method)(as_input(model, batch[self.data_key]))
-        loss: torch.Tensor = self.loss_function(scores, batch[self.label_key].to(device))
+        labels = batch[self.label_key].to(device)
+        loss: torch.Tensor = self.loss_function(*alike(scores, labels))
         return loss
 
 
@@ -259,7 +260,8 @@ class PositionLoss(Loss):
         device: torch.device,
     ) -> torch.Tensor:
         embedded = method_of(model, self.embedding_method)(as_input(model, batch[self.data_key]))
-        loss: torch.Tensor = self.loss_function(embedded, batch[self.position_key].to(device))
+        positions = batch[self.position_key].to(device)
+        loss: torch.Tensor = self.loss_function(*alike(embedded, positions))
         return loss
 
 
@@ -308,7 +310,7 @@ class ReconstructionLoss(Loss):
             method_of(model, self.encoding_method),
             method_of(model, self.decoding_method),
         )
-        return self.loss_function(data, decode(encode(data)))
+        return self.loss_function(*alike(data, decode(encode(data))))
 
 
 class CompoundLoss(Loss):

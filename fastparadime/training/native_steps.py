@@ -27,6 +27,7 @@ from fastparadime.training.fused_steps import fused_curve
 from fastparadime.training.phases import TrainingPhase
 from fastparadime.training.progress import PhaseProgress
 from fastparadime.training.sampling import Batch, NegativeEdgeBatches, Noise
+from fastparadime.utils.convert import alike
 
 LearningRate = Callable[[int], float]  # of a step, counted from 0
 
@@ -186,7 +187,7 @@ def position_steps(
             rows = source.numpy()
             np.add(rows, noise.piece(step, len(rows)).numpy(), out=rows)
         embedded = network.forward(source, ids).requires_grad_()
-        value = loss.loss_function(embedded, batch[loss.position_key])
+        value = loss.loss_function(*alike(embedded, batch[loss.position_key]))
         (gradient,) = torch.autograd.grad(value, embedded)
         network.backward(gradient.contiguous())
         adam.step(learning_rate(step))

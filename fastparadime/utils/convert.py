@@ -135,6 +135,19 @@ def widened(rows: torch.Tensor, *, amounts: bool = False) -> torch.Tensor:
     return rows.long() if rows.dtype in ONE_BYTE else rows
 
 
+def alike(first: Any, second: Any) -> tuple[Any, Any]:
+    """Two tensors of floats in the wider of their dtypes; whatever else as it is.
+
+    Some of torch's losses have no gradient for a pair of two dtypes: the squares of torch 2.4,
+    Huber's of 2.13.
+    """
+    floats = all(isinstance(x, torch.Tensor) and x.is_floating_point() for x in (first, second))
+    if not floats or first.dtype == second.dtype:
+        return first, second
+    dtype = torch.promote_types(first.dtype, second.dtype)
+    return first.to(dtype), second.to(dtype)
+
+
 def value_range(tensor: torch.Tensor) -> tuple[float, float]:
     """The smallest and largest value of a tensor, which must not be empty; NaN if it holds one."""
     if tensor.device.type == "cpu":

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pyarrow as pa
-import zarr
+import pytest
 from pyarrow import csv, feather, parquet
 from scipy import sparse
 
@@ -71,7 +71,11 @@ def _to_hdf5(path: Path, names: dict[str, np.ndarray]) -> None:
             file[name] = values
 
 
-def _to_zarr(data: anndata.AnnData, path: Path) -> None:
+def _to_zarr(data: anndata.AnnData | np.ndarray, path: Path) -> None:
+    zarr = pytest.importorskip("zarr", reason="zarr 3 needs Python 3.11")
+    if isinstance(data, np.ndarray):
+        zarr.save(str(path), data)
+        return
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # of another format in a later version
         data.write_zarr(path)
@@ -232,7 +236,7 @@ KINDS = {
         ),
         beside=False,
     ),
-    "zarr": Kind("x.zarr", lambda f, d: zarr.save(str(d / "x.zarr"), _matrix(f)), beside=False),
+    "zarr": Kind("x.zarr", lambda f, d: _to_zarr(_matrix(f), d / "x.zarr"), beside=False),
     "npy": Kind("x.npy", lambda f, d: np.save(d / "x.npy", _matrix(f)), beside=False),
     "npz": Kind(
         "x.npz:X", lambda f, d: np.savez(d / "x.npz", X=_matrix(f), n=np.ones(3)), beside=False

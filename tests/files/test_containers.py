@@ -9,7 +9,6 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
-import zarr
 from scipy import sparse
 
 from fastparadime import read_table
@@ -24,6 +23,7 @@ def _several(path: Path) -> None:
         with h5py.File(path, "w") as file:
             file["a"], file["b"], file["names"] = X, X * 2, np.arange(20)
     else:
+        zarr = pytest.importorskip("zarr", reason="zarr 3 needs Python 3.11")
         group = zarr.open_group(path, mode="w")
         for name, factor in (("a", 1), ("b", 2)):
             group.create_array(name, data=X * factor)

@@ -1,0 +1,115 @@
+"""Runs quick tests in one of noxfile.py's environments, which is made for it.
+
+    python tests/versions.py by-commit|SESSION [--seconds N] [arguments of pytest]
+
+A session is one of ``nox -l`` that is named tests (the pinned versions), lowest or newest.
+``by-commit`` takes one whose Python is on this machine, by the hash of the commit, as are the files
+of tests: each change runs others. Tests end after `N` seconds, 330 if not given, of which the
+environment takes a part, but never before a minute. An environment that cannot be made is a failure.
+Needs nox and uv; torch alone is a download of gigabytes where its wheels bring CUDA.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from sanitized import ROOT, draws
+
+NOX = (sys.executable, "-m", "nox", "--noxfile", str(ROOT / "noxfile.py"))
+KINDS = ("tests", "lowest", "newest")
+# The suite runs with these versions in any case.
+_OWN = f"tests-{sys.version_info.major}.{sys.version_info.minor}"
+_LONGEST_INSTALL = 900.0  # seconds
+_SHORTEST_RUN = 60.0  # seconds
+_FILES = 60  # about a third of them: more than the time allows
+
+
+def surroundings() -> dict[str, str]:
+    """The variables of the environment, with pyenv's interpreters on the path, and no CUDA."""
+    home = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
+    path = os.pathsep.join([*map(str, home.glob("versions/3.*/bin")), os.environ["PATH"]])
+    return {**os.environ, "PATH": path, "SKBUILD_CMAKE_DEFINE": "FASTPARADIME_CUDA=OFF"}
+
+
+def sessions(variables: dict[str, str]) -> list[str]:
+    """Those whose Python is on this machine, but for the one that runs this; the rest are named."""
+    command = [*NOX, "--list", "--json", "--session", *KINDS]
+    listed: list[dict[str, Any]] = json.loads(
+        subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    )
+    here = {one["python"] for one in listed if _runs(f"python{one['python']}", variables)}
+    for python in sorted({one["python"] for one in listed} - here):
+        _say(f"Python {python} is not on this machine: its environments are not drawn")
+    return sorted(one["session"] for one in listed if one["python"] in here)
+
+
+def _runs(python: str, variables: dict[str, str]) -> bool:
+    # What pyenv has on the path for a Python that is not chosen ends with an error.
+    found = shutil.which(python, path=variables["PATH"])
+    return found is not None and subprocess.run([found, "-c", ""], check=False).returncode == 0
+
+
+def run(session: str, seconds: float, tests: list[str], variables: dict[str, str]) -> int:
+    """The exit status of the tests, 0 if the time ended them."""
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory() as folder:
+        nox = [*NOX, "--error-on-missing-interpreters", "--envdir", folder, "--session", session]
+        if _within(_LONGEST_INSTALL, [*nox, "--install-only"], variables) != 0:
+            _say(f"the environment of {session} could not be made: what is above says why")
+            return 1
+        left = max(_SHORTEST_RUN, seconds - (time.monotonic() - began))
+        _say(f"made in {time.monotonic() - began:.0f}s; tests for {left:.0f}s at most")
+        status = _within(left, [*nox, "-R", "--", *tests], variables)
+    if status is None:
+        _say("ended by the time: what ran until then was well")
+    return status or 0
+
+
+def _within(seconds: float, command: list[str], variables: dict[str, str]) -> int | None:
+    """The exit status of a command, None if it and its children were ended by the time."""
+    process = subprocess.Popen(command, cwd=ROOT, env=variables, start_new_session=True)
+    try:
+        return process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        return None
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, 9)
+            process.wait()
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("session", help="by-commit, or one that nox lists, as tests-3.12")
+    parser.add_argument("--seconds", type=float, default=330)
+    parser.add_argument("tests", nargs="*", help="arguments of pytest; those of some files if none")
+    chosen = parser.parse_args()
+    variables, draw, session = surroundings(), draws(), chosen.session
+    if session == "by-commit":
+        found = [name for name in sessions(variables) if name != _OWN]
+        if not found:
+            _say("no other Python is on this machine: nothing was run")
+            return 0
+        session = draw.choice(found)
+    _say(f"Environment: {session}")
+    files = sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("tests/**/test_*.py"))
+    quick = ["-q", "-x", "-m", "not slow and not cuda", *draw.sample(files, _FILES)]
+    return run(session, chosen.seconds, chosen.tests or quick, variables)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
