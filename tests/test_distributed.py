@@ -35,7 +35,7 @@ _BY_ROW = (
 )
 
 
-def run(ranks: int, folder: Path, *how: str, program: Path = _JOB) -> Path:
+def run(ranks: int, folder: Path, *how: str, program: Path = _JOB, limit: float = LIMIT) -> Path:
     """Runs a job of so many processes; the folder with what they wrote."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     jobs = []
@@ -44,7 +44,7 @@ def run(ranks: int, folder: Path, *how: str, program: Path = _JOB) -> Path:
         command = [sys.executable, str(program), *map(str, arguments)]
         jobs.append(subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment))
     try:
-        said = [job.communicate(timeout=LIMIT)[1] for job in jobs]
+        said = [job.communicate(timeout=limit)[1] for job in jobs]
     finally:
         for job in jobs:
             job.kill()

@@ -11,6 +11,7 @@ import torch
 
 from fastparadime import neighbors, ops
 from fastparadime.neighbors import (
+    approximate,
     cluster_plan,
     cluster_search,
     clusters_on_disk,
@@ -166,6 +167,7 @@ def test_clusters_on_disk_hold_no_table_and_no_lists(
         (read_rows, "_BLOCK_BYTES"),
     ):
         monkeypatch.setattr(module, name, SMALL)
+    monkeypatch.setattr(approximate, "_EXACT_COST", 0.0)
     monkeypatch.setattr(cluster_plan, "_TOGETHER", 512)
     monkeypatch.setattr(cluster_search, "_TOGETHER", 512)
     monkeypatch.setattr(clusters_on_disk, "_FIXED_BYTES", 2**20)
