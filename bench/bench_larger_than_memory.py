@@ -1,7 +1,7 @@
 """A fit of rows on the disk under a hard limit of memory: seconds and memory of each stage.
 
     python bench/run.py larger_than_memory --rows 1e7 --columns 50 --dtype uint8 --limit 3e9 --max-memory 1e9
-    python bench/run.py larger_than_memory --rows 3e6 --columns 256 --dtype float16 --limit 2e9 --max-memory 7e8
+    python bench/run.py larger_than_memory --rows 3e6 --columns 256 --dtype float16 --limit 2e9 --max-memory 9e8
 
 Rows are drawn block by block into a file: `mixture`, 200 Gaussians of rank 10 with a little noise, or
 `clouds`, normal rows of full rank in 1,000 overlapping clouds; integers are rounded from them. The

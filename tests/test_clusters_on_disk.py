@@ -20,6 +20,7 @@ from fastparadime.neighbors import (
     memory,
     read_rows,
     search,
+    streamed,
 )
 from fastparadime.ops.graph import symmetrize as symmetrize_module
 from fastparadime.ops.neighbors.gathered_clusters import GatheredClusters
@@ -124,6 +125,23 @@ def test_too_little_even_for_clusters_is_streamed(monkeypatch: pytest.MonkeyPatc
     X = clouds(3000, 70, np.uint8)
     found = neighbors.knn(X, K, max_memory=2.5e6)
     assert found.engine.startswith("streamed, exact")
+
+
+@pytest.mark.usefixtures("clusters")
+def test_lists_on_the_disk_do_not_count(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    X = clouds(5000, 70, np.uint8)
+    lists = 8 * len(X) * K  # bytes, more than `max_memory`
+    tiles = streamed.least_tiles(len(X), K).bytes(len(X), X.shape[1], K)
+    most = tiles - lists + 1000
+    monkeypatch.setattr(memory, "estimate_memory", lambda *_, **__: 2e9)
+    held = neighbors.knn(X, K)
+    np.save(tmp_path / "X.npy", X)
+    rows = np.load(tmp_path / "X.npy", mmap_mode="r")
+    check_equal(held, neighbors.knn(rows, K, max_memory=most))
+    monkeypatch.setattr(approximate, "_MOST_WORK", 0.0)  # clusters are never cheaper
+    found = neighbors.knn(rows, K, max_memory=most)
+    assert found.engine.startswith("streamed, exact")
+    assert torch.equal(found.indices, neighbors.knn(X, K, recall=1.0).indices)
 
 
 def test_gathered_clusters_say_what_does_not_fit() -> None:

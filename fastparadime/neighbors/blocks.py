@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from fastparadime import ops
+from fastparadime.utils import disk
 from fastparadime.utils.convert import to_numpy
 
 SPARE = 8  # candidates beyond k, so that rounding of products cannot drop a true neighbour
@@ -136,8 +137,12 @@ class Nearest:
     """
 
     def __init__(self, queries: int, k: int, device: torch.device) -> None:
-        self.indices = torch.full((queries, k), -1, dtype=torch.int32, device=device)
-        self.distances = torch.full((queries, k), torch.inf, device=device)
+        if device.type == "cpu":
+            self.indices = disk.full((queries, k), -1, torch.int32)
+            self.distances = disk.full((queries, k), torch.inf, torch.float32)
+        else:
+            self.indices = torch.full((queries, k), -1, dtype=torch.int32, device=device)
+            self.distances = torch.full((queries, k), torch.inf, device=device)
 
     def take(self, first: int, indices: torch.Tensor, distances: torch.Tensor) -> None:
         """Joins what was found for queries from `first` on among rows of larger numbers."""

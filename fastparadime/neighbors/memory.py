@@ -169,8 +169,11 @@ def choose_tiles(
     recall: float = 1.0,
     on_gpu: bool = False,
     ready: bool = False,
+    on_disk: bool = False,
 ) -> streamed.Tiles | None:
     """The tiles of a streamed search, where `knn` would else take more than `max_memory` bytes.
+
+    With `on_disk` its result lies on the disk, and does not count.
 
     Raises
     ------
@@ -186,7 +189,8 @@ def choose_tiles(
     )
     if callable(metric) or metric in WHOLE_METRICS:
         raise ValueError(f"{too_little}, and metric {metric!r} cannot be streamed in less")
-    tiles = streamed.tiles_within(max_memory, n, compared_columns(d, metric), k)
+    room = max_memory + (8 * n * k if on_disk else 0)
+    tiles = streamed.tiles_within(room, n, compared_columns(d, metric), k)
     if tiles is None:
         least = estimate_memory(n, d, k, metric, stream=True)
         raise ValueError(

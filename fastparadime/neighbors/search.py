@@ -314,42 +314,35 @@ def _search(table: Table, k: int, metric: str, options: _Options) -> NeighborGra
     if options.index is not None:
         return _by_index(table, k, metric, options)
     compared = memory.compared(metric)
-    tiles = None
-    if most is not None and not memory.holds_tiles(most, table, k, compared, recall):
-        tiles = memory.choose_tiles(
-            most, n, d, k, metric, recall=recall, on_gpu=on_gpu, ready=table.ready
-        )
     approximates = not on_gpu and approximate.is_wanted(n, d, metric, recall)
+    tiles = stored = None
+    if most is not None and not memory.holds_tiles(most, table, k, compared, recall):
+        stored = approximate.rows_on_disk(table, most) if approximates else None
+        on_disk = stored is not None
+        tiles = memory.choose_tiles(
+            most, n, d, k, metric, recall=recall, on_gpu=on_gpu, ready=table.ready, on_disk=on_disk
+        )
     rows = None if on_gpu or tiles is not None else table.whole()
     if rows is not None and tree.may_serve(rows.shape[1], compared):
         graph = tree.tree_knn(rows, k, compared, options.p, approximates=approximates)
         if graph is not None:
             return graph
-    if approximates:
-        graph = _approximately(table, rows, k, metric, options)
-        if graph is not None:
-            return graph
-    if not on_gpu:
-        costs.warn_if_slow(n, d, metric)
-    if tiles is not None:
-        return streamed_knn(table, k, compared, options.p, tiles)
+    if approximates and rows is not None:
+        graph = approximate.approximate_knn(rows, k, metric, recall, options.seed)
+        assert graph is not None  # of rows in memory
+        return graph
+    with disk.arrays_within(most if stored is not None else None):
+        if stored is not None:
+            graph = approximate.approximate_knn(stored, k, metric, recall, options.seed)
+            if graph is not None:
+                return graph
+        if not on_gpu:
+            costs.warn_if_slow(n, d, metric)
+        if tiles is not None:
+            return streamed_knn(table, k, compared, options.p, tiles)
     if on_gpu and tiled.takes(k, compared):
         return _by_products(table, k, compared, options)
     return _exact(table.whole() if rows is None else rows, k, compared, options.p)
-
-
-def _approximately(
-    table: Table, rows: torch.Tensor | None, k: int, metric: str, options: _Options
-) -> NeighborGraph | None:
-    """By clusters, of all rows or on the disk; None where rows are to be streamed."""
-    recall, seed, most = options.recall, options.seed, options.max_memory
-    if rows is not None or most is None:
-        return approximate.approximate_knn(table.whole(), k, metric, recall, seed)
-    stored = approximate.rows_on_disk(table, most)
-    if stored is None:
-        return None
-    with disk.arrays_within(most):
-        return approximate.approximate_knn(stored, k, metric, recall, seed)
 
 
 def _exact(rows: torch.Tensor, k: int, metric: str, p: float) -> NeighborGraph:
