@@ -36,9 +36,10 @@ from fastparadime.neighbors.neighbor_graph import (
     NeighborGraph,
     with_finite_distances,
 )
+from fastparadime.neighbors.read_rows import ReadRows
 from fastparadime.neighbors.shared_search import shared_knn
 from fastparadime.neighbors.sparse_table import warn_of_rounding as warn_of_sparse_rounding
-from fastparadime.neighbors.streamed import streamed_knn
+from fastparadime.neighbors.streamed import Tiles, streamed_knn
 from fastparadime.neighbors.table import (
     UNIT_METRICS,
     Table,
@@ -318,10 +319,11 @@ def _search(table: Table, k: int, metric: str, options: _Options) -> NeighborGra
     tiles = stored = None
     if most is not None and not memory.holds_tiles(most, table, k, compared, recall):
         stored = approximate.rows_on_disk(table, most) if approximates else None
-        on_disk = stored is not None
         tiles = memory.choose_tiles(
-            most, n, d, k, metric, recall=recall, on_gpu=on_gpu, ready=table.ready, on_disk=on_disk
-        )
+            most, n, d, k, metric,
+            recall=recall, on_gpu=on_gpu, ready=table.ready, on_disk=stored is not None,
+        )  # fmt: skip
+        stored = None if tiles is None else stored  # what fits is not read
     rows = None if on_gpu or tiles is not None else table.whole()
     if rows is not None and tree.may_serve(rows.shape[1], compared):
         graph = tree.tree_knn(rows, k, compared, options.p, approximates=approximates)
@@ -331,18 +333,28 @@ def _search(table: Table, k: int, metric: str, options: _Options) -> NeighborGra
         graph = approximate.approximate_knn(rows, k, metric, recall, options.seed)
         assert graph is not None  # of rows in memory
         return graph
-    with disk.arrays_within(most if stored is not None else None):
-        if stored is not None:
-            graph = approximate.approximate_knn(stored, k, metric, recall, options.seed)
-            if graph is not None:
-                return graph
-        if not on_gpu:
-            costs.warn_if_slow(n, d, metric)
-        if tiles is not None:
-            return streamed_knn(table, k, compared, options.p, tiles)
+    if stored is not None:
+        return _on_disk(stored, table, k, metric, options, tiles)
+    if not on_gpu:
+        costs.warn_if_slow(n, d, metric)
+    if tiles is not None:
+        return streamed_knn(table, k, compared, options.p, tiles)
     if on_gpu and tiled.takes(k, compared):
         return _by_products(table, k, compared, options)
     return _exact(table.whole() if rows is None else rows, k, compared, options.p)
+
+
+def _on_disk(
+    stored: ReadRows, table: Table, k: int, metric: str, options: _Options, tiles: Tiles | None
+) -> NeighborGraph:
+    """By clusters that are read, or where they are too dear by blocks; lists may lie on the disk too."""
+    with disk.arrays_within(options.max_memory):
+        graph = approximate.approximate_knn(stored, k, metric, options.recall, options.seed)
+        if graph is not None:
+            return graph
+        assert tiles is not None  # a table that fits is not read
+        costs.warn_if_slow(*table.shape, metric)
+        return streamed_knn(table, k, memory.compared(metric), options.p, tiles)
 
 
 def _exact(rows: torch.Tensor, k: int, metric: str, p: float) -> NeighborGraph:
