@@ -89,7 +89,7 @@ class _Search:
         with ranks.together():
             if joined > STEPS * self._clusters.shape[1]:
                 count = -(-joined // STEPS)
-                self._clusters = self._place[self.plan.nearest(self.plan.rows, count).long()]
+                self._clusters = self._place[self.plan.nearest_of_all(count).long()]
             members = Members.of(
                 self._clusters, shared.shards.first, (self.joined, joined), STEPS, len(self._known)
             )

@@ -56,9 +56,8 @@ class ParquetRows:
             kinds = [kinds[0].value_type]
         self.dtype = np.result_type(*(kind.to_pandas_dtype() for kind in kinds))
         self._held: tuple[int, Array] | None = None
-        self.shape = (self._starts[-1], len(self._columns))
-        if self._vectors:
-            self.shape = (self._starts[-1], self._width())
+        width = self._width() if self._vectors else len(self._columns)
+        self.shape: tuple[int, int] = (self._starts[-1], width)
 
     def __len__(self) -> int:
         return self.shape[0]
