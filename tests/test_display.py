@@ -40,6 +40,7 @@ MADE: dict[str, Any] = {
         torch.nn.Linear(4, 2), in_dim=4, out_dim=2
     ),
     "FullyConnectedEmbeddingModel": lambda: models.FullyConnectedEmbeddingModel(4, 2, [8]),
+    "PrototypeEmbeddingModel": lambda: models.PrototypeEmbeddingModel(4, 2, [8]),
     "ScaledEmbeddingModel": lambda: models.ScaledEmbeddingModel(4, 2, [8]),
     "NegSampledEdgeDataset": lambda: dr.NegSampledEdgeDataset(
         dr.Dataset(ROWS), relationdata.SquareRelationArray(SQUARE)

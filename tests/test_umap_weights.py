@@ -39,17 +39,17 @@ def test_equal_weights_change_nothing() -> None:
 
 
 def test_a_heavy_row_pulls_its_neighbors() -> None:
-    rng = np.random.default_rng(1)
-    X = rng.normal(size=(200, 4))
     weights = np.ones(200)
     weights[0] = 40
     distances = []
-    for given in (None, weights):
-        estimator = UMAP(n_epochs=100, random_state=0).fit(X, sample_weight=given)
-        near = estimator.graph_[0].indices
-        offsets = estimator.embedding_[near] - estimator.embedding_[0]
-        distances.append(np.linalg.norm(offsets, axis=1).mean())
-    assert distances[1] < 0.9 * distances[0]
+    for seed in range(5):
+        X = np.random.default_rng(seed).normal(size=(200, 4))
+        for given in (None, weights):
+            estimator = UMAP(n_epochs=100, random_state=0).fit(X, sample_weight=given)
+            near = estimator.graph_[0].indices
+            offsets = estimator.embedding_[near] - estimator.embedding_[0]
+            distances.append(np.linalg.norm(offsets, axis=1).mean())
+    assert sum(distances[1::2]) < 0.9 * sum(distances[::2])
 
 
 def test_rows_without_weight_move_no_other() -> None:
@@ -137,7 +137,7 @@ def test_true_stops_the_layout() -> None:
     )
     epochs.clear()
     estimator.update(X[:5] + 0.1)
-    assert epochs == list(range(10))
+    assert epochs == list(range(12))
 
 
 def test_what_a_callback_raises_ends_the_fit() -> None:
