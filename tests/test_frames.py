@@ -24,13 +24,17 @@ FRAMES: dict[str, Callable[[np.ndarray], Any]] = {
     "objects": lambda X: pd.DataFrame(X.astype(float), columns=NAMES).astype(object),
     "polars": lambda X: pl.DataFrame(X, schema=NAMES),
     "pyarrow": lambda X: pa.table(dict(zip(NAMES, X.T, strict=True))),
-    "record batch": lambda X: pa.record_batch(dict(zip(NAMES, X.T, strict=True))),
+    "record batch": lambda X: pa.RecordBatch.from_arrays(list(map(pa.array, X.T)), NAMES),
     "named rows": lambda X: NamedRows(X, NAMES),
 }
+LISTS = pd.ArrowDtype(pa.list_(pa.float32()))
 VECTORS: dict[str, Callable[[np.ndarray], Any]] = {
     "objects": lambda X: pd.Series(list(X)),
     "lists in pandas": lambda X: pd.Series(X.tolist()),
-    "arrow in pandas": lambda X: pd.Series(X.tolist(), dtype=pd.ArrowDtype(pa.list_(pa.float32()))),
+    "arrow in pandas": lambda X: pd.Series(X.tolist(), dtype=LISTS),
+    "chunks in pandas": lambda X: pd.concat(
+        [pd.Series(x.tolist(), dtype=LISTS) for x in (X[:2], X[2:])]
+    ),
     "polars lists": lambda X: pl.Series(X.tolist(), dtype=pl.List(pl.Float32)),
     "polars arrays": pl.Series,
     "pyarrow lists": lambda X: pa.chunked_array([X[:2].tolist(), X[2:].tolist()]),
@@ -142,6 +146,8 @@ class Annotated:
         (lambda: pl.Series([[1, 2], [1, 2], [3]]), ValueError, "2 values in row 0, 1 in row 2"),
         (lambda: pl.Series([[1, 2], None]), ValueError, "X holds no vector in row 1"),
         (lambda: pd.Series([[1, 2], None]), ValueError, "X holds no vector in row 1"),
+        (lambda: pd.concat([pd.Series([x], dtype=LISTS) for x in ([1, 2], [3])]), ValueError,
+         "2 values in row 0, 1 in row 1"),
         (lambda: pl.Series([["x"], ["y"]]), TypeError, "vectors of dtype"),
         (lambda: pl.DataFrame({"id": [1], "v": [[1.0]]}), TypeError,
          "column 'v' of X holds vectors beside other columns"),

@@ -89,13 +89,16 @@ def _vectors(series: nw.Series[Any], what: str) -> Array:
     is_polars = nw.dependencies.is_polars_series(native)
     if series.dtype == nw.Array and is_polars:
         return _numbers(native.to_numpy(), what)
-    if series.dtype == nw.List:
-        lengths = series.list.len().to_numpy()
+    if is_polars:
+        lengths = native.list.len().to_numpy()
         _check_lengths(lengths, what)
-        if is_polars:
-            return _numbers(native.list.to_array(int(lengths[0])).to_numpy(), what)
-    # Arrow keeps the values of all lists one after the other.
-    flat = series.to_arrow().flatten().to_numpy(zero_copy_only=False)
+        return _numbers(native.list.to_array(int(lengths[0])).to_numpy(), what)
+    import pyarrow.compute as pc
+
+    arrow = series.to_arrow()  # in chunks where pandas has joined some
+    if series.dtype == nw.List:
+        _check_lengths(np.asarray(pc.list_value_length(arrow)), what)
+    flat = np.asarray(pc.list_flatten(arrow))
     return _numbers(flat.reshape(len(series), -1), what)
 
 

@@ -160,7 +160,10 @@ def test_tables_without_names_are_matched_by_place(frame: pd.DataFrame, tmp_path
 
 def test_small_dtypes_stay(tmp_path: Path) -> None:
     X = np.arange(12, dtype=np.uint8).reshape(6, 2)
-    for dtype in (np.uint8, np.int8, np.float16, np.float32):
+    dtypes = [np.uint8, np.int8, np.float16, np.float32]
+    if int(pa.__version__.partition(".")[0]) < 15:  # its Parquet has no halves
+        dtypes.remove(np.float16)
+    for dtype in dtypes:
         table = pa.table({"a": X[:, 0].astype(dtype), "b": X[:, 1].astype(dtype) ** 2})
         parquet.write_table(table, tmp_path / "x.parquet")
         values = read_table(tmp_path / "x.parquet").values
