@@ -378,7 +378,7 @@ class UMAP(
         ensure_all_finite
             As for `fit`.
         max_drift : float, optional
-            What `drift_.median` stays below, a share of the map's span; None leaves rows free.
+            What the median of `drift_` stays below, a share of the map's span; None leaves rows free.
 
         Raises
         ------
