@@ -117,6 +117,8 @@ def errors(X: Any, rank: int, group: Any) -> dict[str, tuple[str, str]]:
         "knn_nan": lambda: knn(bad, 3, process_group=group),
         "columns": lambda: knn(X[:, : 5 if second else 6], 3, process_group=group),
         "dtype": lambda: knn(X.astype("f4") if second else X, 3, process_group=group),
+        "metric_of_one": lambda: knn(X, 3, "foo" if second else "cosine", process_group=group),
+        "recall_of_one": lambda: knn(X, 3, recall=2.0 if second else 0.9, process_group=group),
         "k": lambda: knn(X, 4 if second else 3, process_group=group),
         "large_k": lambda: knn(X, 310, process_group=group),
         "metric": lambda: knn(X, 3, "jaccard", process_group=group),

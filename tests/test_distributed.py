@@ -141,6 +141,8 @@ def test_an_error_of_one_process_is_one_of_all(jobs: dict[int, Path]) -> None:
         "no_rows": ("ValueError", "X must have at least 2 rows on all ranks together, not 0"),
         "short": ("ValueError", "rank 1: X has 273 rows by its shape (273, 6), but rows 0 to 272 of X came as an array of shape (268, 6)"),
         "known": ("ValueError", "rank 0: precomputed_knn must"),
+        "metric_of_one": ("ValueError", "rank 1: metric must be one of"),
+        "recall_of_one": ("ValueError", r"rank 1: recall must lie in (0, 1], not 2.0"),
         "layout": ("MemoryError", "rank 1: no room for a step"),
         "layout_of_first": ("MemoryError", "rank 0: no room for a step"),
     }  # fmt: skip

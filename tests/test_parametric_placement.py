@@ -80,6 +80,25 @@ def test_a_file_keeps_the_rows(metric: str, tmp_path: Path) -> None:
     np.testing.assert_array_equal(again.transform(NEW), mapper.transform(NEW))
 
 
+def test_a_file_cannot_keep_a_function_that_places_rows(tmp_path: Path) -> None:
+    X = np.random.default_rng(0).normal(size=(60, 4)).astype(np.float32)
+
+    def metric(a: Any, b: Any) -> float:
+        return float(np.abs(a - b).sum())
+
+    fitted = ParametricUMAP(
+        metric=metric, placement="median", quality="fast", n_epochs=5, random_state=0
+    ).fit(X)
+    with pytest.raises(
+        ValueError, match="metric must have a name for a file of placement='median'"
+    ):
+        fitted.save(tmp_path / "median.safetensors")
+    assert not list(tmp_path.iterdir())
+    fitted.set_params(placement="network").save(tmp_path / "network.safetensors")
+    loaded = ParametricUMAP.load(tmp_path / "network.safetensors")
+    np.testing.assert_array_equal(loaded.transform(X), fitted.transform(X))
+
+
 def test_a_file_without_rows_has_no_median(fitted: ParametricUMAP, tmp_path: Path) -> None:
     copy.deepcopy(fitted).set_params(placement="network").save(tmp_path / "network.safetensors")
     loaded = ParametricUMAP.load(tmp_path / "network.safetensors", placement="median")

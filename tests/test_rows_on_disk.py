@@ -155,6 +155,30 @@ def test_bad_parquet_files(content: Any, columns: Any, message: str, tmp_path: P
         Shards(tmp_path / "a.npy", ["a"])
 
 
+def test_parquet_files_of_other_columns_are_not_joined(tmp_path: Path) -> None:
+    x, y = ROWS[:50, 0], ROWS[:50, 1]
+    parquet.write_table(pa.table({"x": x, "y": y}), tmp_path / "1.parquet")
+    parquet.write_table(pa.table({"y": y, "x": x}), tmp_path / "2.parquet")
+    with pytest.raises(ValueError, match=r"2\.parquet has other columns than .*1\.parquet"):
+        Shards(tmp_path / "*.parquet")
+    named = Shards(tmp_path / "*.parquet", ["x", "y"])
+    np.testing.assert_array_equal(named[:], np.stack([np.tile(x, 2), np.tile(y, 2)], axis=1))
+    with pytest.raises(TypeError, match=r"columns must be a sequence of names, such as \['x'\]"):
+        Shards(tmp_path / "*.parquet", "x")
+
+
+def test_blocks_of_another_dtype_than_is_told_are_converted() -> None:
+    class Source:
+        ndim, shape, dtype = 2, ROWS.shape, np.dtype(np.float32)
+
+        def __getitem__(self, rows: slice) -> Any:
+            return ROWS[rows].astype(">f8")
+
+    found = np.asarray(on_disk(Source()))
+    assert found.dtype == np.float32
+    np.testing.assert_array_equal(found, ROWS)
+
+
 def test_what_needs_a_table() -> None:
     for options in ({"unique": True}, {"init": "pca"}, {"metric": "seuclidean"}):
         with pytest.raises(

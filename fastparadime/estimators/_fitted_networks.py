@@ -143,6 +143,11 @@ class FittedNetworks(ParametricParameters):
     def _kept_rows(self, count: int) -> dict[str, torch.Tensor] | None:
         """The rows that a file has: all, or so many, or none."""
         if self.placement == "median":
+            if not _is_plain(self.metric):
+                raise ValueError(
+                    "metric must have a name for a file of placement='median', which places rows by it, "
+                    f"but it is {self.metric!r}: pickle the fit, or set placement='network'"
+                )
             return {"landmarks": self._rows_there("placement='median' keeps")}
         return {"landmarks": self._spread_rows(count)} if count else None
 

@@ -18,6 +18,7 @@ _LEFT_OUT = {
     "transform_mode": "embedding",
     "callback": None,
     "sample": None,
+    "max_memory": None,
 }
 # Those that may differ between ranks, or are compared by their kind.
 _PER_RANK = ("random_state", "verbose", "tqdm_kwds", "init", "device", "n_jobs", "precomputed_knn")

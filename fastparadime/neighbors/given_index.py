@@ -16,6 +16,7 @@ from fastparadime.neighbors.exact import find_faiss
 from fastparadime.neighbors.metrics import Metric
 from fastparadime.neighbors.neighbor_graph import NeighborGraph
 from fastparadime.neighbors.recall_sample import Sample, warn_of_recall
+from fastparadime.neighbors.table import Table
 
 _QUERIES = 2**14  # asked at a time
 
@@ -45,6 +46,23 @@ def check_place(index: Any, device: torch.device) -> None:
 def gpu_of(index: Any) -> int | None:
     """The number of the GPU that an index lives on, None on the CPU."""
     return int(index.getDevice()) if hasattr(index, "getDevice") else None
+
+
+def table_knn(
+    index: Any,
+    table: Table,
+    k: int,
+    metric: str,
+    recall: float,
+    seed: int,
+    max_memory: float | None,
+) -> NeighborGraph:
+    """Neighbours of all rows of a table, among what its index proposes."""
+    check_index(index, *table.shape, metric)
+    if max_memory is not None:
+        raise ValueError("max_memory must be None with an index, whose memory is its own")
+    check_place(index, table.device)
+    return index_knn(index, table.whole(), k, metric, recall, seed)
 
 
 def index_knn(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from typing import Any
 
@@ -168,20 +169,15 @@ def knn(
         If float32 holds too few digits of `X`, centred where the metric bears a shift, to tell
         neighbours apart.
     """
-    X, metric = without_mask(X, "X"), check_metric(metric)
-    X = rows_of_frame(X, metric).values if frames.is_frame(X) else X
-    options = _Options(
-        p=check_positive(p, "p"),
-        recall=check_recall(recall),
-        seed=check_integer(seed, "seed", minimum=0, maximum=2**63 - 1),
-        max_memory=None if max_memory is None else check_positive(max_memory, "max_memory"),
-        index=index,
-        device=None if device is None else ops.resolve_device(device),
-    )
-    if process_group is not None:
-        _refuse_options(options, "the rows are those of a process_group")
-        p, recall, seed = options.p, options.recall, options.seed
-        return shared_knn(X, k, metric, p, recall, seed, Ranks(process_group))
+    ranks = None if process_group is None else Ranks(process_group)
+    with contextlib.nullcontext() if ranks is None else ranks.together():
+        X, metric = without_mask(X, "X"), check_metric(metric)
+        X = rows_of_frame(X, metric).values if frames.is_frame(X) else X
+        options = _Options.of(p, recall, seed, max_memory, index, device)
+        if ranks is not None:
+            _refuse_options(options, "the rows are those of a process_group")
+    if ranks is not None:
+        return shared_knn(X, k, metric, options.p, options.recall, options.seed, ranks)
     if metric == PRECOMPUTED or _is_lists(X):
         _refuse_options(options, "X holds neighbors or distances already")
         return _precomputed(X, k)
@@ -200,6 +196,18 @@ class _Options:
     max_memory: float | None
     index: Any
     device: torch.device | None
+
+    @staticmethod
+    def of(p: Any, recall: Any, seed: Any, max_memory: Any, index: Any, device: Any) -> _Options:
+        """Of the arguments of `knn`, which are checked."""
+        return _Options(
+            p=check_positive(p, "p"),
+            recall=check_recall(recall),
+            seed=check_integer(seed, "seed", minimum=0, maximum=2**63 - 1),
+            max_memory=None if max_memory is None else check_positive(max_memory, "max_memory"),
+            index=index,
+            device=None if device is None else ops.resolve_device(device),
+        )
 
 
 def _refuse_options(options: _Options, reason: str) -> None:
@@ -313,7 +321,7 @@ def _search(table: Table, k: int, metric: str, options: _Options) -> NeighborGra
     n, d = table.shape
     recall, on_gpu, most = options.recall, table.on_gpu, options.max_memory
     if options.index is not None:
-        return _by_index(table, k, metric, options)
+        return given_index.table_knn(options.index, table, k, metric, recall, options.seed, most)
     compared = memory.compared(metric)
     approximates = not on_gpu and approximate.is_wanted(n, d, metric, recall)
     tiles = stored = None
@@ -369,16 +377,6 @@ def _exact(rows: torch.Tensor, k: int, metric: str, p: float) -> NeighborGraph:
         return exact.faiss_knn(faiss, rows, k, metric)
     exact.say_what_is_missing()
     return exact.torch_knn(rows, k, metric, p)
-
-
-def _by_index(table: Table, k: int, metric: str, options: _Options) -> NeighborGraph:
-    given_index.check_index(options.index, *table.shape, metric)
-    if options.max_memory is not None:
-        raise ValueError("max_memory must be None with an index, whose memory is its own")
-    given_index.check_place(options.index, table.device)
-    return given_index.index_knn(
-        options.index, table.whole(), k, metric, options.recall, options.seed
-    )
 
 
 def _by_products(table: Table, k: int, metric: str, options: _Options) -> NeighborGraph:

@@ -45,18 +45,18 @@ class ParquetRows:
         except pa.ArrowInvalid as error:
             raise ValueError(f"{path} must be a Parquet file: {error}") from error
         schema = self._file.schema_arrow
-        self._columns = _chosen(schema, columns, path)
+        self.columns = _chosen(schema, columns, path)
         about = self._file.metadata
         sizes = [about.row_group(group).num_rows for group in range(about.num_row_groups)]
         self._starts = [0, *itertools.accumulate(sizes)]
         self.chunks = (max(sizes, default=1), 1)
-        kinds = [schema.field(name).type for name in self._columns]
+        kinds = [schema.field(name).type for name in self.columns]
         self._vectors = kind_of(kinds[0]) == "vector"
         if self._vectors:
             kinds = [kinds[0].value_type]
         self.dtype = np.result_type(*(kind.to_pandas_dtype() for kind in kinds))
         self._held: tuple[int, Array] | None = None
-        width = self._width() if self._vectors else len(self._columns)
+        width = self._width() if self._vectors else len(self.columns)
         self.shape: tuple[int, int] = (self._starts[-1], width)
 
     def __len__(self) -> int:
@@ -75,24 +75,24 @@ class ParquetRows:
     def _group(self, number: int) -> Array:
         held = self._held
         if held is None or held[0] != number:
-            table = self._file.read_row_group(number, columns=self._columns)
+            table = self._file.read_row_group(number, columns=self.columns)
             self._held = held = (number, self._values(table, self._starts[number]))
         return held[1]
 
     def _width(self) -> int:
         """Of the vectors: that of the first one, 0 if there is none."""
-        for batch in self._file.iter_batches(1, columns=self._columns):
+        for batch in self._file.iter_batches(1, columns=self.columns):
             first = batch.column(0)[0].as_py()
             return 0 if first is None else len(first)
         return 0
 
     def _values(self, table: Any, first: int) -> Array:
-        for name in self._columns:
+        for name in self.columns:
             if table.column(name).null_count:
                 missing = int(table.column(name).is_null().index(True).as_py())
                 raise ValueError(f"{self._path} has no {name!r} in row {first + missing}")
         if not self._vectors:
-            columns = [table.column(name).to_numpy() for name in self._columns]
+            columns = [table.column(name).to_numpy() for name in self.columns]
             return np.stack(columns, axis=1).astype(self.dtype, copy=False)
         import pyarrow.compute as pc
 

@@ -65,6 +65,8 @@ class Shards:
             )
         if not paths:
             raise FileNotFoundError(f"no such file: {files}")
+        if isinstance(columns, str):
+            raise TypeError(f"columns must be a sequence of names, such as [{columns!r}]")
         opened = {path: _opened(path, columns) for path in paths}
         # A Parquet file without rows tells no width of vectors.
         opened = {path: part for path, part in opened.items() if part.shape != (0, 0)} or opened
@@ -73,6 +75,11 @@ class Shards:
         for path, part in opened.items():
             if part.ndim != 2:
                 raise ValueError(f"{path} must hold rows and columns, but has shape {part.shape}")
+            if getattr(part, "columns", None) != getattr(first, "columns", None):
+                raise ValueError(
+                    f"{path} has other columns than {next(iter(opened))}, or in another order: name "
+                    "those to take, in order, as columns"
+                )
             if (part.shape[1], part.dtype) != (first.shape[1], first.dtype):
                 raise ValueError(
                     f"{path} has {part.shape[1]} columns of {part.dtype}, but {next(iter(opened))} has "
@@ -132,12 +139,14 @@ def on_disk(X: sources.Source, name: str = "X") -> Array:
         For a source that ends before its shape says, or values that are not finite.
     """
     check_form(X, name)
+    dtype = np.dtype(X.dtype)
     with tempfile.TemporaryFile(prefix="fastparadime-") as file:
         for start, rows in sources.row_blocks(X, name):
             check_finite(rows, name, start)
-            np.ascontiguousarray(rows).tofile(file)
+            # A block may come in another dtype than its source tells, such as the other byte order.
+            np.ascontiguousarray(rows, dtype).tofile(file)
         file.flush()
-        return np.memmap(file, np.dtype(X.dtype), "r", shape=tuple(X.shape))
+        return np.memmap(file, dtype, "r", shape=tuple(X.shape))
 
 
 NARROW = (np.dtype(np.int8), np.dtype(np.uint8), np.dtype(np.float16))
