@@ -177,6 +177,14 @@ CASES: dict[str, list[Case]] = {
         (lambda: models.Model().embed(torch.ones(1)), NotImplementedError, "does not define embed")
     ],
     "models.FullyConnectedEmbeddingModel": network(models.FullyConnectedEmbeddingModel),
+    "models.PrototypeEmbeddingModel": [
+        *network(models.PrototypeEmbeddingModel),
+        (
+            lambda: models.PrototypeEmbeddingModel(2, 2, [3, 4]),
+            ValueError,
+            "hidden_dims must be one number, of prototypes, not 2",
+        ),
+    ],
     "models.ScaledEmbeddingModel": network(models.ScaledEmbeddingModel),
     "relationdata.RelationData": [
         (lambda: relationdata.RelationData().to_square_array(), TypeError, "no square form")
