@@ -19,7 +19,7 @@ from fastparadime.neighbors.shared_memory import search_bytes
 SAMPLED = 5.6  # edges of a point in an epoch, of 15 neighbours; 7 pairs are compared for each
 PAIRS = 7
 # Of a search among clusters: how often a row goes to owners, exchanges of about 12 rounds, and CPU
-# time over that of one process without a group; two processes of bench_shared_neighbors.py.
+# time over that of one process without a group; two processes of bench_process_neighbors.py.
 SENT, EXCHANGES, SHARED_WORK = 5.5, 12 * 11, 1.3
 PER_STEP = 2 / 3  # of them in a step of the layout, of many points
 GB = 1e9

@@ -1,7 +1,7 @@
 """Neighbours by one process and by several: seconds of their CPUs, and what each takes beside its rows.
 
-    python bench/bench_shared_neighbors.py --clouds 200_000
-    python bench/bench_shared_neighbors.py --clouds 200_000 --processes 0 2 4 --recall 1
+    python bench/bench_process_neighbors.py --clouds 200_000
+    python bench/bench_process_neighbors.py --clouds 200_000 --processes 0 2 4 --recall 1
 
 Of 0 processes without a group. Each has one thread, even shares, and the time is that of its CPU,
 which a busy machine changes little; the clock's is told beside it. Lists are compared with those of
