@@ -30,6 +30,9 @@ from fastparadime.neighbors import (
     tree,
 )
 from fastparadime.ops.neighbors import nearest_by_products
+
+# Behind the installed package, which the sources beside the tests must not stand for.
+sys.path.append(str(Path(__file__).resolve().parent.parent))
 from tests.distributed_job import LIMIT, raised
 from tests.test_neighbors_memory import SMALL, peak_of
 
