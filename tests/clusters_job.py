@@ -6,6 +6,7 @@ python tests/clusters_job.py STORE RANK PROCESSES FOLDER
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -192,3 +193,5 @@ def main(store: str, rank: str, ranks: str, folder: str) -> None:
 
 if __name__ == "__main__":
     main(*sys.argv[1:])
+    sys.stderr.flush()
+    os._exit(0)  # threads of gloo's that still run would end the interpreter with an error

@@ -191,3 +191,5 @@ def main(store: str, rank: str, ranks: str, folder: str, how: str = "") -> None:
 
 if __name__ == "__main__":
     main(*sys.argv[1:])
+    sys.stderr.flush()
+    os._exit(0)  # threads of gloo's that still run would end the interpreter with an error
