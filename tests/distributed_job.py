@@ -192,4 +192,4 @@ def main(store: str, rank: str, ranks: str, folder: str, how: str = "") -> None:
 if __name__ == "__main__":
     main(*sys.argv[1:])
     sys.stderr.flush()
-    os._exit(0)  # under load some ended with "terminate called", seen with no work left: gloo is suspected
+    os._exit(0)  # some ended in "terminate called" after their work: gloo is suspected
