@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -114,8 +115,27 @@ def results(rank: int, ranks: int, group: Any) -> tuple[dict[str, Any], dict[str
     return found, said
 
 
+def waiting(collective: Callable[..., Any]) -> Callable[..., Any]:
+    """A collective that ends when gloo's threads have let go of its tensors.
+
+    What they free last, the profiler, which sees this thread alone, would count as held for good.
+    """
+
+    def call(*given: Any, **how: Any) -> Any:
+        tensors = [part for part in given if isinstance(part, torch.Tensor)]
+        before = [tensor._use_count() for tensor in tensors]
+        done = collective(*given, **how)
+        while [tensor._use_count() for tensor in tensors] != before:
+            time.sleep(0)  # lets them have the core
+        return done
+
+    return call
+
+
 def peaks(rank: int, group: Any) -> dict[str, tuple[int, int]]:
     """What searches take of tensors at the most, and what the formula says, in bytes."""
+    for name in ("all_to_all_single", "all_reduce", "broadcast"):
+        setattr(dist, name, waiting(getattr(dist, name)))
     for module, name, size in (
         (exact, "_BLOCK_BYTES", SMALL),
         (nearest_by_products, "_LIST_BYTES", SMALL),

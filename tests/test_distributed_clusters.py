@@ -118,7 +118,7 @@ def test_an_error_of_one_process_is_one_of_all(jobs: dict[int, Path]) -> None:
             f"{name} must be the same on all ranks, but is {values[0]} on rank 0 and {values[1]} "
             "on rank 1"
         )
-    assert first["range"][1].startswith("recall must lie in (0, 1], not 1.5")
+    assert first["range"] == ["ValueError", "rank 0: recall must lie in (0, 1], not 1.5"]
 
 
 @pytest.fixture
