@@ -18,7 +18,8 @@ void bind_sgd_layout(py::module_& m) {
                        Index first_epoch, Index last_epoch, Index n_epochs, float learning_rate,
                        float largest_weight, std::uint64_t seed, float a, float b,
                        float repulsion_strength, Address pulls, Address sampled_weights,
-                       float density_gain, bool sorted, Address row_weights, Index first_row) {
+                       float density_gain, bool sorted, Address row_weights, Index first_row,
+                       std::uint32_t window, int window_heads_log2) {
         return SgdLayoutArgs{at<float>(positions),
                              at<float>(next),
                              at<void>(scratch),
@@ -43,7 +44,8 @@ void bind_sgd_layout(py::module_& m) {
                              {at<DensityPull>(pulls), at<float>(sampled_weights), density_gain},
                              sorted,
                              at<float>(row_weights),
-                             first_row};
+                             first_row,
+                             {window, window_heads_log2}};
       }));
   m.def("sgd_layout", &sgd_layout, NoGil(),
         "Epochs of UMAP's stochastic layout, on positions in place.");

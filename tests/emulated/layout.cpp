@@ -12,7 +12,7 @@ extern "C" const char* layout(float* positions, float* next, void* scratch, cons
                               std::int64_t first, std::int64_t last, std::int64_t n_epochs,
                               float learning_rate, float largest, std::uint64_t seed, float a,
                               float b, fpd::DensityPull* pulls, float* sampled_weights, float gain,
-                              bool sorted) {
+                              bool sorted, std::uint32_t window, int window_heads_log2) {
   return emulated::failure_of([=] {
     fpd::cuda::sgd_layout({positions,
                            next,
@@ -36,7 +36,10 @@ extern "C" const char* layout(float* positions, float* next, void* scratch, cons
                            seed,
                            {{a, b}, 1.0f},
                            {pulls, sampled_weights, gain},
-                           sorted},
+                           sorted,
+                           nullptr,
+                           0,
+                           {window, window_heads_log2}},
                           nullptr);
   });
 }

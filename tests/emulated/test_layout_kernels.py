@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from fastparadime import ops
+from fastparadime.ops.layout import _run
 
 A, B = 1.577, 0.8951
 Floats = npt.NDArray[np.float32]
@@ -27,6 +28,7 @@ def layout(emulated: Callable[[str, str], ctypes.CDLL]) -> Callable[..., Floats]
     library.layout.argtypes = [
         *[pointer] * 8, number, number, number, ctypes.c_int, ctypes.c_int, number, number, number,
         real, real, ctypes.c_uint64, real, real, pointer, pointer, real, ctypes.c_bool,
+        ctypes.c_uint32, ctypes.c_int,
     ]  # fmt: skip
 
     def call(
@@ -50,6 +52,7 @@ def layout(emulated: Callable[[str, str], ctypes.CDLL]) -> Callable[..., Floats]
                 0.1, weights.max(initial=0.0) or 1.0, 7, A, B,
                 None if pulls is None else pulls[0].ctypes.data, sampled.ctypes.data,
                 0.0 if pulls is None else pulls[1], first > 0,
+                *_run.windows_of(n, fixed=anchors is not None),
             )  # fmt: skip
             assert failure is None
         return positions
@@ -94,6 +97,18 @@ def test_negatives(layout: Callable[..., Floats], negatives: int) -> None:
     start, edges = positions(70, 2), graph(70, 4)
     found = layout(start, edges, 2, 2, [], negatives=negatives)
     wanted = on_cpu(start, edges, 2, 2, negative_sample_rate=negatives)
+    np.testing.assert_allclose(found, wanted, rtol=0, atol=2e-5)
+
+
+@pytest.mark.parametrize("dim", [2, 3, 7])
+def test_negatives_from_windows(
+    layout: Callable[..., Floats], dim: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in (("_MANY_POINTS", 20), ("_WINDOW", 16), ("_WINDOW_HEADS_LOG2", 3)):
+        monkeypatch.setattr(_run, name, value)
+    start, edges = positions(150, dim), graph(150, 4)
+    found = layout(start, edges, 3, 2, [], negatives=12)
+    wanted = on_cpu(start, edges, 3, 2, negative_sample_rate=12)
     np.testing.assert_allclose(found, wanted, rtol=0, atol=2e-5)
 
 

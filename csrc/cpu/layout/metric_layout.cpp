@@ -76,7 +76,8 @@ class MetricSteps {
       for (int negative = 0; negative < negatives; ++negative) {
         const int word = negative % kDrawsPerBlock;
         if (word == 0) draw(head, tail, draw_step(step.epoch, negative / kDrawsPerBlock), words);
-        const std::int32_t drawn = negative_tail(args_, words[word]);
+        const NegativeDraw all = NegativeDraw::of(args_, step, negative);
+        const std::int32_t drawn = all.tail(head, words[word]);
         add(step, head, drawn, scale * weight_of(drawn), repulsion, pair, sum);
       }
     }

@@ -171,9 +171,10 @@ FPD_HD void sum_forces(const SgdLayoutArgs& args, const LayoutStep& step, const 
     for (int negative = 0; negative < negatives; ++negative) {
       const int word = negative % kDrawsPerBlock;
       if (word == 0) batch.draw(args, draw_step(step.epoch, negative / kDrawsPerBlock));
+      const NegativeDraw draw = NegativeDraw::of(args, step, negative);
       std::int32_t drawn[kBatch];
       for (std::int64_t l = 0; l < batch.size; ++l) {
-        drawn[l] = negative_tail(args, batch.words[word][l]);
+        drawn[l] = draw.tail(batch.heads[l], batch.words[word][l]);
       }
       gather<kDim>(step.others, drawn, batch.size, dim, tails);
       if constexpr (kWeighted) {

@@ -12,25 +12,26 @@ __device__ inline DensityPull pulls_of(const SgdLayoutArgs& args, std::int64_t h
           pulls[head].by_square + pulls[tail].by_square};
 }
 
-// The points that an edge draws from one block of random words.
+// The points that an edge of a step draws from one block of random words.
 struct Draws {
   std::uint32_t words[kDrawsPerBlock - 1];
 
-  __device__ Draws(const SgdLayoutArgs& args, std::int64_t epoch, int block, std::int64_t head,
+  __device__ Draws(const SgdLayoutArgs& args, const LayoutStep& step, int block, std::int64_t head,
                    std::int32_t tail)
       : words{args.streams[head], static_cast<std::uint32_t>(tail),
-              static_cast<std::uint32_t>(draw_step(epoch, block)),
-              static_cast<std::uint32_t>(draw_step(epoch, block) >> 32)} {
+              static_cast<std::uint32_t>(draw_step(step.epoch, block)),
+              static_cast<std::uint32_t>(draw_step(step.epoch, block) >> 32)} {
     philox_rounds(words[0], words[1], words[2], words[3], static_cast<std::uint32_t>(args.seed),
                   static_cast<std::uint32_t>(args.seed >> 32));
   }
 
   // Chosen by comparisons: an index would move the words out of registers.
-  __device__ std::int32_t tail(const SgdLayoutArgs& args, int draw) const {
+  __device__ std::int32_t tail(const SgdLayoutArgs& args, const LayoutStep& step, int block,
+                               std::int64_t head, int draw) const {
     std::uint32_t word = fifth_word(words[0], words[1], words[2], words[3]);
 #pragma unroll
     for (int i = 0; i < kDrawsPerBlock - 1; ++i) word = draw == i ? words[i] : word;
-    return negative_tail(args, word);
+    return NegativeDraw::of(args, step, block * kDrawsPerBlock + draw).tail(head, word);
   }
 };
 

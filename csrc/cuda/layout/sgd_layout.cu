@@ -62,11 +62,11 @@ __device__ void add_negatives(const SgdLayoutArgs& args, const LayoutStep& step,
                               std::int32_t tail, const Point<dim>& from, float (&force)[dim]) {
   const auto repulsion = [&](float d2) { return args.force.repulsion(d2); };
   for (int block = 0; block * kDrawsPerBlock < args.negatives; ++block) {
-    const Draws draws(args, step.epoch, block, head, tail);
+    const Draws draws(args, step, block, head, tail);
     Point<dim> others[kDrawsPerBlock];
 #pragma unroll
     for (int draw = 0; draw < kDrawsPerBlock; ++draw) {
-      others[draw] = Point<dim>::at(step.others, draws.tail(args, draw));
+      others[draw] = Point<dim>::at(step.others, draws.tail(args, step, block, head, draw));
     }
 #pragma unroll
     for (int draw = 0; draw < kDrawsPerBlock; ++draw) {

@@ -40,12 +40,14 @@ __device__ inline void add_wide_edge(const SgdLayoutArgs& args, const LayoutStep
         sum);
   }
   for (int count = 0; negatives && count < args.negatives; count += kDrawsPerBlock) {
-    const Draws draws(args, step.epoch, count / kDrawsPerBlock, head, tail);
+    const int block = count / kDrawsPerBlock;
+    const Draws draws(args, step, block, head, tail);
     const int left = args.negatives - count;
 #pragma unroll 1
     for (int draw = 0; draw < kDrawsPerBlock && draw < left; ++draw) {
+      const std::int32_t drawn = draws.tail(args, step, block, head, draw);
       add_wide_pair(
-          from, step.others + draws.tail(args, draw) * args.dim, args.dim,
+          from, step.others + drawn * args.dim, args.dim,
           [&](float d2) { return args.force.repulsion(d2); }, sum);
     }
   }

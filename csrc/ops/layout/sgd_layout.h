@@ -23,6 +23,14 @@ struct LayoutDensity {
   float gain;                // of an edge's slope, before its weight divides it
 };
 
+// Where negatives are drawn: from all points, or from a window of points in a row, whose place is
+// drawn for each step, block of heads and negative. A draw by itself stays uniform, and those of
+// many heads meet in cache lines that the first of them fetched.
+struct NegativeWindows {
+  std::uint32_t size;  // points of a window; 0: all points
+  int heads_log2;      // of the heads in a row that share windows
+};
+
 struct SgdLayoutArgs {
   float* positions;              // (n, dim) in and out
   float* next;                   // (n, dim) where every other step writes
@@ -49,6 +57,7 @@ struct SgdLayoutArgs {
   bool sorted;  // scratch is as a call before left it: of the same edges, parts and terms
   const float* row_weights = nullptr;  // (tail_count,) of a row's pull on others, or null: all 1
   std::int64_t first_row = 0;          // of the positions, that the graph's first row belongs to
+  NegativeWindows windows = {0, 0};
 };
 
 // A sample of an edge moves both of its ends. The row of its head holds it as the head's own, with
@@ -109,10 +118,33 @@ FPD_HD std::uint64_t draw_step(std::int64_t epoch, int block) {
   return static_cast<std::uint64_t>(epoch) | (static_cast<std::uint64_t>(block) << 32);
 }
 
-// A uniform draw from [0, tail_count), even to tail_count / 2^32.
-FPD_HD std::int32_t negative_tail(const SgdLayoutArgs& args, std::uint32_t word) {
-  return static_cast<std::int32_t>((word * static_cast<std::uint64_t>(args.tail_count)) >> 32);
-}
+// The draws of all edges of a step for one of their negatives.
+struct NegativeDraw {
+  std::uint32_t count;
+  NegativeWindows windows;
+  std::uint32_t key;
+
+  FPD_HD static NegativeDraw of(const SgdLayoutArgs& args, const LayoutStep& step, int negative) {
+    const std::uint32_t epoch = static_cast<std::uint32_t>(step.epoch);
+    const std::uint32_t place = static_cast<std::uint32_t>(step.part) << 16;
+    std::uint32_t key = mixed_bits(static_cast<std::uint32_t>(args.seed) ^ epoch);
+    key = mixed_bits(key ^ (place | static_cast<std::uint32_t>(negative)));
+    key ^= static_cast<std::uint32_t>(args.seed >> 32);
+    return {static_cast<std::uint32_t>(args.tail_count), args.windows, key};
+  }
+
+  // Uniform in [0, count) by a random word, even to count / 2^32.
+  FPD_HD std::int32_t tail(std::int64_t head, std::uint32_t word) const {
+    if (windows.size == 0) return static_cast<std::int32_t>(scaled(word, count));
+    const std::uint32_t block = static_cast<std::uint32_t>(head) >> windows.heads_log2;
+    const std::uint32_t place = scaled(mixed_bits(key ^ block), count) + scaled(word, windows.size);
+    return static_cast<std::int32_t>(place < count ? place : place - count);
+  }
+
+  FPD_HD static std::uint32_t scaled(std::uint32_t word, std::uint32_t size) {
+    return static_cast<std::uint32_t>((word * static_cast<std::uint64_t>(size)) >> 32);
+  }
+};
 
 // densMAP's factor of the difference head - tail, by the pulls of both.
 FPD_HD float density_factor(const SgdLayoutArgs& args, float d2, float weight,

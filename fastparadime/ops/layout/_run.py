@@ -34,6 +34,8 @@ from fastparadime.utils.validate import check_integer
 _FEW_SAMPLED, _MORE_SAMPLED = 0.2, 2 / 3
 _MANY_POINTS = 500_000
 _MOST_STEPS = 32  # by default
+# Beyond so many points, heads in a row draw negatives from the same windows of points in a row.
+_WINDOW, _WINDOW_HEADS_LOG2 = 2**13, 15
 _FINER = 3  # times as many in an epoch with densMAP's term
 _MOST_EPOCHS = 2**24  # the schedule counts samples in float32
 _PAIR = 8  # bytes of two coordinates, which a device fetches at once
@@ -149,7 +151,7 @@ class LayoutRun:
                         self.negatives, steps, first, last, self.n_epochs, rate, largest,
                         int(seed), a, b, strength, pulls.data_ptr(), sampled_weights.data_ptr(),
                         gain, in_order, 0 if self.weights is None else self.weights.data_ptr(),
-                        0,
+                        0, *windows_of(n, fixed=self.fixed),
                     )  # fmt: skip
                     call(args, target)
                 yield last
@@ -265,6 +267,14 @@ def steps_of(wanted: int | None, n: int, sampled: float) -> int:
         each = _FEW_SAMPLED if n <= _MANY_POINTS else _MORE_SAMPLED
         return max(1, min(_MOST_STEPS, round(sampled / (max(1, n) * each))))
     return check_integer(wanted, "steps_per_epoch", minimum=1, maximum=2**16)
+
+
+def windows_of(n: int, *, fixed: bool) -> tuple[int, int]:
+    """Points of a window that negatives are drawn from, or 0, and the log2 of heads that share it.
+
+    Fixed tails have none: where a row is among those that are placed is not to matter.
+    """
+    return (_WINDOW, _WINDOW_HEADS_LOG2) if n > _MANY_POINTS and not fixed else (0, 0)
 
 
 def _calls(

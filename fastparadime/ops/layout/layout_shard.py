@@ -7,7 +7,7 @@ import torch
 from fastparadime import _core
 from fastparadime.ops._checks import as_positive, target_of
 from fastparadime.ops.graph.symmetrize import Edges
-from fastparadime.ops.layout._run import checked_counts, checked_graph, finite, steps_of
+from fastparadime.ops.layout._run import checked_counts, checked_graph, finite, steps_of, windows_of
 from fastparadime.types import TensorLike
 from fastparadime.utils.validate import check_integer
 
@@ -105,7 +105,7 @@ class LayoutShard:
             self._lanes.data_ptr(), self._count, len(edges.weights), self._dim,
             len(self.positions), self._negatives, self.steps, epoch, epoch + 1, self._n_epochs,
             self._rate, self._largest, self._seed, *self._curve, self._strength, 0, 0, 0.0,
-            in_order, 0, self._first,
+            in_order, 0, self._first, *windows_of(len(self.positions), fixed=False),
         )  # fmt: skip
         _core.sgd_layout_part(args, part, target_of(self.positions))
         return self._next[self._first : self._first + self._count]

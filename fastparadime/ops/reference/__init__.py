@@ -13,7 +13,7 @@ from fastparadime.ops.reference.graph import (
     subgraph,
     symmetrize,
 )
-from fastparadime.ops.reference.layout import density_pulls, density_radii, sgd_layout
+from fastparadime.ops.reference.layout import Windows, density_pulls, density_radii, sgd_layout
 from fastparadime.ops.reference.metrics import binary_distance, distance
 from fastparadime.ops.reference.neighbors import (
     join_lists,
@@ -41,6 +41,7 @@ from fastparadime.ops.reference.training import (
 )
 
 __all__ = [
+    "Windows",
     "activate",
     "adam",
     "binary_distance",

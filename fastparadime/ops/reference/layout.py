@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 
@@ -44,13 +45,38 @@ def _part_of(head: int, tail: int, parts: int, fixed_tails: bool) -> int:
     return part if fixed_tails or head < tail else parts - 1 - part
 
 
-def _negatives(seed: int, epoch: int, head: int, tail: int, count: int, n: int) -> list[int]:
+class Windows(NamedTuple):
+    """Negatives of heads in a row come from points in a row."""
+
+    size: int
+    heads_log2: int
+
+    def start(self, seed: int, epoch: int, part: int, head: int, negative: int, n: int) -> int:
+        key = _mixed_bits(_mixed_bits(seed & 0xFFFFFFFF ^ epoch) ^ (part << 16 | negative))
+        return _mixed_bits(key ^ seed >> 32 ^ head >> self.heads_log2) * n >> 32
+
+
+def _negatives(
+    seed: int,
+    epoch: int,
+    part: int,
+    ends: tuple[int, int],
+    count: int,
+    n: int,
+    windows: Windows | None,
+) -> list[int]:
     words: list[int] = []
     for block in range(-(-count // 5)):
-        low, high = philox(seed, epoch | block << 32, head, tail)
+        low, high = philox(seed, epoch | block << 32, *ends)
         four = [half >> shift & 0xFFFFFFFF for half in (low, high) for shift in (0, 32)]
         words += [*four, four[0] ^ four[1] ^ four[2] ^ four[3]]
-    return [word * n >> 32 for word in words[:count]]
+    if windows is None:
+        return [word * n >> 32 for word in words[:count]]
+    places = [
+        windows.start(seed, epoch, part, ends[0], i, n) + (word * windows.size >> 32)
+        for i, word in enumerate(words[:count])
+    ]
+    return [place % n for place in places]
 
 
 def _weights(row_weights: Floats | None) -> Callable[[int], float]:
@@ -77,6 +103,7 @@ def sgd_layout(
     metric: OutputMetric | None = None,
     on_sphere: bool = False,
     row_weights: Floats | None = None,
+    windows: Windows | None = None,
 ) -> Floats:
     """Positions after the epochs: in each, one synchronous step for each part of the edges.
 
@@ -104,7 +131,8 @@ def sgd_layout(
             i, j = ends[e]
             pull = weights_of(j)
             pairs: list[tuple[int, Floats, float | None, float]] = [(i, others[j], None, pull)]
-            for k in _negatives(seed, epoch, i, j, negatives, len(others)):
+            draws = _negatives(seed, epoch, part, (i, j), negatives, len(others), windows)
+            for k in draws:
                 pairs.append((i, others[k], repulsion_strength, pull * weights_of(k)))
             if not fixed:
                 pairs.append((j, others[i], None, weights_of(i)))

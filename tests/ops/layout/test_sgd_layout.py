@@ -12,6 +12,7 @@ import torch
 
 from fastparadime import ops
 from fastparadime.ops import reference
+from fastparadime.ops.layout import _run
 
 A, B = 1.577, 0.8951  # min_dist 0.1, spread 1
 
@@ -76,6 +77,43 @@ def test_options(options: dict[str, Any], device: torch.device) -> None:
     options["negatives"] = options.pop("negative_sample_rate", 5)
     truth = expected(start, edges, A, B, 2, 3, **options)
     np.testing.assert_allclose(result.cpu().double(), truth, rtol=0, atol=2e-5)
+
+
+@pytest.fixture
+def windows(monkeypatch: pytest.MonkeyPatch) -> reference.Windows:
+    """Has small layouts draw negatives as those of many points do."""
+    windows = reference.Windows(size=16, heads_log2=3)
+    monkeypatch.setattr(_run, "_MANY_POINTS", 20)
+    monkeypatch.setattr(_run, "_WINDOW", windows.size)
+    monkeypatch.setattr(_run, "_WINDOW_HEADS_LOG2", windows.heads_log2)
+    return windows
+
+
+@pytest.mark.parametrize(("n", "dim", "negatives"), [(600, 2, 5), (70, 3, 12)])
+def test_negatives_from_windows(
+    n: int, dim: int, negatives: int, windows: reference.Windows, device: torch.device
+) -> None:
+    edges, start = random_graph(n, 4, device=device), random_positions(n, dim)
+    options = {"seed": 7 << 32 | 9, "learning_rate": 0.1}
+    places = torch.from_numpy(start).to(device)
+    result = ops.sgd_layout(
+        places, edges, A, B, 3, steps_per_epoch=2, negative_sample_rate=negatives, **options
+    )
+    truth = expected(start, edges, A, B, 3, 2, negatives=negatives, windows=windows, **options)
+    np.testing.assert_allclose(result.cpu().double(), truth, rtol=0, atol=4e-5)
+    other = expected(start, edges, A, B, 3, 2, negatives=negatives, **options)
+    assert float(np.abs(truth - other).max()) > 0.01
+
+
+def test_windows_are_uniform() -> None:
+    windows, n = reference.Windows(size=8192, heads_log2=15), 1_000_003
+    keys = [(seed, epoch, part, head) for seed in (0, 2**33) for epoch in range(20)
+            for part in range(10) for head in (0, 2**15, 10**6)]  # fmt: skip
+    starts = np.array([windows.start(*key, i, n) for key in keys for i in range(5)])
+    assert len(np.unique(starts)) > 0.995 * len(starts)
+    counts, _ = np.histogram(starts, 20, (0, n))
+    wanted = len(starts) / 20
+    assert ((counts - wanted) ** 2 / wanted).sum() < 45  # of 19 degrees of freedom: p 0.0007
 
 
 @pytest.mark.parametrize("steps", [1, 3, 4])
