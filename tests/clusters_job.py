@@ -1,13 +1,11 @@
 """One process of a group that searches among clusters, and writes what comes of it and of errors.
 
-python tests/clusters_job.py STORE RANK PROCESSES FOLDER
+python tests/processes.py clusters_job STORE RANK PROCESSES FOLDER
 """
 
 from __future__ import annotations
 
 import json
-import os
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -32,10 +30,7 @@ from fastparadime.neighbors import (
     tree,
 )
 from fastparadime.ops.neighbors import nearest_by_products
-
-# Behind the installed package, which the sources beside the tests must not stand for.
-sys.path.append(str(Path(__file__).resolve().parent.parent))
-from tests.distributed_job import LIMIT, raised
+from tests.distributed_job import raised
 from tests.test_neighbors_memory import SMALL, peak_of
 
 N = 6007
@@ -195,23 +190,11 @@ def _failing(*_: object, **__: object) -> Any:
     raise MemoryError("no room for a cluster")
 
 
-def main(store: str, rank: str, ranks: str, folder: str) -> None:
-    number, size = int(rank), int(ranks)
-    torch.set_num_threads(1)
-    dist.init_process_group(
-        "gloo", init_method=f"file://{store}", rank=number, world_size=size, timeout=LIMIT
-    )
+def take_part(rank: int, ranks: int, folder: Path, group: Any) -> None:
     lowered(setattr)
-    told: dict[str, Any] = {"errors": errors(number, dist.group.WORLD)} if size == 2 else {}
-    found, said = results(number, size, dist.group.WORLD)
-    np.savez(Path(folder) / f"{number}.npz", **found)
-    if size == 2:
-        told["peaks"] = peaks(number, dist.group.WORLD)
-    (Path(folder) / f"{number}.json").write_text(json.dumps({**told, **said}), encoding="utf-8")
-    dist.destroy_process_group()
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])
-    sys.stderr.flush()
-    os._exit(0)  # some ended in "terminate called" after their work: gloo is suspected
+    told: dict[str, Any] = {"errors": errors(rank, group)} if ranks == 2 else {}
+    found, said = results(rank, ranks, group)
+    np.savez(folder / f"{rank}.npz", **found)
+    if ranks == 2:
+        told["peaks"] = peaks(rank, group)
+    (folder / f"{rank}.json").write_text(json.dumps({**told, **said}), encoding="utf-8")

@@ -1,6 +1,6 @@
 """One of two processes: writes where fits with a checkpoint go on, and what all of them refuse.
 
-python tests/distributed_checkpoints_job.py STORE RANK PROCESSES FOLDER
+python tests/processes.py distributed_checkpoints_job STORE RANK PROCESSES FOLDER
 """
 
 from __future__ import annotations
@@ -9,18 +9,16 @@ import json
 import os
 import resource
 import signal
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch.distributed as dist
-from distributed_job import LIMIT, cuts, raised, table
 
 from fastparadime import UMAP
 from fastparadime.neighbors import knn
 from fastparadime.utils.checkpoints import Checkpoint
+from tests.distributed_job import cuts, raised, table
 
 SHORT = {"n_epochs": 10, "random_state": 3}
 
@@ -124,19 +122,8 @@ def _damaged(fits: Fits, rank: int) -> Path:
     return fits.folder / "full"
 
 
-def main(store: str, rank: str, ranks: str, folder: str) -> None:
-    number, size = int(rank), int(ranks)
-    dist.init_process_group(
-        "gloo", init_method=f"file://{store}", rank=number, world_size=size, timeout=LIMIT
-    )
-    own = slice(*cuts(size)[number : number + 2])
-    fits = Fits(table(), own, dist.group.WORLD, Path(folder))
-    told = json.dumps({"same": goes_on(fits, number), "refused": refused(fits, number)})
-    (Path(folder) / f"{number}.json").write_text(told, encoding="utf-8")
-    dist.destroy_process_group()
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])
-    sys.stderr.flush()
-    os._exit(0)  # some ended in "terminate called" after their work: gloo is suspected
+def take_part(rank: int, ranks: int, folder: Path, group: Any) -> None:
+    own = slice(*cuts(ranks)[rank : rank + 2])
+    fits = Fits(table(), own, group, folder)
+    told = json.dumps({"same": goes_on(fits, rank), "refused": refused(fits, rank)})
+    (folder / f"{rank}.json").write_text(told, encoding="utf-8")

@@ -1,14 +1,12 @@
 """One process of a group: fits its own rows of a table, and writes what comes of it and of errors.
 
-python tests/distributed_job.py STORE RANK PROCESSES FOLDER [killed]
+python tests/processes.py distributed_job STORE RANK PROCESSES FOLDER [killed]
 """
 
 from __future__ import annotations
 
-import datetime
 import json
 import os
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,13 +14,11 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.distributed as dist
 
 from fastparadime import UMAP, ParametricUMAP, ops
 from fastparadime.layout import shared_layout
 from fastparadime.neighbors import knn
 
-LIMIT = datetime.timedelta(seconds=120)
 OF_UMAP = {"random_state": 3, "n_epochs": 20}
 OF_NETWORK = {**OF_UMAP, "quality": "fast", "hidden_dims": [16], "batch_size": 160}
 OF_PROTOTYPES = {**OF_UMAP, "quality": "fast", "prototypes": 40, "batch_size": 160}
@@ -93,7 +89,7 @@ def errors(X: Any, rank: int, group: Any) -> dict[str, tuple[str, str]]:
     def fails_in_the_layout() -> None:
         step = ops.LayoutShard.step
         if second:
-            ops.LayoutShard.step = _failing  # type: ignore[method-assign]
+            ops.LayoutShard.step = failing  # type: ignore[method-assign]
         try:
             with in_steps():
                 UMAP(**OF_UMAP).fit(X, process_group=group)
@@ -103,7 +99,7 @@ def errors(X: Any, rank: int, group: Any) -> dict[str, tuple[str, str]]:
     def fails_in_the_layout_of_the_first() -> None:
         step = ops.sgd_layout
         if rank == 0:
-            ops.sgd_layout = _failing  # type: ignore[assignment]
+            ops.sgd_layout = failing  # type: ignore[assignment]
         try:
             UMAP(**OF_UMAP).fit(X, process_group=group)
         finally:
@@ -158,7 +154,7 @@ class _Short:
         return self.X[: len(self.X) - 5][rows]
 
 
-def _failing(*_: object, **__: object) -> torch.Tensor:
+def failing(*_: object, **__: object) -> torch.Tensor:
     raise MemoryError("no room for a step")
 
 
@@ -170,26 +166,13 @@ def raised(case: Callable[[], object]) -> tuple[str, str]:
     return "nothing", ""
 
 
-def main(store: str, rank: str, ranks: str, folder: str, how: str = "") -> None:
-    torch.set_num_threads(1)
-    number, size = int(rank), int(ranks)
-    dist.init_process_group(
-        "gloo", init_method=f"file://{store}", rank=number, world_size=size, timeout=LIMIT
-    )
-    own = slice(*cuts(size)[number : number + 2])
-    X = table()[own]
+def take_part(rank: int, ranks: int, folder: Path, group: Any, how: str = "") -> None:
+    X = table()[slice(*cuts(ranks)[rank : rank + 2])]
     if how == "killed":
-        told = json.dumps(killed(X, number, dist.group.WORLD))
-        (Path(folder) / f"{number}.json").write_text(told, encoding="utf-8")
+        told = json.dumps(killed(X, rank, group))
+        (folder / f"{rank}.json").write_text(told, encoding="utf-8")
         os._exit(0)  # the group cannot be left in order
-    np.savez(Path(folder) / f"{number}.npz", **results(X, dist.group.WORLD))
-    if size == 2:
-        told = json.dumps(errors(X, number, dist.group.WORLD))
-        (Path(folder) / f"{number}.json").write_text(told, encoding="utf-8")
-    dist.destroy_process_group()
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])
-    sys.stderr.flush()
-    os._exit(0)  # some ended in "terminate called" after their work: gloo is suspected
+    np.savez(folder / f"{rank}.npz", **results(X, group))
+    if ranks == 2:
+        told = json.dumps(errors(X, rank, group))
+        (folder / f"{rank}.json").write_text(told, encoding="utf-8")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import subprocess
 import sys
+import weakref
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +18,19 @@ import torch
 import torch.distributed as dist
 
 from fastparadime import UMAP, ParametricUMAP
-from fastparadime.distributed import SLICES, Ranks, Shards
+from fastparadime.distributed import SLICES, Exchange, Ranks, Shards
 from fastparadime.distributed.shards import overlaps
 from fastparadime.neighbors import knn
 from fastparadime.training.sliced_steps import branches
-from tests.distributed_job import OF_NETWORK, OF_PROTOTYPES, OF_UMAP, table
+from tests.distributed_job import (
+    OF_NETWORK,
+    OF_PROTOTYPES,
+    OF_UMAP,
+    failing,
+    table,
+)
 
-_JOB = Path(__file__).parent / "distributed_job.py"
+_PROCESSES = Path(__file__).with_name("processes.py")
 LIMIT = 300  # seconds, beyond which a job counts as hanging
 _BY_ROW = (
     "indices",
@@ -35,20 +44,24 @@ _BY_ROW = (
 )
 
 
-def run(ranks: int, folder: Path, *how: str, program: Path = _JOB, limit: float = LIMIT) -> Path:
+def run(
+    ranks: int, folder: Path, *how: str, job: str = "distributed_job", limit: float = LIMIT
+) -> Path:
     """Runs a job of so many processes; the folder with what they wrote."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    jobs = []
+    processes = []
     for rank in range(ranks):
-        arguments = [folder / "store", rank, ranks, folder, *how]
-        command = [sys.executable, str(program), *map(str, arguments)]
-        jobs.append(subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment))
+        arguments = [_PROCESSES, job, folder / "store", rank, ranks, folder, *how]
+        command = [sys.executable, *map(str, arguments)]
+        processes.append(
+            subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
+        )
     try:
-        said = [job.communicate(timeout=limit)[1] for job in jobs]
+        said = [process.communicate(timeout=limit)[1] for process in processes]
     finally:
-        for job in jobs:
-            job.kill()
-    assert [job.returncode for job in jobs] == [0] * ranks, "\n".join(said)
+        for process in processes:
+            process.kill()
+    assert [process.returncode for process in processes] == [0] * ranks, "\n".join(said)
     return folder
 
 
@@ -120,6 +133,49 @@ def test_points_without_an_edge_are_not_trained_on(tmp_path: Path) -> None:
     assert np.isnan(laid_out).any(axis=1).nonzero()[0].tolist() == [5]
     mean = network.model_.output_mean.numpy()
     np.testing.assert_allclose(mean, np.nanmean(laid_out, axis=0), rtol=1e-4)
+
+
+@pytest.fixture
+def no_collector() -> Iterator[None]:
+    """Leaves cycles of references where they are."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+def _fails(group: Any) -> None:
+    with pytest.raises(ValueError, match="rank 0: Input X contains NaN"):
+        UMAP().fit(table() * np.nan, process_group=group)
+
+
+def _fails_in_a_step(group: Any) -> None:
+    with pytest.raises(MemoryError, match="rank 0: no room for a step"):
+        Exchange(Ranks(group), [1]).of(failing)
+
+
+@pytest.mark.usefixtures("no_collector")
+@pytest.mark.parametrize(
+    "work",
+    [
+        _fails,
+        _fails_in_a_step,
+        lambda group: UMAP(**OF_UMAP).fit(table(), process_group=group),
+        lambda group: knn(table(), 9, process_group=group),
+        lambda group: ParametricUMAP(**OF_NETWORK).fit(table(), process_group=group),
+        lambda group: ParametricUMAP(**OF_PROTOTYPES).fit(table(), process_group=group),
+    ],
+)
+def test_a_group_ends_where_it_is_destroyed(work: Callable[[Any], object], tmp_path: Path) -> None:
+    """Nothing of the package keeps it: its threads would outlive Python, which aborts the process."""
+    store = f"file://{tmp_path / 'store'}"
+    dist.init_process_group("gloo", init_method=store, rank=0, world_size=1)
+    try:
+        work(dist.group.WORLD)
+        group = weakref.ref(dist.group.WORLD)
+    finally:
+        dist.destroy_process_group()
+    assert group() is None
 
 
 def test_an_error_of_one_process_is_one_of_all(jobs: dict[int, Path]) -> None:

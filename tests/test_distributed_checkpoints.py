@@ -17,14 +17,13 @@ from tests.distributed_job import table
 from tests.test_distributed import LIMIT, run
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="limits and kills processes")
-_JOB = Path(__file__).with_name("distributed_checkpoints_job.py")
 _RESTARTED = Path(__file__).with_name("distributed_restart_job.py")
 
 
 @pytest.fixture(scope="module")
 def told(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     """What two processes found, with the folder of their checkpoints."""
-    folder = run(2, tmp_path_factory.mktemp("checkpoints"), program=_JOB)
+    folder = run(2, tmp_path_factory.mktemp("checkpoints"), job="distributed_checkpoints_job")
     assert not list(folder.glob("*/.seen.*"))  # by which processes see whose folder it is
     return [json.loads((folder / f"{rank}.json").read_text("utf-8")) for rank in range(2)]
 

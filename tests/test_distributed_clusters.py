@@ -20,7 +20,6 @@ from tests import clusters_job
 from tests.clusters_job import CASES, OF_UMAP, lowered, searched, too_few_steps
 from tests.test_distributed import run
 
-_JOB = Path(__file__).parent / "clusters_job.py"
 _LIMIT = 600  # seconds, beyond which a job counts as hanging
 
 
@@ -38,7 +37,8 @@ def said(ranks: int, folder: Path) -> list[dict[str, Any]]:
 def jobs(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Path]:
     folders = {ranks: tmp_path_factory.mktemp(f"clusters{ranks}") for ranks in (1, 2, 4)}
     return {
-        ranks: run(ranks, folder, program=_JOB, limit=_LIMIT) for ranks, folder in folders.items()
+        ranks: run(ranks, folder, job="clusters_job", limit=_LIMIT)
+        for ranks, folder in folders.items()
     }
 
 

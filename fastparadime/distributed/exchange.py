@@ -50,6 +50,9 @@ class Exchange:
             self._all[0] = self._own
         else:
             dist.all_gather(list(self._all), self._own, group=self._ranks.group)
-        if bool(self._all[:, -1].any()):
-            self._ranks.fail(failure)
+        try:
+            if bool(self._all[:, -1].any()):
+                self._ranks.fail(failure)
+        finally:
+            failure = None  # whose traceback has this frame, which would keep the group
         return [block[:count] for block, count in zip(self._all, self._counts, strict=True)]

@@ -61,8 +61,11 @@ class Ranks:
             yield
         except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  raised on all ranks
             failure = error
-        if int(self.sums(torch.tensor([failure is not None], dtype=torch.int32))):
-            self.fail(failure)
+        try:
+            if int(self.sums(torch.tensor([failure is not None], dtype=torch.int32))):
+                self.fail(failure)
+        finally:
+            failure = None  # whose traceback has this frame, which would keep the group
 
     def fail(self, own: BaseException | None) -> None:
         """Raises the error of the first rank that has one, of its type, on all ranks."""
@@ -74,7 +77,10 @@ class Ranks:
             error = kind(f"rank {rank}: {text}")
         except TypeError:  # one that is not made of a message
             error = RuntimeError(f"rank {rank}: {kind.__name__}: {text}")
-        raise error from own
+        try:
+            raise error from own
+        finally:
+            del error, own  # whose tracebacks have this frame, which would keep the group
 
     def told(self, value: Any) -> list[Any]:
         """A small object of each rank, in the order of ranks."""

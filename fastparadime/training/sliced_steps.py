@@ -123,8 +123,7 @@ class _Slices:
         seed: int,
         steps: int,
     ) -> None:
-        self._data, self._seed, self._steps = data, seed, steps
-        self._first = slices_of(ranks.rank, ranks.size).start
+        self._data, self._steps = data, steps
         assert isinstance(phase.loss, losses.PositionLoss)
         self._loss = phase.loss.loss_function
         most = max(1, max(-(-count // steps) for count in data.counts))
@@ -140,13 +139,10 @@ class _Slices:
         ]
         self._own = self._branches[ranks.rank]
         self._exchange = Exchange(ranks, [len(some) * self._size for some in self._branches])
-        self._order = functools.lru_cache(len(data.ids))(self._drawn)
-
-    def _drawn(self, epoch: int, number: int) -> torch.Tensor:
-        """The order of the rows of a slice in an epoch."""
-        ids = self._data.ids[number - self._first]
-        generator = torch.Generator().manual_seed(derive(self._seed, epoch, number))
-        return ids[torch.randperm(len(ids), generator=generator)]
+        own = slices_of(ranks.rank, ranks.size)
+        orders = functools.partial(_drawn, dict(zip(own, data.ids, strict=True)), seed)
+        # Not a method's: a cycle would keep the rows, and the group beyond its end.
+        self._order = functools.lru_cache(len(data.ids))(orders)
 
     def take_gradient(self, epoch: int, step: int) -> torch.Tensor:
         """Leaves the gradient of a batch in the network; the batch's loss, a tensor ()."""
@@ -196,6 +192,12 @@ class _Slices:
         (gradient,) = torch.autograd.grad(value, embedded)
         self.network.backward(gradient.contiguous())
         return torch.cat([*(g.flatten() for g in self.network.gradients), value.detach()[None]])
+
+
+def _drawn(ids: dict[int, torch.Tensor], seed: int, epoch: int, number: int) -> torch.Tensor:
+    """The order of the rows of a slice in an epoch."""
+    generator = torch.Generator().manual_seed(derive(seed, epoch, number))
+    return ids[number][torch.randperm(len(ids[number]), generator=generator)]
 
 
 def branches(first: int, last: int) -> list[Branch]:

@@ -1,0 +1,34 @@
+"""Jobs of several processes: how one of them joins the others, does its part and leaves.
+
+python tests/processes.py JOB STORE RANK PROCESSES FOLDER [HOW]
+"""
+
+from __future__ import annotations
+
+import datetime
+import importlib
+import sys
+from pathlib import Path
+
+import torch
+import torch.distributed as dist
+
+LIMIT = datetime.timedelta(seconds=120)  # of a process for the others
+
+
+def take_part(job: str, store: str, rank: str, ranks: str, folder: str, *how: str) -> None:
+    """Calls ``take_part(rank, ranks, folder, group, *how)`` of a module of the tests."""
+    torch.set_num_threads(1)
+    number, size = int(rank), int(ranks)
+    work = importlib.import_module(f"tests.{job}").take_part
+    dist.init_process_group(
+        "gloo", init_method=f"file://{store}", rank=number, world_size=size, timeout=LIMIT
+    )
+    work(number, size, Path(folder), dist.group.WORLD, *how)
+    dist.destroy_process_group()
+
+
+if __name__ == "__main__":
+    # Behind the installed package, which the sources beside the tests must not stand for.
+    sys.path.append(str(Path(__file__).resolve().parent.parent))
+    take_part(*sys.argv[1:])
