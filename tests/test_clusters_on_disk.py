@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from fastparadime.neighbors.table import UNIT_METRICS, unit_rows
 from fastparadime.ops.graph import symmetrize as symmetrize_module
 from fastparadime.ops.neighbors.gathered_clusters import GatheredClusters
 from fastparadime.utils import disk
+from fastparadime.utils.shards import on_disk
 
 K = 10
 DTYPES = (np.uint8, np.int8, np.float16, np.float32)
@@ -281,3 +283,26 @@ def test_arrays_lie_in_files_within_a_block() -> None:
         assert grown.whole().tolist() == [0, 1, 2, 3, 4, 0, 1, 2]
         assert disk.Appended(torch.int32).whole().tolist() == []
     assert disk.limit() is None
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="limits files")
+def test_a_full_disk_names_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import resource
+
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    rows = torch.zeros(100_000, dtype=torch.int32)
+    message = f"temporary file in {tmp_path} cannot be written. Set TMPDIR"
+    with disk.arrays_within(1.0):
+        grown = disk.Appended(torch.int32)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+        try:
+            for call in (
+                lambda: disk.empty((100_000,), torch.int32),
+                lambda: grown.add(rows),
+                lambda: on_disk(rows[:, None].numpy()),
+            ):
+                with pytest.raises(OSError, match=message):
+                    call()
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
