@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -16,7 +17,7 @@ from click.testing import CliRunner
 
 from fastparadime import UMAP, ParametricUMAP, cli, ops, routines
 from fastparadime.exceptions import CheckpointError
-from fastparadime.utils.checkpoints import Checkpoint
+from fastparadime.utils.checkpoints import Checkpoint, begun
 from fastparadime.utils.fingerprints import described, fingerprint
 
 X = np.random.default_rng(0).normal(size=(60, 4)).astype(np.float32)
@@ -69,6 +70,25 @@ def test_of_another_run(change: dict[str, Any], message: str, tmp_path: Path) ->
     fit(tmp_path)
     with pytest.raises(CheckpointError, match=message):
         fit(tmp_path, **change)
+
+
+def test_a_refused_folder_is_left_as_it_was(tmp_path: Path) -> None:
+    fit(tmp_path / "run")
+    shutil.copytree(tmp_path / "run", tmp_path / "copy", ignore=lambda *_: [".lock"])
+    before = {file.name: file.read_bytes() for file in (tmp_path / "copy").iterdir()}
+    with pytest.raises(CheckpointError, match="is of another run"):
+        fit(tmp_path / "copy", X[:-1])
+    assert {file.name: file.read_bytes() for file in (tmp_path / "copy").iterdir()} == before
+
+    class Broken:
+        shape, ndim, dtype = (5, 2), 2, np.dtype(np.float32)
+
+        def __getitem__(self, rows: slice) -> Any:
+            raise OSError("no such block")
+
+    with pytest.raises(OSError, match="no such block"):
+        begun(tmp_path / "new", {}, {"X": Broken()}, 0, drawn=False)
+    assert not (tmp_path / "new").exists()
 
 
 def test_of_another_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

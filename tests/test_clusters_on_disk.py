@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +23,11 @@ from fastparadime.neighbors import (
     search,
     streamed,
 )
+from fastparadime.neighbors.table import UNIT_METRICS, unit_rows
 from fastparadime.ops.graph import symmetrize as symmetrize_module
 from fastparadime.ops.neighbors.gathered_clusters import GatheredClusters
 from fastparadime.utils import disk
+from fastparadime.utils.shards import on_disk
 
 K = 10
 DTYPES = (np.uint8, np.int8, np.float16, np.float32)
@@ -81,6 +84,55 @@ def test_rows_of_any_dtype_have_the_neighbors_of_a_table_in_memory(
     check_equal(held, found)
     assert "overlapping clusters" in found.engine
     assert found.recall_bound >= 0.9
+
+
+@pytest.mark.usefixtures("clusters")
+@pytest.mark.parametrize("zeros", [0, 7])
+@pytest.mark.parametrize("metric", UNIT_METRICS)
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_unit_rows_have_the_neighbors_of_those_in_memory(
+    dtype: Any, metric: str, zeros: int, tmp_path: Path
+) -> None:
+    X = clouds(4000, 24, dtype)
+    X = X.clip(min=0) if metric == "hellinger" else X
+    X[X.sum(axis=1) == 0] = X[0]
+    X[np.random.default_rng(1).choice(len(X), zeros, replace=False)] = 0
+    held, found = both(X, 0.9, tmp_path, metric=metric)
+    check_equal(held, found)
+    assert "overlapping clusters" in found.engine
+    without = np.flatnonzero((X == 0).all(axis=1))
+    assert len(without) == zeros
+    assert (found.distances[without, : max(0, zeros - 1)] == 0).all()
+
+
+@pytest.mark.usefixtures("clusters")
+@pytest.mark.parametrize("metric", ["euclidean", "correlation"])
+def test_columns_that_lie_one_after_the_other(
+    metric: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cluster_plan, "_WORTH", np.inf)
+    monkeypatch.setattr(cluster_plan, "_PROJECTED", ((16, 32),))
+    rng = np.random.default_rng(1)
+    X = rng.standard_normal((3000, 12)) @ rng.standard_normal((12, 90))
+    held, found = both(np.asfortranarray(X, np.float32), 0.9, tmp_path, metric=metric)
+    check_equal(held, found)
+    assert "of 90 columns" in found.engine
+
+
+@pytest.mark.usefixtures("clusters")
+def test_roots_of_negative_values_are_an_error_that_names_the_row() -> None:
+    X = clouds(3000, 24, np.uint8).astype(np.float32)
+    X[0], X[2871, 3] = 0, -1
+    with pytest.raises(ValueError, match="none for 'hellinger', but row 2871 does"):
+        neighbors.knn(X, K, "hellinger", recall=0.9, max_memory=2e6)
+
+
+@pytest.mark.parametrize("metric", UNIT_METRICS)
+def test_a_unit_row_has_the_same_bits_alone(metric: str) -> None:
+    rows = torch.rand((5, 40_000), generator=torch.Generator().manual_seed(0))
+    units = unit_rows(rows, metric)
+    for at, row in enumerate(rows):
+        assert torch.equal(unit_rows(row[None], metric)[0], units[at])
 
 
 @pytest.mark.usefixtures("clusters")
@@ -193,11 +245,12 @@ def test_a_start_of_many_points_is_near_that_of_few(monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.usefixtures("clusters")
-def test_the_same_map_from_the_disk(tmp_path: Path) -> None:
+@pytest.mark.parametrize("metric", ["euclidean", "cosine"])
+def test_the_same_map_from_the_disk(metric: str, tmp_path: Path) -> None:
     X = clouds(6000, 40, np.uint8)
     np.save(tmp_path / "X.npy", X)
     rows = np.load(tmp_path / "X.npy", mmap_mode="r")
-    options = {"n_neighbors": 8, "n_epochs": 20, "random_state": 0}
+    options = {"metric": metric, "n_neighbors": 8, "n_epochs": 20, "random_state": 0}
     fitted = UMAP(max_memory=8.5e5, **options).fit(rows)
     expected = UMAP(**options).fit(X.astype(np.float32))
     assert fitted.engine_ == expected.engine_
@@ -230,3 +283,26 @@ def test_arrays_lie_in_files_within_a_block() -> None:
         assert grown.whole().tolist() == [0, 1, 2, 3, 4, 0, 1, 2]
         assert disk.Appended(torch.int32).whole().tolist() == []
     assert disk.limit() is None
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="limits files")
+def test_a_full_disk_names_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import resource
+
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    rows = torch.zeros(100_000, dtype=torch.int32)
+    message = f"temporary file in {tmp_path} cannot be written. Set TMPDIR"
+    with disk.arrays_within(1.0):
+        grown = disk.Appended(torch.int32)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+        try:
+            for call in (
+                lambda: disk.empty((100_000,), torch.int32),
+                lambda: grown.add(rows),
+                lambda: on_disk(rows[:, None].numpy()),
+            ):
+                with pytest.raises(OSError, match=message):
+                    call()
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)

@@ -25,6 +25,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     """What two processes found, with the folder of their checkpoints."""
     folder = run(2, tmp_path_factory.mktemp("checkpoints"), job="distributed_checkpoints_job")
     assert not list(folder.glob("*/.seen.*"))  # by which processes see whose folder it is
+    assert not list(folder.glob("own*/.lock"))  # which one of several folders is refused with
     return [json.loads((folder / f"{rank}.json").read_text("utf-8")) for rank in range(2)]
 
 

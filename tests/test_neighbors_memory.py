@@ -158,13 +158,15 @@ def test_rows_in_doubt_take_no_more_than_their_formula(
     assert peak <= 8 * n * K + exact.product_memory(n, d, K)
 
 
+@pytest.mark.parametrize("metric", ["euclidean", "correlation"])
 def test_clusters_on_disk_hold_no_table_and_no_lists(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    metric: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for module, name in (
         (clusters_on_disk, "_TURN_BYTES"),
         (clusters_on_disk, "_COPIED_BYTES"),
         (read_rows, "_BLOCK_BYTES"),
+        (read_rows, "_UNIT_BYTES"),
     ):
         monkeypatch.setattr(module, name, SMALL)
     monkeypatch.setattr(approximate, "_EXACT_COST", 0.0)
@@ -176,9 +178,10 @@ def test_clusters_on_disk_hold_no_table_and_no_lists(
     rows = (16 * table(n, d) + 128).clamp(0, 255).to(torch.uint8)
     np.save(tmp_path / "X.npy", rows.numpy())
     mapped = np.load(tmp_path / "X.npy", mmap_mode="r")
-    needed = clusters_on_disk.needed_bytes(n, d)
-    found = neighbors.knn(mapped, K, recall=0.9, max_memory=needed)
+    columns = Table(mapped, metric).columns
+    needed = clusters_on_disk.needed_bytes(n, columns)
+    found = neighbors.knn(mapped, K, metric, recall=0.9, max_memory=needed)
     assert "overlapping clusters" in found.engine
-    peak = peak_of(lambda: neighbors.knn(mapped, K, recall=0.9, max_memory=needed))
+    peak = peak_of(lambda: neighbors.knn(mapped, K, metric, recall=0.9, max_memory=needed))
     lists = 8 * ops.list_width(n, d, K, columns=d) * n
     assert peak <= needed < 4 * n * d + lists + 16 * K * n

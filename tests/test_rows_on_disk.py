@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import subprocess
 import sys
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -167,6 +170,43 @@ def test_parquet_files_of_other_columns_are_not_joined(tmp_path: Path) -> None:
         Shards(tmp_path / "*.parquet", "x")
 
 
+@pytest.mark.parametrize("kind", ["npy", "columns", "lists"])
+def test_pickled_shards_are_the_names_of_their_files(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    if kind == "npy":
+        np.save("rows.npy", ROWS)
+    else:
+        write_parquet(Path("rows.parquet"), ROWS, kind)
+    shards = Shards("rows.*", None if kind != "columns" else ["2", "0"])
+    shards[10:20]
+    pickled = pickle.dumps(shards)
+    assert len(pickled) < 2000
+    monkeypatch.chdir(tmp_path.parent)
+    for again in (pickle.loads(pickled), copy.deepcopy(shards)):
+        assert (again.shape, again.dtype) == (shards.shape, shards.dtype)
+        np.testing.assert_array_equal(again[5:900], shards[5:900])
+
+
+def test_decimals_and_dictionaries_of_parquet_files_become_numbers(tmp_path: Path) -> None:
+    parts = [Decimal("1.25"), Decimal("-3.50")]
+    decimals = pa.array(parts, pa.decimal128(10, 2))
+    named = pa.array([7, 9], pa.int16()).dictionary_encode()
+    vectors = pa.FixedSizeListArray.from_arrays(pa.array(parts * 2, pa.decimal128(10, 2)), 2)
+    tables = {
+        "decimals": ({"a": decimals, "b": pa.array([1, 2])}, [[1.25, 1], [-3.5, 2]]),
+        "named": ({"a": decimals, "b": named}, [[1.25, 7], [-3.5, 9]]),
+        "vectors": ({"v": vectors}, [[1.25, -3.5], [1.25, -3.5]]),
+    }
+    for name, (columns, expected) in tables.items():
+        parquet.write_table(pa.table(columns), tmp_path / f"{name}.parquet")
+        shards = Shards(tmp_path / f"{name}.parquet")
+        assert shards.dtype == np.float64
+        assert shards[:].dtype == np.float64
+        np.testing.assert_array_equal(shards[:], expected)
+
+
 def test_blocks_of_another_dtype_than_is_told_are_converted() -> None:
     class Source:
         ndim, shape, dtype = 2, ROWS.shape, np.dtype(np.float32)
@@ -195,8 +235,31 @@ def test_what_needs_a_table() -> None:
         with pytest.raises(ValueError, match="max_memory"):
             made(ROWS)
     fitted = UMAP(n_neighbors=6, n_epochs=2, max_memory=LITTLE, random_state=0).fit(ROWS)
-    with pytest.raises(ValueError, match="transform is not available for a fit whose rows stayed"):
+    stayed = (
+        r"not available for a fit whose rows stayed as they are, since max_memory=1\.9e\+06 bytes"
+    )
+    with pytest.raises(ValueError, match=f"transform is {stayed}.*or use ParametricUMAP"):
         fitted.transform(ROWS)
+
+
+def test_what_a_network_needs_a_table_for() -> None:
+    options = {"quality": "fast", "hidden_dims": [8], "n_epochs": 5}
+    fitted = ParametricUMAP(n_neighbors=6, max_memory=LITTLE, random_state=0, **options).fit(ROWS)
+    stayed = r"is not available for a fit whose rows stayed .* in float32: give more$"
+    with pytest.raises(ValueError, match=f"update {stayed}"):
+        fitted.update(ROWS[:10])
+    with pytest.raises(ValueError, match=f"placement='median' {stayed}"):
+        fitted.set_params(placement="median").transform(ROWS[:10])
+
+
+def test_a_sample_that_cannot_place_the_others_is_an_error_before_its_fit() -> None:
+    told = []
+    umap = UMAP(n_neighbors=6, max_memory=LITTLE, sample=2400, callback=told.append)
+    with pytest.raises(ValueError, match="in float32 of the sample's 2400 rows, by which UMAP"):
+        umap.fit(ROWS)
+    assert not told
+    umap = UMAP(n_neighbors=6, n_epochs=5, max_memory=LITTLE, sample=1000, random_state=0)
+    assert umap.fit(ROWS).embedding_.shape == (2500, 2)
 
 
 def test_scales_have_the_same_bits_of_any_dtype() -> None:

@@ -7,6 +7,7 @@ written their parts of it.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import secrets
 from collections.abc import Callable, Mapping
@@ -159,12 +160,13 @@ def begun(
         options = checkpoints.as_checkpoint(checkpoint)
         if ranks.rank == 0:
             folder = Folder(options.folder)
-    _check_seen(options.folder, ranks)
-    with ranks.together():
-        if folder is not None:
-            first, seed = checkpoints.begun_in(
-                folder, options.seconds, parameters, data, seed, drawn=drawn
-            )
+    with contextlib.nullcontext() if folder is None else folder.as_found_if_refused():
+        _check_seen(options.folder, ranks)
+        with ranks.together():
+            if folder is not None:
+                first, seed = checkpoints.begun_in(
+                    folder, options.seconds, parameters, data, seed, drawn=drawn
+                )
     return KeptByAll(ranks, shards, options.folder, first), ranks.told(seed)[0]
 
 

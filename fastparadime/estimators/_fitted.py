@@ -46,9 +46,11 @@ class FittedUmap(UmapParameters):
                 )
             raise ValueError(f"{method} is not available for combined fits: they have no rows")
         if self._rows.row_format.narrow:
+            advice = ", or use ParametricUMAP, whose network places new rows"
             raise ValueError(
-                f"{method} is not available for a fit whose rows stayed as they are for max_memory: "
-                "ParametricUMAP places new rows by a network"
+                f"{method} is not available for a fit whose rows stayed as they are, since "
+                f"max_memory={self._settings.max_memory:.4g} bytes is less than a table of them in "
+                f"float32: give more{advice if method == 'transform' else ''}"
             )
         return self._rows
 

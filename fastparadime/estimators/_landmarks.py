@@ -96,6 +96,7 @@ def add_rows(mapper: Any, X: Any, landmarks: Any, max_drift: float | None) -> No
         landmarks = mapper._validated(known, reset=False, ensure_min_samples=2)
     settings = check_network(mapper, table.shape[1])
     layout = known_layout(mapper, landmarks, "update")
+    layout._of_rows("update")
     before = dr.apply_in_chunks(mapper.model_, layout._raw_data, "embed")
     layout.update(table, max_drift=max_drift)
     targets = blended(

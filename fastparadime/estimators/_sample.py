@@ -16,11 +16,13 @@ from fastparadime.estimators._neighbors import neighbors_given
 from fastparadime.estimators._parameters import checked_init, seed_of
 from fastparadime.layout.initialization import check_init
 from fastparadime.neighbors import stratified_sample
+from fastparadime.neighbors.stratified import sample_size
 from fastparadime.utils import sources
-from fastparadime.utils.convert import to_numpy
+from fastparadime.utils.convert import is_sparse, to_numpy
 from fastparadime.utils.frames import NamedRows
 from fastparadime.utils.resumable import results_into
 from fastparadime.utils.seed import derive
+from fastparadime.utils.shards import stays
 
 
 def fit_on_sample(
@@ -43,6 +45,7 @@ def fit_on_sample(
     columns = named.columns if isinstance(named, NamedRows) else ()
     rows = _checked(estimator, as_known(named), **placing)
     n = rows.shape[0]
+    _check_held(estimator, rows, sample_size(estimator.sample, n))
     seed, parameters = seed_of(estimator.random_state), estimator.get_params(deep=False)
     fitted = type(estimator)(**{**parameters, "sample": None, "random_state": seed})
     if y is not None:
@@ -115,6 +118,16 @@ def _check(estimator: Any, knn_graph: Any = None, checkpoint: Any = None, **_: A
         raise ValueError(
             "random_state must be given for a checkpoint of a sample, which another seed would draw "
             "differently, not None"
+        )
+
+
+def _check_held(estimator: Any, rows: Any, size: int) -> None:
+    """Raises ValueError where `max_memory` leaves a sample as it is, and it has to place the others."""
+    memory = getattr(estimator, "max_memory", None)
+    if estimator.placement != "network" and not is_sparse(rows) and stays(rows, memory, size):
+        raise ValueError(
+            f"max_memory={memory:.4g} bytes is less than a table in float32 of the sample's {size} "
+            f"rows, by which {type(estimator).__name__} places all others: give more, or a smaller sample"
         )
 
 

@@ -13,11 +13,11 @@ from fastparadime.neighbors.clusters_on_disk import SearchOnDisk
 from fastparadime.neighbors.exact import product_knn
 from fastparadime.neighbors.metrics import Metric
 from fastparadime.neighbors.neighbor_graph import NeighborGraph
-from fastparadime.neighbors.read_rows import ReadRows, Rows
+from fastparadime.neighbors.read_rows import ReadRows, Rows, UnitRows
 from fastparadime.neighbors.recall_sample import EXACT_RECALL, Sample
-from fastparadime.neighbors.table import Table
+from fastparadime.neighbors.table import UNIT_METRICS, Table
 
-METRICS = ("euclidean", "sqeuclidean", "cosine", "correlation", "hellinger")
+METRICS = ("euclidean", "sqeuclidean", *UNIT_METRICS)
 _EXACT_COST = 1e11  # n^2 d up to which exact search takes about a second on two cores
 _LEAST_ROWS = 16_000  # with fewer, exact search is hardly slower than planning another
 _MOST_WORK = 0.9  # of an exact search's, that another may be predicted to take
@@ -29,16 +29,28 @@ def is_wanted(n: int, d: int, metric: Metric, recall: float) -> bool:
     return wanted and n > _LEAST_ROWS and float(n) * n * d > _EXACT_COST
 
 
-def rows_on_disk(table: Table, max_memory: float) -> ReadRows | None:
-    """The rows of a table as a search on the disk reads them, None where none does in so many bytes.
+def reads(table: Table, max_memory: float) -> bool:
+    """Whether a search on the disk takes the rows of a table, in so many bytes.
 
-    Clusters are of rows as they are stored: in memory, or memory-mapped, of float32 or a narrower
-    dtype, by Euclidean distance.
+    Its clusters are of rows as they are stored: in memory, or memory-mapped, of float32 or a narrower
+    dtype.
     """
-    rows = table.stored()
-    if rows is None or clusters_on_disk.needed_bytes(*table.shape) > max_memory:
-        return None
-    return ReadRows(rows)
+    needed = clusters_on_disk.needed_bytes(table.shape[0], table.columns)
+    return table.stored() is not None and needed <= max_memory
+
+
+def rows_on_disk(table: Table, metric: str) -> ReadRows:
+    """The rows of such a table as the search reads them; all are read once for unit rows.
+
+    Raises
+    ------
+    ValueError
+        As of `Table.rows`.
+    """
+    stored = table.stored()
+    assert stored is not None
+    rows = ReadRows(stored)
+    return UnitRows.of(rows, metric) if metric in UNIT_METRICS else rows
 
 
 def approximate_knn(X: Rows, k: int, metric: str, recall: float, seed: int) -> NeighborGraph | None:

@@ -90,7 +90,8 @@ def estimate_memory(
           of scores, 64 MiB; through a projection 1024 n + 512 min(d, 2^16) of it and
           (30 (2 k + 10) + 40 k + 400) n of lists;
         - by clusters on the disk, which `knn` takes in less memory than the above: 48 n, 512 c d of
-          the rows that centroids are moved by and 64 MiB, lists and result in files beside;
+          the rows that centroids are moved by (d + 1 columns of unit rows) and 64 MiB, lists and
+          result in files beside;
         - streamed: blocks instead of all that, see ``streamed.Tiles.bytes``.
 
     Raises

@@ -8,9 +8,11 @@ from typing import Any, TypeAlias
 import torch
 
 from fastparadime import ops
+from fastparadime.neighbors.table import unit_rows
 from fastparadime.utils import disk
 
 _BLOCK_BYTES = 32 * 2**20  # of rows in float32 at a time
+_UNIT_BYTES = 4 * 2**20  # of rows in float32 that become unit rows at a time
 _CANDIDATE_BYTES = 64 * 2**20  # of numbers of all rows, beside some queries
 
 
@@ -37,7 +39,7 @@ class ReadRows:
         return self.shape[0]
 
     def __getitem__(self, rows: Any) -> torch.Tensor:
-        return self._table[rows].float()
+        return self._table[rows].float().contiguous()  # a file may have them column by column
 
     def numel(self) -> int:
         """Numbers of all rows."""
@@ -50,7 +52,7 @@ class ReadRows:
         for first in range(0, n, step):
             yield first, self[first : first + step]
 
-    def placed(self, order: torch.Tensor, place: torch.Tensor, most: float) -> PlacedRows:
+    def placed(self, order: torch.Tensor, place: torch.Tensor, most: float) -> ReadRows:
         """The same rows from a copy in another order, made of so many bytes at a time.
 
         Parameters
@@ -86,6 +88,59 @@ class PlacedRows(ReadRows):
 
     def __getitem__(self, rows: Any) -> torch.Tensor:
         return self._table[self._place[rows].long()].float()
+
+
+class UnitRows(ReadRows):
+    """Rows as a metric of `UNIT_METRICS` compares them, made of others as they are read.
+
+    They have the bits of those that a table in memory holds: `unit_rows` makes both.
+
+    Parameters
+    ----------
+    rows : ReadRows
+    metric : str
+    marked : bool
+        Whether any has no direction, for which all have the column of marks.
+    """
+
+    def __init__(self, rows: ReadRows, metric: str, *, marked: bool) -> None:
+        self.rows, self._metric, self._marked = rows, metric, marked
+        self._step = max(1, _UNIT_BYTES // (4 * rows.shape[1]))
+
+    @classmethod
+    def of(cls, rows: ReadRows, metric: str) -> UnitRows:
+        """The unit rows of rows, all of which are read once.
+
+        Raises
+        ------
+        ValueError
+            As of `unit_rows`.
+        """
+        unmarked = cls(rows, metric, marked=False)
+        marked = False
+        for first in range(0, len(rows), unmarked._step):
+            block = rows[first : first + unmarked._step]
+            marked |= bool(unit_rows(block, metric, first)[:, -1].any())
+        return cls(rows, metric, marked=True) if marked else unmarked
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        n, d = self.rows.shape
+        return n, d + self._marked
+
+    def __getitem__(self, rows: Any) -> torch.Tensor:
+        if isinstance(rows, slice):
+            rows = torch.arange(*rows.indices(len(self)))
+        columns = self.shape[1]
+        out = torch.empty((len(rows), columns))
+        for part, names in zip(out.split(self._step), rows.split(self._step), strict=True):
+            part.copy_(unit_rows(self.rows[names], self._metric)[:, :columns])
+        return out
+
+    def placed(self, order: torch.Tensor, place: torch.Tensor, most: float) -> UnitRows:
+        """As of `ReadRows`, of a copy of the rows that are stored."""
+        rows = self.rows.placed(order, place, most)
+        return UnitRows(rows, self._metric, marked=self._marked)
 
 
 class ProjectedRows(ReadRows):

@@ -37,7 +37,6 @@ from fastparadime.neighbors.neighbor_graph import (
     NeighborGraph,
     with_finite_distances,
 )
-from fastparadime.neighbors.read_rows import ReadRows
 from fastparadime.neighbors.shared_search import shared_knn
 from fastparadime.neighbors.sparse_table import warn_of_rounding as warn_of_sparse_rounding
 from fastparadime.neighbors.streamed import Tiles, streamed_knn
@@ -115,8 +114,9 @@ def knn(
     max_memory : float, optional
         Most bytes that the search may take beside `X`, as `estimate_memory` counts them. Where
         they are too few for the usual engine, clusters are read from the disk, and hold their
-        lists there, by Euclidean distance among rows of float32 or narrower; else a native metric
-        is searched exactly in blocks that are read again and again. On a GPU, blocks may take nine tenths of what is free without it.
+        lists there, by the metrics that come down to Euclidean distance among rows of float32 or
+        narrower; else a native metric is searched exactly in blocks that are read again and again.
+        On a GPU, blocks may take nine tenths of what is free without it.
     index : faiss.Index, optional
         Of the rows of `X`, in order (of unit rows for ``"cosine"``): it proposes candidates, whose
         true distances are taken from `X`, and its recall is measured. With `X` on a GPU, an index
@@ -324,14 +324,13 @@ def _search(table: Table, k: int, metric: str, options: _Options) -> NeighborGra
         return given_index.table_knn(options.index, table, k, metric, recall, options.seed, most)
     compared = memory.compared(metric)
     approximates = not on_gpu and approximate.is_wanted(n, d, metric, recall)
-    tiles = stored = None
+    tiles, reads = None, False
     if most is not None and not memory.holds_tiles(most, table, k, compared, recall):
-        stored = approximate.rows_on_disk(table, most) if approximates else None
+        reads = approximates and approximate.reads(table, most)
         tiles = memory.choose_tiles(
             most, n, d, k, metric,
-            recall=recall, on_gpu=on_gpu, ready=table.ready, on_disk=stored is not None,
+            recall=recall, on_gpu=on_gpu, ready=table.ready, on_disk=reads,
         )  # fmt: skip
-        stored = None if tiles is None else stored  # what fits is not read
     rows = None if on_gpu or tiles is not None else table.whole()
     if rows is not None and tree.may_serve(rows.shape[1], compared):
         graph = tree.tree_knn(rows, k, compared, options.p, approximates=approximates)
@@ -341,8 +340,8 @@ def _search(table: Table, k: int, metric: str, options: _Options) -> NeighborGra
         graph = approximate.approximate_knn(rows, k, metric, recall, options.seed)
         assert graph is not None  # of rows in memory
         return graph
-    if stored is not None:
-        return _on_disk(stored, table, k, metric, options, tiles)
+    if reads and tiles is not None:  # what fits is not read
+        return _on_disk(table, k, metric, options, tiles)
     if not on_gpu:
         costs.warn_if_slow(n, d, metric)
     if tiles is not None:
@@ -352,15 +351,13 @@ def _search(table: Table, k: int, metric: str, options: _Options) -> NeighborGra
     return _exact(table.whole() if rows is None else rows, k, compared, options.p)
 
 
-def _on_disk(
-    stored: ReadRows, table: Table, k: int, metric: str, options: _Options, tiles: Tiles | None
-) -> NeighborGraph:
+def _on_disk(table: Table, k: int, metric: str, options: _Options, tiles: Tiles) -> NeighborGraph:
     """By clusters that are read, or where they are too dear by blocks; lists may lie on the disk too."""
     with disk.arrays_within(options.max_memory):
+        stored = approximate.rows_on_disk(table, metric)
         graph = approximate.approximate_knn(stored, k, metric, options.recall, options.seed)
         if graph is not None:
             return graph
-        assert tiles is not None  # a table that fits is not read
         costs.warn_if_slow(*table.shape, metric)
         return streamed_knn(table, k, memory.compared(metric), options.p, tiles)
 

@@ -151,8 +151,9 @@ class Table:
         return False
 
     def stored(self) -> torch.Tensor | None:
-        """The data where its rows, widened to float32, are what is compared, on the CPU; else None."""
-        if self._metric not in ("euclidean", "sqeuclidean") or self.unit != 1.0 or self.on_gpu:
+        """The data where its rows in float32, or their unit rows, are compared on the CPU; else None."""
+        metrics = ("euclidean", "sqeuclidean", *UNIT_METRICS)
+        if self._metric not in metrics or self.unit != 1.0 or self.on_gpu:
             return None
         if not isinstance(self._X, (np.ndarray, torch.Tensor)) or self.home.type != "cpu":
             return None
@@ -294,8 +295,8 @@ def true_distances(distances: torch.Tensor, unit: float, metric: Any) -> torch.T
 
 
 def unit_distances(distances: torch.Tensor, metric: Any) -> torch.Tensor:
-    """Distances by a metric of `UNIT_METRICS` from those of unit rows, which keep their digits."""
-    return distances / 2**0.5 if metric == "hellinger" else distances.square() / 2
+    """Distances by a metric of `UNIT_METRICS` in place of those of unit rows, which keep their digits."""
+    return distances.div_(2**0.5) if metric == "hellinger" else distances.square_().div_(2)
 
 
 def some_units(some: Array, metric: str) -> Array:
@@ -325,7 +326,13 @@ def unit_rows(rows: torch.Tensor, metric: str, first: int = 0) -> torch.Tensor:
     ------
     ValueError
         For negative values, of which ``"hellinger"`` has no root.
+
+    Notes
+    -----
+    A row has the same bits whichever others it is given with.
     """
+    if len(rows) == 1:  # whose sum torch would divide among threads
+        return unit_rows(rows.expand(2, -1).contiguous(), metric, first)[:1]
     if metric == "hellinger":
         bad = (rows < 0).any(dim=1).nonzero()
         if len(bad):

@@ -6,7 +6,7 @@ import json
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -32,18 +32,39 @@ class Folder:
         self.path = path
         if path.exists() and not path.is_dir():
             raise CheckpointError(f"checkpoint {path} is a file: it must be a folder")
+        self._made = not path.exists()
         path.mkdir(parents=True, exist_ok=True)
         others = [entry.name for entry in path.iterdir() if not entry.name.startswith(".")]
         if others and not (path / _MANIFEST).exists():  # before it gets a lock
             raise CheckpointError(
                 f"checkpoint {path} is no checkpoint: it has {min(others)!r}, but no {_MANIFEST}"
             )
+        self._made_lock = not (path / _LOCK).exists()
         self._lock = _locked(path)
-        self.manifest = self._manifest()
+        with self.as_found_if_refused():
+            self.manifest = self._manifest()
 
     def __del__(self) -> None:
-        if getattr(self, "_lock", None) is not None:
-            os.close(self._lock)  # type: ignore[arg-type]
+        self._unlock()
+
+    def _unlock(self) -> None:
+        lock = vars(self).pop("_lock", None)
+        if lock is not None:
+            os.close(lock)
+
+    @contextmanager
+    def as_found_if_refused(self) -> Iterator[None]:
+        """A block of checks, whose error leaves the folder as it was and without a lock."""
+        try:
+            yield
+        except BaseException:
+            if self._made_lock:
+                (self.path / _LOCK).unlink(missing_ok=True)
+            self._unlock()
+            if self._made:
+                with suppress(OSError):  # of what others have written there
+                    self.path.rmdir()
+            raise
 
     def _manifest(self) -> dict[str, Any] | None:
         file = self.path / _MANIFEST

@@ -17,6 +17,8 @@ from fastparadime.utils.tables.names import kind_of, listed
 class ParquetRows:
     """A Parquet file as rows of numbers: a column of vectors, or columns of numbers.
 
+    Decimals become float64.
+
     A group of rows is held while slices that follow one another share it.
 
     Parameters
@@ -50,10 +52,12 @@ class ParquetRows:
         sizes = [about.row_group(group).num_rows for group in range(about.num_row_groups)]
         self._starts = [0, *itertools.accumulate(sizes)]
         self.chunks = (max(sizes, default=1), 1)
-        kinds = [schema.field(name).type for name in self.columns]
+        kinds = [_stored(schema.field(name).type) for name in self.columns]
         self._vectors = kind_of(kinds[0]) == "vector"
         if self._vectors:
-            kinds = [kinds[0].value_type]
+            kinds = [_stored(kinds[0].value_type)]
+        kinds = [pa.float64() if pa.types.is_decimal(kind) else kind for kind in kinds]
+        self._kinds = kinds
         self.dtype = np.result_type(*(kind.to_pandas_dtype() for kind in kinds))
         self._held: tuple[int, Array] | None = None
         width = self._width() if self._vectors else len(self.columns)
@@ -92,7 +96,10 @@ class ParquetRows:
                 missing = int(table.column(name).is_null().index(True).as_py())
                 raise ValueError(f"{self._path} has no {name!r} in row {first + missing}")
         if not self._vectors:
-            columns = [table.column(name).to_numpy() for name in self.columns]
+            columns = [
+                table.column(name).cast(kind).to_numpy()
+                for name, kind in zip(self.columns, self._kinds, strict=True)
+            ]
             return np.stack(columns, axis=1).astype(self.dtype, copy=False)
         import pyarrow.compute as pc
 
@@ -108,7 +115,14 @@ class ParquetRows:
         if values.null_count:
             row = int(values.is_null().index(True).as_py()) // self.shape[1]
             raise ValueError(f"{self._path} lacks a value in row {first + row}")
+        values = values.cast(self._kinds[0]).to_numpy(zero_copy_only=False)
         return np.asarray(values).reshape(len(column), self.shape[1])
+
+
+def _stored(kind: Any) -> Any:
+    """A type of Arrow's without its name of another, and of a dictionary that of its values."""
+    kind = getattr(kind, "storage_type", kind)
+    return kind.value_type if hasattr(kind, "index_type") else kind
 
 
 def _chosen(schema: Any, columns: Sequence[str] | None, path: Path) -> list[str]:

@@ -138,7 +138,9 @@ def begun(
     if checkpoint is None or isinstance(checkpoint, Course):
         return checkpoint or NOTHING, seed
     options = as_checkpoint(checkpoint)
-    return begun_in(Folder(options.folder), options.seconds, parameters, data, seed, drawn=drawn)
+    folder = Folder(options.folder)
+    with folder.as_found_if_refused():
+        return begun_in(folder, options.seconds, parameters, data, seed, drawn=drawn)
 
 
 def as_checkpoint(checkpoint: Any) -> Checkpoint:

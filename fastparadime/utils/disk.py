@@ -38,6 +38,19 @@ def arrays_within(max_memory: float | None) -> Iterator[None]:
         _least.reset(before)
 
 
+@contextmanager
+def telling_the_folder() -> Iterator[None]:
+    """A block of writing a temporary file, whose errors say where it lies."""
+    try:
+        yield
+    except OSError as error:
+        told = (
+            f"{error.strerror or error}: a temporary file in {tempfile.gettempdir()} cannot be "
+            "written. Set TMPDIR to a folder of a disk with more room"
+        )
+        raise (OSError(told) if error.errno is None else OSError(error.errno, told)) from error
+
+
 def empty(shape: Sequence[int], dtype: torch.dtype) -> torch.Tensor:
     """A tensor on the CPU of any content, in a file where `arrays_within` says so.
 
@@ -47,12 +60,12 @@ def empty(shape: Sequence[int], dtype: torch.dtype) -> torch.Tensor:
     Raises
     ------
     OSError
-        If the disk is full.
+        If the disk is full; the message names the folder.
     """
     size = math.prod(shape) * dtype.itemsize
     if size <= _least.get() or size == 0:
         return torch.empty(tuple(shape), dtype=dtype)
-    with tempfile.TemporaryFile(prefix="fastparadime-") as file:
+    with telling_the_folder(), tempfile.TemporaryFile(prefix="fastparadime-") as file:
         if hasattr(os, "posix_fallocate"):  # a full disk is an error here, and a signal later
             os.posix_fallocate(file.fileno(), 0, size)
         else:
@@ -88,7 +101,7 @@ class Appended:
     Raises
     ------
     OSError
-        If the disk is full.
+        If the disk is full; the message names the folder.
     """
 
     def __init__(self, dtype: torch.dtype) -> None:
@@ -105,7 +118,12 @@ class Appended:
         if self._file is None:
             self._parts.append(part)
         else:
-            part.numpy().tofile(self._file)
+            try:
+                with telling_the_folder():
+                    part.numpy().tofile(self._file)
+            except OSError:
+                self._file.close()
+                raise
 
     def whole(self) -> torch.Tensor:
         """All parts; there are no more."""

@@ -16,6 +16,7 @@ from fastparadime.types import Array
 from fastparadime.utils import sources
 from fastparadime.utils._parquet_rows import ParquetRows
 from fastparadime.utils.convert import is_sparse
+from fastparadime.utils.disk import telling_the_folder
 from fastparadime.utils.tables.arrow_files import PARQUET
 from fastparadime.utils.validate import check_finite, check_form
 
@@ -24,7 +25,7 @@ class Shards:
     """Files whose rows follow one another, read as one source of rows.
 
     ``.npy`` files are memory-mapped, and nothing of them is held; of ``.parquet`` files a group of
-    rows of each that is read.
+    rows of each that is read. Pickled, they are the names of the files, which are opened again.
 
     Parameters
     ----------
@@ -85,8 +86,12 @@ class Shards:
                     f"{path} has {part.shape[1]} columns of {part.dtype}, but {next(iter(opened))} has "
                     f"{first.shape[1]} of {first.dtype}"
                 )
+        self._files, self._columns = [path.absolute() for path in paths], columns
         self._starts = [0, *itertools.accumulate(len(part) for part in self._parts)]
         self.shape, self.dtype = (self._starts[-1], first.shape[1]), first.dtype
+
+    def __reduce__(self) -> tuple[type[Shards], tuple[Any, ...]]:
+        return type(self), (self._files, self._columns)
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -134,7 +139,7 @@ def on_disk(X: sources.Source, name: str = "X") -> Array:
     Raises
     ------
     OSError
-        If the source cannot be read, or the disk is full.
+        If the source cannot be read, or the disk is full, of which the message names the folder.
     ValueError
         For a source that ends before its shape says, or values that are not finite.
     """
@@ -144,15 +149,15 @@ def on_disk(X: sources.Source, name: str = "X") -> Array:
         for start, rows in sources.row_blocks(X, name):
             check_finite(rows, name, start)
             # A block may come in another dtype than its source tells, such as the other byte order.
-            np.ascontiguousarray(rows, dtype).tofile(file)
-        file.flush()
+            with telling_the_folder():
+                np.ascontiguousarray(rows, dtype).tofile(file)
         return np.memmap(file, dtype, "r", shape=tuple(X.shape))
 
 
 NARROW = (np.dtype(np.int8), np.dtype(np.uint8), np.dtype(np.float16))
 
 
-def stays(X: Any, max_memory: float | None) -> bool:
+def stays(X: Any, max_memory: float | None, count: int | None = None) -> bool:
     """Whether rows of 1 or 2 bytes a value stay as they are, since float32 takes more than may be held.
 
     Parameters
@@ -160,12 +165,14 @@ def stays(X: Any, max_memory: float | None) -> bool:
     X : anything with `shape` and `dtype`
     max_memory : float, optional
         Most bytes to be held beside the rows.
+    count : int, optional
+        Of the rows, all if None.
     """
     if max_memory is None or len(X.shape) != 2:
         return False
     name = str(X.dtype).removeprefix("torch.")
     narrow = name in {str(dtype) for dtype in NARROW}
-    return narrow and 4 * X.shape[0] * X.shape[1] > max_memory
+    return narrow and 4 * (X.shape[0] if count is None else count) * X.shape[1] > max_memory
 
 
 def held_within(X: Any, max_memory: float | None, name: str) -> Any:
