@@ -17,12 +17,14 @@ rim        new rows that lie where the map is sparser than at 95 % of the refere
 fit, row   seconds of the fit, microseconds that a new row takes among those of a second call
 
 A network is compared with the map that itself makes of the reference. `prototypes` is "balanced" with
-`prototypes=2000`, `-median` the same network with `placement="median"`, which looks at the reference.
+`prototypes=2000`, `-median` the same network with `placement="median"`, which looks at the reference;
+beside the network it is of the same fit.
 Other packages (bench/peers.py) are measured in the same run where they are installed; of them only
 umap-learn is among the usual ways.
 """
 
 import argparse
+import copy
 import time
 import warnings
 from functools import partial
@@ -31,7 +33,7 @@ import numpy as np
 from data import cells, read
 from peers import PEERS
 from sklearn.decomposition import PCA
-from sklearn.manifold import trustworthiness
+from sklearn.metrics import pairwise_distances
 from sklearn.neighbors import KNeighborsRegressor, NearestNeighbors
 
 import fastparadime
@@ -97,25 +99,49 @@ WAYS = {
     "best-prototypes": partial(network, "best", prototypes=2000),
     "best-median": partial(network, "best", prototypes=2000, placement="median"),
 } | PEERS
+# The same networks in other places.
+NETWORKS = {
+    "balanced-median": "balanced",
+    "prototypes-median": "prototypes",
+    "best-median": "best-prototypes",
+}
 USUAL = (*(way for way in WAYS if way not in PEERS), "umap-learn")
+
+
+def ranks_of(X, metric):
+    """Of each row the others' places (n, n) by their distance from it, its own 0."""
+    distances = pairwise_distances(X, metric=metric)
+    np.fill_diagonal(distances, -np.inf)
+    ranks, numbers = np.empty(distances.shape, np.int32), np.arange(len(X), dtype=np.int32)
+    for own, row in zip(ranks, distances, strict=True):
+        own[row.argsort()] = numbers
+    return ranks
 
 
 class Judge:
     """The measures of maps of one reference and of its new rows."""
 
     def __init__(self, X, new, y, new_y, metric):
-        self.X, self.y, self.new_y, self.metric = X, y, new_y, metric
+        self.y, self.new_y = y, new_y
         search = NearestNeighbors(n_neighbors=K, algorithm="brute", metric=metric).fit(X)
         self.near = search.kneighbors(new, return_distance=False)
+        self.ranks = ranks_of(X, metric)  # once: they take longer than a fit
+
+    def trustworthiness(self, indices):
+        """As scikit-learn's, by the nearest rows (n, K) of each row in a map."""
+        n = len(indices)
+        beyond = np.maximum(np.take_along_axis(self.ranks, indices, axis=1) - K, 0)
+        return 1 - 2 * beyond.sum() / (n * K * (2 * n - 3 * K - 1))
 
     def __call__(self, positions, placed):
         search = NearestNeighbors(n_neighbors=K).fit(positions)
         distances, indices = search.kneighbors(placed)
         shared = [len(set(a) & set(b)) for a, b in zip(self.near, indices, strict=True)]
-        sparse = np.quantile(search.kneighbors()[0][:, -1], 0.95)
+        own_distances, own_indices = search.kneighbors()
+        sparse = np.quantile(own_distances[:, -1], 0.95)
         found = {
             "recall15": np.mean(shared) / K,
-            "trust15": trustworthiness(self.X, positions, n_neighbors=K, metric=self.metric),
+            "trust15": self.trustworthiness(own_indices),
             "rim": (distances[:, -1] > sparse).mean(),
         }
         if self.y is not None:
@@ -124,11 +150,22 @@ class Judge:
         return found
 
 
-def measured(way, X, new, judge, metric, seed, now=time.perf_counter):
-    estimator = WAYS[way](metric, seed)
-    clock = now()
-    estimator.fit(X)
-    fit = now() - clock
+def fitted(way, X, metric, seed, fits, now):
+    """The estimator of a way and the seconds of its fit, which `fits` keeps for its placements."""
+    network = NETWORKS.get(way, way)
+    if network not in fits:
+        estimator = WAYS[network](metric, seed)
+        clock = now()
+        estimator.fit(X)
+        fits[network] = estimator, now() - clock
+    estimator, seconds = fits[network]
+    if network != way:
+        estimator = copy.copy(estimator).set_params(placement="median")
+    return estimator, seconds
+
+
+def measured(way, X, new, judge, metric, seed, fits, now=time.perf_counter):
+    estimator, fit = fitted(way, X, metric, seed, fits, now)
     estimator.transform(new)  # makes ready what is made with the first call
     clock = now()
     placed = estimator.transform(new)
@@ -171,11 +208,11 @@ def main():
         found = {way: [] for way in arguments.ways}
         for seed in range(arguments.seeds):
             X, new, y, new_y, metric = load(kind, files, seed, arguments.rows, arguments.new)
-            judge = Judge(X, new, y, new_y, metric)
+            judge, fits = Judge(X, new, y, new_y, metric), {}
             for way in arguments.ways:
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore")  # umap-learn's, of its seed and its caches
-                    found[way].append(measured(way, X, new, judge, metric, seed, now))
+                    found[way].append(measured(way, X, new, judge, metric, seed, fits, now))
                 print(f"{kind}, seed {seed}, {way:<14} {shown(found[way][-1:])}", flush=True)
         for way, runs in found.items():
             print(f"{kind}, {len(runs)} seeds, {way:<14} {shown(runs)}", flush=True)

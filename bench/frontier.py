@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 from tables import ROOT, themes
 
+LINE = 0.045  # of a panel's height, of a name
 OWN, PEER = "#1f6f8b", "#c2571a"
 PEERS = ("umap-learn", "parametric-umap", "ParamRepulsor", "NUMAP")
 
@@ -43,6 +44,22 @@ def on_frontier(points):
     return kept
 
 
+def name_points(ax, points):
+    """Writes names beside the points, those of near ones below each other."""
+    low, high = ax.get_ylim()
+    middle = np.prod(ax.get_xlim()) ** 0.5  # beyond it, names are on the left
+    places = {name: (axes[1][0] - low) / (high - low) for name, axes in points.items()}
+    last = 2.0
+    for name in sorted(places, key=places.get, reverse=True):
+        last = min(places[name], last - LINE)
+        short = re.sub(r"(Parametric)?UMAP\((.*)\)", r"\2", name)
+        x = points[name][0][0]
+        left = x > middle
+        label = ax.annotate(short, (x, low + last * (high - low)), fontsize=7, va="center")
+        label.set(position=(-7 if left else 7, 0), ha="right" if left else "left")
+        label.set(anncoords="offset points", in_layout=False)
+
+
 def draw(ax, data, entries):
     points = points_of(entries)
     frontier = on_frontier(points)
@@ -53,13 +70,12 @@ def draw(ax, data, entries):
         ax.plot([x, x], y_ends, color=color, linewidth=1)
         ax.plot(x_ends, [y, y], color=color, linewidth=1)
         ax.plot(x, y, "o", color=color, markersize=5)
-        short = re.sub(r"ParametricUMAP\((.*)\)|UMAP\((.*)\)", r"\1\2", name)
-        ax.annotate(short, (x, y), xytext=(5, 4), textcoords="offset points", fontsize=8)
     ax.set_xscale("log")
     ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     ax.xaxis.set_major_formatter("{x:g}")
     ax.xaxis.set_minor_formatter(NullFormatter())
     ax.margins(x=0.3, y=0.12)
+    name_points(ax, points)
     ax.set_title(data, fontsize=10)
     ax.set_xlabel("µs a new row", fontsize=9)
     ax.set_ylabel("recall15 of new rows", fontsize=9)

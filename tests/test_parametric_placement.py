@@ -80,6 +80,29 @@ def test_a_file_keeps_the_rows(metric: str, tmp_path: Path) -> None:
     np.testing.assert_array_equal(again.transform(NEW), mapper.transform(NEW))
 
 
+@pytest.mark.parametrize("metric", ["euclidean", "canberra"])
+@pytest.mark.filterwarnings("ignore::fastparadime.exceptions.PrecisionWarning")
+def test_a_file_keeps_the_digits_of_rows_far_from_zero(metric: str, tmp_path: Path) -> None:
+    far, new = (1e5 + part.astype(np.float64) for part in (X, NEW))
+    mapper = ParametricUMAP(placement="median", metric=metric, **GIVEN).fit(far)
+    mapper.save(tmp_path / "mapper.safetensors")
+    loaded = ParametricUMAP.load(tmp_path / "mapper.safetensors")
+    np.testing.assert_array_equal(loaded.transform(new), mapper.transform(new))
+
+
+def test_a_file_keeps_what_was_fitted(fitted: ParametricUMAP, tmp_path: Path) -> None:
+    mapper, placed = copy.deepcopy(fitted), fitted.transform(NEW)
+    mapper.set_params(n_neighbors=4, metric="manhattan", local_connectivity=3.0)
+    mapper.save(tmp_path / "mapper.safetensors")
+    loaded = ParametricUMAP.load(tmp_path / "mapper.safetensors")
+    assert (loaded.n_neighbors, loaded.metric, loaded.local_connectivity) == (15, "euclidean", 1.0)
+    loaded.set_params(n_neighbors=4, metric="manhattan")
+    np.testing.assert_array_equal(loaded.transform(NEW), placed)
+    loaded.save(tmp_path / "again.safetensors")
+    again = ParametricUMAP.load(tmp_path / "again.safetensors")
+    np.testing.assert_array_equal(again.transform(NEW), placed)
+
+
 def test_a_file_cannot_keep_a_function_that_places_rows(tmp_path: Path) -> None:
     X = np.random.default_rng(0).normal(size=(60, 4)).astype(np.float32)
 

@@ -207,13 +207,26 @@ def test_prototypes_are_exported_and_go_on(tmp_path: Path) -> None:
     mapper.export(tmp_path / "encoder.pt2")
     program = torch.export.load(tmp_path / "encoder.pt2").module()
     found = program(torch.from_numpy(new)).detach()
-    np.testing.assert_allclose(found, mapper.transform(new), rtol=1e-3, atol=1e-3)
+    np.testing.assert_allclose(found, mapper.transform(new), rtol=1e-4, atol=1e-4)
     before = mapper.encoder_.layers[0].weight.clone()
     mapper.update(new[:50])
     assert isinstance(mapper.encoder_, models.PrototypeEmbeddingModel)
     assert not torch.equal(mapper.encoder_.layers[0].weight, before)
     assert mapper.embedding_.shape == (250, 2)
     np.testing.assert_array_equal(mapper.to_routine().apply(new), mapper.transform(new))
+
+
+@pytest.mark.parametrize("given", [{"prototypes": 60}, {"hidden_dims": [20]}])
+def test_a_program_places_rows_far_from_zero_as_transform_does(
+    given: dict[str, Any], tmp_path: Path
+) -> None:
+    X, new = (part + np.float32(1000.0) for part in digits())
+    mapper = ParametricUMAP(quality="fast", n_epochs=50, random_state=0, **given).fit(X[:200])
+    mapper.export(tmp_path / "encoder.pt2")
+    program = torch.export.load(tmp_path / "encoder.pt2").module()
+    rows, placed = torch.from_numpy(new), mapper.transform(new)
+    for found in (program(rows), mapper.model_(rows)):
+        np.testing.assert_allclose(found.detach(), placed, rtol=1e-4, atol=1e-4)
 
 
 def test_what_the_hidden_layer_gave_is_there_after_a_forward_pass_alone() -> None:

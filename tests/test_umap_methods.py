@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pytest
 import scipy.sparse
 from sklearn.manifold import trustworthiness
+from sklearn.neighbors import NearestNeighbors
 
 from fastparadime import UMAP
 
@@ -67,6 +68,15 @@ def test_memberships_of_new_rows_are_those_of_umap_learn(connectivity: float) ->
     found = estimator.transform(X[120:])
     assert found.shape == (30, 120)
     np.testing.assert_allclose(found.toarray(), expected, rtol=0, atol=1e-4)
+
+
+def test_new_rows_lie_as_densely_as_those_of_the_fit() -> None:
+    X = np.random.default_rng(0).normal(size=(1000, 20)).astype(np.float32)
+    mapper = UMAP(n_epochs=200, random_state=0).fit(X[:700])
+    search = NearestNeighbors(n_neighbors=15).fit(mapper.embedding_)
+    sparse = np.quantile(search.kneighbors()[0][:, -1], 0.95)
+    distances, _ = search.kneighbors(mapper.transform(X[700:]))
+    assert (distances[:, -1] > sparse).mean() < 0.05
 
 
 def test_inverse_of_digits(digits: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from fastparadime import dr, models, routines
 from fastparadime.dr import exporting, saving
 from fastparadime.estimators._fitted import OF_A_FIT_BEFORE
 from fastparadime.estimators._kinds import place_of
-from fastparadime.estimators._parametric_constructor import ParametricParameters
+from fastparadime.estimators._parametric_constructor import OF_THE_LAYOUT, ParametricParameters
 from fastparadime.estimators._parametric_fit import check_network
 from fastparadime.estimators._transform import FittedRows
 from fastparadime.estimators.umap import UMAP
@@ -23,7 +24,7 @@ from fastparadime.exceptions import SpecificationError
 from fastparadime.layout import Drift
 from fastparadime.layout.landmarks import spread_rows
 from fastparadime.training import History
-from fastparadime.utils.convert import to_torch
+from fastparadime.utils.convert import share, to_numpy, to_torch
 from fastparadime.utils.validate import check_integer, check_option
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ _OF_THE_ROUTINE = (
     "min_dist", "spread", "a", "b", "quality", "metric", "recall", "device", "verbose", "callback",
     "max_memory",
 )  # fmt: skip
+# Parameters of a layout that say nothing of the map that it is.
+_OF_NO_MAP = ("init", "precomputed_knn", "verbose", "device", "max_memory")
 
 
 class FittedNetworks(ParametricParameters):
@@ -44,6 +47,7 @@ class FittedNetworks(ParametricParameters):
     umap_: UMAP | None
     drift_: Drift
     _landmarks: torch.Tensor | None = None  # rows that a file kept, while it holds no others
+    _layout_of_file: Mapping[str, Any]  # its parameters in a file that was loaded
     _mapped_rows: FittedRows | None = None  # where the network has them, once they are asked for
     _supervised: bool
     history_: History
@@ -55,6 +59,12 @@ class FittedNetworks(ParametricParameters):
         for name in OF_A_FIT_BEFORE:
             self.__dict__.pop(name, None)
         self._n_features_out = getattr(model, "out_dim", self.n_components)
+
+    @property
+    def _layout_parameters(self) -> dict[str, Any]:
+        """Those that the map was made with, whatever `set_params` says of the next fit."""
+        given = self._layout_of_file if self.umap_ is None else self.umap_._settings.given
+        return {name: given[name] for name in OF_THE_LAYOUT}
 
     @property
     def encoder_(self) -> torch.nn.Module:
@@ -119,7 +129,9 @@ class FittedNetworks(ParametricParameters):
         count = check_integer(landmarks, "landmarks", minimum=0)
         if count == 1:
             raise ValueError("landmarks must be 0, or 2 at least, of which a map is made, not 1")
-        names, parameters = getattr(self, "feature_names_in_", None), self.get_params()
+        names = getattr(self, "feature_names_in_", None)
+        of_map = {k: v for k, v in self._layout_parameters.items() if k not in _OF_NO_MAP}
+        parameters = {**self.get_params(), **of_map}
         for name in ("dims", "hidden_dims"):  # JSON has no tuples
             if parameters[name] is not None:
                 parameters[name] = [int(size) for size in parameters[name]]
@@ -143,17 +155,22 @@ class FittedNetworks(ParametricParameters):
     def _kept_rows(self, count: int) -> dict[str, torch.Tensor] | None:
         """The rows that a file has: all, or so many, or none."""
         if self.placement == "median":
-            if not _is_plain(self.metric):
+            metric = self._layout_parameters["metric"]
+            if not _is_plain(metric):
                 raise ValueError(
                     "metric must have a name for a file of placement='median', which places rows by it, "
-                    f"but it is {self.metric!r}: pickle the fit, or set placement='network'"
+                    f"but it is {metric!r}: pickle the fit, or set placement='network'"
                 )
             return {"landmarks": self._rows_there("placement='median' keeps")}
         return {"landmarks": self._spread_rows(count)} if count else None
 
     def _rows_there(self, what: str) -> torch.Tensor:
-        """Those that the fit has or was loaded with."""
-        rows = self._landmarks if self.umap_ is None else to_torch(self.umap_._raw_data)
+        """Those that the fit has or was loaded with; float64 where float32 would drop digits."""
+        if self.umap_ is None:
+            rows = self._landmarks
+        else:
+            known = to_numpy(self.umap_._raw_data)
+            rows = share(known) if known.dtype == np.float64 else to_torch(known)
         if rows is None:
             raise ValueError(f"{what} rows of the fit, of which there are none after load")
         return rows
@@ -212,6 +229,7 @@ class FittedNetworks(ParametricParameters):
         model.to(place_of(None, self.device)).eval()
         self._keep(model, History(about.history), about.seed)
         self.umap_, self._supervised, self._landmarks = None, False, _landmarks_of(saved)
+        self._layout_of_file = {name: getattr(self, name) for name in OF_THE_LAYOUT}
         self.n_features_in_ = kept.get("n_features_in", models.input_width(model))
         if about.columns:
             self.feature_names_in_ = np.array(about.columns, dtype=object)

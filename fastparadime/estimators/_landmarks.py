@@ -14,7 +14,6 @@ from fastparadime.estimators._fit import Embedding, fit_inputs
 from fastparadime.estimators._fitted_networks import FittedNetworks
 from fastparadime.estimators._inputs import Inputs
 from fastparadime.estimators._kinds import place_of
-from fastparadime.estimators._parametric_constructor import OF_THE_LAYOUT
 from fastparadime.estimators._parametric_fit import (
     check_network,
     laid_out,
@@ -55,8 +54,8 @@ def known_layout(mapper: FittedNetworks, landmarks: Any, method: str) -> UMAP:
 
 
 def layout_of(mapper: FittedNetworks) -> UMAP:
-    """A layout with the parameters of a mapper, for rows that have positions."""
-    shared = {name: getattr(mapper, name) for name in OF_THE_LAYOUT}
+    """A layout with the parameters of a mapper's map, for rows that have positions."""
+    shared = mapper._layout_parameters
     shared.update(precomputed_knn=(None, None, None), init="random")
     return UMAP(random_state=mapper.seed_, **shared)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import numbers
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,6 +67,7 @@ class Settings(LayoutParameters):
     placement: str
     max_memory: float | None
     device: torch.device
+    given: Mapping[str, Any]  # the parameters of the constructor, which set_params may change since
 
     @property
     def metric(self) -> Metric:
@@ -142,6 +144,7 @@ def _checked(estimator: UmapParameters, X: Any) -> Settings:
         if estimator.max_memory is None
         else check_positive(estimator.max_memory, "max_memory"),
         device=place_of(X, estimator.device),
+        given=estimator.get_params(deep=False),
     )
 
 

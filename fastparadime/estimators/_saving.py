@@ -14,7 +14,6 @@ import torch
 
 from fastparadime import ops
 from fastparadime.dr import saving
-from fastparadime.estimators._constructor import UmapParameters
 from fastparadime.estimators._fit import Embedding, FittedGraph
 from fastparadime.estimators._kinds import Kind, Results
 from fastparadime.estimators._parameters import check_parameters
@@ -28,6 +27,7 @@ from fastparadime.utils.files import replacing
 
 FORMAT = 1
 _EDGES = ops.Edges._fields
+_OF_NO_FIT = ("sample", "output_type")  # about all rows, or about what comes out
 _SEARCH = ("engine", "recall_estimate", "recall_bound")
 
 
@@ -73,9 +73,11 @@ def write(path: str | Path, estimator: Any, beside: Mapping[str, Any] | None = N
         part.write_bytes(save(arrays, metadata={saving.UMAP_KEY: described}))
 
 
-def _plain_parameters(estimator: UmapParameters) -> dict[str, Any]:
-    """The parameters but for where it runs and what its seed is."""
+def _plain_parameters(estimator: Any) -> dict[str, Any]:
+    """The parameters of the fit but for where it runs and what its seed is."""
     given: dict[str, Any] = estimator.get_params(deep=False)
+    of_fit = estimator._settings.given
+    given.update((name, of_fit[name]) for name in of_fit if name not in _OF_NO_FIT)
     for name in ("random_state", "device", "precomputed_knn", "verbose", "tqdm_kwds", "callback"):
         given.pop(name)
     if not isinstance(given["init"], str):

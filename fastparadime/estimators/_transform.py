@@ -24,6 +24,8 @@ from fastparadime.utils.seed import derive
 
 _DEFAULT_EPOCHS = 100
 _PER_MEDIAN = 3  # of its neighbours, the nearest one has a say where a row is placed by a median
+# Of the repulsion, on a new row: an edge of a fit draws both of its ends, here the one that moves.
+_REPULSION_SHARE = 0.5
 STEPS = 2  # of an epoch: fixed, so that it does not depend on the other new rows
 
 
@@ -155,7 +157,7 @@ class FittedRows:
             settings.b,
             transform_epochs(settings),
             learning_rate=settings.learning_rate / 4,  # as in umap-learn: the start is close
-            repulsion_strength=settings.repulsion_strength,
+            repulsion_strength=_REPULSION_SHARE * settings.repulsion_strength,
             negative_sample_rate=settings.negative_sample_rate,
             seed=derive(settings.transform_seed, "transform"),
             anchors=anchors,

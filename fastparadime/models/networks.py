@@ -212,8 +212,15 @@ class ScaledEmbeddingModel(FullyConnectedEmbeddingModel):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Coordinates (n, out_dim) of the rows of `x` (n, in_dim)."""
-        products = torch.nn.functional.linear(x, *self._first())
-        return self._from_first(products) * self.output_scale + self.output_mean
+        return self._from_first(self._products(x)) * self.output_scale + self.output_mean
+
+    def _products(self, x: torch.Tensor) -> torch.Tensor:
+        """What the first layer gives for the rows of `x` (n, in_dim)."""
+        if self.training:
+            return torch.nn.functional.linear(x, *self._first())
+        # As the core does: products with rows far from zero would lose digits.
+        products: torch.Tensor = self.layers[0]((x - self.input_mean) / self.input_scale)
+        return products
 
 
 def core_network(model: FullyConnectedEmbeddingModel, rows: int) -> ops.Mlp:

@@ -60,8 +60,7 @@ class PrototypeEmbeddingModel(ScaledEmbeddingModel):
         """Coordinates (n, out_dim) of the rows of `x` (n, in_dim)."""
         if self.training:
             return super().forward(x)
-        products = torch.nn.functional.linear(x, *self._first())
-        return self.by_votes(torch.softmax(products, dim=1), torch.sum)
+        return self.by_votes(torch.softmax(self._products(x), dim=1), torch.sum)
 
     def by_votes(self, weights: torch.Tensor, sums: Sums) -> torch.Tensor:
         """The medians (n, out_dim) of the prototypes' positions by weights (n, prototypes)."""

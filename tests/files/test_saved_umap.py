@@ -44,6 +44,18 @@ def test_the_fit_is_the_same(name: str, tmp_path: Path) -> None:
     assert loaded.n_features_in_ == X.shape[1]
 
 
+def test_a_file_has_the_parameters_of_the_fit(tmp_path: Path) -> None:
+    X = DRAW.normal(size=(80, 5))
+    fitted = UMAP(n_neighbors=6, random_state=3, n_epochs=50).fit(X)
+    placed = fitted.transform(X + 0.1)
+    fitted.set_params(n_neighbors=3, metric="manhattan", placement="median", repulsion_strength=9.0)
+    fitted.save(tmp_path / "umap")
+    loaded = UMAP.load(tmp_path / "umap")
+    assert (loaded.n_neighbors, loaded.metric, loaded.placement) == (6, "euclidean", "layout")
+    np.testing.assert_array_equal(loaded.transform(X + 0.1), placed)
+    np.testing.assert_array_equal(fitted.transform(X + 0.1), placed)
+
+
 def test_what_is_not_saved(tmp_path: Path) -> None:
     X = DRAW.normal(size=(30, 3))
     with pytest.raises(NotFittedError):
