@@ -140,7 +140,7 @@ def test_approximate_graphs_are_reproducible(set_threads: Any) -> None:
 def test_before_estimators_of_scikit_learn(digits: Any) -> None:
     X, y = digits[0][:400], digits[1][:400]
     graph = KNNTransformer(n_neighbors=100)
-    tsne = TSNE(metric="precomputed", init="random", random_state=0, perplexity=20, max_iter=400)
+    tsne = TSNE(metric="precomputed", init="random", random_state=0, perplexity=20)
     isomap = Isomap(n_neighbors=15, metric="precomputed")
     for estimator, least in ((tsne, 0.9), (isomap, 0.6)):
         embedding = make_pipeline(graph, estimator).fit_transform(X)

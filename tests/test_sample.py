@@ -11,10 +11,10 @@ import scipy.sparse
 import torch
 from click.testing import CliRunner
 from sklearn.neighbors import KNeighborsClassifier
-from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from fastparadime import UMAP, ParametricUMAP, cli, routines
 from fastparadime.neighbors import stratified_sample
+from tests.contract import with_checks
 
 SIZES = (1500, 400, 80, 20)  # of groups, far apart
 N, D, LEAST = sum(SIZES), 6, 11  # a group's rows in a sample, for ten neighbours
@@ -192,16 +192,7 @@ def test_sparse_rows_and_memory_maps(tmp_path: Path) -> None:
         umap.fit(X)
 
 
-@parametrize_with_checks(
-    [UMAP(n_epochs=10, sample=0.5, random_state=0)],
-    expected_failed_checks=lambda _: dict.fromkeys(
-        (
-            "check_sample_weight_equivalence_on_dense_data",
-            "check_sample_weight_equivalence_on_sparse_data",
-        ),
-        "weights and repeated rows are the same on average",
-    ),
-)
+@with_checks([UMAP(n_epochs=10, sample=0.5, random_state=0)])
 @pytest.mark.filterwarnings("ignore:n_neighbors is lowered:UserWarning")
 @pytest.mark.filterwarnings("ignore:1 of .* points have no neighbour:UserWarning")
 def test_sklearn_contract(estimator: Any, check: Any) -> None:

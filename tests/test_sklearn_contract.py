@@ -1,5 +1,4 @@
-"""scikit-learn's own checks of estimators, all but one: stochastic layouts differ between rows that
-are repeated and those that weigh as much, as scikit-learn's own KMeans does."""
+"""scikit-learn's own checks of estimators, all but those of `OF_WEIGHTS`."""
 
 from __future__ import annotations
 
@@ -7,23 +6,15 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from fastparadime import UMAP, KNNTransformer, ParametricUMAP
-
-
-def expected_failures(estimator: Any) -> dict[str, str]:
-    if isinstance(estimator, KNNTransformer):
-        return {}
-    kinds = ("dense", "sparse")
-    reason = "weights and repeated rows are the same on average; tests/ops/layout has that"
-    return {f"check_sample_weight_equivalence_on_{kind}_data": reason for kind in kinds}
+from tests.contract import OLD, with_checks
 
 
 # Some checks fit ten rows, or one that shares no column with others.
 @pytest.mark.filterwarnings("ignore:n_neighbors is lowered:UserWarning")
 @pytest.mark.filterwarnings("ignore:1 of 12 points have no neighbour:UserWarning")
-@parametrize_with_checks(
+@with_checks(
     [
         UMAP(n_epochs=50, random_state=0),
         UMAP(n_neighbors=5, init="pca"),
@@ -41,7 +32,19 @@ def expected_failures(estimator: Any) -> dict[str, str]:
         UMAP(output_metric="manhattan", n_epochs=20, random_state=0),
         KNNTransformer(metric="hellinger"),
     ],
-    expected_failed_checks=expected_failures,
 )
 def test_sklearn_contract(estimator: Any, check: Callable[[Any], None]) -> None:
     check(estimator)
+
+
+@pytest.mark.skipif(OLD, reason="scikit-learn before 1.6 has no such tags")
+@pytest.mark.parametrize("kind", [UMAP, KNNTransformer])
+@pytest.mark.parametrize("metric", ["precomputed", "cosine", "nan_euclidean", "hellinger", max])
+def test_versions_before_the_tags_are_told_the_same(kind: Any, metric: Any) -> None:
+    estimator = kind(metric=metric)
+    old, tags = estimator._more_tags(), estimator.__sklearn_tags__()
+    assert old["preserves_dtype"] == tags.transformer_tags.preserves_dtype
+    assert old["pairwise"] == tags.input_tags.pairwise == (metric == "precomputed")
+    assert old["allow_nan"] == tags.input_tags.allow_nan == (metric == "nan_euclidean")
+    assert old["requires_positive_X"] == tags.input_tags.positive_only == (metric == "hellinger")
+    assert ("sparse" in old["X_types"]) == tags.input_tags.sparse

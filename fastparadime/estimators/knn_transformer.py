@@ -14,7 +14,7 @@ from fastparadime.estimators import _rows
 from fastparadime.estimators._kinds import as_known, place_of
 from fastparadime.estimators._parameters import check_n_jobs, seed_of
 from fastparadime.estimators._row_format import RowFormat
-from fastparadime.estimators._tags import set_input_tags
+from fastparadime.estimators._tags import MetricTags
 from fastparadime.neighbors import check_recall
 from fastparadime.neighbors.metric_space import check_row_metric
 from fastparadime.neighbors.query_index import QueryIndex
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 
 class KNNTransformer(
+    MetricTags,
     ClassNamePrefixFeaturesOutMixin,  # type: ignore[misc]
     TransformerMixin,  # type: ignore[misc]
     BaseEstimator,  # type: ignore[misc]
@@ -220,9 +221,3 @@ class KNNTransformer(
             indices, values = indices[there], values[there]
         entries = (values.astype(dtype, copy=False), indices, starts)
         return scipy.sparse.csr_matrix(entries, shape=(n, self.n_samples_fit_))
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
-        set_input_tags(tags, self.metric)
-        return tags

@@ -32,6 +32,7 @@ from fastparadime.estimators._parametric_fit import (
 from fastparadime.estimators._resumable import transform_into
 from fastparadime.estimators._sample import fit_on_sample
 from fastparadime.estimators._shared_networks import fit_shared_networks
+from fastparadime.estimators._tags import FloatTags
 from fastparadime.estimators.umap import UMAP
 from fastparadime.layout.landmarks import MAX_DRIFT
 from fastparadime.training import History
@@ -52,6 +53,7 @@ def _takes_more_rows(estimator: ParametricUMAP) -> bool:
 
 
 class ParametricUMAP(
+    FloatTags,
     ClassNamePrefixFeaturesOutMixin,  # type: ignore[misc]
     TransformerMixin,  # type: ignore[misc]
     ExplainedNetworks,
@@ -364,8 +366,3 @@ class ParametricUMAP(
             Labels of some rows say nothing of others; `fit` takes those of all.
         """
         return self.update(X) if hasattr(self, "model_") else self.fit(X)
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
-        return tags

@@ -20,7 +20,7 @@ from fastparadime.estimators._reporting import Report
 from fastparadime.estimators._resumable import transform_into
 from fastparadime.estimators._sample import fit_on_sample
 from fastparadime.estimators._shared_fit import fit_shared
-from fastparadime.estimators._tags import set_input_tags
+from fastparadime.estimators._tags import MetricTags
 from fastparadime.estimators._update import add_rows
 from fastparadime.layout.landmarks import MAX_DRIFT
 from fastparadime.utils.checkpoints import CheckpointLike
@@ -28,6 +28,7 @@ from fastparadime.utils.progress import memory_for
 
 
 class UMAP(
+    MetricTags,
     ClassNamePrefixFeaturesOutMixin,  # type: ignore[misc]
     TransformerMixin,  # type: ignore[misc]
     ConfidentUmap,
@@ -392,8 +393,6 @@ class UMAP(
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
-        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         # The tag promises all methods; tensors are taken whatever it says.
         tags.array_api_support = self.metric in SMOOTH_METRICS and not self.densmap
-        set_input_tags(tags, self.metric)
         return tags
