@@ -206,7 +206,8 @@ class SgdLayoutArgs:
         steps_per_epoch: int, first_epoch: int, last_epoch: int, n_epochs: int,
         learning_rate: float, largest_weight: float, seed: int, a: float, b: float,
         repulsion_strength: float, pulls: int, sampled_weights: int, density_gain: float,
-        sorted: bool, row_weights: int, first_row: int, /,
+        sorted: bool, row_weights: int, first_row: int, window: int,
+        window_heads_log2: int, /,
     ) -> None: ...  # fmt: skip
 
 def sgd_layout(args: SgdLayoutArgs, target: Target, /) -> None: ...
