@@ -14,7 +14,7 @@ import torch.distributed as dist
 
 from fastparadime import UMAP
 from fastparadime.exceptions import RecallWarning
-from fastparadime.neighbors import approximate, knn, shared_clusters, shared_rounds
+from fastparadime.neighbors import approximate, cluster_plan, cluster_search, knn, shared_rounds
 from fastparadime.neighbors.cluster_plan import STEPS
 from tests import clusters_job
 from tests.clusters_job import CASES, OF_UMAP, lowered, searched, too_few_steps
@@ -140,7 +140,7 @@ def test_exact_search_where_clusters_would_take_longer(group: Any, low: pytest.M
 
 def test_a_recall_that_is_not_reached_warns(group: Any, low: pytest.MonkeyPatch) -> None:
     too_few_steps(low.setattr)
-    low.setattr(shared_clusters, "_MOST_WORK", 0.0)
+    low.setattr(cluster_search, "_MOST_WORK", 0.0)
     with pytest.warns(RecallWarning, match=r"recall=0\.95 was not reached: overlapping clusters"):
         graph = searched(CASES["plain"][0](), "plain", group)
     assert graph.recall_bound < 0.95
@@ -178,8 +178,8 @@ def test_close_clusters_are_near_each_other_in_order() -> None:
     rng = np.random.default_rng(0)
     groups = rng.permutation(np.repeat(np.arange(16), 8))
     centers = torch.from_numpy(100.0 * rng.normal(size=(16, 5))[groups] + rng.normal(size=(128, 5)))
-    order = shared_rounds.spatial_order(centers)
+    order = cluster_plan.along_a_curve(centers)
     assert sorted(order.tolist()) == list(range(128))
     changes = np.diff(groups[order.numpy()]) != 0
     assert changes.sum() < 30  # of 15 at the least, and 120 at random
-    assert shared_rounds.spatial_order(centers[:1]).tolist() == [0]
+    assert cluster_plan.along_a_curve(centers[:1]).tolist() == [0]

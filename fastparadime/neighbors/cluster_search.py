@@ -8,7 +8,7 @@ neighbours afterwards.
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 
@@ -26,6 +26,15 @@ _TOGETHER = 2**16  # points whose true distances are taken at a time
 _MISSED_FIRST = 2.0  # times what may be missed, when looking through them is tried
 _SAVING = 2.0  # of clusters not joined, over what looking through them takes
 _LEAST_MISSED = 1e-3  # share of the neighbours, where a share of it is formed
+
+
+class Joining(Protocol):
+    """A search that compares more clusters, step by step."""
+
+    joined: int
+
+    def join(self, joined: int) -> None: ...
+    def recall(self) -> tuple[float, float]: ...
 
 
 def overlapping_knn(
@@ -59,20 +68,32 @@ def overlapping_knn(
         If the recall was not reached by about the work of an exact search.
     """
     search = (kind or Search)(X, k, plan, sample)
-    most = plan.joined * math.sqrt(max(1.0, _MOST_WORK / plan.work))
-    most = int(min(most, plan.most))
     if not _refined_early(search, recall):
         search.join(plan.joined)
-    while (found := search.recall())[1] < recall:
-        if search.joined >= most:
-            warn_of_recall(recall, found, "overlapping clusters", "recall=1.0 searches exactly")
-            break
-        search.join(search.joined + 1)
+    found = join_until(search, plan, recall)
     indices, distances = search.true_neighbors()
     if metric == "sqeuclidean":
         distances.square_()
     engine = f"{search.described()}, recall {found[0]:.3f} >= {found[1]:.3f}"
     return NeighborGraph(indices, distances, engine, *found)
+
+
+def join_until(search: Joining, plan: Plan, recall: float) -> tuple[float, float]:
+    """Joins more clusters as long as a recall is not reached; what it is, estimate and bound.
+
+    Warns
+    -----
+    RecallWarning
+        As of `overlapping_knn`.
+    """
+    most = plan.joined * math.sqrt(max(1.0, _MOST_WORK / plan.work))
+    most = int(min(most, plan.most))
+    while (found := search.recall())[1] < recall:
+        if search.joined >= most:
+            warn_of_recall(recall, found, "overlapping clusters", "recall=1.0 searches exactly")
+            break
+        search.join(search.joined + 1)
+    return found
 
 
 def _refined_early(search: Search, recall: float) -> bool:

@@ -7,15 +7,14 @@ lists of the rows. At last blocks of rows go round the ranks once, for true dist
 
 from __future__ import annotations
 
-import math
-
 import torch
 
 from fastparadime import ops
 from fastparadime.distributed import gathered
 from fastparadime.neighbors.cluster_plan import STEPS, Plan
+from fastparadime.neighbors.cluster_search import join_until
 from fastparadime.neighbors.neighbor_graph import NeighborGraph
-from fastparadime.neighbors.recall_sample import Sample, warn_of_recall
+from fastparadime.neighbors.recall_sample import Sample
 from fastparadime.neighbors.ring import pass_round
 from fastparadime.neighbors.shared_plan import Found, among, exact_neighbors, true_distances_of
 from fastparadime.neighbors.shared_rounds import (
@@ -24,11 +23,9 @@ from fastparadime.neighbors.shared_rounds import (
     Range,
     room_of,
     rounds_of,
-    spatial_order,
 )
 from fastparadime.neighbors.shared_rows import SharedRows
 
-_MOST_WORK = 1.05  # of an exact search's, for a recall that is less than was predicted
 _ALONE = 8192  # rows that share clusters with fewer than k others, solved at a time
 
 
@@ -57,14 +54,8 @@ def clusters_of_all(
         If the recall was not reached by about the work of an exact search.
     """
     search = _Search(shared, k, plan, sample)
-    most = plan.joined * math.sqrt(max(1.0, _MOST_WORK / plan.work))
-    most = int(min(most, plan.most))
     search.join(plan.joined)
-    while (found := search.recall())[1] < recall:
-        if search.joined >= most:
-            warn_of_recall(recall, found, "overlapping clusters", "recall=1.0 searches exactly")
-            break
-        search.join(search.joined + 1)
+    found = join_until(search, plan, recall)
     engine = f"{search.described()}, recall {found[0]:.3f} >= {found[1]:.3f}"
     return NeighborGraph(*search.true_neighbors(), engine, *found)
 
@@ -77,10 +68,8 @@ class _Search:
         self._shared, self._k, self._sample = shared, k, sample
         with shared.ranks.together():
             self._lists = ops.NearestLists(shared.shards.count, plan.width)
-            order = spatial_order(plan.centers)
-            self._centers, self._place = plan.centers[order], order.argsort().to(torch.int32)
         self._clusters = torch.empty((shared.shards.count, 0), dtype=torch.int32)
-        self._known = torch.zeros(len(order), dtype=torch.int64)
+        self._known = torch.zeros(len(plan.centers), dtype=torch.int64)
         self._queries = shared.at(sample.rows, lambda places: shared.rows[places])
 
     def join(self, joined: int) -> None:
@@ -89,7 +78,7 @@ class _Search:
         with ranks.together():
             if joined > STEPS * self._clusters.shape[1]:
                 count = -(-joined // STEPS)
-                self._clusters = self._place[self.plan.nearest_of_all(count).long()]
+                self._clusters = self.plan.nearest_of_all(count)
             members = Members.of(
                 self._clusters, shared.shards.first, (self.joined, joined), STEPS, len(self._known)
             )
@@ -148,7 +137,9 @@ class _Search:
         sizes = ((codes >> 1) - first).bincount(minlength=last - first)
         known = self._known[first:last].minimum(sizes)  # none of those that have not grown
         # In each cluster those come first that know each other.
-        search.compare(places[codes.argsort(stable=True)], sizes, self._centers[first:last], known)
+        search.compare(
+            places[codes.argsort(stable=True)], sizes, self.plan.centers[first:last], known
+        )
 
     def recall(self) -> tuple[float, float]:
         """Of the sampled rows, estimate and bound."""

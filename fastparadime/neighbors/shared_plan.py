@@ -139,6 +139,7 @@ def shared_plan(shared: SharedRows, k: int, recall: float, seed: int, sample: Sa
         drawn_numbers(n, count * cluster_plan.SAMPLED, seed), lambda places: rows[places]
     )
     centers, sizes = moved_centroids(drawn, drawn[:count], cluster_plan.MOVES, nearest)
+    centers = centers[cluster_plan.along_a_curve(centers)]
     del drawn
 
     def clusters_of(points: torch.Tensor, count: int) -> torch.Tensor:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import torch
 
-_LEAF = 8  # centres that lie together in any order
 _LEAST_ROOM = 2**16  # rows that come to an owner in a round, and go from a rank
 TOGETHER = 2**16  # rows whose true distances are taken at a time
 _SHARE = 0.5  # of the rows that a rank was dealt, which may be as many
@@ -63,31 +62,6 @@ class Members:
         before, size = int(self.counts[:first].sum()), int(self.counts[first:last].sum())
         some = slice(before, before + size)
         return self.places[some], self.codes[some]
-
-
-def spatial_order(centers: torch.Tensor) -> torch.Tensor:
-    """Clusters, close ones near each other: a row then goes to few owners for many of them.
-
-    Halved at the median of the widest column, again and again.
-
-    Parameters
-    ----------
-    centers : float32 tensor (clusters, columns)
-
-    Returns
-    -------
-    int64 tensor (clusters,)
-    """
-    parts = [torch.arange(len(centers))]
-    while max(map(len, parts)) > _LEAF:
-        halves: list[torch.Tensor] = []
-        for part in parts:
-            rows = centers[part]
-            column = int((rows.amax(dim=0) - rows.amin(dim=0)).argmax())
-            ordered = part[rows[:, column].argsort(stable=True)]
-            halves += ordered.tensor_split(2) if len(part) > 1 else (part,)
-        parts = halves
-    return torch.cat(parts)
 
 
 def room_of(n: int, ranks: int) -> int:
