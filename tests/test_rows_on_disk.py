@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import pickle
 import subprocess
 import sys
@@ -231,15 +232,28 @@ def test_what_needs_a_table() -> None:
         UMAP(max_memory=LITTLE).fit(ROWS.astype(float))
     with pytest.raises(ValueError, match="entry 'main' of float64, which becomes"):
         routines.ParametricUMAP(max_memory=LITTLE).train(ROWS.astype(float))
-    for made in (UMAP(max_memory=-1).fit, ParametricUMAP(max_memory=-1).fit):
-        with pytest.raises(ValueError, match="max_memory"):
-            made(ROWS)
+    for kind, memory in itertools.product((UMAP, ParametricUMAP), (-1, "1e9", [1], True)):
+        for sample in (None, 100):
+            with pytest.raises(
+                (TypeError, ValueError), match=r"^max_memory must be a finite number"
+            ):
+                kind(max_memory=memory, sample=sample).fit(ROWS)
     fitted = UMAP(n_neighbors=6, n_epochs=2, max_memory=LITTLE, random_state=0).fit(ROWS)
     stayed = (
         r"not available for a fit whose rows stayed as they are, since max_memory=1\.9e\+06 bytes"
     )
     with pytest.raises(ValueError, match=f"transform is {stayed}.*or use ParametricUMAP"):
         fitted.transform(ROWS)
+
+
+def test_a_file_keeps_narrow_rows_as_they_are(tmp_path: Path) -> None:
+    options = {"quality": "fast", "hidden_dims": [8], "n_epochs": 5}
+    fitted = ParametricUMAP(n_neighbors=6, max_memory=LITTLE, random_state=0, **options).fit(ROWS)
+    fitted.set_params(placement="median").save(tmp_path / "map")
+    assert (tmp_path / "map").stat().st_size < 1.2 * ROWS.nbytes
+    loaded = ParametricUMAP.load(tmp_path / "map")
+    assert loaded.transform(ROWS[:9]).shape == (9, 2)
+    assert fitted.to_routine()._dataset.data["main"].dtype == torch.uint8
 
 
 def test_what_a_network_needs_a_table_for() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,7 @@ from fastparadime.layout import Drift
 from fastparadime.layout.landmarks import spread_rows
 from fastparadime.training import History
 from fastparadime.utils.convert import share, to_numpy, to_torch
+from fastparadime.utils.shards import NARROW
 from fastparadime.utils.validate import check_integer, check_option
 
 if TYPE_CHECKING:
@@ -64,7 +65,9 @@ class FittedNetworks(ParametricParameters):
     def _layout_parameters(self) -> dict[str, Any]:
         """Those that the map was made with, whatever `set_params` says of the next fit."""
         given = self._layout_of_file if self.umap_ is None else self.umap_._settings.given
-        return {name: given[name] for name in OF_THE_LAYOUT}
+        return {
+            name: given[name] if name in given else getattr(self, name) for name in OF_THE_LAYOUT
+        }
 
     @property
     def encoder_(self) -> torch.nn.Module:
@@ -99,7 +102,7 @@ class FittedNetworks(ParametricParameters):
             model=copy.deepcopy(self.model_),
             out_dim=self.n_components,
             seed=self.seed_,
-            dataset=None if rows is None else to_torch(rows.data),
+            dataset=None if rows is None else _tensor_of(rows.data, NARROW),
             **{name: getattr(self, name) for name in _OF_THE_ROUTINE},
         )
         routine.history, routine.trained = History(self.history_), True
@@ -165,12 +168,11 @@ class FittedNetworks(ParametricParameters):
         return {"landmarks": self._spread_rows(count)} if count else None
 
     def _rows_there(self, what: str) -> torch.Tensor:
-        """Those that the fit has or was loaded with; float64 where float32 would drop digits."""
+        """Those that the fit has or was loaded with, narrow ones and float64 as they are."""
         if self.umap_ is None:
             rows = self._landmarks
         else:
-            known = to_numpy(self.umap_._raw_data)
-            rows = share(known) if known.dtype == np.float64 else to_torch(known)
+            rows = _tensor_of(self.umap_._raw_data, (np.float64, *NARROW))
         if rows is None:
             raise ValueError(f"{what} rows of the fit, of which there are none after load")
         return rows
@@ -263,6 +265,14 @@ class FittedNetworks(ParametricParameters):
     def to_ONNX(self, path: str | Path) -> None:  # noqa: N802  umap-learn's name
         """The encoder as an ``.onnx`` file; see `export`."""
         self.export(path)
+
+
+def _tensor_of(rows: Any, kinds: Sequence[Any]) -> torch.Tensor:
+    """The tensor of rows; arrays stay as they are in some dtypes, else they become float32."""
+    if isinstance(rows, torch.Tensor):
+        return rows
+    known = to_numpy(rows)
+    return share(known) if known.dtype in kinds else to_torch(known)
 
 
 def _landmarks_of(saved: saving.SavedRoutine) -> torch.Tensor | None:

@@ -35,6 +35,8 @@ from fastparadime.utils.validate import check_integer, check_option, check_posit
 _INITS = ("spectral", "tswspectral", "pca", "random")
 _MODES = ("embedding", "graph")
 _PLACEMENTS = ("layout", "median")
+# Parameters of a run, which say nothing of its map.
+_OF_A_RUN = ("callback", "tqdm_kwds", "verbose", "random_state", "precomputed_knn", "device")
 # Distances at which points have nothing in common, by metric, as umap-learn sets them.
 _DISCONNECTION_DISTANCES = {
     "correlation": 2.0,
@@ -67,7 +69,7 @@ class Settings(LayoutParameters):
     placement: str
     max_memory: float | None
     device: torch.device
-    given: Mapping[str, Any]  # the parameters of the constructor, which set_params may change since
+    given: Mapping[str, Any]  # parameters that the map was made with, which may be set anew since
 
     @property
     def metric(self) -> Metric:
@@ -92,6 +94,18 @@ def check_parameters(estimator: UmapParameters, X: Any) -> Settings:
         return _checked(estimator, X)
     except TypeError as error:
         raise ParameterError(str(error)) from error
+
+
+def _kept(parameters: dict[str, Any]) -> dict[str, Any]:
+    """Those that a map was made with, plain and as they are now."""
+    kept = {name: value for name, value in parameters.items() if name not in _OF_A_RUN}
+    kept["init"] = kept["init"] if isinstance(kept["init"], str) else "random"  # which is over
+    for name, value in kept.items():
+        if isinstance(value, np.generic):
+            kept[name] = value.item()
+        elif isinstance(value, dict):
+            kept[name] = dict(value)
+    return kept
 
 
 def _checked(estimator: UmapParameters, X: Any) -> Settings:
@@ -144,7 +158,7 @@ def _checked(estimator: UmapParameters, X: Any) -> Settings:
         if estimator.max_memory is None
         else check_positive(estimator.max_memory, "max_memory"),
         device=place_of(X, estimator.device),
-        given=estimator.get_params(deep=False),
+        given=_kept(estimator.get_params(deep=False)),
     )
 
 

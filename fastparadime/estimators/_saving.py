@@ -80,8 +80,6 @@ def _plain_parameters(estimator: Any) -> dict[str, Any]:
     given.update((name, of_fit[name]) for name in of_fit if name not in _OF_NO_FIT)
     for name in ("random_state", "device", "precomputed_knn", "verbose", "tqdm_kwds", "callback"):
         given.pop(name)
-    if not isinstance(given["init"], str):
-        given["init"] = "random"  # where the layout began, which is over
     for name, value in given.items():
         try:
             json.dumps(value)

@@ -18,7 +18,7 @@ from fastparadime.utils._parquet_rows import ParquetRows
 from fastparadime.utils.convert import is_sparse
 from fastparadime.utils.disk import telling_the_folder
 from fastparadime.utils.tables.arrow_files import PARQUET
-from fastparadime.utils.validate import check_finite, check_form
+from fastparadime.utils.validate import check_finite, check_form, check_positive
 
 
 class Shards:
@@ -167,8 +167,16 @@ def stays(X: Any, max_memory: float | None, count: int | None = None) -> bool:
         Most bytes to be held beside the rows.
     count : int, optional
         Of the rows, all if None.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `max_memory` is no positive number.
     """
-    if max_memory is None or len(X.shape) != 2:
+    if max_memory is None:
+        return False
+    max_memory = check_positive(max_memory, "max_memory")
+    if len(X.shape) != 2:
         return False
     name = str(X.dtype).removeprefix("torch.")
     narrow = name in {str(dtype) for dtype in NARROW}

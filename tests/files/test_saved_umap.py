@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from sklearn.exceptions import NotFittedError
 
 from fastparadime import UMAP
 from fastparadime.exceptions import SpecificationError
+from fastparadime.neighbors import knn
 
 DRAW = np.random.default_rng(0)
 TABLES: dict[str, Any] = {
@@ -54,6 +57,29 @@ def test_a_file_has_the_parameters_of_the_fit(tmp_path: Path) -> None:
     assert (loaded.n_neighbors, loaded.metric, loaded.placement) == (6, "euclidean", "layout")
     np.testing.assert_array_equal(loaded.transform(X + 0.1), placed)
     np.testing.assert_array_equal(fitted.transform(X + 0.1), placed)
+
+
+def test_a_file_has_what_keywords_were(tmp_path: Path) -> None:
+    X, power = DRAW.normal(size=(80, 5)), {"p": 3}
+    options = {"metric": "minkowski", "metric_kwds": power, "n_neighbors": np.int64(6)}
+    fitted = UMAP(random_state=3, n_epochs=20, **options).fit(X)  # type: ignore[arg-type]
+    power["p"] = 1
+    fitted.save(tmp_path / "umap")
+    loaded = UMAP.load(tmp_path / "umap")
+    assert (loaded.metric_kwds, loaded.n_neighbors) == ({"p": 3}, 6)
+    np.testing.assert_array_equal(loaded.transform(X + 0.1), fitted.transform(X + 0.1))
+
+
+def test_a_fit_does_not_hold_what_was_for_its_run() -> None:
+    X = DRAW.normal(size=(80, 5))
+    graph = knn(X, 60)
+    run = {"callback": lambda *_: None, "tqdm_kwds": {"file": sys.stderr}, "precomputed_knn": graph}
+    fitted = UMAP(n_neighbors=6, random_state=3, n_epochs=20, **run).fit(X)  # type: ignore[arg-type]
+    fitted.set_params(callback=None, tqdm_kwds=None, precomputed_knn=None)
+    pickled = pickle.dumps(fitted)
+    np.testing.assert_array_equal(pickle.loads(pickled).transform(X), fitted.transform(X))
+    plain = UMAP(n_neighbors=6, random_state=3, n_epochs=20).fit(X)
+    assert len(pickled) < len(pickle.dumps(plain)) + graph.indices.nbytes
 
 
 def test_what_is_not_saved(tmp_path: Path) -> None:
