@@ -91,6 +91,18 @@ def test_a_refused_folder_is_left_as_it_was(tmp_path: Path) -> None:
     assert not (tmp_path / "new").exists()
 
 
+def test_a_run_that_did_nothing_makes_way(tmp_path: Path) -> None:
+    """Data that a later check refused, after the checkpoint had begun, may be mended."""
+    distances = np.abs(np.subtract.outer(np.arange(40.0), np.arange(40.0)))
+    umap = UMAP(n_neighbors=5, n_epochs=20, metric="precomputed", random_state=0)
+    with pytest.raises(ValueError, match="square"):
+        umap.fit(distances[:, :5], checkpoint=tmp_path / "kept")
+    found = umap.fit_transform(distances, checkpoint=tmp_path / "kept")
+    np.testing.assert_array_equal(found, umap.fit_transform(distances))
+    with pytest.raises(CheckpointError, match="is of another run"):
+        umap.fit(distances + 1, checkpoint=tmp_path / "kept")
+
+
 def test_of_another_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fit(tmp_path)
     monkeypatch.setattr("fastparadime.utils.checkpoints.metadata.version", lambda _: "9.9")

@@ -128,8 +128,8 @@ def begun(
     Raises
     ------
     CheckpointError
-        If the folder holds something else, the checkpoint of another run, or a damaged one; if
-        another process writes it.
+        If the folder holds something else, the checkpoint of another run that has done a stage, or
+        a damaged one; if another process writes it.
     OSError
         If it cannot be read or written.
     TypeError
@@ -175,10 +175,10 @@ def begun_in(
         "data": described(data),
     }
     known = folder.manifest
-    if known is None:
+    differences = [] if known is None else _differences({k: known.get(k) for k in told}, told)
+    if known is None or (differences and not known["stages"]):  # of which nothing is done
         folder.replace_manifest({"format": FORMAT, **told, "seed": seed, "count": 0, "stages": {}})
         return KeptCourse(folder, seconds), seed
-    differences = _differences({name: known.get(name) for name in told}, told)
     if differences:
         listed = "; ".join(differences[:_MOST_LISTED])
         raise CheckpointError(
