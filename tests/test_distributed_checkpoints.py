@@ -65,18 +65,15 @@ def test_what_is_refused_is_refused_by_all(
 
 
 def test_a_killed_process_is_started_again_and_goes_on(tmp_path: Path) -> None:
-    """By torchrun, which starts all anew; the layout goes on from the epoch that was kept.
-
-    An attempt whose processes do not find each other, as gloo's sometimes do not, is one more.
-    """
+    """By torchrun, which starts all anew; the layout goes on from the epoch that was kept."""
     launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     done = subprocess.run(
-        [sys.executable, *launch, "--max-restarts=5", str(_RESTARTED), str(tmp_path)],
+        [sys.executable, *launch, "--max-restarts=1", str(_RESTARTED), str(tmp_path)],
         check=False,
         capture_output=True,
         text=True,
         timeout=LIMIT,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        env={**os.environ, "OMP_NUM_THREADS": "1", "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"},
     )
     assert done.returncode == 0, done.stderr
     began = json.loads((tmp_path / "began.json").read_text("utf-8"))

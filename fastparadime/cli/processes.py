@@ -22,8 +22,14 @@ def joined() -> Iterator[Any]:
         yield None
         return
     import torch.distributed as dist
+    from torch.distributed.distributed_c10d import PrefixStore
+    from torch.distributed.rendezvous import rendezvous
 
-    dist.init_process_group("gloo")
+    store, rank, size = next(rendezvous("env://"))
+    # torchrun's attempts share a store, in which one would find the addresses of the one before.
+    attempt = f"attempt_{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}"
+    own = PrefixStore(attempt, store)
+    dist.init_process_group("gloo", store=own, rank=rank, world_size=size)
     try:
         yield dist.group.WORLD
         dist.barrier()  # a process that left early would end the others' connections
