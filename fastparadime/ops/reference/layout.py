@@ -131,8 +131,7 @@ def sgd_layout(
             i, j = ends[e]
             pull = weights_of(j)
             pairs: list[tuple[int, Floats, float | None, float]] = [(i, others[j], None, pull)]
-            draws = _negatives(seed, epoch, part, (i, j), negatives, len(others), windows)
-            for k in draws:
+            for k in _negatives(seed, epoch, part, (i, j), negatives, len(others), windows):
                 pairs.append((i, others[k], repulsion_strength, pull * weights_of(k)))
             if not fixed:
                 pairs.append((j, others[i], None, weights_of(i)))
@@ -145,8 +144,7 @@ def sgd_layout(
                 sums[i] += term
                 sums[j] -= term
         size = learning_rate * (1 - epoch / n_epochs)
-        most = 5 if dense else 8
-        now = now + size * np.clip(sums, -most, most)
+        now = now + size * np.clip(sums, *((-5, 5) if dense else (-8, 8)))
         if on_sphere:
             now /= np.linalg.norm(now, axis=1, keepdims=True)
     return now
