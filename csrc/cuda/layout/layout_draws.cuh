@@ -25,13 +25,19 @@ struct Draws {
                   static_cast<std::uint32_t>(args.seed >> 32));
   }
 
-  // Chosen by comparisons: an index would move the words out of registers.
+  // Chosen by comparisons: an index would move the words out of registers. Without windows their
+  // key takes none.
+  template <bool kWindows>
   __device__ std::int32_t tail(const SgdLayoutArgs& args, const LayoutStep& step, int block,
                                std::int64_t head, int draw) const {
     std::uint32_t word = fifth_word(words[0], words[1], words[2], words[3]);
 #pragma unroll
     for (int i = 0; i < kDrawsPerBlock - 1; ++i) word = draw == i ? words[i] : word;
-    return NegativeDraw::of(args, step, block * kDrawsPerBlock + draw).tail(head, word);
+    if constexpr (kWindows) {
+      return NegativeDraw::of(args, step, block * kDrawsPerBlock + draw).tail(head, word);
+    } else {
+      return NegativeDraw::from_all(args).tail(head, word);
+    }
   }
 };
 

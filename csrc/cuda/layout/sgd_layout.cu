@@ -12,7 +12,7 @@ namespace {
 constexpr int kLayoutThreads = 128;
 constexpr int kLayoutWarps = kLayoutThreads / kWarp;
 
-// Blocks of a multiprocessor for which no register is spilled.
+// Blocks of a multiprocessor for which no register is spilled; one fewer where windows are.
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ == 800
 constexpr int kFewColumnsBlocks = 6;
 #else
@@ -57,7 +57,7 @@ __device__ void add_pair(const Point<dim>& head, const Point<dim>& tail, const F
 }
 
 // Adds the repulsions of an edge. The points of a block are all fetched before the first is used.
-template <int dim>
+template <int dim, bool kWindows>
 __device__ void add_negatives(const SgdLayoutArgs& args, const LayoutStep& step, std::int64_t head,
                               std::int32_t tail, const Point<dim>& from, float (&force)[dim]) {
   const auto repulsion = [&](float d2) { return args.force.repulsion(d2); };
@@ -66,7 +66,8 @@ __device__ void add_negatives(const SgdLayoutArgs& args, const LayoutStep& step,
     Point<dim> others[kDrawsPerBlock];
 #pragma unroll
     for (int draw = 0; draw < kDrawsPerBlock; ++draw) {
-      others[draw] = Point<dim>::at(step.others, draws.tail(args, step, block, head, draw));
+      others[draw] =
+          Point<dim>::at(step.others, draws.tail<kWindows>(args, step, block, head, draw));
     }
 #pragma unroll
     for (int draw = 0; draw < kDrawsPerBlock; ++draw) {
@@ -100,7 +101,7 @@ __device__ void add_by_head(int head, float (&force)[dim], float* sums) {
 }
 
 // Adds the terms of a part's edges of a warp to its points' sums, with negatives or without.
-template <int dim>
+template <int dim, bool kWindows>
 __device__ void add_edges(const SgdLayoutArgs& args, const LayoutStep& step,
                           const EdgesByPart& sorted, std::int64_t warp, int part, bool negatives,
                           Waiting& waiting, float* sums) {
@@ -116,15 +117,15 @@ __device__ void add_edges(const SgdLayoutArgs& args, const LayoutStep& step,
         const auto factor = [&](float d2) { return density_factor(args, d2, edge.weight, both); };
         add_pair(from, other, factor, force);
       }
-      if (negatives) add_negatives(args, step, head, edge.tail, from, force);
+      if (negatives) add_negatives<dim, kWindows>(args, step, head, edge.tail, from, force);
     }
     add_by_head(edge.head, force, sums);
   });
 }
 
 // A warp some points in a row: their edges' terms, then their moves.
-template <int dim>
-__global__ void __launch_bounds__(kLayoutThreads, dim <= 2 ? kFewColumnsBlocks : 5)
+template <int dim, bool kWindows>
+__global__ void __launch_bounds__(kLayoutThreads, (dim <= 2 ? kFewColumnsBlocks : 5) - kWindows)
     layout_step_kernel(SgdLayoutArgs args, EdgesByPart sorted, int part) {
   __shared__ Waiting waiting[kLayoutWarps];
   __shared__ float all_sums[kLayoutWarps][kMostPoints * dim];
@@ -139,7 +140,7 @@ __global__ void __launch_bounds__(kLayoutThreads, dim <= 2 ? kFewColumnsBlocks :
     __syncwarp();
     for (int side = 0; side < sides_of(args); ++side) {
       const int of_side = side == 0 ? part : EpochParts::of(args).mirrored(part);
-      add_edges<dim>(args, step, sorted, warp, of_side, side == 0, own, sums);
+      add_edges<dim, kWindows>(args, step, sorted, warp, of_side, side == 0, own, sums);
     }
     const std::int64_t first = warp * count, left = args.n * dim - first;
     for (int i = lane; i < count && i < left; i += kWarp) {
@@ -151,12 +152,13 @@ __global__ void __launch_bounds__(kLayoutThreads, dim <= 2 ? kFewColumnsBlocks :
 
 __global__ void count_epoch_kernel(EdgesByPart sorted) { ++*sorted.done; }
 
+template <bool kWindows>
 auto step_kernel(std::int64_t dim) {
   switch (dim) {
-    case 1: return layout_step_kernel<1>;
-    case 2: return layout_step_kernel<2>;
-    case 3: return layout_step_kernel<3>;
-    case 4: return layout_step_kernel<4>;
+    case 1: return layout_step_kernel<1, kWindows>;
+    case 2: return layout_step_kernel<2, kWindows>;
+    case 3: return layout_step_kernel<3, kWindows>;
+    case 4: return layout_step_kernel<4, kWindows>;
     default: return wide_step_kernel;
   }
 }
@@ -176,9 +178,11 @@ void sgd_layout(const SgdLayoutArgs& args, void* stream) {
     FPD_CUDA_CHECK(cudaGetLastError());
   }
   FPD_CUDA_CHECK(cudaMemsetAsync(sorted.done, 0, sizeof(*sorted.done), as_stream(stream)));
+  const bool windows = args.windows.size > 0;
+  const auto kernel = windows ? step_kernel<true>(args.dim) : step_kernel<false>(args.dim);
   KernelGraph epoch;
   for (int part = 0; part < sorted.parts; ++part) {
-    epoch.add(step_kernel(args.dim), blocks, kLayoutThreads, args, sorted, part);
+    epoch.add(kernel, blocks, kLayoutThreads, args, sorted, part);
   }
   epoch.add(count_epoch_kernel, 1, 1, sorted);
   epoch.launch(args.last_epoch - args.first_epoch, stream);

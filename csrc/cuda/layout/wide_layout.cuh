@@ -45,7 +45,7 @@ __device__ inline void add_wide_edge(const SgdLayoutArgs& args, const LayoutStep
     const int left = args.negatives - count;
 #pragma unroll 1
     for (int draw = 0; draw < kDrawsPerBlock && draw < left; ++draw) {
-      const std::int32_t drawn = draws.tail(args, step, block, head, draw);
+      const std::int32_t drawn = draws.tail<true>(args, step, block, head, draw);
       add_wide_pair(
           from, step.others + drawn * args.dim, args.dim,
           [&](float d2) { return args.force.repulsion(d2); }, sum);

@@ -125,12 +125,16 @@ struct NegativeDraw {
   std::uint32_t key;
 
   FPD_HD static NegativeDraw of(const SgdLayoutArgs& args, const LayoutStep& step, int negative) {
+    if (args.windows.size == 0) return from_all(args);
     const std::uint32_t epoch = static_cast<std::uint32_t>(step.epoch);
     const std::uint32_t place = static_cast<std::uint32_t>(step.part) << 16;
     std::uint32_t key = mixed_bits(static_cast<std::uint32_t>(args.seed) ^ epoch);
     key = mixed_bits(key ^ (place | static_cast<std::uint32_t>(negative)));
     key ^= static_cast<std::uint32_t>(args.seed >> 32);
     return {static_cast<std::uint32_t>(args.tail_count), args.windows, key};
+  }
+  FPD_HD static NegativeDraw from_all(const SgdLayoutArgs& args) {
+    return {static_cast<std::uint32_t>(args.tail_count), {0, 0}, 0};
   }
 
   // Uniform in [0, count) by a random word, even to count / 2^32.
