@@ -23,7 +23,7 @@ def _run(*args: object) -> Result:
 
 def _assert_error(result: Result, message: str) -> None:
     assert result.exit_code == 2, result.output
-    lines = result.stderr.splitlines()
+    lines = [line for line in result.stderr.splitlines() if not _shows_stages_alone(line)]
     assert len(lines) == 1, result.stderr
     assert lines[0].startswith("Error: ")
     assert message in lines[0]
