@@ -22,6 +22,7 @@
 #include "ops/neighbors/nearest_by_differences.h"
 #include "ops/neighbors/nearest_by_products.h"
 #include "ops/neighbors/nearest_in_clusters.h"
+#include "ops/neighbors/nearest_in_groups.h"
 #include "ops/neighbors/nearest_in_tile.h"
 #include "ops/neighbors/nn_descent.h"
 #include "ops/neighbors/rerank.h"
@@ -126,6 +127,9 @@ inline void nearest_to_queries(const NearestToQueriesArgs& a, const Target& t) {
 }
 inline void read_lists(const ReadListsArgs& a, const Target& t) {
   cpu::read_lists(a, cpu_threads(t));
+}
+inline void nearest_in_groups(const NearestInGroupsArgs& a, const Target& t) {
+  cpu::nearest_in_groups(a, cpu_threads(t));
 }
 inline void join_lists(const JoinListsArgs& a, const Target& t) {
   cpu::join_lists(a, cpu_threads(t));

@@ -111,6 +111,10 @@ def nearest_to_queries(
 def read_lists(
     indices: int, squares: int, lists: ProductLists, parts: int, rows: int, target: Target, /
 ) -> None: ...
+def nearest_in_groups(
+    indices: int, squares: int, queries: PlainRows, rows: PlainRows, order: int, ends: int,
+    met: int, met_ends: int, groups: int, width: int, target: Target, /,
+) -> None: ...  # fmt: skip
 def nearest_in_clusters(
     keys: int, X: int, centers: int, scale: float, dim: int, width: int, members: int,
     names: int, starts: int, known: int, tasks: int, count: int, target: Target, /,
@@ -207,7 +211,7 @@ class SgdLayoutArgs:
         learning_rate: float, largest_weight: float, seed: int, a: float, b: float,
         repulsion_strength: float, pulls: int, sampled_weights: int, density_gain: float,
         sorted: bool, row_weights: int, first_row: int, window: int,
-        window_heads_log2: int, /,
+        window_heads_log2: int, narrow_shares: int, /,
     ) -> None: ...  # fmt: skip
 
 def sgd_layout(args: SgdLayoutArgs, target: Target, /) -> None: ...

@@ -23,6 +23,7 @@ from fastparadime.neighbors import (
     doubtful_rows,
     exact,
     knn,
+    nearest_centers,
     ring,
     shared_clusters,
     shared_memory,
@@ -58,11 +59,20 @@ def wide() -> np.ndarray[Any, Any]:
     return normal(9000, 8) @ normal(8, 120) + 0.05 * normal(9000, 120)
 
 
+def clouds(n: int = 9000, parts: int = 60) -> np.ndarray[Any, Any]:
+    """Rows about centres that lie apart, whose clusters are found by groups of them."""
+    rng = np.random.default_rng([n, parts])
+    centers = 5.0 * rng.standard_normal((parts, 12))
+    X = centers[rng.integers(0, parts, n)] + rng.standard_normal((n, 12))
+    return X.astype(np.float32)
+
+
 CASES: dict[str, Case] = {
     "plain": (lambda: normal(N, 10).astype(np.float32), 14, "euclidean", 0.95),
     "squares": (lambda: normal(N, 10).astype(np.float32), 5, "sqeuclidean", 0.9),
     "far": (far, 9, "euclidean", 0.95),
     "wide": (wide, 14, "cosine", 0.9),
+    "clouds": (clouds, 14, "euclidean", 0.95),
     "many": (lambda: normal(2500, 6), 60, "euclidean", 0.6),
 }
 
@@ -74,6 +84,7 @@ def lowered(put: Set) -> None:
     put(approximate, "_MOST_WORK", float("inf"))
     put(tree, "_MOST_COLUMNS", 0)
     put(cluster_search, "_refined_early", lambda *_: False)
+    put(nearest_centers, "_LEAST_GROUPED", 100)
     put(shared_rounds, "_LEAST_ROOM", 2500)
     put(shared_rounds, "_SHARE", 0.2)
 

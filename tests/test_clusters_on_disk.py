@@ -19,15 +19,18 @@ from fastparadime.neighbors import (
     cluster_search,
     clusters_on_disk,
     memory,
+    nearest_centers,
     read_rows,
     search,
     streamed,
 )
+from fastparadime.neighbors.nearest_centers import groups_of
 from fastparadime.neighbors.table import UNIT_METRICS, unit_rows
 from fastparadime.ops.graph import symmetrize as symmetrize_module
 from fastparadime.ops.neighbors.gathered_clusters import GatheredClusters
 from fastparadime.utils import disk
 from fastparadime.utils.shards import on_disk
+from tests import clusters_job
 
 K = 10
 DTYPES = (np.uint8, np.int8, np.float16, np.float32)
@@ -73,6 +76,19 @@ def check_equal(held: Any, found: Any) -> None:
     assert found.engine == held.engine
     assert torch.equal(found.indices, held.indices)
     assert torch.equal(found.distances, held.distances)
+
+
+@pytest.mark.usefixtures("clusters")
+def test_clusters_found_by_groups_of_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nearest_centers, "_LEAST_GROUPED", 100)
+    made = []
+    monkeypatch.setattr(
+        cluster_plan, "groups_of", lambda *of: made.append(groups_of(*of)) or made[-1]
+    )
+    X = np.clip(8 * clusters_job.clouds() + 128, 0, 255).astype(np.uint8)
+    check_equal(*both(X, 0.9, tmp_path))
+    assert len(made) == 2
+    assert None not in made
 
 
 @pytest.mark.usefixtures("clusters")

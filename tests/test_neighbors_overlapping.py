@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable
 
@@ -11,8 +12,15 @@ import torch
 
 from fastparadime import neighbors
 from fastparadime.exceptions import RecallWarning
-from fastparadime.neighbors import approximate, cluster_plan, cluster_search, tree
+from fastparadime.neighbors import (
+    approximate,
+    cluster_plan,
+    cluster_search,
+    nearest_centers,
+    tree,
+)
 from fastparadime.neighbors.recall_sample import Sample
+from tests.clusters_job import clouds
 
 K = 14
 
@@ -81,6 +89,31 @@ def test_the_predicted_number_of_clusters_is_enough(words: np.ndarray) -> None:
         )
         assert f"{plan.joined / 4:g} a point" in graph.engine  # none was added
         assert recall <= graph.recall_bound <= graph.recall_estimate < recall + 0.04
+
+
+@pytest.mark.usefixtures("always")
+def test_rows_near_each_other_are_compared_with_the_same_centers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(nearest_centers, "_LEAST_GROUPED", 100)
+    X = clouds(12_000, 80)
+    plan = plan_of(X)
+    assert plan.groups is not None
+    groups, rows = len(plan.groups.means), torch.from_numpy(X)
+    assert groups + len(plan.groups.near) / groups < 0.5 * len(plan.centers)
+    every = dataclasses.replace(plan, groups=None).nearest(rows, 4)
+    assert float((plan.nearest(rows, 4) == every).double().mean()) > 0.98
+    graph = neighbors.knn(X, K, recall=0.9)
+    assert "overlapping clusters" in graph.engine
+    assert graph.recall_bound >= 0.9
+    assert recall_of(graph, X) >= 0.9
+
+
+def test_rows_without_groups_are_compared_with_all_centers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(nearest_centers, "_LEAST_GROUPED", 100)
+    assert plan_of(normal(12_000, 60)).groups is None
 
 
 def test_more_recall_asks_for_more_clusters() -> None:

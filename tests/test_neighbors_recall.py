@@ -102,7 +102,7 @@ def true_recall_at_5(graph: neighbors.NeighborGraph, X: np.ndarray) -> float:
 
 @pytest.mark.usefixtures("approximates")
 def test_a_recall_that_is_not_reached_warns(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cluster_plan, "_MOST_JOINED", 1)
+    monkeypatch.setattr(cluster_plan, "MOST_JOINED", 1)
     with pytest.warns(
         UserWarning, match=r"recall=0.95 was not reached: .* found 0\.\d+ .* exactly"
     ):

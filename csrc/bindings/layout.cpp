@@ -19,7 +19,7 @@ void bind_sgd_layout(py::module_& m) {
                        float largest_weight, std::uint64_t seed, float a, float b,
                        float repulsion_strength, Address pulls, Address sampled_weights,
                        float density_gain, bool sorted, Address row_weights, Index first_row,
-                       std::uint32_t window, int window_heads_log2) {
+                       std::uint32_t window, int window_heads_log2, Address narrow_shares) {
         return SgdLayoutArgs{at<float>(positions),
                              at<float>(next),
                              at<void>(scratch),
@@ -45,7 +45,8 @@ void bind_sgd_layout(py::module_& m) {
                              sorted,
                              at<float>(row_weights),
                              first_row,
-                             {window, window_heads_log2}};
+                             {window, window_heads_log2},
+                             at<std::uint16_t>(narrow_shares)};
       }));
   m.def("sgd_layout", &sgd_layout, NoGil(),
         "Epochs of UMAP's stochastic layout, on positions in place.");

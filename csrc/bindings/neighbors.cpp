@@ -107,6 +107,17 @@ void bind_products(py::module_& m) {
       },
       NoGil(), "What lists keep, in order.");
   m.def(
+      "nearest_in_groups",
+      [](Address indices, Address squares, const PlainRows& queries, const PlainRows& rows,
+         Address order, Address ends, Address met, Address met_ends, Index groups, Index width,
+         const Target& target) {
+        nearest_in_groups(
+            {at<std::int32_t>(indices), at<float>(squares), queries, rows, at<std::int32_t>(order),
+             at<Index>(ends), at<std::int32_t>(met), at<Index>(met_ends), groups, width},
+            target);
+      },
+      NoGil(), "Rows nearest to queries, of those that the group of each meets.");
+  m.def(
       "nearest_in_clusters",
       [](Address keys, Address X, Address centers, float scale, Index dim, Index width,
          Address members, Address names, Address starts, Address known, Address tasks, Index count,

@@ -17,8 +17,17 @@ import torch
 
 from fastparadime import ops
 from fastparadime.neighbors import costs
-from fastparadime.neighbors.centroids import find_centroids
-from fastparadime.neighbors.doubtful_rows import CANCELLED, near_origin_centre, scale_of
+from fastparadime.neighbors.centroids import drawn_numbers, find_centroids
+from fastparadime.neighbors.doubtful_rows import near_origin_centre, scale_of
+from fastparadime.neighbors.nearest_centers import (
+    MOST_JOINED,
+    TELLING_NEAR,
+    TELLING_ROWS,
+    CenterGroups,
+    are_many,
+    groups_of,
+    nearest_centers,
+)
 from fastparadime.neighbors.read_rows import ProjectedRows, ReadRows, Rows, nearest_to
 from fastparadime.neighbors.recall_sample import Sample, recall_of
 from fastparadime.utils import disk
@@ -27,12 +36,11 @@ from fastparadime.utils.seed import derive
 _CLUSTERS, _POWER = 0.65, 0.6  # times this power of the number of points
 SAMPLED = 32  # points a cluster that centroids are moved by
 MOVES = 3
-_LEAST_JOINED, _MOST_JOINED = 2, 24  # clusters a point
+_LEAST_JOINED = 2  # clusters a point
 MAX_CANDIDATES = 10  # neighbours of a point whose neighbours it may look through
 STEPS = 4  # to one more: a point in four takes each
 _USUALLY_JOINED, _USUAL_CROWDING = 6, 1.6  # before they are known
 _TOGETHER = 2**18  # rows whose clusters are found at a time
-_COMPARED = 2**22  # rows and centroids at a time, by differences
 
 # Columns that longer rows may be compared by: of one subspace, or if these are too few of a larger.
 _PROJECTED = ((64, 96, 128, 160, 192, 256), (320, 384, 512))
@@ -62,6 +70,8 @@ class Plan:
         Near all rows.
     scale : float
         Of rows, so that their squares are finite.
+    groups : CenterGroups or None
+        By which the nearest of many centroids are found.
     kept : float
         Share of the neighbours that are among `width` candidates by what is compared.
     crowding : float
@@ -80,6 +90,7 @@ class Plan:
     centers: torch.Tensor
     mean: torch.Tensor
     scale: float
+    groups: CenterGroups | None
     kept: float
     crowding: float
     met: torch.Tensor
@@ -88,7 +99,10 @@ class Plan:
 
     def nearest(self, rows: torch.Tensor, count: int) -> torch.Tensor:
         """The `count` nearest clusters of each row, int32 (m, count)."""
-        return nearest_centers(rows, self.centers, count, self.mean, self.scale)
+        table = (self.centers, count, self.mean, self.scale)
+        if self.groups is None:
+            return nearest_centers(rows, *table)
+        return self.groups.nearest(rows, *table)
 
     def nearest_of_all(self, count: int) -> torch.Tensor:
         """The `count` nearest clusters of all rows, int32 (n, count)."""
@@ -102,7 +116,7 @@ class Plan:
     @property
     def most(self) -> int:
         """Steps to clusters that a point may take."""
-        return STEPS * min(_MOST_JOINED, len(self.centers))
+        return STEPS * min(MOST_JOINED, len(self.centers))
 
     def steps_for(self, recall: float) -> int:
         """The fewest steps to clusters that each point has to take for the recall."""
@@ -149,11 +163,16 @@ def make_plan(X: Rows, k: int, recall: float, seed: int, sample: Sample) -> Plan
 
     centers, sizes = find_centroids(rows, count_clusters(n), SAMPLED, MOVES, seed, nearest)
     centers = centers[along_a_curve(centers)]  # clusters near each other have near numbers
+    groups = None
+    if are_many(centers):
+        shown = rows[drawn_numbers(n, TELLING_ROWS, derive(seed, "groups"))]
+        groups = groups_of(centers, mean, scale, shown, nearest(shown, centers, TELLING_NEAR))
+    unmet = torch.empty(0, dtype=torch.int64)
+    plan = Plan(rows, width, centers, mean, scale, groups, kept, crowding_of(n, sizes), unmet)
     met = steps_to_meet(
-        sample, lambda points, count: nearest(rows[points], centers, count), len(centers)
+        sample, lambda points, count: plan.nearest(rows[points], count), len(centers)
     )
-    plan = Plan(rows, width, centers, mean, scale, kept, crowding_of(n, sizes), met)
-    return predicted(plan, n, d, k, recall)
+    return predicted(dataclasses.replace(plan, met=met), n, d, k, recall)
 
 
 def predicted(plan: Plan, n: int, d: int, k: int, recall: float) -> Plan:
@@ -172,20 +191,6 @@ def crowding_of(n: int, sizes: torch.Tensor) -> float:
     drawn = float(sizes.sum())
     pairs = float((sizes.double() * (sizes - 1)).sum())
     return count_clusters(n) * pairs / (drawn * (drawn - 1))
-
-
-def nearest_centers(
-    rows: torch.Tensor, centers: torch.Tensor, count: int, mean: torch.Tensor, scale: float
-) -> torch.Tensor:
-    indices, squares = ops.ProductTable(centers, mean, scale).nearest_to(rows, count)
-    lengths = torch.linalg.vector_norm((centers - mean) * scale, dim=1)
-    lengths = lengths[indices[:, 0].long()] + squares[:, 0].sqrt()  # of rows, at the most
-    doubtful = (squares[:, -1] < CANCELLED * lengths.square()).nonzero().flatten()
-    every = torch.arange(len(centers), dtype=torch.int32)
-    for some in doubtful.split(max(1, _COMPARED // len(centers))):
-        candidates = every.expand(len(some), -1)
-        indices[some] = ops.rerank(centers, candidates, count, queries=rows[some])[0]
-    return indices
 
 
 def along_a_curve(centers: torch.Tensor) -> torch.Tensor:
@@ -225,7 +230,7 @@ def needed_bytes(n: int, d: int, k: int) -> int:
 
 def lists_bytes(width: int) -> int:
     """What the lists and the clusters of a row take, at the most."""
-    return 8 * width + 32 * _MOST_JOINED + 40
+    return 8 * width + 32 * MOST_JOINED + 40
 
 
 def _products(n: int, d: int, columns: int, width: int, joined: float, crowding: float) -> float:
@@ -336,7 +341,7 @@ def steps_to_meet(
     """
     pairs = torch.cat((sample.rows[:, None], sample.indices.long()), dim=1)
     points, place = torch.unique(pairs, return_inverse=True)
-    most = min(_MOST_JOINED, clusters)
+    most = min(MOST_JOINED, clusters)
     joined = nearest(points, most)
     # Two points meet in the cluster that the later of the two joins first.
     steps = torch.arange(most) * STEPS + (points % STEPS)[:, None] + 1

@@ -14,8 +14,15 @@ from fastparadime import ops
 from fastparadime.distributed import Ranks, gathered, shared_out
 from fastparadime.neighbors import cluster_plan
 from fastparadime.neighbors.centroids import drawn_numbers, moved_centroids
-from fastparadime.neighbors.cluster_plan import Plan, Widened, nearest_centers
+from fastparadime.neighbors.cluster_plan import Plan, Widened
 from fastparadime.neighbors.doubtful_rows import SHOWN_ROWS, near_origin_centre, scale_of
+from fastparadime.neighbors.nearest_centers import (
+    TELLING_NEAR,
+    TELLING_ROWS,
+    are_many,
+    groups_of,
+    nearest_centers,
+)
 from fastparadime.neighbors.recall_sample import Sample, sample_rows
 from fastparadime.neighbors.ring import NONE, Nearest, by_products
 from fastparadime.neighbors.shared_rows import SharedRows
@@ -141,13 +148,22 @@ def shared_plan(shared: SharedRows, k: int, recall: float, seed: int, sample: Sa
     centers, sizes = moved_centroids(drawn, drawn[:count], cluster_plan.MOVES, nearest)
     centers = centers[cluster_plan.along_a_curve(centers)]
     del drawn
+    groups = None
+    if are_many(centers):
+        numbers = drawn_numbers(n, TELLING_ROWS, derive(seed, "groups"))
+        shown = shared.at(numbers, lambda places: rows[places])
+        near = nearest(shown, centers, TELLING_NEAR)
+        with ranks.together():
+            groups = groups_of(centers, mean, scale, shown, near)
+    crowding, unmet = cluster_plan.crowding_of(n, sizes), torch.empty(0, dtype=torch.int64)
+    plan = Plan(rows, width, centers, mean, scale, groups, kept, crowding, unmet)
 
     def clusters_of(points: torch.Tensor, count: int) -> torch.Tensor:
-        return nearest(shared.at(points, lambda places: rows[places]), centers, count)
+        some = shared.at(points, lambda places: rows[places])
+        return shared_out(ranks, some, lambda part: plan.nearest(part, count))
 
     met = cluster_plan.steps_to_meet(sample, clusters_of, len(centers))
-    crowding = cluster_plan.crowding_of(n, sizes)
-    plan = Plan(rows, width, centers, mean, scale, kept, crowding, met)
+    plan = dataclasses.replace(plan, met=met)
     plan = cluster_plan.predicted(plan, n, shared.rows.shape[1], k, recall)
     joined, work = ranks.told((plan.joined, plan.work))[0]
     return dataclasses.replace(plan, joined=joined, work=work)

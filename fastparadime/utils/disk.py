@@ -20,6 +20,7 @@ _ITEMS = {
     torch.float32: np.float32,
     torch.float64: np.float64,
     torch.float16: np.float16,
+    torch.uint16: np.uint16,
     torch.uint8: np.uint8,
     torch.int8: np.int8,
 }
@@ -73,11 +74,11 @@ def empty(shape: Sequence[int], dtype: torch.dtype) -> torch.Tensor:
         return torch.from_numpy(np.memmap(file, _ITEMS[dtype], "r+", shape=tuple(shape)))
 
 
-def empty_like(tensor: torch.Tensor) -> torch.Tensor:
-    """As `empty`, of a tensor's form; on its device where that is another."""
+def empty_like(tensor: torch.Tensor, dtype: torch.dtype | None = None) -> torch.Tensor:
+    """As `empty`, of a tensor's form, and dtype unless another; on its device where that is another."""
     if tensor.device.type != "cpu":
-        return torch.empty_like(tensor)
-    return empty(tensor.shape, tensor.dtype)
+        return torch.empty_like(tensor, dtype=dtype)
+    return empty(tensor.shape, dtype or tensor.dtype)
 
 
 def full(shape: Sequence[int], value: float, dtype: torch.dtype) -> torch.Tensor:

@@ -12,7 +12,8 @@ extern "C" const char* layout(float* positions, float* next, void* scratch, cons
                               std::int64_t first, std::int64_t last, std::int64_t n_epochs,
                               float learning_rate, float largest, std::uint64_t seed, float a,
                               float b, fpd::DensityPull* pulls, float* sampled_weights, float gain,
-                              bool sorted, std::uint32_t window, int window_heads_log2) {
+                              bool sorted, std::uint32_t window, int window_heads_log2,
+                              const std::uint16_t* narrow_shares) {
   return emulated::failure_of([=] {
     fpd::cuda::sgd_layout({positions,
                            next,
@@ -39,7 +40,8 @@ extern "C" const char* layout(float* positions, float* next, void* scratch, cons
                            sorted,
                            nullptr,
                            0,
-                           {window, window_heads_log2}},
+                           {window, window_heads_log2},
+                           narrow_shares},
                           nullptr);
   });
 }

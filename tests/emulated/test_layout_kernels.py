@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from fastparadime import ops
-from fastparadime.ops.layout import _run
+from fastparadime.ops.layout import _many_points
 
 A, B = 1.577, 0.8951
 Floats = npt.NDArray[np.float32]
@@ -28,7 +28,7 @@ def layout(emulated: Callable[[str, str], ctypes.CDLL]) -> Callable[..., Floats]
     library.layout.argtypes = [
         *[pointer] * 8, number, number, number, ctypes.c_int, ctypes.c_int, number, number, number,
         real, real, ctypes.c_uint64, real, real, pointer, pointer, real, ctypes.c_bool,
-        ctypes.c_uint32, ctypes.c_int,
+        ctypes.c_uint32, ctypes.c_int, pointer,
     ]  # fmt: skip
 
     def call(
@@ -43,16 +43,19 @@ def layout(emulated: Callable[[str, str], ctypes.CDLL]) -> Callable[..., Floats]
         size = library.layout_scratch(n, len(tails), parts)
         scratch = np.full(size // 8 + 1, -1, np.int64)
         streams, sampled = np.arange(n, dtype=np.uint32), np.zeros(len(tails), np.float32)
+        fixed, largest = anchors is not None, float(weights.max(initial=0.0)) or 1.0
+        shares = _many_points.narrow_shares(edges.weights, largest, n, fixed=fixed)
         for first, last in zip([0, *calls], [*calls, n_epochs], strict=True):
             failure = library.layout(
                 positions.ctypes.data, following.ctypes.data, scratch.ctypes.data,
                 None if anchors is None else anchors.ctypes.data, indptr.ctypes.data,
                 tails.ctypes.data, weights.ctypes.data, streams.ctypes.data, n, dim,
                 n if anchors is None else len(anchors), negatives, parts, first, last, n_epochs,
-                0.1, weights.max(initial=0.0) or 1.0, 7, A, B,
+                0.1, largest, 7, A, B,
                 None if pulls is None else pulls[0].ctypes.data, sampled.ctypes.data,
                 0.0 if pulls is None else pulls[1], first > 0,
-                *_run.windows_of(n, fixed=anchors is not None),
+                *_many_points.windows_of(n, fixed=fixed),
+                None if shares is None else shares.data_ptr(),
             )  # fmt: skip
             assert failure is None
         return positions
@@ -105,7 +108,7 @@ def test_negatives_from_windows(
     layout: Callable[..., Floats], dim: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in (("_MANY_POINTS", 20), ("_WINDOW", 16), ("_WINDOW_HEADS_LOG2", 3)):
-        monkeypatch.setattr(_run, name, value)
+        monkeypatch.setattr(_many_points, name, value)
     start, edges = positions(150, dim), graph(150, 4)
     found = layout(start, edges, 3, 2, [], negatives=12)
     wanted = on_cpu(start, edges, 3, 2, negative_sample_rate=12)

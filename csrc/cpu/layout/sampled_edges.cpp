@@ -16,6 +16,13 @@ FPD_INLINE void mark_sampled(const float* weights, std::int64_t count, float lar
   }
 }
 
+FPD_INLINE void mark_sampled_of_narrow(const std::uint16_t* shares, std::int64_t count,
+                                       std::int64_t epoch, std::int32_t* sampled) {
+  for (std::int64_t e = 0; e < count; ++e) {
+    sampled[e] = is_sampled(share_of_narrow(shares[e]), epoch);
+  }
+}
+
 FPD_INLINE void find_parts(const EpochParts& parts, std::int64_t first_point,
                            const std::uint16_t* heads, const std::int32_t* tails,
                            std::int64_t count, std::int32_t* found) {
@@ -56,7 +63,11 @@ void SampledEdges::find(std::int64_t begin, std::int64_t end, std::int64_t epoch
   const bool weighted = args_.density.pulls != nullptr;
   Found found(edges + 1, weighted ? edges + 1 : 0);
   std::int32_t* const sampled = found.parts.data();  // a place for the marks, before the parts
-  at_simd_level<mark_sampled>(args_.weights + first, edges, args_.largest_weight, epoch, sampled);
+  if (args_.narrow_shares != nullptr) {
+    at_simd_level<mark_sampled_of_narrow>(args_.narrow_shares + first, edges, epoch, sampled);
+  } else {
+    at_simd_level<mark_sampled>(args_.weights + first, edges, args_.largest_weight, epoch, sampled);
+  }
   std::int64_t size = 0;
   for (std::int64_t i = begin; i < end; ++i) {
     for (std::int64_t e = args_.indptr[i] - first; e < args_.indptr[i + 1] - first; ++e) {

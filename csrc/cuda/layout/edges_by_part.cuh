@@ -110,7 +110,7 @@ static __global__ void sort_edges_kernel(SgdLayoutArgs args, EdgesByPart sorted)
       __syncwarp();
       if (part < 0) return;
       if (before(same) == 0) places[part] += __popc(same);
-      sorted.shares[to] = samples_per_epoch(args.weights[e], args.largest_weight);
+      sorted.shares[to] = args.share(e);
       sorted.tails[to] = args.tails[e];
       sorted.heads[to] = static_cast<std::uint8_t>(head - first);
       if (args.density.pulls != nullptr) args.density.sampled_weights[to] = args.weights[e];

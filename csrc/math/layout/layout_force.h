@@ -42,6 +42,12 @@ FPD_HD float samples_per_epoch(float weight, float largest) {
   return min_of(1.0f, weight / largest);
 }
 
+// Samples of an edge an epoch from 16 bits: 65,536ths, of which the largest number stands for one.
+FPD_HD float share_of_narrow(std::uint16_t narrow) {
+  const std::int32_t parts = narrow;
+  return static_cast<float>(parts + (parts == 0xffff)) * (1.0f / 65536.0f);
+}
+
 // Whether an edge is sampled in an epoch: the number of samples until its end is the whole part of
 // (epoch + 1) share.
 FPD_HD bool is_sampled(float share, std::int64_t epoch) {

@@ -58,6 +58,12 @@ struct SgdLayoutArgs {
   const float* row_weights = nullptr;  // (tail_count,) of a row's pull on others, or null: all 1
   std::int64_t first_row = 0;          // of the positions, that the graph's first row belongs to
   NegativeWindows windows = {0, 0};
+  const std::uint16_t* narrow_shares = nullptr;  // (edges,) read instead of weights, or null
+
+  FPD_HD float share(std::int64_t edge) const {
+    return narrow_shares != nullptr ? share_of_narrow(narrow_shares[edge])
+                                    : samples_per_epoch(weights[edge], largest_weight);
+  }
 };
 
 // A sample of an edge moves both of its ends. The row of its head holds it as the head's own, with

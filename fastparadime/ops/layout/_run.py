@@ -23,6 +23,7 @@ from fastparadime.ops._checks import (
     target_of,
 )
 from fastparadime.ops.graph.symmetrize import Edges
+from fastparadime.ops.layout._many_points import narrow_shares, windows_of
 from fastparadime.ops.layout.density import DensityTerm
 from fastparadime.ops.layout.metric_layout import LayoutMetric
 from fastparadime.types import TensorLike
@@ -34,8 +35,6 @@ from fastparadime.utils.validate import check_integer
 _FEW_SAMPLED, _MORE_SAMPLED = 0.2, 2 / 3
 _MANY_POINTS = 500_000
 _MOST_STEPS = 32  # by default
-# Beyond so many points, heads in a row draw negatives from the same windows of points in a row.
-_WINDOW, _WINDOW_HEADS_LOG2 = 2**13, 15
 _FINER = 3  # times as many in an epoch with densMAP's term
 _MOST_EPOCHS = 2**24  # the schedule counts samples in float32
 _PAIR = 8  # bytes of two coordinates, which a device fetches at once
@@ -132,7 +131,8 @@ class LayoutRun:
             scratch = torch.empty(size, dtype=torch.uint8, device=moved.device)
             sampled_weights = moved.new_empty(edge_count if dense else 0)
             pulls, gain, steps = moved.new_empty(0), 0.0, self.steps
-        rate, largest, seed, a, b, strength = self.scalars
+            rate, largest, seed, a, b, strength = self.scalars
+            shares = narrow_shares(self.edges.weights, largest, n, fixed=self.fixed)
         affordable = int(_SAMPLED_PER_CALL[moved.device.type] / max(1.0, self.sampled))
         with self._core_call(dim) as call:
             span = (self.first_epoch, self.n_epochs)
@@ -152,6 +152,7 @@ class LayoutRun:
                         int(seed), a, b, strength, pulls.data_ptr(), sampled_weights.data_ptr(),
                         gain, in_order, 0 if self.weights is None else self.weights.data_ptr(),
                         0, *windows_of(n, fixed=self.fixed),
+                        0 if shares is None else shares.data_ptr(),
                     )  # fmt: skip
                     call(args, target)
                 yield last
@@ -267,14 +268,6 @@ def steps_of(wanted: int | None, n: int, sampled: float) -> int:
         each = _FEW_SAMPLED if n <= _MANY_POINTS else _MORE_SAMPLED
         return max(1, min(_MOST_STEPS, round(sampled / (max(1, n) * each))))
     return check_integer(wanted, "steps_per_epoch", minimum=1, maximum=2**16)
-
-
-def windows_of(n: int, *, fixed: bool) -> tuple[int, int]:
-    """Points of a window that negatives are drawn from, or 0, and the log2 of heads that share it.
-
-    Fixed tails have none: where a row is among those that are placed is not to matter.
-    """
-    return (_WINDOW, _WINDOW_HEADS_LOG2) if n > _MANY_POINTS and not fixed else (0, 0)
 
 
 def _calls(

@@ -7,7 +7,8 @@ import torch
 from fastparadime import _core
 from fastparadime.ops._checks import as_positive, target_of
 from fastparadime.ops.graph.symmetrize import Edges
-from fastparadime.ops.layout._run import checked_counts, checked_graph, finite, steps_of, windows_of
+from fastparadime.ops.layout._many_points import narrow_shares, windows_of
+from fastparadime.ops.layout._run import checked_counts, checked_graph, finite, steps_of
 from fastparadime.types import TensorLike
 from fastparadime.utils.validate import check_integer
 
@@ -78,6 +79,7 @@ class LayoutShard:
         total = as_positive(total_weight, "total_weight", zero_ok=True)
         self._largest = top or 1.0  # without any edge
         self.steps = steps_of(None, n, total / self._largest)
+        self._shares = narrow_shares(self._edges.weights, self._largest, n, fixed=False)
         self._lanes = torch.arange(n, dtype=torch.int32)
         self._next = torch.empty_like(self.positions)
         size = _core.sgd_layout_scratch(
@@ -106,6 +108,7 @@ class LayoutShard:
             len(self.positions), self._negatives, self.steps, epoch, epoch + 1, self._n_epochs,
             self._rate, self._largest, self._seed, *self._curve, self._strength, 0, 0, 0.0,
             in_order, 0, self._first, *windows_of(len(self.positions), fixed=False),
+            0 if self._shares is None else self._shares.data_ptr(),
         )  # fmt: skip
         _core.sgd_layout_part(args, part, target_of(self.positions))
         return self._next[self._first : self._first + self._count]

@@ -64,7 +64,7 @@ def sgd_layout(
     repulsion_strength : float
         Weight of the negatives.
     negative_sample_rate : int
-        Negatives to each sampled edge, uniform; beyond 500,000 points without `anchors`, heads in a
+        Negatives to each sampled edge, uniform; beyond a million points without `anchors`, heads in a
         row draw theirs from the same few thousand points in a row, anew in each step.
     seed : int
         Key of the Philox generator, in [0, 2^64).

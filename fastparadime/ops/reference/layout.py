@@ -104,17 +104,21 @@ def sgd_layout(
     on_sphere: bool = False,
     row_weights: Floats | None = None,
     windows: Windows | None = None,
+    narrow_shares: bool = False,
 ) -> Floats:
     """Positions after the epochs: in each, one synchronous step for each part of the edges.
 
     `density` are densMAP's log radii (n,) of the data and its strength, for the last epochs.
-    `row_weights` are of mean 1.
+    `row_weights` are of mean 1. Samples an epoch are whole 65,536ths with `narrow_shares`.
     """
     now = np.asarray(positions, dtype=np.float64)
     weights_of = _weights(row_weights)
     fixed = anchors is not None
     singles = np.asarray(weights, dtype=np.float32)
     shares = singles / singles.max()  # the schedule is one of float32
+    if narrow_shares:
+        parts_of_one = np.minimum(np.rint(shares * np.float32(65536)), 65535)
+        shares = (parts_of_one + (parts_of_one == 65535)) / np.float32(65536)
     heads = np.repeat(np.arange(len(now)), np.diff(indptr))
     ends = [(int(i), int(j)) for i, j in zip(heads, tails, strict=True)]
     parts = np.array([_part_of(i, j, steps_per_epoch, fixed) for i, j in ends])

@@ -12,7 +12,7 @@ import torch
 
 from fastparadime import ops
 from fastparadime.ops import reference
-from fastparadime.ops.layout import _run
+from fastparadime.ops.layout import _many_points
 
 A, B = 1.577, 0.8951  # min_dist 0.1, spread 1
 
@@ -81,11 +81,11 @@ def test_options(options: dict[str, Any], device: torch.device) -> None:
 
 @pytest.fixture
 def windows(monkeypatch: pytest.MonkeyPatch) -> reference.Windows:
-    """Has small layouts draw negatives as those of many points do."""
+    """Has small layouts draw negatives and read shares as those of many points do."""
     windows = reference.Windows(size=16, heads_log2=3)
-    monkeypatch.setattr(_run, "_MANY_POINTS", 20)
-    monkeypatch.setattr(_run, "_WINDOW", windows.size)
-    monkeypatch.setattr(_run, "_WINDOW_HEADS_LOG2", windows.heads_log2)
+    monkeypatch.setattr(_many_points, "_MANY_POINTS", 20)
+    monkeypatch.setattr(_many_points, "_WINDOW", windows.size)
+    monkeypatch.setattr(_many_points, "_WINDOW_HEADS_LOG2", windows.heads_log2)
     return windows
 
 
@@ -99,9 +99,10 @@ def test_negatives_from_windows(
     result = ops.sgd_layout(
         places, edges, A, B, 3, steps_per_epoch=2, negative_sample_rate=negatives, **options
     )
-    truth = expected(start, edges, A, B, 3, 2, negatives=negatives, windows=windows, **options)
+    options |= {"negatives": negatives, "narrow_shares": True}
+    truth = expected(start, edges, A, B, 3, 2, windows=windows, **options)
     np.testing.assert_allclose(result.cpu().double(), truth, rtol=0, atol=4e-5)
-    other = expected(start, edges, A, B, 3, 2, negatives=negatives, **options)
+    other = expected(start, edges, A, B, 3, 2, **options)
     assert float(np.abs(truth - other).max()) > 0.01
 
 
