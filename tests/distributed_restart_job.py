@@ -1,6 +1,9 @@
 """A fit under torchrun, whose first attempt ends when the first process is killed in the layout.
 
-torchrun --standalone --nproc-per-node=2 --max-restarts=1 tests/distributed_restart_job.py FOLDER
+TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1 torchrun --standalone --nproc-per-node=2 --max-restarts=1 \
+    tests/distributed_restart_job.py FOLDER
+
+Without the variable attempts share a store, and a later one may look for addresses of one before.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -17,10 +18,15 @@ from click.testing import CliRunner
 
 from fastparadime import UMAP, ParametricUMAP, cli, ops, routines
 from fastparadime.exceptions import CheckpointError
+from fastparadime.utils._checkpoint_folder import Folder
 from fastparadime.utils.checkpoints import Checkpoint, begun
 from fastparadime.utils.fingerprints import described, fingerprint
 
 X = np.random.default_rng(0).normal(size=(60, 4)).astype(np.float32)
+_OPENS = (
+    "import sys; from fastparadime.utils._checkpoint_folder import Folder; "
+    "from pathlib import Path; Folder(Path(sys.argv[1]))"
+)
 
 
 def fit(checkpoint: Any, data: Any = X, **options: Any) -> UMAP:
@@ -151,18 +157,52 @@ def test_folders_that_are_no_checkpoints(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="has no such locks")
 def test_another_process_is_refused(tmp_path: Path) -> None:
-    program = (
-        "import sys; from fastparadime.utils._checkpoint_folder import Folder; "
-        "from pathlib import Path; Folder(Path(sys.argv[1]))"
-    )
-
     def asks(_epoch: int, _loss: Any, _positions: Any) -> bool:
-        command = [sys.executable, "-c", program, str(tmp_path)]
+        command = [sys.executable, "-c", _OPENS, str(tmp_path)]
         done = subprocess.run(command, check=False, capture_output=True, text=True)
         assert "is written by another process" in done.stderr
         return True
 
     fit(tmp_path, callback=asks)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no such locks")
+@pytest.mark.parametrize("removed", ["the lock", "the folder"])
+def test_a_lock_is_one_that_others_see(
+    removed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run that is refused removes what it made, maybe while another begins there."""
+    import fcntl
+
+    kept, locked = tmp_path / "kept", fcntl.lockf
+    opened, times = os.open, []
+
+    def locks(descriptor: int, how: int) -> None:
+        if not times:
+            (kept / ".lock").unlink()
+        times.append(how)
+        locked(descriptor, how)
+
+    def opens(path: Any, *options: Any) -> int:
+        if path == kept / ".lock":
+            times.append(0)
+            if len(times) == 1:
+                kept.rmdir()
+        return opened(path, *options)
+
+    if removed == "the lock":
+        monkeypatch.setattr(fcntl, "lockf", locks)
+    else:
+        monkeypatch.setattr(os, "open", opens)
+    folder = Folder(kept)
+    monkeypatch.undo()
+    assert len(times) == 2
+    command = [sys.executable, "-c", _OPENS, str(kept)]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert "is written by another process" in done.stderr
+    with pytest.raises(ValueError, match="refused"), folder.as_found_if_refused():
+        raise ValueError("refused")
+    assert not kept.exists()
 
 
 def test_a_drawn_seed_is_that_of_the_run_before(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import gc
 import json
 import os
@@ -213,6 +214,32 @@ def test_a_process_that_ends_leaves_no_other_waiting(tmp_path: Path) -> None:
     kind, text = json.loads((tmp_path / "0.json").read_text("utf-8"))
     assert kind == "RuntimeError"
     assert text  # that of the group's own connections
+
+
+def test_what_needs_the_rows_of_all(tmp_path: Path) -> None:
+    store, path = f"file://{tmp_path / 'store'}", tmp_path / "mapper.safetensors"
+    dist.init_process_group("gloo", init_method=store, rank=0, world_size=1)
+    try:
+        mapper = ParametricUMAP(**OF_NETWORK).fit(table(), process_group=dist.group.WORLD)
+    finally:
+        dist.destroy_process_group()
+    for call, what in (
+        (lambda: mapper.save(path, landmarks=5), "save with rows"),
+        (lambda: copy.copy(mapper).set_params(placement="median").save(path), "save with rows"),
+        (lambda: mapper.confidence(table()), "confidence"),
+        (lambda: mapper.update(table()), "update"),
+        (lambda: mapper.umap_._raw_data, "the table of rows"),  # type: ignore[union-attr]
+    ):
+        with pytest.raises(
+            ValueError, match=f"^{what} is not available after a fit with process_g"
+        ):
+            call()
+    assert not path.exists()
+    routine = mapper.to_routine()
+    np.testing.assert_array_equal(routine.apply(table()).numpy(), mapper.embedding_)
+    mapper.save(path)
+    loaded = ParametricUMAP.load(path)
+    np.testing.assert_array_equal(loaded.transform(table()), mapper.transform(table()))
 
 
 @pytest.mark.parametrize("group", [0, "WORLD", object()], ids=str)

@@ -40,6 +40,8 @@ VECTORS: dict[str, Callable[[np.ndarray], Any]] = {
     "pyarrow lists": lambda X: pa.chunked_array([X[:2].tolist(), X[2:].tolist()]),
     "part of pyarrow's": lambda X: pa.array([[0.0] * 3, *X.tolist()])[1:],
     "of one length": lambda X: pa.FixedSizeListArray.from_arrays(pa.array(X.ravel()), 3),
+    "tensors": lambda X: pa.FixedShapeTensorArray.from_numpy_ndarray(X),
+    "tensors in a table": lambda X: pa.table({"v": VECTORS["tensors"](X)}),
     "in pandas' frame": lambda X: pd.DataFrame({"v": list(X)}),
     "in polars' frame": lambda X: pl.DataFrame({"v": X}),
 }
@@ -149,6 +151,8 @@ class Annotated:
         (lambda: pd.concat([pd.Series([x], dtype=LISTS) for x in ([1, 2], [3])]), ValueError,
          "2 values in row 0, 1 in row 1"),
         (lambda: pl.Series([["x"], ["y"]]), TypeError, "vectors of dtype"),
+        (lambda: pa.FixedShapeTensorArray.from_numpy_ndarray(np.ones((5, 2, 3))), TypeError,
+         r"X holds tensors of shape \[2, 3\]: they must be vectors"),
         (lambda: pl.DataFrame({"id": [1], "v": [[1.0]]}), TypeError,
          "column 'v' of X holds vectors beside other columns"),
         (lambda: pd.DataFrame(X, columns=["a", "a", "b"]), ValueError, "X has two columns 'a'"),

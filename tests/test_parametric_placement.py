@@ -13,7 +13,7 @@ import pytest
 import torch
 from sklearn.base import clone
 
-from fastparadime import ParametricUMAP
+from fastparadime import ParametricUMAP, dr
 from fastparadime.estimators._resumable import _digest
 from fastparadime.graph import query_strengths
 from fastparadime.utils.medians import weighted_medians
@@ -120,6 +120,72 @@ def test_a_file_cannot_keep_a_function_that_places_rows(tmp_path: Path) -> None:
     fitted.set_params(placement="network").save(tmp_path / "network.safetensors")
     loaded = ParametricUMAP.load(tmp_path / "network.safetensors")
     np.testing.assert_array_equal(loaded.transform(X), fitted.transform(X))
+
+
+def absolute(a: Any, b: Any) -> float:
+    return float(np.abs(a - b).sum())
+
+
+@pytest.mark.parametrize(
+    ("compared", "name"),
+    [
+        ({"metric": absolute}, "metric"),
+        ({"metric": "minkowski", "metric_kwds": {"w": np.arange(1.0, 5)}}, "metric_kwds"),
+    ],
+    ids=["a function", "an array"],
+)
+def test_rows_are_never_compared_otherwise_than_by_the_fit(
+    compared: dict[str, Any], name: str, tmp_path: Path
+) -> None:
+    rows = np.random.default_rng(0).normal(size=(60, 4)).astype(np.float32)
+    given = {"quality": "fast", "n_epochs": 5, "random_state": 0, **compared}
+    mapper = ParametricUMAP(**given).fit(rows)
+    mapper.save(tmp_path / "first", landmarks=30)
+    ParametricUMAP.load(tmp_path / "first").save(tmp_path / "again", landmarks=30)
+    for path in (tmp_path / "first", tmp_path / "again"):
+        loaded = ParametricUMAP.load(path)
+        np.testing.assert_array_equal(loaded.transform(rows), mapper.transform(rows))
+        calls: list[Any] = [loaded.to_routine, lambda kept=loaded: kept.confidence(rows)]
+        calls += [
+            lambda kept=loaded, known=known: kept.update(rows, known) for known in (None, rows)
+        ]
+        for call in calls:
+            with pytest.raises(
+                ValueError, match=f"needs {name} as the fit had it.*give it to load"
+            ):
+                call()
+        with pytest.raises(ValueError, match=f"placement='median' needs {name} as the fit had it"):
+            loaded.set_params(placement="median").save(tmp_path / "none")
+    told = ParametricUMAP.load(tmp_path / "again", **compared)
+    assert np.isfinite(told.confidence(rows).kept_neighbors).all()
+    if name == "metric_kwds":
+        with pytest.raises(ValueError, match="metric_kwds must hold numbers and text alone for a "):
+            mapper.set_params(placement="median").save(tmp_path / "none")
+    assert not (tmp_path / "none").exists()
+
+
+def test_a_file_has_the_networks_of_the_fit(tmp_path: Path) -> None:
+    rows, path = X[:80], tmp_path / "mapper.safetensors"
+    mapper = ParametricUMAP(hidden_dims=(8, 4), batch_size=np.int64(40), **GIVEN).fit(rows)
+    placed = mapper.transform(rows)
+    mapper.set_params(
+        hidden_dims=[3], quality="best", batch_size=7, n_components=3, n_training_epochs=2
+    )
+    mapper.save(path)
+    loaded = ParametricUMAP.load(path)
+    found = {name: getattr(loaded, name) for name in ("hidden_dims", "quality", "batch_size")}
+    assert found == {"hidden_dims": [8, 4], "quality": "fast", "batch_size": 40}
+    assert (loaded.n_components, loaded.n_training_epochs) == (2, 1)
+    assert dr.ParametricDR.load(path).hidden_dims == [8, 4]
+    np.testing.assert_array_equal(loaded.transform(rows), placed)
+    routine = mapper.to_routine()
+    assert (routine.out_dim, routine.quality) == (2, "fast")
+    np.testing.assert_array_equal(routine.apply(rows).numpy(), placed)
+    loaded.set_params(hidden_dims=[5]).save(path)
+    assert ParametricUMAP.load(path).hidden_dims == [8, 4]
+    mapper.set_params(placement=3)
+    with pytest.raises(ValueError, match="placement must be one of 'network', 'median', not 3"):
+        mapper.save(path)
 
 
 def test_a_file_without_rows_has_no_median(fitted: ParametricUMAP, tmp_path: Path) -> None:

@@ -105,7 +105,7 @@ def test_bad_shards(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.float16, np.float32])
-@pytest.mark.parametrize("kind", ["columns", "lists", "fixed lists"])
+@pytest.mark.parametrize("kind", ["columns", "lists", "fixed lists", "tensors"])
 def test_groups_of_rows_of_parquet_files_are_one_table(
     kind: str, dtype: Any, tmp_path: Path
 ) -> None:
@@ -130,7 +130,11 @@ def write_parquet(path: Path, rows: Any, kind: str) -> None:
         starts = pa.array(np.arange(0, rows.size + 1, rows.shape[1], dtype=np.int32))
         table = pa.table({"v": pa.ListArray.from_arrays(starts, flat), "id": np.arange(len(rows))})
     else:
-        table = pa.table({"v": pa.FixedSizeListArray.from_arrays(flat, rows.shape[1])})
+        vectors = pa.FixedSizeListArray.from_arrays(flat, rows.shape[1])
+        if kind == "tensors":
+            named = pa.fixed_shape_tensor(flat.type, [rows.shape[1]])
+            vectors = pa.ExtensionArray.from_storage(named, vectors)
+        table = pa.table({"v": vectors})
     parquet.write_table(table, path, row_group_size=100)
 
 
@@ -157,6 +161,37 @@ def test_bad_parquet_files(content: Any, columns: Any, message: str, tmp_path: P
     np.save(tmp_path / "a.npy", ROWS)
     with pytest.raises(ValueError, match=r"columns must be None for .*a\.npy"):
         Shards(tmp_path / "a.npy", ["a"])
+
+
+def test_tensors_of_several_dimensions_are_no_vectors(tmp_path: Path) -> None:
+    images = pa.FixedShapeTensorArray.from_numpy_ndarray(np.zeros((4, 2, 3), np.float32))
+    parquet.write_table(pa.table({"v": images}), tmp_path / "images.parquet")
+    with pytest.raises(ValueError, match=r"columns of numbers, not 'v' \(.*shape=\[2,3\]"):
+        Shards(tmp_path / "images.parquet", ["v"])
+    with pytest.raises(ValueError, match="must have a column of vectors or columns of numbers"):
+        Shards(tmp_path / "images.parquet")
+
+
+@pytest.mark.parametrize("kind", ["columns", "lists", "fixed lists", "tensors"])
+def test_groups_without_rows_are_none(kind: str, tmp_path: Path) -> None:
+    write_parquet(tmp_path / "whole.parquet", ROWS[:7], kind)
+    table = parquet.read_table(tmp_path / "whole.parquet")
+    with parquet.ParquetWriter(tmp_path / "parts.parquet", table.schema) as writer:
+        for part in (table[:0], table[:3], table[:0], table[:0], table[3:], table[:0]):
+            writer.write_table(part)
+    groups = parquet.ParquetFile(tmp_path / "parts.parquet").metadata
+    assert [groups.row_group(i).num_rows for i in range(groups.num_row_groups)] == [
+        0,
+        3,
+        0,
+        0,
+        4,
+        0,
+    ]
+    shards = Shards(tmp_path / "parts.parquet")
+    assert shards.shape == (7, 200)
+    for taken in (slice(None), slice(0, 3), slice(2, 5), slice(3, 7), slice(7, 7)):
+        np.testing.assert_array_equal(shards[taken], ROWS[:7][taken])
 
 
 def test_parquet_files_of_other_columns_are_not_joined(tmp_path: Path) -> None:

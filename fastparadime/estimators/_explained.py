@@ -46,10 +46,10 @@ class ExplainedNetworks(PlacingNetworks):
         check_is_fitted(self, "model_")
         table = self._validated(self._known(X), reset=False)
         layout = known_layout(self, None, "confidence")
-        assert layout._rows is not None
+        known = layout._kept_rows("confidence")
         there = layout._settings.device
-        network = dr.apply_in_chunks(self.model_, layout._raw_data, "embed").to(there)
-        fitted = replace(layout._rows, positions=network)
+        network = dr.apply_in_chunks(self.model_, known.data, "embed").to(there)
+        fitted = replace(known, positions=network)
         rows, places = fitted.row_format.rows(table), self._placed(table).to(there)
         return confidence_of(fitted, layout._fitted_graph.nearest.distances, rows, places)
 

@@ -36,7 +36,8 @@ class FittedUmap(UmapParameters):
 
     drift_: Drift
 
-    def _of_rows(self, method: str) -> FittedRows:
+    def _kept_rows(self, method: str) -> FittedRows:
+        """The rows of the fit, narrow ones too, which place no others."""
         check_is_fitted(self, "seed_")  # `graph_` would be made
         if self._rows is None:
             if self._fitted_graph.points is not None:
@@ -45,14 +46,18 @@ class FittedUmap(UmapParameters):
                     "rows. ParametricUMAP's transform and save need none"
                 )
             raise ValueError(f"{method} is not available for combined fits: they have no rows")
-        if self._rows.row_format.narrow:
+        return self._rows
+
+    def _of_rows(self, method: str) -> FittedRows:
+        rows = self._kept_rows(method)
+        if rows.row_format.narrow:
             advice = ", or use ParametricUMAP, whose network places new rows"
             raise ValueError(
                 f"{method} is not available for a fit whose rows stayed as they are, since "
                 f"max_memory={self._settings.max_memory:.4g} bytes is less than a table of them in "
                 f"float32: give more{advice if method == 'transform' else ''}"
             )
-        return self._rows
+        return rows
 
     def _keep_graph(self, fitted: FittedGraph, settings: Settings) -> None:
         """Keeps the graph, and under umap-learn's names what others read."""
@@ -155,8 +160,7 @@ class FittedUmap(UmapParameters):
     @property
     def _raw_data(self) -> Any:
         """The rows of the fit, which umap.plot reads."""
-        assert self._rows is not None
-        return self._rows.data
+        return self._kept_rows("the table of rows").data
 
     @property
     def _knn_search_index(self) -> FittedRows | None:

@@ -16,7 +16,12 @@ from fastparadime import dr, models, routines
 from fastparadime.dr import exporting, saving
 from fastparadime.estimators._fitted import OF_A_FIT_BEFORE
 from fastparadime.estimators._kinds import place_of
-from fastparadime.estimators._parametric_constructor import OF_THE_LAYOUT, ParametricParameters
+from fastparadime.estimators._parameters import kept_parameters
+from fastparadime.estimators._parametric_constructor import (
+    OF_THE_LAYOUT,
+    PLACEMENTS,
+    ParametricParameters,
+)
 from fastparadime.estimators._parametric_fit import check_network
 from fastparadime.estimators._transform import FittedRows
 from fastparadime.estimators.umap import UMAP
@@ -38,6 +43,12 @@ _OF_THE_ROUTINE = (
 )  # fmt: skip
 # Parameters of a layout that say nothing of the map that it is.
 _OF_NO_MAP = ("init", "precomputed_knn", "verbose", "device", "max_memory")
+# Parameters that the networks are made with; others are asked for wherever they are used.
+_OF_THE_NETWORKS = (
+    "quality", "batch_size", "dims", "hidden_dims", "prototypes", "n_training_epochs",
+    "parametric_reconstruction", "parametric_reconstruction_loss_weight", "autoencoder_loss",
+)  # fmt: skip
+_COMPARED_BY = {"metric": "have a name", "metric_kwds": "hold numbers and text alone"}
 
 
 class FittedNetworks(ParametricParameters):
@@ -49,6 +60,9 @@ class FittedNetworks(ParametricParameters):
     drift_: Drift
     _landmarks: torch.Tensor | None = None  # rows that a file kept, while it holds no others
     _layout_of_file: Mapping[str, Any]  # its parameters in a file that was loaded
+    _made_with: Mapping[str, Any]  # parameters of the networks
+    _widths: Sequence[int]  # of their hidden layers
+    _left_out: Sequence[str] = ()  # by what rows are compared, where the file did not hold it
     _mapped_rows: FittedRows | None = None  # where the network has them, once they are asked for
     _supervised: bool
     history_: History
@@ -68,6 +82,28 @@ class FittedNetworks(ParametricParameters):
         return {
             name: given[name] if name in given else getattr(self, name) for name in OF_THE_LAYOUT
         }
+
+    def _keep_parameters(self, widths: Sequence[int]) -> None:
+        """Keeps what the networks were made with, as `_layout_parameters` are kept by the layout."""
+        given = kept_parameters(self.get_params(deep=False))
+        for name in ("dims", "hidden_dims"):  # JSON has no tuples
+            given[name] = np.asarray(given[name]).tolist()
+        self._made_with = {name: given[name] for name in _OF_THE_NETWORKS}
+        self._widths, self._left_out = list(widths), ()
+
+    @property
+    def _parameters_of_fit(self) -> dict[str, Any]:
+        """Those that the fit was made with, and of others what they are now."""
+        of_map = {k: v for k, v in self._layout_parameters.items() if k not in _OF_NO_MAP}
+        return {**self.get_params(deep=False), **self._made_with, **of_map}
+
+    def _check_compared(self, method: str) -> None:
+        """Raises ValueError where rows would be compared otherwise than by the fit."""
+        for name in self._left_out:
+            raise ValueError(
+                f"{method} needs {name} as the fit had it, which the file does not hold: give it to "
+                "load"
+            )
 
     @property
     def encoder_(self) -> torch.nn.Module:
@@ -90,20 +126,28 @@ class FittedNetworks(ParametricParameters):
     def to_routine(self) -> routines.ParametricUMAP:
         """The trained routine with a copy of the network, for phases and losses of your own.
 
-        It has the rows of the fit and the parameters that it shares; training it leaves the
-        estimator as it is.
+        It has the rows of the fit and the parameters of the fit that it shares; training it leaves
+        the estimator as it is.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+        ValueError
+            For a fit with `metric_kwds`, and where the file that was loaded does not hold its metric.
         """
         check_is_fitted(self, "model_")
-        if self.metric_kwds:
+        self._check_compared("to_routine")
+        given = self._parameters_of_fit
+        if given["metric_kwds"]:
             raise ValueError("routines take no metric_kwds: give metric a function that has them")
         rows = None if self.umap_ is None else self.umap_._rows  # processes share none
         routine = routines.ParametricUMAP(
-            n_neighbors=max(1, self.n_neighbors - 1),  # which does not count the point itself
+            n_neighbors=max(1, given["n_neighbors"] - 1),  # which does not count the point itself
             model=copy.deepcopy(self.model_),
-            out_dim=self.n_components,
+            out_dim=self._n_features_out,
             seed=self.seed_,
             dataset=None if rows is None else _tensor_of(rows.data, NARROW),
-            **{name: getattr(self, name) for name in _OF_THE_ROUTINE},
+            **{name: given[name] for name in _OF_THE_ROUTINE},
         )
         routine.history, routine.trained = History(self.history_), True
         routine._columns = tuple(map(str, getattr(self, "feature_names_in_", ())))
@@ -113,7 +157,8 @@ class FittedNetworks(ParametricParameters):
         """Writes the networks and the parameters to a safetensors file that `load` reads.
 
         The layout and what JSON does not hold, such as a function as metric, are not written, and
-        of the rows only landmarks, but all with ``placement="median"``.
+        of the rows only landmarks, but all with ``placement="median"``. What compares rows after
+        `load` has to be given a metric there that the file does not hold.
 
         Parameters
         ----------
@@ -126,21 +171,19 @@ class FittedNetworks(ParametricParameters):
         ------
         sklearn.exceptions.NotFittedError
         ValueError
-            For landmarks of a fit that has no rows.
+            For rows of a fit that has none, such as one with `process_group`.
         """
         check_is_fitted(self, "model_")
+        check_option(self.placement, PLACEMENTS, "placement")
         count = check_integer(landmarks, "landmarks", minimum=0)
         if count == 1:
             raise ValueError("landmarks must be 0, or 2 at least, of which a map is made, not 1")
         names = getattr(self, "feature_names_in_", None)
-        of_map = {k: v for k, v in self._layout_parameters.items() if k not in _OF_NO_MAP}
-        parameters = {**self.get_params(), **of_map}
-        for name in ("dims", "hidden_dims"):  # JSON has no tuples
-            if parameters[name] is not None:
-                parameters[name] = [int(size) for size in parameters[name]]
+        given = self._parameters_of_fit
+        held = {k: v for k, v in given.items() if k not in self._left_out and _is_plain(v)}
         estimator = {
             "class": type(self).__name__,
-            "parameters": {k: v for k, v in parameters.items() if _is_plain(v)},
+            "parameters": held,
             "n_features_in": self.n_features_in_,
         }
         saving.write(
@@ -148,22 +191,24 @@ class FittedNetworks(ParametricParameters):
             self.model_,
             seed=self.seed_,
             out_dim=self._n_features_out,
-            hidden_dims=check_network(self, self.n_features_in_).hidden_dims,
+            hidden_dims=list(self._widths),
             history=list(self.history_),
             columns=[] if names is None else [str(name) for name in names],
             estimator=estimator,
-            arrays=self._kept_rows(count),
+            arrays=self._rows_of_file(count, given),
         )
 
-    def _kept_rows(self, count: int) -> dict[str, torch.Tensor] | None:
+    def _rows_of_file(self, count: int, given: Mapping[str, Any]) -> dict[str, torch.Tensor] | None:
         """The rows that a file has: all, or so many, or none."""
         if self.placement == "median":
-            metric = self._layout_parameters["metric"]
-            if not _is_plain(metric):
-                raise ValueError(
-                    "metric must have a name for a file of placement='median', which places rows by it, "
-                    f"but it is {metric!r}: pickle the fit, or set placement='network'"
-                )
+            self._check_compared("placement='median'")
+            for name, wanted in _COMPARED_BY.items():
+                if not _is_plain(given[name]):
+                    raise ValueError(
+                        f"{name} must {wanted} for a file of placement='median', which places rows "
+                        f"by it, but it is {given[name]!r}: pickle the fit, or set "
+                        "placement='network'"
+                    )
             return {"landmarks": self._rows_there("placement='median' keeps")}
         return {"landmarks": self._spread_rows(count)} if count else None
 
@@ -172,7 +217,7 @@ class FittedNetworks(ParametricParameters):
         if self.umap_ is None:
             rows = self._landmarks
         else:
-            rows = _tensor_of(self.umap_._raw_data, (np.float64, *NARROW))
+            rows = _tensor_of(self.umap_._kept_rows("save with rows").data, (np.float64, *NARROW))
         if rows is None:
             raise ValueError(f"{what} rows of the fit, of which there are none after load")
         return rows
@@ -232,6 +277,9 @@ class FittedNetworks(ParametricParameters):
         self._keep(model, History(about.history), about.seed)
         self.umap_, self._supervised, self._landmarks = None, False, _landmarks_of(saved)
         self._layout_of_file = {name: getattr(self, name) for name in OF_THE_LAYOUT}
+        self._keep_parameters(about.hidden_dims)
+        if about.estimator is not None:  # of a routine's file all parameters are given anew
+            self._left_out = [name for name in _COMPARED_BY if name not in arguments]
         self.n_features_in_ = kept.get("n_features_in", models.input_width(model))
         if about.columns:
             self.feature_names_in_ = np.array(about.columns, dtype=object)

@@ -54,7 +54,14 @@ def known_layout(mapper: FittedNetworks, landmarks: Any, method: str) -> UMAP:
 
 
 def layout_of(mapper: FittedNetworks) -> UMAP:
-    """A layout with the parameters of a mapper's map, for rows that have positions."""
+    """A layout with the parameters of a mapper's map, for rows that have positions.
+
+    Raises
+    ------
+    ValueError
+        For a map whose file did not hold by what its rows are compared.
+    """
+    mapper._check_compared("the graph of rows")
     shared = mapper._layout_parameters
     shared.update(precomputed_knn=(None, None, None), init="random")
     return UMAP(random_state=mapper.seed_, **shared)

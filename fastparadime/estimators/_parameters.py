@@ -96,7 +96,7 @@ def check_parameters(estimator: UmapParameters, X: Any) -> Settings:
         raise ParameterError(str(error)) from error
 
 
-def _kept(parameters: dict[str, Any]) -> dict[str, Any]:
+def kept_parameters(parameters: dict[str, Any]) -> dict[str, Any]:
     """Those that a map was made with, plain and as they are now."""
     kept = {name: value for name, value in parameters.items() if name not in _OF_A_RUN}
     kept["init"] = kept["init"] if isinstance(kept["init"], str) else "random"  # which is over
@@ -158,7 +158,7 @@ def _checked(estimator: UmapParameters, X: Any) -> Settings:
         if estimator.max_memory is None
         else check_positive(estimator.max_memory, "max_memory"),
         device=place_of(X, estimator.device),
-        given=_kept(estimator.get_params(deep=False)),
+        given=kept_parameters(estimator.get_params(deep=False)),
     )
 
 

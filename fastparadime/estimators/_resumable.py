@@ -43,7 +43,8 @@ def transform_into(estimator: Any, X: Any, out: Any, **options: Any) -> Any:
             "X must be an array or a source of rows with two dimensions where out is given, not "
             f"{type(X).__name__}"
         )
-    if getattr(estimator, "transform_mode", None) == "graph":
+    settings = getattr(estimator, "_settings", None)  # of a network there are none
+    if settings is not None and settings.graph_alone:
         raise ValueError("out must be None with transform_mode='graph', which gives no positions")
 
     def place(part: Any) -> Array:

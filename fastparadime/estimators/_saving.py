@@ -74,12 +74,9 @@ def write(path: str | Path, estimator: Any, beside: Mapping[str, Any] | None = N
 
 
 def _plain_parameters(estimator: Any) -> dict[str, Any]:
-    """The parameters of the fit but for where it runs and what its seed is."""
-    given: dict[str, Any] = estimator.get_params(deep=False)
-    of_fit = estimator._settings.given
-    given.update((name, of_fit[name]) for name in of_fit if name not in _OF_NO_FIT)
-    for name in ("random_state", "device", "precomputed_knn", "verbose", "tqdm_kwds", "callback"):
-        given.pop(name)
+    """The parameters of the fit but for those of its run."""
+    now = estimator.get_params(deep=False)
+    given = {**estimator._settings.given, **{name: now[name] for name in _OF_NO_FIT}}
     for name, value in given.items():
         try:
             json.dumps(value)

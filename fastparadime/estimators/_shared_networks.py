@@ -54,6 +54,7 @@ def fit_shared_networks(
     keep_shared(layout, fit)
     model, history = _regressed(fit, settings, seed, verbose=bool(estimator.verbose))
     estimator._keep(model, history, seed)
+    estimator._keep_parameters(settings.hidden_dims)
     estimator.umap_, estimator._supervised = layout, False
     with ranks.together():
         estimator.embedding_ = estimator._embedded(table, known)

@@ -218,6 +218,7 @@ class ParametricUMAP(
             decoder = new_decoder(self.decoder, rows, positions, settings, seed)
         regression.encoder(encoder, rows, positions, graph, self.callback)
         self._keep(regression.joined(encoder, decoder, rows, positions), regression.history, seed)
+        self._keep_parameters(settings.hidden_dims)
         self.umap_, self._supervised = layout, y is not None
         self.embedding_ = self._embedded(table, X)
         return self

@@ -8,13 +8,14 @@ from typing import TypeAlias
 import torch
 
 from fastparadime import ops
-from fastparadime.neighbors.blocks import SPARE
+from fastparadime.neighbors.blocks import SPARE, nearest_by_distances
 from fastparadime.neighbors.read_rows import Rows
 from fastparadime.neighbors.tree import TreeSearch
 
 CANCELLED = 1e-4  # of the largest squared norm, below which products lose a squared distance
 _NOTHING = 1e-30  # of a squared norm in float32
 _SMALLEST = 1e-20  # of a mean square, that keeps its digits beside it in float32
+_EXTREME = 126  # power of two up to which float32 holds a factor and its inverse
 SHOWN_ROWS = 1024  # rows that show where the data lies
 _ROWS = 8192  # whose norms are taken at a time
 _CENTRES = 8  # that rows in doubt are searched from at the most
@@ -42,11 +43,14 @@ def near_origin_centre(X: Rows) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def scale_of(spread: torch.Tensor) -> float:
-    """A power of two that brings distances of such a root mean square near 1.
+    """A power of two that brings distances of such a root mean square near 1, within float32.
 
-    Norms are squared in float32, and data may be of any size.
+    Norms are squared in float32, and data may be of any size. Rows may be nearer to each other
+    than the least of float32's normal numbers.
     """
-    return float(2.0 ** -round(torch.log2(spread).item())) if spread > 0 else 1.0
+    if not spread > 0:
+        return 1.0
+    return float(2.0 ** -max(-_EXTREME, min(round(torch.log2(spread).item()), _EXTREME)))
 
 
 def cancelled(distances: torch.Tensor, norms: torch.Tensor, scale: float) -> torch.Tensor:
@@ -117,10 +121,10 @@ def differing_rows(
         if count <= ops.MOST_CANDIDATES:
             parts = _parts(X, len(chunk))
             candidates = ops.nearest_by_differences(X, chunk, count, parts=parts)[0].flatten(1)
+            found.append(ops.rerank(X, candidates, k, points=chunk))
         else:
             block = torch.cdist(X[chunk], X, compute_mode="donot_use_mm_for_euclid_dist")
-            candidates = block.topk(count, dim=1, largest=False).indices
-        found.append(ops.rerank(X, candidates, k, points=chunk))
+            found.append(nearest_by_distances(block, X, k, points=chunk))
     indices, distances = (torch.cat(parts) for parts in zip(*found, strict=True))
     return indices, distances
 

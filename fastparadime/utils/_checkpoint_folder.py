@@ -23,6 +23,7 @@ _MANIFEST, _LOCK = "manifest.json", ".lock"
 _UNSAFE = re.compile(r"[^\w. -]")  # in names of files; numbers tell them apart
 _OWN = re.compile(r"[\w. -]+\.\d+\.(npy|safetensors)")  # files that a manifest names
 _START_ANEW = "start anew with another folder"
+_ATTEMPTS = 100  # to lock a folder that refused runs remove meanwhile
 
 
 class Folder:
@@ -33,13 +34,12 @@ class Folder:
         if path.exists() and not path.is_dir():
             raise CheckpointError(f"checkpoint {path} is a file: it must be a folder")
         self._made = not path.exists()
-        path.mkdir(parents=True, exist_ok=True)
-        others = [entry.name for entry in path.iterdir() if not entry.name.startswith(".")]
+        self._made_lock = not (path / _LOCK).exists()
+        others = [entry.name for entry in path.glob("[!.]*")]  # none of a folder that is not there
         if others and not (path / _MANIFEST).exists():  # before it gets a lock
             raise CheckpointError(
                 f"checkpoint {path} is no checkpoint: it has {min(others)!r}, but no {_MANIFEST}"
             )
-        self._made_lock = not (path / _LOCK).exists()
         self._lock = _locked(path)
         with self.as_found_if_refused():
             self.manifest = self._manifest()
@@ -58,7 +58,7 @@ class Folder:
         try:
             yield
         except BaseException:
-            if self._made_lock:
+            if self._made_lock:  # while it is locked, so that none loses the lock of another
                 (self.path / _LOCK).unlink(missing_ok=True)
             self._unlock()
             if self._made:
@@ -118,7 +118,23 @@ def _digest_of(manifest: Mapping[str, Any]) -> str:
 
 
 def _locked(folder: Path) -> int | None:
-    """A lock on the folder, which ends with the process; None where the system has no such."""
+    """A lock on the folder, made if need be, which ends with the process; None where there are none."""
+    for _ in range(_ATTEMPTS):
+        folder.mkdir(parents=True, exist_ok=True)
+        with suppress(FileNotFoundError):  # where a run that was refused has removed the folder
+            descriptor = _locked_file(folder)
+            if descriptor is None or _is_at(descriptor, folder / _LOCK):
+                return descriptor
+            os.close(descriptor)  # of a file that such a run has removed
+    raise CheckpointError(f"checkpoint {folder} is removed by others whenever it is made")
+
+
+def _is_at(descriptor: int, path: Path) -> bool:
+    """Whether an open file is the one of a path."""
+    return path.exists() and os.path.samestat(os.fstat(descriptor), path.stat())
+
+
+def _locked_file(folder: Path) -> int | None:
     try:
         import fcntl
     except ImportError:  # Windows

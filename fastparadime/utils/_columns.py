@@ -35,6 +35,7 @@ def column_values(series: nw.Series[Any], what: str) -> Array:
     ValueError
         For vectors that differ in length or are missing.
     """
+    series = _without_its_name(series, what)
     dtype = series.dtype
     if dtype in _ENCODED:
         raise TypeError(f"{what}holds {_kind_of(dtype)}: {_ENCODE}")
@@ -55,6 +56,21 @@ def column_values(series: nw.Series[Any], what: str) -> Array:
         series = series.cast(nw.Float64)
     values: Array = np.asarray(series.to_numpy())
     return values if values.dtype.kind in "biuf" else _of_objects(series.to_list(), dtype, what)
+
+
+def _without_its_name(series: nw.Series[Any], what: str) -> nw.Series[Any]:
+    """A column of a type that Arrow gives another name, such as vectors as tensors, as it is stored."""
+    native = series.to_native()
+    kind = getattr(native, "type", None)
+    if not hasattr(kind, "storage_type"):
+        return series
+    shape = list(getattr(kind, "shape", ()))
+    if len(shape) > 1:
+        raise TypeError(f"{what}holds tensors of shape {shape}: they must be vectors")
+    import pyarrow as pa
+
+    stored = pa.chunked_array([chunk.storage for chunk in native.chunks], kind.storage_type)
+    return nw.from_native(stored, series_only=True)
 
 
 def _kind_of(dtype: nw.dtypes.DType) -> str:

@@ -86,8 +86,9 @@ class ParquetRows:
     def _width(self) -> int:
         """Of the vectors: that of the first one, 0 if there is none."""
         for batch in self._file.iter_batches(1, columns=self.columns):
-            first = batch.column(0)[0].as_py()
-            return 0 if first is None else len(first)
+            if len(batch):  # which a group without rows has none of
+                first = _stored_values(batch.column(0))[0].as_py()
+                return 0 if first is None else len(first)
         return 0
 
     def _values(self, table: Any, first: int) -> Array:
@@ -103,7 +104,7 @@ class ParquetRows:
             return np.stack(columns, axis=1).astype(self.dtype, copy=False)
         import pyarrow.compute as pc
 
-        column = table.column(0).combine_chunks()
+        column = _stored_values(table.column(0).combine_chunks())
         others = pc.not_equal(pc.list_value_length(column), self.shape[1])
         if pc.any(others).as_py():
             row = pc.index(others, True).as_py()
@@ -123,6 +124,11 @@ def _stored(kind: Any) -> Any:
     """A type of Arrow's without its name of another, and of a dictionary that of its values."""
     kind = getattr(kind, "storage_type", kind)
     return kind.value_type if hasattr(kind, "index_type") else kind
+
+
+def _stored_values(column: Any) -> Any:
+    """An array of Arrow's of the type that `_stored` gives, where it has a name of another."""
+    return getattr(column, "storage", column)
 
 
 def _chosen(schema: Any, columns: Sequence[str] | None, path: Path) -> list[str]:

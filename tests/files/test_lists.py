@@ -107,3 +107,14 @@ def test_a_model_takes_lists_and_their_text(tmp_path: Path) -> None:
     )
     run("apply", "m", "x.csv", "-o", "z.npy")
     np.testing.assert_allclose(np.load("y.npy"), np.load("z.npy"), atol=1e-5)
+
+
+def test_tensors_of_one_dimension_are_lists(tmp_path: Path) -> None:
+    vectors = pa.FixedShapeTensorArray.from_numpy_ndarray(np.ascontiguousarray(X))
+    parquet.write_table(pa.table({"v": vectors}), tmp_path / "x.parquet")
+    table = read_table(tmp_path / "x.parquet")
+    np.testing.assert_array_equal(table.values, X)
+    assert table.recipe.vector == "v"
+    images = pa.FixedShapeTensorArray.from_numpy_ndarray(np.ones((30, 2, 3)))
+    parquet.write_table(pa.table({"v": vectors, "image": images}), tmp_path / "both.parquet")
+    np.testing.assert_array_equal(read_table(tmp_path / "both.parquet").values, X)

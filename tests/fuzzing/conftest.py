@@ -18,8 +18,8 @@ import torch
 
 from fastparadime import UMAP, dr
 
-# Of one file's reading, of processor time and beside the start. A quadratic look at 20,000 keys took 10 s
-# where a linear one takes 1 s, and 2 s on the slowest machine seen.
+# Of one file's reading, of processor time and beside the start. A quadratic look at 20,000 keys took 10 s,
+# and a linear one 2 s on the slowest machine seen.
 _SECONDS, _MEBIBYTES = 5.0, 512
 _DOCS = Path(__file__).resolve().parents[2] / "docs" / "specifications"
 

@@ -72,7 +72,8 @@ def vectors(raw: Raw, name: str) -> Array:
 
     column = raw.frame.column(name)
     if hasattr(column.type, "storage_type"):
-        column = pa.chunked_array([chunk.storage for chunk in column.chunks])
+        stored = column.type.storage_type
+        column = pa.chunked_array([chunk.storage for chunk in column.chunks], stored)
     lengths = pc.list_value_length(column).to_numpy(zero_copy_only=False)
     if column.null_count:
         row = int(np.argmax(np.isnan(lengths.astype(float))))

@@ -21,6 +21,8 @@ def kind_of(dtype: Any) -> str:
     from pyarrow import types
 
     if hasattr(dtype, "storage_type"):
+        if len(getattr(dtype, "shape", ())) > 1:  # of a tensor, as of nested lists
+            return str(dtype)
         dtype = dtype.storage_type
     if types.is_dictionary(dtype):
         dtype = dtype.value_type
