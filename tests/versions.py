@@ -1,6 +1,6 @@
 """Runs quick tests in one of noxfile.py's environments, or in all, each made for it.
 
-    python tests/versions.py by-commit|all|SESSION [--seconds N] [arguments of pytest]
+    python tests/versions.py by-commit|all|SESSION [--seconds N] [--folder F] [arguments of pytest]
 
 A session is one of ``nox -l``: tests (the pinned versions), lowest or newest, and older or newer,
 which leave torch as it is pinned. ``by-commit`` takes one of those that have been seen to pass, by
@@ -8,7 +8,7 @@ the hash of the commit, as is the order of the files: each change runs others. `
 release. Tests end after `N` seconds, 330 if not given, of which the environment takes a part, but
 never before a minute. Where a registry does not give the files, or not in six minutes, that is said
 and no failure; a build that fails is one, as tests are. The core is compiled without link-time
-optimisation, or taken from the wheel that FASTPARADIME_WHEEL names, where it is for that Python.
+optimisation, or taken from the wheel that FASTPARADIME_WHEEL names by older and newer.
 Needs nox and uv; torch alone is a download of gigabytes where its wheels bring CUDA.
 """
 
@@ -79,28 +79,41 @@ def _runs(python: str, variables: dict[str, str]) -> bool:
     return found is not None and subprocess.run([found, "-c", ""], check=False).returncode == 0
 
 
-def run(session: str, seconds: float, tests: list[str], variables: dict[str, str]) -> str:
+def make(session: str, folder: Path, variables: dict[str, str]) -> str | None:
+    """Makes or completes its environment; FAILED if it cannot be built, NONE if it is not to be had."""
+    status = _within(_LONGEST_INSTALL, [*_nox(session, folder), "-r", "--install-only"], variables)
+    if status is None:
+        _say(f"{session} was not made in {_LONGEST_INSTALL:.0f}s: no test was run with it")
+        return NONE
+    if status == 0:
+        return None
+    # pytest comes with all else that is needed, and before the package.
+    needs_are_there = any(folder.glob("*/lib/python*/site-packages/pytest"))
+    wrong = "could not be built" if needs_are_there else "could not be had: none was run"
+    _say(f"{session} {wrong}, what is above says why")
+    return FAILED if needs_are_there else NONE
+
+
+def run(
+    session: str, folder: Path, seconds: float, tests: list[str], variables: dict[str, str]
+) -> str:
     """What became of it: one of PASSED, FAILED, ENDED and NONE."""
     began = time.monotonic()
-    with tempfile.TemporaryDirectory() as folder:
-        nox = [*NOX, "--error-on-missing-interpreters", "--envdir", folder, "--session", session]
-        status = _within(_LONGEST_INSTALL, [*nox, "--install-only"], variables)
-        if status is None:
-            _say(f"{session} was not made in {_LONGEST_INSTALL:.0f}s: no test was run with it")
-            return NONE
-        if status != 0:
-            # pytest comes with all else that is needed, and before the package.
-            needs_are_there = any(Path(folder).glob("*/lib/python*/site-packages/pytest"))
-            wrong = "could not be built" if needs_are_there else "could not be had: none was run"
-            _say(f"{session} {wrong}, what is above says why")
-            return FAILED if needs_are_there else NONE
-        left = max(_SHORTEST_RUN, seconds - (time.monotonic() - began))
-        _say(f"made in {time.monotonic() - began:.0f}s; tests for {left:.0f}s at most")
-        status = _within(left, [*nox, "-R", "--", *tests], variables)
+    became = make(session, folder, variables)
+    if became is not None:
+        return became
+    left = max(_SHORTEST_RUN, seconds - (time.monotonic() - began))
+    _say(f"made in {time.monotonic() - began:.0f}s; tests for {left:.0f}s at most")
+    status = _within(left, [*_nox(session, folder), "-R", "--", *tests], variables)
     if status is None:
         _say("ended by the time: what ran until then was well")
         return ENDED
     return FAILED if status else PASSED
+
+
+def _nox(session: str, folder: Path) -> list[str]:
+    chosen = ["--envdir", str(folder), "--session", session]
+    return [*NOX, "--error-on-missing-interpreters", *chosen]
 
 
 def _within(seconds: float, command: list[str], variables: dict[str, str]) -> int | None:
@@ -125,6 +138,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("session", help="by-commit, all, or one that nox lists, as tests-3.12")
     parser.add_argument("--seconds", type=float, default=330)
+    parser.add_argument(
+        "--folder", type=Path, help="where environments stay; none stays if not given"
+    )
+    parser.add_argument("--only-make", action="store_true", help="run no test, fail for nothing")
     parser.add_argument("tests", nargs="*", help="arguments of pytest; those of some files if none")
     chosen = parser.parse_args()
     # Who ends this ends its children, which are in a session of their own.
@@ -144,7 +161,12 @@ def main() -> int:
     became = {}
     for name in names:
         _say(f"Environment: {name}")
-        became[name] = run(name, chosen.seconds, chosen.tests or quick, variables)
+        with tempfile.TemporaryDirectory() as passing:
+            folder = chosen.folder or Path(passing)
+            if chosen.only_make:
+                make(name, folder, variables)
+            else:
+                became[name] = run(name, folder, chosen.seconds, chosen.tests or quick, variables)
     for name, what in became.items():
         _say(f"{name}: {what}")
     return int(FAILED in became.values())
