@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import nox
 
 nox.options.default_venv_backend = "uv"
@@ -10,6 +12,11 @@ nox.options.sessions = ["tests"]
 PYTHONS = ["3.10", "3.11", "3.12", "3.13", "3.14"]
 # Libraries call what those that are newer than they deprecate: anndata of pandas, matplotlib of pyparsing.
 OF_MIXED_AGES = ("-W", "ignore::DeprecationWarning", "-W", "ignore::FutureWarning")
+# What is published later cannot fail a change: `older` and `newer` are made in each run of CI.
+DAY = "2026-11-29"
+# What quick tests import. All extras take minutes to install, and some hold others back: zarr raises
+# numpy's lowest, and anndata keeps pandas below 3.
+QUICK = ("pytest>=8.4", "click>=8.2", "polars>=1", "pandas>=2")
 
 
 def install(session: nox.Session, *options: str) -> None:
@@ -37,6 +44,27 @@ def newest(session: nox.Session) -> None:
     """The suite with the newest versions of everything."""
     install(session, "--upgrade")
     session.run("pytest", *OF_MIXED_AGES, *session.posargs)
+
+
+def mixed(session: nox.Session, resolution: str) -> None:
+    """The quick tests, with the pinned torch: its wheel for CPUs, where one is at hand."""
+    session.install("-c", "constraints.txt", "torch")
+    dated = ("--exclude-newer", DAY, "--resolution", resolution)
+    session.install(*dated, "-r", "pyproject.toml", "--extra", "cpu", *QUICK)
+    session.install("--no-deps", os.environ.get("FASTPARADIME_WHEEL", "."))
+    session.run("pytest", *OF_MIXED_AGES, *session.posargs)
+
+
+@nox.session(python="3.11")
+def older(session: nox.Session) -> None:
+    """Quick tests with the lowest versions of all but torch."""
+    mixed(session, "lowest-direct")
+
+
+@nox.session(python="3.11")
+def newer(session: nox.Session) -> None:
+    """Quick tests with the newest versions of all but torch."""
+    mixed(session, "highest")
 
 
 @nox.session(python="3.11")

@@ -1,12 +1,14 @@
-"""Runs quick tests in one of noxfile.py's environments, which is made for it.
+"""Runs quick tests in one of noxfile.py's environments, or in all, each made for it.
 
-    python tests/versions.py by-commit|SESSION [--seconds N] [arguments of pytest]
+    python tests/versions.py by-commit|all|SESSION [--seconds N] [--folder F] [arguments of pytest]
 
-A session is one of ``nox -l`` that is named tests (the pinned versions), lowest or newest.
-``by-commit`` takes one whose Python is on this machine, by the hash of the commit, as is the order
-of the files: each change runs others. Tests end after `N` seconds, 330 if not given, of which the
-environment takes a part, but never before a minute. Where a registry does not give the files, or
-not in six minutes, that is said and no failure; a build that fails is one, as tests are.
+A session is one of ``nox -l``: tests (the pinned versions), lowest or newest, and older or newer,
+which leave torch as it is pinned. ``by-commit`` takes one of those that have been seen to pass, by
+the hash of the commit, as is the order of the files: each change runs others. ``all`` comes before a
+release. Tests end after `N` seconds, 330 if not given, of which the environment takes a part, but
+never before a minute. Where a registry does not give the files, or not in six minutes, that is said
+and no failure; a build that fails is one, as tests are. The core is compiled without link-time
+optimisation, or taken from the wheel that FASTPARADIME_WHEEL names by older and newer.
 Needs nox and uv; torch alone is a download of gigabytes where its wheels bring CUDA.
 """
 
@@ -16,6 +18,7 @@ import argparse
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -26,9 +29,9 @@ from typing import Any
 from sanitized import ROOT, draws
 
 NOX = (sys.executable, "-m", "nox", "--noxfile", str(ROOT / "noxfile.py"))
-KINDS = ("tests", "lowest", "newest")
-# The suite runs with these versions in any case.
-_OWN = f"tests-{sys.version_info.major}.{sys.version_info.minor}"
+KINDS = ("tests", "lowest", "newest", "older", "newer")
+# Those that have been seen to pass: each change runs one. One more is added after it has passed.
+SEEN = ("newer", "older")
 _LONGEST_INSTALL = 360.0  # seconds
 _SHORTEST_RUN = 60.0  # seconds
 # Operations, and what other versions of libraries have changed.
@@ -44,24 +47,29 @@ _PARTS = (
     "validate",
 )
 _FILES = ("ops/**/test_*.py", "files/test_*.py", *(f"test_{part}.py" for part in _PARTS))
+PASSED, FAILED, ENDED, NONE = "passed", "failed", "ended by the time", "no environment"
 
 
 def surroundings() -> dict[str, str]:
     """The variables of the environment, with pyenv's interpreters on the path, and no CUDA."""
     home = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
     path = os.pathsep.join([*map(str, home.glob("versions/3.*/bin")), os.environ["PATH"]])
-    return {**os.environ, "PATH": path, "SKBUILD_CMAKE_DEFINE": "FASTPARADIME_CUDA=OFF"}
+    build = "FASTPARADIME_CUDA=OFF;CMAKE_INTERPROCEDURAL_OPTIMIZATION=OFF"
+    variables = {**os.environ, "PATH": path, "SKBUILD_CMAKE_DEFINE": build}
+    if folders := os.environ.get("PIP_FIND_LINKS"):  # where there may be a torch without CUDA
+        variables.setdefault("UV_FIND_LINKS", ",".join(folders.split()))
+    return variables
 
 
 def sessions(variables: dict[str, str]) -> list[str]:
-    """Those whose Python is on this machine, but for the one that runs this; the rest are named."""
+    """Those whose Python is on this machine; the rest are named."""
     command = [*NOX, "--list", "--json", "--session", *KINDS]
     listed: list[dict[str, Any]] = json.loads(
         subprocess.run(command, check=True, capture_output=True, text=True).stdout
     )
     here = {one["python"] for one in listed if _runs(f"python{one['python']}", variables)}
     for python in sorted({one["python"] for one in listed} - here):
-        _say(f"Python {python} is not on this machine: its environments are not drawn")
+        _say(f"Python {python} is not on this machine: its environments are not made")
     return sorted(one["session"] for one in listed if one["python"] in here)
 
 
@@ -71,26 +79,41 @@ def _runs(python: str, variables: dict[str, str]) -> bool:
     return found is not None and subprocess.run([found, "-c", ""], check=False).returncode == 0
 
 
-def run(session: str, seconds: float, tests: list[str], variables: dict[str, str]) -> int:
-    """The exit status of the build or the tests, 0 if there is no environment or the time ended them."""
+def make(session: str, folder: Path, variables: dict[str, str]) -> str | None:
+    """Makes or completes its environment; FAILED if it cannot be built, NONE if it is not to be had."""
+    status = _within(_LONGEST_INSTALL, [*_nox(session, folder), "-r", "--install-only"], variables)
+    if status is None:
+        _say(f"{session} was not made in {_LONGEST_INSTALL:.0f}s: no test was run with it")
+        return NONE
+    if status == 0:
+        return None
+    # pytest comes with all else that is needed, and before the package.
+    needs_are_there = any(folder.glob("*/lib/python*/site-packages/pytest"))
+    wrong = "could not be built" if needs_are_there else "could not be had: none was run"
+    _say(f"{session} {wrong}, what is above says why")
+    return FAILED if needs_are_there else NONE
+
+
+def run(
+    session: str, folder: Path, seconds: float, tests: list[str], variables: dict[str, str]
+) -> str:
+    """What became of it: one of PASSED, FAILED, ENDED and NONE."""
     began = time.monotonic()
-    with tempfile.TemporaryDirectory() as folder:
-        nox = [*NOX, "--error-on-missing-interpreters", "--envdir", folder, "--session", session]
-        status = _within(_LONGEST_INSTALL, [*nox, "--install-only"], variables)
-        if status is None:
-            _say(f"{session} was not made in {_LONGEST_INSTALL:.0f}s: no test was run with it")
-            return 0
-        if status != 0:
-            needs_are_there = any(Path(folder).glob("*/lib/python*/site-packages/torch"))
-            wrong = "could not be built" if needs_are_there else "could not be had: none was run"
-            _say(f"{session} {wrong}, what is above says why")
-            return status if needs_are_there else 0
-        left = max(_SHORTEST_RUN, seconds - (time.monotonic() - began))
-        _say(f"made in {time.monotonic() - began:.0f}s; tests for {left:.0f}s at most")
-        status = _within(left, [*nox, "-R", "--", *tests], variables)
+    became = make(session, folder, variables)
+    if became is not None:
+        return became
+    left = max(_SHORTEST_RUN, seconds - (time.monotonic() - began))
+    _say(f"made in {time.monotonic() - began:.0f}s; tests for {left:.0f}s at most")
+    status = _within(left, [*_nox(session, folder), "-R", "--", *tests], variables)
     if status is None:
         _say("ended by the time: what ran until then was well")
-    return status or 0
+        return ENDED
+    return FAILED if status else PASSED
+
+
+def _nox(session: str, folder: Path) -> list[str]:
+    chosen = ["--envdir", str(folder), "--session", session]
+    return [*NOX, "--error-on-missing-interpreters", *chosen]
 
 
 def _within(seconds: float, command: list[str], variables: dict[str, str]) -> int | None:
@@ -113,22 +136,40 @@ def _say(text: str) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("session", help="by-commit, or one that nox lists, as tests-3.12")
+    parser.add_argument("session", help="by-commit, all, or one that nox lists, as tests-3.12")
     parser.add_argument("--seconds", type=float, default=330)
+    parser.add_argument(
+        "--folder", type=Path, help="where environments stay; none stays if not given"
+    )
+    parser.add_argument("--only-make", action="store_true", help="run no test, fail for nothing")
     parser.add_argument("tests", nargs="*", help="arguments of pytest; those of some files if none")
     chosen = parser.parse_args()
-    variables, draw, session = surroundings(), draws(), chosen.session
-    if session == "by-commit":
-        found = [name for name in sessions(variables) if name != _OWN]
-        if not found:
-            _say("no other Python is on this machine: nothing was run")
+    # Who ends this ends its children, which are in a session of their own.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    variables, draw, names = surroundings(), draws(), [chosen.session]
+    if chosen.session in {"all", "by-commit"}:
+        names = sessions(variables)
+    if chosen.session == "by-commit":
+        seen = [name for name in names if name in SEEN]
+        if not seen:
+            _say(f"the Python of {', '.join(SEEN)} is not on this machine: nothing was run")
             return 0
-        session = draw.choice(found)
-    _say(f"Environment: {session}")
+        names = [draw.choice(seen)]
     paths = [path for files in _FILES for path in (ROOT / "tests").glob(files)]
     files = sorted(str(path.relative_to(ROOT)) for path in paths)
     quick = ["-q", "-x", "-m", "not slow and not cuda", *draw.sample(files, len(files))]
-    return run(session, chosen.seconds, chosen.tests or quick, variables)
+    became = {}
+    for name in names:
+        _say(f"Environment: {name}")
+        with tempfile.TemporaryDirectory() as passing:
+            folder = chosen.folder or Path(passing)
+            if chosen.only_make:
+                make(name, folder, variables)
+            else:
+                became[name] = run(name, folder, chosen.seconds, chosen.tests or quick, variables)
+    for name, what in became.items():
+        _say(f"{name}: {what}")
+    return int(FAILED in became.values())
 
 
 if __name__ == "__main__":

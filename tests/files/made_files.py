@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import anndata
-import h5py
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -17,6 +15,10 @@ import pyarrow as pa
 import pytest
 from pyarrow import csv, feather, parquet
 from scipy import sparse
+
+REASON = "anndata's extra is not installed: it keeps pandas below 3"
+anndata = pytest.importorskip("anndata", reason=REASON)
+h5py = pytest.importorskip("h5py", reason=REASON)
 
 FEATURES = ["height", "weight", "age", "income", "visits"]
 ROWS = 60

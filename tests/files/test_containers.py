@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import anndata
-import h5py
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import sparse
 
 from fastparadime import read_table
+
+from .made_files import anndata, h5py
 
 X = np.random.default_rng(0).normal(size=(20, 3)).astype(np.float32)
 
