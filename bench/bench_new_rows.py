@@ -19,8 +19,8 @@ fit, row   seconds of the fit, microseconds that a new row takes among those of 
 A network is compared with the map that itself makes of the reference. `prototypes` is "balanced" with
 `prototypes=2000`, `-median` the same network with `placement="median"`, which looks at the reference;
 beside the network it is of the same fit.
-Other packages (bench/peers.py) are measured in the same run where they are installed; of them only
-umap-learn is among the usual ways.
+Other packages (bench/peers.py) are measured in the same run where they are installed, and left out
+where they are not, which is said; of them only umap-learn is among the usual ways.
 """
 
 import argparse
@@ -185,6 +185,16 @@ def shown(found):
     return " ".join(figures)
 
 
+def present(ways):
+    """Those that are of packages which are here; it says which others it leaves out."""
+    for way in ways:
+        advice = PEERS[way].missing() if way in PEERS else None
+        if advice is None:
+            yield way
+        else:
+            print(f"without {way}: {advice}", flush=True)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     for kind in KINDS[:3]:
@@ -196,9 +206,7 @@ def main():
     parser.add_argument("--new", type=int, default=2_000)
     parser.add_argument("--cpu-time", action="store_true", help="of all threads, beside other work")
     arguments = parser.parse_args()
-    missing = [PEERS[way].missing() for way in arguments.ways if way in PEERS]
-    if any(missing):
-        parser.error("; ".join(filter(None, missing)))
+    arguments.ways = list(present(arguments.ways))
     now = time.process_time if arguments.cpu_time else time.perf_counter
     files = {kind: getattr(arguments, kind) for kind in KINDS[:3]} | {"cells": "scanpy"}
     kinds = arguments.data or [kind for kind in KINDS if files[kind]]

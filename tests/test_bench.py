@@ -62,6 +62,15 @@ def test_fits_by_several_processes_are_timed() -> None:
     assert [bool(re.fullmatch(line % n, said)) for n, said in enumerate(lines, 1)] == [True, True]
 
 
+def test_packages_that_are_not_there_are_named_and_left_out(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    program = load("bench_new_rows", monkeypatch)
+    monkeypatch.setattr(program.PEERS["numap"], "module", "of_no_package")
+    assert list(program.present(["median", "numap", "layout"])) == ["median", "layout"]
+    assert capsys.readouterr().out == "without numap: pip install numap, which is not there\n"
+
+
 def test_every_operation_has_a_case() -> None:
     timed = {stem.removeprefix("bench_") for stem, _ in CASES}
     scripts = "".join(
