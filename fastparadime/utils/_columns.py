@@ -61,7 +61,7 @@ def column_values(series: nw.Series[Any], what: str) -> Array:
 def _without_its_name(series: nw.Series[Any], what: str) -> nw.Series[Any]:
     """A column of a type that Arrow gives another name, such as vectors as tensors, as it is stored."""
     native = series.to_native()
-    kind = getattr(native, "type", None)
+    kind: Any = getattr(native, "type", None)
     if not hasattr(kind, "storage_type"):
         return series
     shape = list(getattr(kind, "shape", ()))
