@@ -2,6 +2,7 @@
 
 #include "cpu/support/parallel.h"
 #include "cpu/support/simd.h"
+#include "cpu/support/subnormals.h"
 
 namespace fpd::cpu {
 namespace {
@@ -17,6 +18,7 @@ FPD_INLINE void adam_elements(const AdamArgs& args, std::int64_t begin, std::int
 
 void adam(const AdamArgs& args, int threads) {
   parallel_for(args.size, kElementsPerPiece, threads, [&](std::int64_t begin, std::int64_t end) {
+    const FlushedSubnormals flushed;
     at_simd_level<adam_elements>(args, begin, end);
   });
 }

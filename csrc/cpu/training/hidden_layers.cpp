@@ -1,6 +1,7 @@
 #include "ops/training/hidden_layers.h"
 
 #include "cpu/support/parallel.h"
+#include "cpu/support/subnormals.h"
 
 namespace fpd::cpu {
 namespace {
@@ -75,6 +76,7 @@ void hidden_forward(const HiddenForwardArgs& args, int threads) {
   with_activation(args.network.activation, [&](auto activate) {
     parallel_for(args.rows, kTilesPerPiece * kHiddenTile, threads,
                  [&](std::int64_t begin, std::int64_t end) {
+                   const FlushedSubnormals flushed;
                    for (std::int64_t row = begin; row < end; ++row) {
                      forward_row(args, row, activate);
                    }
@@ -88,6 +90,7 @@ void hidden_backward(const HiddenBackwardArgs& args, int threads) {
   const std::int64_t size = gradients_before(args.network, args.network.count);
   with_activation(args.network.activation, [&](auto activate) {
     parallel_for(slots, 1, threads, [&](std::int64_t slot, std::int64_t) {
+      const FlushedSubnormals flushed;
       float* sums = args.partials + slot * slot_size;
       std::fill_n(sums, size, 0.0f);
       for (std::int64_t tile = slot; tile < tiles; tile += slots) {

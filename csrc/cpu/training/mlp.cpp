@@ -7,6 +7,7 @@
 #include "cpu/support/gemm.h"
 #include "cpu/support/parallel.h"
 #include "cpu/support/simd.h"
+#include "cpu/support/subnormals.h"
 #include "math/support/elementary.h"
 
 namespace fpd::cpu {
@@ -298,17 +299,21 @@ void mlp_forward(const MlpArgs& args, int threads) {
   for (const MlpLayer& layer : args.mlp.layers) {
     transpose(layer.transposed, layer.out, {layer.weight, layer.in}, layer.out, layer.in);
   }
-  parallel_for(args.batch.rows, kPanelRows, threads,
-               [&](std::int64_t begin, std::int64_t end) { forward_block(args, begin, end); });
+  parallel_for(args.batch.rows, kPanelRows, threads, [&](std::int64_t begin, std::int64_t end) {
+    const FlushedSubnormals flushed;
+    forward_block(args, begin, end);
+  });
 }
 
 void mlp_backward(const MlpArgs& args, const float* out_grad, int threads) {
   parallel_for(args.batch.rows, kPanelRows, threads, [&](std::int64_t begin, std::int64_t end) {
+    const FlushedSubnormals flushed;
     backward_block(args, out_grad, begin, end);
   });
   std::int64_t groups = 0;
   for (const MlpLayer& layer : args.mlp.layers) groups += parts(layer.in, kPanelRows);
   parallel_for(groups, 1, threads, [&](std::int64_t group, std::int64_t) {
+    const FlushedSubnormals flushed;
     std::size_t l = 0;
     for (; group >= parts(args.mlp.layers[l].in, kPanelRows); ++l) {
       group -= parts(args.mlp.layers[l].in, kPanelRows);
@@ -322,6 +327,7 @@ void mlp_backward(const MlpArgs& args, const float* out_grad, int threads) {
 void mlp_jacobian(const MlpArgs& args, float* jacobian, int threads) {
   const std::int64_t size = 2 * kPanelRows * widest_input(args.mlp);
   parallel_for(args.batch.rows, kPanelRows, threads, [&](std::int64_t begin, std::int64_t end) {
+    const FlushedSubnormals flushed;
     std::vector<float> scratch(static_cast<std::size_t>(size));
     jacobian_block(args, jacobian, scratch.data(), begin, end);
   });
