@@ -211,11 +211,11 @@ OPERATIONS = [
 ]
 
 # A GPU searches exactly, by tiles of matrix products, where the CPU descends, goes down trees or takes products
-# beside its lists; counts of bits take the CPU seconds; sparse rows are SciPy's; its steps are
+# beside its lists and has groups for its many clusters; counts of bits take the CPU seconds; sparse rows are SciPy's; its steps are
 # those of edge_step, or torch's.
 CPU_ONLY = {
     "nn_descent", "nearest_by_products", "nearest_in_clusters", "nearest_binary", "kd_tree",
-    "sparse_rows", "mlp", "adam", "metric_layout", "join_lists", "components",
+    "sparse_rows", "mlp", "adam", "metric_layout", "join_lists", "components", "nearest_in_groups",
 }  # fmt: skip
 
 

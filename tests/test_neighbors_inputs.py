@@ -13,9 +13,7 @@ import pytest
 import torch
 
 from fastparadime import neighbors, relations
-from fastparadime.neighbors import ring, streamed
-from fastparadime.neighbors.metric_space import check_row_metric
-from fastparadime.neighbors.query_index import QueryIndex
+from fastparadime.neighbors import streamed
 from fastparadime.utils import sources
 
 N, D, K = 700, 12, 6
@@ -140,48 +138,6 @@ def test_relations_take_sources(tmp_path: Path) -> None:
     found = relations.NeighborBasedPDist(K).compute_relations(hdf5(X, tmp_path))
     expected = relations.NeighborBasedPDist(K).compute_relations(X)
     np.testing.assert_array_equal(found.data[1], expected.data[1])
-
-
-def check_ties(indices: Any, equal: Any, *, itself: bool = False) -> None:
-    """Asserts that of equal rows those of the smallest numbers are found, in order."""
-    for row, found in enumerate(indices.tolist()):
-        there = equal if itself else equal[equal != row]
-        mine = [j for j in found if j in there]
-        assert mine == there[: len(mine)].tolist(), row
-
-
-@pytest.mark.usefixtures("engine")
-@pytest.mark.parametrize("k", [5, 100])
-@pytest.mark.parametrize("metric", [*METRICS, "sqeuclidean", "chebyshev"])
-def test_ties_of_many_equal_rows_go_by_number(
-    metric: str, k: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    X = np.random.default_rng(1).normal(size=(300, 70)).astype(np.float32)  # for no tree
-    equal = np.r_[7, 40:90, 151:201:2, 290]
-    X[equal] = X[7]
-    expected = neighbors.knn(X, k, metric, recall=1.0)
-    monkeypatch.setattr(streamed, "tiles_within", lambda *_: streamed.Tiles(64, 90, 33))
-    found = neighbors.knn(Rows(X), k, metric, max_memory=1000)
-    assert found.engine.startswith("streamed")
-    for graph in (expected, found):
-        check_ties(graph.indices, equal)
-        if metric != "inner_product":
-            assert (graph.distances[equal, :5] == 0).all()
-    assert torch.equal(found.indices, expected.indices)
-    if metric != "inner_product":
-        nearest = QueryIndex(X, check_row_metric(metric, None).space(X)).nearest(X, k)[0]
-        check_ties(nearest, equal, itself=True)
-
-
-@pytest.mark.parametrize("itself", [True, False])
-def test_ties_of_blocks_of_processes_go_by_number(itself: bool) -> None:
-    X = torch.randn((200, 70), generator=torch.Generator().manual_seed(0))
-    equal = np.r_[3, 20:70, 101:141:2]
-    X[equal] = X[3].clone()
-    reach = torch.full((len(X),), torch.inf)
-    found = ring.by_products(X, X, reach, 6, itself=itself)
-    assert torch.equal(found.places, torch.arange(len(X)))
-    check_ties(found.indices, equal, itself=not itself)
 
 
 @pytest.mark.parametrize("metric", [*METRICS, "sqeuclidean", "chebyshev", "canberra"])

@@ -8,7 +8,7 @@ from typing import TypeAlias
 import torch
 
 from fastparadime import ops
-from fastparadime.neighbors.blocks import SPARE, nearest_by_distances
+from fastparadime.neighbors.blocks import SPARE
 from fastparadime.neighbors.read_rows import Rows
 from fastparadime.neighbors.tree import TreeSearch
 
@@ -121,10 +121,10 @@ def differing_rows(
         if count <= ops.MOST_CANDIDATES:
             parts = _parts(X, len(chunk))
             candidates = ops.nearest_by_differences(X, chunk, count, parts=parts)[0].flatten(1)
-            found.append(ops.rerank(X, candidates, k, points=chunk))
         else:
             block = torch.cdist(X[chunk], X, compute_mode="donot_use_mm_for_euclid_dist")
-            found.append(nearest_by_distances(block, X, k, points=chunk))
+            candidates = block.topk(count, dim=1, largest=False).indices
+        found.append(ops.rerank(X, candidates, k, points=chunk))
     indices, distances = (torch.cat(parts) for parts in zip(*found, strict=True))
     return indices, distances
 

@@ -13,7 +13,7 @@ import torch
 
 from fastparadime import ops
 from fastparadime.neighbors import read_rows
-from fastparadime.neighbors.blocks import PAIRED, SPARE, distance_block, nearest_by_scores
+from fastparadime.neighbors.blocks import PAIRED, SPARE, distance_block
 from fastparadime.neighbors.doubtful_rows import (
     SHOWN_ROWS,
     Found,
@@ -210,20 +210,14 @@ def torch_knn(X: torch.Tensor, k: int, metric: str, p: float) -> NeighborGraph:
     """Exact neighbours by a native metric where `X` lives, chunk by chunk."""
     n = len(X)
     rows = max(1, _BLOCK_BYTES // (4 * n))
+    count = min(n, k + 1 + SPARE)
+    candidates = torch.empty((n, count), dtype=torch.int32, device=X.device)
     table = _near_origin(X, metric)
     norms = table.square().sum(dim=1)
-    longest = norms.max() if metric == "inner_product" else 0.0
-    everyone, found = torch.arange(n, device=X.device), []
-    for points in everyone.split(rows):
-        scores = distance_block(table[points], table, norms, metric, p)
-
-        def true(
-            some: torch.Tensor, among: torch.Tensor, k: int, points: torch.Tensor = points
-        ) -> tuple[torch.Tensor, torch.Tensor]:
-            return ops.rerank(X, among, k, metric, p=p, points=points[some])
-
-        found.append(nearest_by_scores(scores, norms[points] + longest, k, true))
-    indices, distances = (torch.cat(parts) for parts in zip(*found, strict=True))
+    for start in range(0, n, rows):
+        block = distance_block(table[start : start + rows], table, norms, metric, p)
+        candidates[start : start + rows] = block.topk(count, dim=1, largest=False).indices
+    indices, distances = ops.rerank(X, candidates, k, metric, p=p)
     return NeighborGraph(indices, distances, "torch, exact")
 
 

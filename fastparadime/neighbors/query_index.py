@@ -8,7 +8,6 @@ from typing import Any
 import torch
 
 from fastparadime import ops
-from fastparadime.neighbors.blocks import nearest_by_distances
 from fastparadime.neighbors.doubtful_rows import CANCELLED, near_origin_centre, scale_of
 from fastparadime.neighbors.metric_space import Space
 from fastparadime.neighbors.metrics import INFINITE, NATIVE_METRICS, Metric
@@ -138,9 +137,11 @@ class _DirectSearch:
 
     def __call__(self, queries: torch.Tensor, k: int) -> Found:
         if self.metric == "manhattan":
-            distances = torch.cdist(queries, self.rows, p=1.0)
-            return nearest_by_distances(distances, self.rows, k, "manhattan", queries=queries)
-        candidates = torch.arange(len(self.rows)).expand(len(queries), -1)
+            count = min(len(self.rows), k + _SPARE)
+            scores = torch.cdist(queries, self.rows, p=1.0)
+            candidates = scores.topk(count, dim=1, largest=False).indices
+        else:
+            candidates = torch.arange(len(self.rows)).expand(len(queries), -1)
         return ops.rerank(self.rows, candidates, k, self.metric, p=self.p, queries=queries)
 
 
@@ -218,8 +219,9 @@ class _ProductSearch:
         left = squares[:, -1].isfinite().nonzero().flatten()
         for part in left.split(max(1, _BLOCK_BYTES // (4 * len(self.rows)))):
             some = queries[part]
-            away = torch.cdist(some, self.rows, compute_mode="donot_use_mm_for_euclid_dist")
-            _put(found, part, nearest_by_distances(away, self.rows, k, self.metric, queries=some))
+            scores = torch.cdist(some, self.rows, compute_mode="donot_use_mm_for_euclid_dist")
+            nearest = scores.topk(min(len(self.rows), k + _SPARE), dim=1, largest=False).indices
+            _put(found, part, ops.rerank(self.rows, nearest, k, self.metric, queries=some))
         return found
 
 

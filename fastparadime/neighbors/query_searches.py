@@ -9,7 +9,7 @@ import torch
 
 from fastparadime import ops
 from fastparadime.neighbors.binary import listed_table
-from fastparadime.neighbors.blocks import Nearest, Tile, nearest_by_distances
+from fastparadime.neighbors.blocks import SPARE, Nearest, Tile
 from fastparadime.neighbors.correlations import Correlations
 from fastparadime.neighbors.doubtful_rows import CANCELLED
 from fastparadime.neighbors.exact import row_distances
@@ -145,10 +145,12 @@ class TileSearch(Unheld):
         return found.indices, found.distances
 
     def _by_differences(self, queries: torch.Tensor, k: int) -> Found:
+        count = min(len(self.rows), k + SPARE)
         found = []
         for part in queries.split(max(1, _BLOCK_BYTES // (4 * len(self.rows)))):
-            away = torch.cdist(part, self.rows, compute_mode="donot_use_mm_for_euclid_dist")
-            found.append(nearest_by_distances(away, self.rows, k, self.metric, queries=part))
+            scores = torch.cdist(part, self.rows, compute_mode="donot_use_mm_for_euclid_dist")
+            candidates = scores.topk(count, dim=1, largest=False).indices
+            found.append(ops.rerank(self.rows, candidates, k, self.metric, queries=part))
         indices, distances = (torch.cat(parts) for parts in zip(*found, strict=True))
         return indices, distances
 

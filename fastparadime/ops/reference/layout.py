@@ -83,6 +83,16 @@ def _weights(row_weights: Floats | None) -> Callable[[int], float]:
     return lambda row: 1.0 if row_weights is None else float(row_weights[row])
 
 
+def _shares(weights: Floats, narrow: bool) -> Floats:
+    """Samples of each edge an epoch: the schedule is one of float32."""
+    singles = np.asarray(weights, dtype=np.float32)
+    shares: Floats = singles / singles.max()
+    if narrow:
+        parts = np.minimum(np.rint(shares * np.float32(65536)), 65535)
+        shares = (parts + (parts == 65535)) / np.float32(65536)
+    return shares
+
+
 def sgd_layout(
     positions: Floats,
     indptr: Ints,
@@ -114,11 +124,7 @@ def sgd_layout(
     now = np.asarray(positions, dtype=np.float64)
     weights_of = _weights(row_weights)
     fixed = anchors is not None
-    singles = np.asarray(weights, dtype=np.float32)
-    shares = singles / singles.max()  # the schedule is one of float32
-    if narrow_shares:
-        parts_of_one = np.minimum(np.rint(shares * np.float32(65536)), 65535)
-        shares = (parts_of_one + (parts_of_one == 65535)) / np.float32(65536)
+    shares = _shares(weights, narrow_shares)
     heads = np.repeat(np.arange(len(now)), np.diff(indptr))
     ends = [(int(i), int(j)) for i, j in zip(heads, tails, strict=True)]
     parts = np.array([_part_of(i, j, steps_per_epoch, fixed) for i, j in ends])

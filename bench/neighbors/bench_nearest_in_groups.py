@@ -1,6 +1,6 @@
 """Clusters of many rows by groups of them, beside a comparison with all centroids: processor time.
 
-    python bench/run.py nearest_centers [--rows 3e5] [--points 1e6 1e7]
+    python bench/run.py nearest_in_groups [--rows 3e5] [--points 1e6 1e7]
 
 Rows are of bench_larger_than_memory's mixture and clouds, centroids as many as for so many points.
 Found is the share of a row's four nearest centroids that are among the four found.
