@@ -3,8 +3,8 @@
     python tests/versions.py by-commit|all|SESSION [--seconds N] [--folder F] [arguments of pytest]
 
 A session is one of ``nox -l``: tests (the pinned versions), lowest or newest, and older or newer,
-which leave torch as it is pinned. ``by-commit`` takes one of those that have been seen to pass, by
-the hash of the commit, as is the order of the files: each change runs others. ``all`` comes before a
+which leave torch as it is pinned. ``by-commit`` takes one of those that have been seen to pass, and
+the files that have been seen to, in an order by the hash of the commit. ``all`` comes before a
 release. Tests end after `N` seconds, 330 if not given, of which the environment takes a part, but
 never before a minute. Where a registry does not give the files, or not in six minutes, that is said
 and no failure; a build that fails is one, as tests are. The core is compiled without link-time
@@ -46,7 +46,8 @@ _PARTS = (
     "transforms",
     "validate",
 )
-_FILES = ("ops/**/test_*.py", "files/test_*.py", *(f"test_{part}.py" for part in _PARTS))
+_SEEN_FILES = tuple(f"test_{part}.py" for part in _PARTS)
+_FILES = ("ops/**/test_*.py", "files/test_*.py", *_SEEN_FILES)
 PASSED, FAILED, ENDED, NONE = "passed", "failed", "ended by the time", "no environment"
 
 
@@ -155,7 +156,8 @@ def main() -> int:
             _say(f"the Python of {', '.join(SEEN)} is not on this machine: nothing was run")
             return 0
         names = [draw.choice(seen)]
-    paths = [path for files in _FILES for path in (ROOT / "tests").glob(files)]
+    wanted = _SEEN_FILES if chosen.session == "by-commit" else _FILES
+    paths = [path for files in wanted for path in (ROOT / "tests").glob(files)]
     files = sorted(str(path.relative_to(ROOT)) for path in paths)
     quick = ["-q", "-x", "-m", "not slow and not cuda", *draw.sample(files, len(files))]
     became = {}
