@@ -242,7 +242,7 @@ def test_what_needs_the_rows_of_all(tmp_path: Path) -> None:
     np.testing.assert_array_equal(loaded.transform(table()), mapper.transform(table()))
 
 
-@pytest.mark.parametrize("group", [0, "WORLD", object()], ids=str)
+@pytest.mark.parametrize("group", [0, "WORLD", object()], ids=["number", "text", "object"])
 def test_what_is_no_group_is_refused(group: Any) -> None:
     X = table()
     for fit in (UMAP().fit, ParametricUMAP().fit):
