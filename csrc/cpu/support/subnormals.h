@@ -9,7 +9,7 @@
 
 namespace fpd::cpu {
 
-// On this thread, as long as it lives: some processors take a hundred times as long for a subnormal
+// On this thread, as long as it lives: some processors take many times as long for a subnormal
 // number, and softmax and its slopes are full of them.
 class FlushedSubnormals {
  public:
