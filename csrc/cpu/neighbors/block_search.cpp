@@ -137,4 +137,17 @@ void search_block(const ProductLists& lists, std::int64_t list, const RowBlock& 
   at_simd_level<update_lists_of_queries>(lists, list, rows, queries, products);
 }
 
+void write_smallest(std::uint64_t* keys, std::int64_t size, std::int64_t width,
+                    std::int32_t* indices, float* squares) {
+  const std::int64_t count = std::min(width, size);
+  std::nth_element(keys, keys + count, keys + size);
+  std::sort(keys, keys + count);
+  std::fill_n(indices, width, -1);
+  std::fill_n(squares, width, std::numeric_limits<float>::infinity());
+  for (std::int64_t j = 0; j < count; ++j) {
+    indices[j] = index_of(keys[j]);
+    squares[j] = distance_of(keys[j]);
+  }
+}
+
 }  // namespace fpd::cpu

@@ -44,4 +44,9 @@ void search_block(const ProductLists& lists, const RowBlock& rows, const RowBloc
 void search_block(const ProductLists& lists, std::int64_t list, const RowBlock& rows,
                   const RowBlock& queries, std::int64_t dim);
 
+// The `width` smallest of keys, in order: -1 and infinity where there are fewer. Keys change
+// places.
+void write_smallest(std::uint64_t* keys, std::int64_t size, std::int64_t width,
+                    std::int32_t* indices, float* squares);
+
 }  // namespace fpd::cpu

@@ -1,12 +1,10 @@
 #include "ops/neighbors/nearest_by_products.h"
 
 #include <algorithm>
-#include <cmath>
 #include <memory>
 #include <vector>
 
 #include "cpu/neighbors/block_search.h"
-#include "cpu/neighbors/distance_key.h"
 #include "cpu/support/parallel.h"
 
 namespace fpd::cpu {
@@ -95,17 +93,8 @@ void read_lists(const ReadListsArgs& args, int threads) {
         const std::uint64_t* keys = lists.keys + list * lists.capacity;
         found.insert(found.end(), keys, keys + lists.sizes[list]);
       }
-      const auto count = std::min(lists.width, static_cast<std::int64_t>(found.size()));
-      std::nth_element(found.begin(), found.begin() + count, found.end());
-      std::sort(found.begin(), found.begin() + count);
-      std::int32_t* const indices = args.indices + row * lists.width;
-      float* const squares = args.squares + row * lists.width;
-      std::fill_n(indices, lists.width, -1);
-      std::fill_n(squares, lists.width, INFINITY);
-      for (std::int64_t j = 0; j < count; ++j) {
-        indices[j] = index_of(found[j]);
-        squares[j] = distance_of(found[j]);
-      }
+      write_smallest(found.data(), static_cast<std::int64_t>(found.size()), lists.width,
+                     args.indices + row * lists.width, args.squares + row * lists.width);
     }
   });
 }

@@ -5,7 +5,6 @@
 #include <vector>
 
 #include "cpu/neighbors/block_search.h"
-#include "cpu/neighbors/distance_key.h"
 #include "cpu/support/parallel.h"
 
 namespace fpd::cpu {
@@ -57,7 +56,11 @@ class Asked {
       pack_panel(args_.rows, rows, size, panel_.data(), kPanelRows, norms, args_.rows.values);
       search_block(lists, 0, {first, size, panel_.data(), norms}, queries, args_.rows.dim);
     }
-    for (std::int64_t q = 0; q < block.size; ++q) write(q, args_.order[block.first + q]);
+    for (std::int64_t q = 0; q < block.size; ++q) {
+      const std::int64_t at = args_.order[block.first + q] * args_.width;
+      write_smallest(keys_.data() + q * lists.capacity, sizes_[q], args_.width, args_.indices + at,
+                     args_.squares + at);
+    }
   }
 
  private:
@@ -67,21 +70,6 @@ class Asked {
       const Rows rows{args_.queries.values, args_.queries.dim, args_.order + block.first + from};
       pack_panel(args_.queries, rows, size, values_.data() + from, kProductBlock,
                  norms_.data() + from, args_.queries.values);
-    }
-  }
-
-  // What the list of a block's query keeps, in order.
-  void write(std::int64_t q, std::int64_t query) {
-    std::uint64_t* const keys = keys_.data() + q * (args_.width + kRoom);
-    const std::int64_t count = std::min<std::int64_t>(args_.width, sizes_[q]);
-    std::partial_sort(keys, keys + count, keys + sizes_[q]);
-    std::int32_t* const indices = args_.indices + query * args_.width;
-    float* const squares = args_.squares + query * args_.width;
-    std::fill_n(indices, args_.width, -1);
-    std::fill_n(squares, args_.width, INFINITY);
-    for (std::int64_t j = 0; j < count; ++j) {
-      indices[j] = index_of(keys[j]);
-      squares[j] = distance_of(keys[j]);
     }
   }
 

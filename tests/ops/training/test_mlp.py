@@ -234,3 +234,13 @@ def test_bad_batches() -> None:
     network.forward(table, [0, 1])
     with pytest.raises(ValueError, match=r"gradient must have shape \(2, 2\), not \(3, 2\)"):
         network.backward(torch.ones(3, 2))
+
+
+def test_subnormal_numbers_are_zeros_in_a_network_and_nowhere_else() -> None:
+    network = ops.Mlp([torch.full((2, 3), 1e-30)], [torch.zeros(2)], "softplus", 4)
+    table, ids = torch.full((5, 3), 1e-10), np.arange(4)
+    assert network.forward(table, ids).count_nonzero() == 0  # products of 1e-40
+    network.backward(torch.full((4, 2), 1e-30))
+    assert network.gradients[0].count_nonzero() == 0
+    assert (torch.full((64,), 1e-30) * 1e-10 > 0).all()  # the thread is as it was
+    assert ops.gather_rows(torch.full((1, 4), 1e-40), np.zeros(3, np.int64)).min() > 0
