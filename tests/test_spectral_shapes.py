@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -106,6 +107,67 @@ def test_rings_beside_a_clique() -> None:
     positions = spectral.spectral_positions(edges, 2)[:3000].double().numpy()
     angles = 2 * np.pi * np.arange(3000) / 3000
     assert degrees_between(positions, np.column_stack([np.cos(angles), np.sin(angles)])) < 1
+
+
+@pytest.fixture
+def products(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The points of each product with a graph, as they are taken."""
+    points: list[int] = []
+    product = ops.graph_matmul
+
+    def counted(edges: ops.Edges, scale: torch.Tensor, *args: Any, **options: Any) -> torch.Tensor:
+        points.append(len(scale))
+        return product(edges, scale, *args, **options)
+
+    monkeypatch.setattr(ops, "graph_matmul", counted)
+    return points
+
+
+def groups(count: int, size: int, link: float) -> ops.Edges:
+    """A row of groups, of which a single edge of a small weight connects two."""
+    rng = np.random.default_rng(0)
+    n = count * size
+    points, firsts = np.arange(n), size * np.arange(count - 1)
+    others = (points[:, None] + rng.integers(1, size, (n, 10))) % size
+    others += (points // size * size)[:, None]
+    heads = np.concatenate([points.repeat(10), firsts])
+    tails = np.concatenate([others.ravel(), firsts + size + 1])
+    weights = np.concatenate([rng.random(10 * n), np.full(count - 1, link)])
+    W = scipy.sparse.coo_matrix((weights, (heads, tails)), (n, n)).tocsr()
+    W = W.maximum(W.T).tocsr()
+    indptr, tails = (torch.from_numpy(part.astype(np.int64)) for part in (W.indptr, W.indices))
+    return ops.symmetrize(tails, torch.from_numpy(W.data).float(), "mean", indptr=indptr)
+
+
+def test_groups_that_hardly_anything_connects_take_few_products(products: list[int]) -> None:
+    """Their eigenvalues are close to each other, those of the coarser graph are as good as theirs."""
+    edges = groups(10, 1000, 1e-3)
+    values, vectors = scipy.sparse.linalg.eigsh(
+        normalised(edges), k=3, sigma=-1e-9, which="LM", tol=0, v0=np.ones(10_000)
+    )
+    order = values.argsort()
+    assert 1e-9 < values[order[1]] < values[order[2]] < 1e-7
+    positions = spectral.spectral_positions(edges, 2).double().numpy()
+    assert degrees_between(positions, vectors[:, order[1:]]) < 0.1
+    assert products.count(10_000) < 60  # of the 200 that are allowed
+
+
+def test_components_that_are_settled_are_left_out(products: list[int]) -> None:
+    ring, group = curve(2000, closed=True), groups(4, 1000, 1e-3)
+    heads, tails, weights = (
+        torch.cat([ring_part, group_part])
+        for ring_part, group_part in (
+            (ring.heads.long(), group.heads.long() + 2000),
+            (ring.tails.long(), group.tails.long() + 2000),
+            (ring.weights, group.weights),
+        )
+    )
+    indptr = torch.cat([torch.zeros(1, dtype=torch.int64), heads.bincount().cumsum(0)])
+    edges = ops.symmetrize(tails, weights, "mean", indptr=indptr)
+    positions = spectral.spectral_positions(edges, 2)[:2000].double().numpy()
+    angles = 2 * np.pi * np.arange(2000) / 2000
+    assert degrees_between(positions, np.column_stack([np.cos(angles), np.sin(angles)])) < 1
+    assert products.count(6000) < 20 < products.count(2000)
 
 
 def blobs() -> tuple[ops.Edges, ops.Segments]:

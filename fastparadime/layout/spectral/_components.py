@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from fastparadime import ops
-from fastparadime.ops import Edges
+from fastparadime.ops import Edges, Segments
 from fastparadime.ops.graph.components import component_roots
 from fastparadime.types import Array
 from fastparadime.utils import disk
@@ -49,12 +49,22 @@ def by_size(labels: torch.Tensor) -> tuple[torch.Tensor, Array]:
     return place[labels].argsort(stable=True), sizes[ranks].cpu().numpy()
 
 
+def components_of(edges: Edges, segments: Segments, chosen: Array) -> tuple[torch.Tensor, Edges]:
+    """The points of some components, which are consecutive points, and the graph of these."""
+    points = torch.from_numpy(chosen).to(edges.weights.device)[segments.of].nonzero()[:, 0]
+    return points, permuted(edges, points)
+
+
 def permuted(edges: Edges, order: torch.Tensor) -> Edges:
-    """The graph whose point i is point ``order[i]``; the tails of a row are in no order."""
-    place = torch.empty_like(order, dtype=torch.int32)
+    """The graph whose point i is point ``order[i]``, of all or of whole components.
+
+    The tails of a row are in no order.
+    """
+    place = torch.empty(len(edges.indptr) - 1, dtype=torch.int32, device=order.device)
     place[order] = torch.arange(len(order), dtype=torch.int32, device=order.device)
     lengths = edges.indptr.diff()[order]
-    tails, weights = (disk.empty_like(part) for part in (edges.tails, edges.weights))
+    total = int(lengths.sum())
+    tails, weights = (disk.empty_like(part[:total]) for part in (edges.tails, edges.weights))
     done = 0
     for part in order.split(PART):
         source, indptr = edge_places(edges.indptr, part)

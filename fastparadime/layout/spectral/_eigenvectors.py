@@ -21,7 +21,7 @@ import torch
 from fastparadime import ops
 from fastparadime.layout.spectral import _dense
 from fastparadime.layout.spectral._coarsening import coarsened
-from fastparadime.layout.spectral._components import weighted_degrees
+from fastparadime.layout.spectral._components import components_of, weighted_degrees
 from fastparadime.ops import Edges, Segments
 from fastparadime.types import Array
 
@@ -33,7 +33,8 @@ _LEAST_DEGREE = 6
 _MOST_GROWTH, _LEAST_GROWTH = 1e5, 20.0
 _MOST_PRODUCTS = 200  # with the graph, twice as many with each coarser one, up to the next
 _MOST_COARSE = 800
-_ANGLE = 0.01  # to the wanted subspace, in radians, when iteration ends
+_ANGLE = 0.01  # to the wanted subspace, in radians, when iteration ends,
+_LOST_ANGLE = 0.05  # or an estimate from above by what the last filter has changed
 _LEAST_SHARE = 1e-14  # of the largest squared length below which a direction counts as absent
 _LEAST_RESIDUAL = 1e-12  # what rounding allows to ask for
 _MANY_POINTS = 2_000_000  # beyond which the eigenvectors of a coarser graph are the result,
@@ -84,12 +85,18 @@ def leading_vectors(
     """
     segments = Segments(sizes, edges.weights.device)
     degrees = weighted_degrees(edges)
+    small = sizes <= most_solved_at_once(out_dim)
+    if not small.any():
+        block = _started(edges, segments, degrees, out_dim, seed, products)
+        return _Solver(edges, segments, degrees, out_dim).solve(block, products)
     width = block_width(out_dim)
-    if sizes.max() <= most_solved_at_once(out_dim):
-        others = _dense.leading_vectors(edges, sizes, width - 1).to(degrees.device)
-        return torch.cat([degrees.sqrt()[:, None], others], dim=1)
-    block = _started(edges, segments, degrees, out_dim, seed, products)
-    return _Solver(edges, segments, degrees, out_dim).solve(block, products)
+    block = degrees.sqrt()[:, None].repeat(1, width)
+    rows, part = components_of(edges, segments, small)
+    block[rows, 1:] = _dense.leading_vectors(part, sizes[small], width - 1).to(degrees.device)
+    if not small.all():
+        rows, part = components_of(edges, segments, ~small)
+        block[rows] = leading_vectors(part, sizes[~small], out_dim, seed, products=products)
+    return block
 
 
 def _started(
@@ -152,25 +159,47 @@ class _Solver:
         self, edges: Edges, segments: Segments, degrees: torch.Tensor, out_dim: int
     ) -> None:
         self._edges, self._segments, self._out_dim = edges, segments, out_dim
-        self._scale = degrees.rsqrt()
+        self._degrees, self._scale = degrees, degrees.rsqrt()
+        self._sizes = segments.sizes.numpy()
 
-    def solve(self, block: torch.Tensor, products: int) -> torch.Tensor:
-        """The Ritz vectors that filters make of a start by so many products."""
-        ritz = self._ritz(block)
-        degree, left = _FIRST_DEGREE, products - 1
-        while degree and left > _LEAST_DEGREE:
+    def solve(
+        self, block: torch.Tensor, products: int, degree: int = _FIRST_DEGREE
+    ) -> torch.Tensor:
+        """The Ritz vectors that filters make of a start by so many products, the first of `degree`.
+
+        Components that are settled are left out as soon as they are half of what is iterated.
+        """
+        ritz, left = self._ritz(block), products - 1
+        missing = self._missing_degrees(ritz)
+        while missing.any() and left > _LEAST_DEGREE:
+            if 2 * self._sizes[missing > 0].sum() <= len(block):
+                return self._solve_rest(ritz.vectors, missing > 0, left, degree)
             degree = min(degree, left - 1)
-            block, cuts = ritz.vectors, ritz.values[:, -1]
+            block, values = ritz.vectors, ritz.values
             del ritz  # blocks are large beside the graph
+            cuts = np.clip(
+                values[:, -1], _cut_of(_MOST_GROWTH, degree), _cut_of(_LEAST_GROWTH, degree)
+            )
             block = self._filtered(block, cuts, degree)
             ritz = self._ritz(block)
             left -= degree + 1
-            degree = self._missing_degree(ritz)
+            missing = self._missing_degrees(ritz)
+            missing[self._angles(ritz.values, values, cuts, degree) <= _LOST_ANGLE] = 0
+            degree = min(int(missing.max()), 2 * degree)
         return ritz.vectors
+
+    def _solve_rest(
+        self, vectors: torch.Tensor, chosen: Array, products: int, degree: int
+    ) -> torch.Tensor:
+        """Vectors that are left as they are but in some components, where they are solved for."""
+        rows, edges = components_of(self._edges, self._segments, chosen)
+        segments = Segments(self._sizes[chosen], vectors.device)
+        rest = _Solver(edges, segments, self._degrees[rows], self._out_dim)
+        vectors[rows] = rest.solve(vectors[rows], products, degree)
+        return vectors
 
     def _filtered(self, block: torch.Tensor, cuts: Array, degree: int) -> torch.Tensor:
         """T((S G S - c) / h) block, [c - h, c + h] from -1 to the cut of each component."""
-        cuts = np.clip(cuts, _cut_of(_MOST_GROWTH, degree), _cut_of(_LEAST_GROWTH, degree))
         centres, halves = (cuts - 1) / 2, (cuts + 1) / 2
         gains, shifts = (
             torch.from_numpy(values).to(block.device)[self._segments.of]
@@ -212,17 +241,38 @@ class _Solver:
         residuals = self._segments.gram(ones, lost.square_()).sqrt()[:, 0]
         return _Ritz(vectors, values, residuals.cpu().numpy())
 
-    def _missing_degree(self, ritz: _Ritz) -> int:
-        """The degree that should settle all components, 0 if they are."""
+    def _missing_degrees(self, ritz: _Ritz) -> Array:
+        """The degrees that should settle the components, 0 of those that are."""
         wanted, last = ritz.values[:, 1 : self._out_dim + 1], ritz.values[:, -1:]
         # A residual over the gap to what is outside of the block bounds the angle to its span.
         gaps = np.maximum(wanted - last, _LEAST_RESIDUAL / _ANGLE)
         excess = ritz.residuals[:, 1 : self._out_dim + 1] / (_ANGLE * gaps)
-        if (excess <= 1).all():
-            return 0
         # At x beyond the damped interval the polynomial is cosh(degree acosh(x)), 1 at its end.
-        degree = np.arccosh(np.maximum(2 * excess, 1)) / np.arccosh(1 + gaps * 2 / (last + 1))
-        return max(_LEAST_DEGREE, int(np.ceil(degree.max())))
+        degrees = np.arccosh(np.maximum(2 * excess, 1)) / np.arccosh(1 + gaps * 2 / (last + 1))
+        degrees = np.ceil(degrees.max(1)).clip(_LEAST_DEGREE).astype(np.int64)
+        return np.where((excess <= 1).all(1), 0, degrees)
+
+    def _angles(self, values: Array, before: Array, cuts: Array, degree: int) -> Array:
+        """About the largest angle of each component, by what a filter has changed.
+
+        It has divided the squares of what is outside of the block, beside the wanted, by at least
+        g^2: what is left of their share of a Ritz value is what it has lost, over g^2 - 1. Where
+        eigenvalues are close, as of clusters that hardly anything connects, that is far below what
+        residuals allow for, which are of rough vectors.
+        """
+        wanted, last = slice(1, self._out_dim + 1), values[:, -1:]
+        growths = _log_growth(values[:, wanted], cuts[:, None], degree)
+        growths -= _log_growth(last, cuts[:, None], degree)
+        lost = np.maximum(values[:, wanted] - before[:, wanted], 0) + np.finfo(np.float64).eps
+        gaps = np.maximum(values[:, wanted] - last, _LEAST_RESIDUAL)
+        squares = lost / np.expm1(2 * growths).clip(_LEAST_RESIDUAL) / gaps
+        return np.asarray(np.sqrt(squares.max(1)))
+
+
+def _log_growth(values: Array, cuts: Array, degree: int) -> Array:
+    """The logarithm of the filter at some values: |values| within [-1, cut] grow by up to 1."""
+    beyond = np.maximum(1 + 2 * (values - cuts) / (1 + cuts), 1)
+    return np.asarray(np.log(np.cosh(degree * np.arccosh(beyond))))
 
 
 def _cut_of(growth: float, degree: int) -> float:

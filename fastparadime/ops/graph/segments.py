@@ -30,7 +30,7 @@ class Segments:
         if not whole or sizes.ndim != 1 or (len(sizes) > 0 and int(sizes.min()) < 1):
             raise ValueError("sizes must be 1-D and hold positive numbers of rows")
         ends = sizes.cumsum(0)
-        self.count, self.rows = len(sizes), int(sizes.sum())
+        self.sizes, self.count, self.rows = sizes, len(sizes), int(sizes.sum())
         of = torch.repeat_interleave(torch.arange(len(sizes), dtype=torch.int32), sizes)
         pieces = (sizes + _PIECE_ROWS - 1) // _PIECE_ROWS
         first = torch.cat([pieces.new_zeros(1), pieces.cumsum(0)])
