@@ -1,6 +1,9 @@
 # The CUDA half of _core: included where a CUDA compiler is at hand.
 
 # Before enable_language, which would otherwise settle on its own default.
+if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES AND NOT "$ENV{CUDAARCHS}" STREQUAL "")
+  set(CMAKE_CUDA_ARCHITECTURES "$ENV{CUDAARCHS}")
+endif()
 if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES)
   execute_process(COMMAND ${CMAKE_CUDA_COMPILER} --list-gpu-arch
                   OUTPUT_VARIABLE known OUTPUT_STRIP_TRAILING_WHITESPACE)

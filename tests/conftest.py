@@ -7,6 +7,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+# Several processes of tests share the cores: threads of OpenMP that wait for one another by spinning
+# take them from those that work. It is read where torch is loaded.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
 import numpy as np
 import numpy.typing as npt
 import pytest

@@ -20,8 +20,8 @@ from fastparadime.layout import shared_layout
 from fastparadime.neighbors import knn
 
 OF_UMAP = {"random_state": 3, "n_epochs": 20}
-OF_NETWORK = {**OF_UMAP, "quality": "fast", "hidden_dims": [16], "batch_size": 160}
-OF_PROTOTYPES = {**OF_UMAP, "quality": "fast", "prototypes": 40, "batch_size": 160}
+OF_NETWORK = {**OF_UMAP, "quality": "fast", "hidden_dims": [16], "batch_size": 480}
+OF_PROTOTYPES = {**OF_UMAP, "quality": "fast", "prototypes": 40, "batch_size": 480}
 
 
 @contextmanager

@@ -45,7 +45,7 @@ def steps(X: Any, **how: Any) -> Any:
 
 
 def prototypes(X: Any, **how: Any) -> Any:
-    options = {"quality": "fast", "batch_size": 16, "random_state": 0, "metric": "cosine"}
+    options = {"quality": "fast", "batch_size": 64, "random_state": 0, "metric": "cosine"}
     return ParametricUMAP(n_epochs=20, prototypes=12, **options).fit(X, **how).embedding_
 
 

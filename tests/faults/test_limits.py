@@ -71,7 +71,7 @@ print(json.dumps(ends))
 @pytest.mark.parametrize("call", ["fit", "train", "embed", "embed --quality fast"])
 def test_memory_that_runs_out(call: str, tmp_path: Path) -> None:
     call, *options = call.split()
-    steps = [0, 1, 2, 4, 8, 16, 32, 64]
+    steps = [0, 1, 4, 16, 64]
     done = subprocess.run(
         [sys.executable, "-c", STEPS, call, json.dumps(steps), *options],
         cwd=tmp_path,

@@ -54,8 +54,9 @@ def test_rerank_equals_reference(metric: str, density: float, dim: int) -> None:
     np.testing.assert_allclose(distances, expected[1], rtol=1e-5, atol=least)
     if density > 0 and dim > 1 and metric in ("euclidean", "sqeuclidean", "manhattan"):
         np.testing.assert_array_equal(indices, expected[0])
+    rows = X.toarray()
     for i, row in enumerate(indices.tolist()):  # of others there are ties
-        at = [reference.distance(*X[[i, j]].toarray(), metric, 3.0) for j in row if j >= 0]
+        at = [reference.distance(rows[i], rows[j], metric, 3.0) for j in row if j >= 0]
         np.testing.assert_allclose(at, expected[1][i, : len(at)], rtol=1e-5, atol=least)
 
 
@@ -75,14 +76,10 @@ def test_nearest_are_those_of_least_distance(metric: str, count: int) -> None:
     X, points = matrix(density=0.3), torch.tensor([3, 3, 79, 0])
     found = table(X).nearest(points, count, metric)
     assert (found.shape, found.dtype) == ((4, count), torch.int32)
-    others = np.tile(np.arange(80), (80, 1))
+    rows = X.toarray()
     distances = np.stack(
-        [
-            [reference.distance(X[[i]].toarray()[0], X[[j]].toarray()[0], metric, 2.0)
-             for j in others[i]]
-            for i in points.tolist()
-        ]
-    )  # fmt: skip
+        [[reference.distance(rows[i], row, metric, 2.0) for row in rows] for i in points.tolist()]
+    )
     wanted = np.sort(distances, axis=1)[:, :count]
     np.testing.assert_allclose(
         np.take_along_axis(distances, found.numpy().astype(int), 1), wanted, rtol=1e-5, atol=1e-6
