@@ -37,8 +37,9 @@ _ANGLE = 0.01  # to the wanted subspace, in radians, when iteration ends,
 _LOST_ANGLE = 0.05  # or an estimate from above by what the last filter has changed
 _LEAST_SHARE = 1e-14  # of the largest squared length below which a direction counts as absent
 _LEAST_RESIDUAL = 1e-12  # what rounding allows to ask for
-_MANY_POINTS = 2_000_000  # beyond which the eigenvectors of a coarser graph are the result,
-_DAMPED = 3  # after so many steps that damp what is rough
+_MANY_POINTS = 2_000_000  # beyond which the eigenvectors of a coarser graph are the result, by so
+_COARSE_PRODUCTS = 50  # products with that one, as it is an approximation itself,
+_DAMPED = 3  # and so many steps that damp what is rough
 _ROWS = 2**16  # of a block at a time, where a result of its own size would only be added
 
 
@@ -143,7 +144,8 @@ def smooth_vectors(edges: Edges, sizes: Array, out_dim: int, seed: int) -> torch
         return leading_vectors(edges, sizes, out_dim, seed)[:, wanted]
     segments = Segments(sizes, edges.weights.device)
     degrees = weighted_degrees(edges)
-    found = _from_coarser(edges, segments, degrees, out_dim, seed, _MOST_PRODUCTS, wanted)
+    products = _COARSE_PRODUCTS // 2
+    found = _from_coarser(edges, segments, degrees, out_dim, seed, products, wanted)
     if found is None:
         return leading_vectors(edges, sizes, out_dim, seed)[:, wanted]
     scale = degrees.rsqrt()
