@@ -13,6 +13,7 @@ from sklearn.datasets import load_digits
 from fastparadime import ParametricUMAP, models
 from fastparadime.dr.attribution import jacobian
 from fastparadime.models.prototypes import SHARPNESS
+from fastparadime.routines.quality import QUALITIES
 
 
 def drawn(rows: int, columns: int, seed: int = 0) -> torch.Tensor:
@@ -172,6 +173,14 @@ def test_prototypes_take_a_fifth_of_the_steps() -> None:
         mapper.fit(X[:300])
         epochs.append([len(phase["losses"]) for phase in mapper.history_])
     assert epochs == [[100], [100, 500]]  # a decoder has the whole budget
+
+
+@pytest.mark.parametrize(
+    ("quality", "few", "many"), [("fast", 100, 4), ("balanced", 200, 8), ("best", 1600, 40)]
+)
+def test_best_takes_two_fifths_of_the_steps(quality: str, few: int, many: int) -> None:
+    budget = QUALITIES[quality].for_prototypes()
+    assert (budget.epochs(300), budget.epochs(1_000_000)) == (few, many)
 
 
 def test_a_file_has_prototypes(tmp_path: Path) -> None:

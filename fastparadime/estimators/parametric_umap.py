@@ -93,8 +93,9 @@ class ParametricUMAP(
     prototypes : int, optional
         Makes the default encoder one layer of so many prototypes, at most as many as rows, which
         start as rows with their positions (`fastparadime.models.place_prototypes`). It keeps more
-        of the neighbours of new rows than hidden layers do, with a fifth of the quality's steps. A
-        file of it holds what started as rows of `X`. 2,000 suit 10,000 rows.
+        of the neighbours of new rows than hidden layers do, with a fifth of the quality's steps, two
+        fifths of those of "best". A file of it holds what started as rows of `X`. 2,000 suit 10,000
+        rows.
     placement : {"network", "median"}
         How `transform` places a row: by the network, or at the geometric median of where the
         network has the nearest third of the row's neighbours, which keeps more of them. A file then

@@ -21,7 +21,7 @@ from fastparadime.utils.checkpoints import NOTHING, Course
 
 _EDGES_OF_DISTANCE = 1000  # that show how far neighbours are
 _SHARE_OF_CHANGES, _RATE_OF_CHANGES = 0.6, 0.25  # of a layout that is there, as UMAP.update has
-_PROTOTYPES_SHARE, _PROTOTYPES_RATE = 5, 2  # they start close to the end, where rows lie
+_PROTOTYPES_RATE = 2  # times that of hidden layers
 _QUADRATIC = 0.2  # errors up to which the loss is quadratic, in units of the curve's spread
 
 
@@ -41,6 +41,8 @@ class Quality:
         Of the first step; it falls to zero on a cosine.
     noise : float
         The length of the noise on rows over the distance between neighbours.
+    prototypes_share : float
+        Of the steps, for a network of prototypes: it starts close to the end, where rows lie.
     """
 
     hidden_dims: tuple[int, ...]
@@ -49,17 +51,18 @@ class Quality:
     batch_size: int = 500
     learning_rate: float = 0.01
     noise: float = 0.5
+    prototypes_share: float = 0.2
 
     def epochs(self, n: int) -> int:
         """Epochs of the regression of n points."""
         return max(self.passes, -(-self.steps // -(-n // self.batch_size)))
 
     def for_prototypes(self) -> Quality:
-        """The budget of a network of prototypes: a fifth of the steps, at twice the rate."""
+        """The budget of a network of prototypes: a share of the steps, at twice the rate."""
         return replace(
             self,
-            passes=-(-self.passes // _PROTOTYPES_SHARE),
-            steps=-(-self.steps // _PROTOTYPES_SHARE),
+            passes=round(self.prototypes_share * self.passes),
+            steps=round(self.prototypes_share * self.steps),
             learning_rate=_PROTOTYPES_RATE * self.learning_rate,
         )
 
@@ -119,7 +122,7 @@ def noise_between(heads: torch.Tensor, tails: torch.Tensor, spread: float, lengt
 QUALITIES = {
     "fast": Quality((100, 100, 100), passes=20, steps=500),
     "balanced": Quality((256, 256, 256), passes=40, steps=1000),
-    "best": Quality((256, 256, 256), passes=100, steps=4000),
+    "best": Quality((256, 256, 256), passes=100, steps=4000, prototypes_share=0.4),
 }
 
 
