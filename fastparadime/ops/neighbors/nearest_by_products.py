@@ -13,9 +13,8 @@ from fastparadime.utils.lazy import lazy_property
 from fastparadime.utils.validate import check_integer
 
 _LEAST_ROOM, _MOST_ROOM = 32, 1024  # of a list beyond its width: as much again, within these
-# Multiply-adds between two looks for Ctrl-C, well below a second of one slow core, where a pair takes
-# as long as so many more columns to join lists.
-_PRODUCTS, _OF_LISTS = 1.5e10, 128
+_PRODUCTS = 1.5e10  # multiply-adds between two looks for Ctrl-C, well below a second of a slow core
+COLUMNS_OF_LISTS = 128  # that take as long as a pair takes to join lists
 _LIST_BYTES = 64 * 2**20  # of queries at a time
 
 Found = tuple[torch.Tensor, torch.Tensor]
@@ -86,7 +85,7 @@ class ProductTable:
         packed = self._packed  # held here: another thread may put its own in its place
         blocks = _blocks(self._n)
         rounds = blocks + blocks % 2
-        each = self._n * (self._dim + _OF_LISTS) * _core.kProductBlock / 2
+        each = self._n * (self._dim + COLUMNS_OF_LISTS) * _core.kProductBlock / 2
         step = int(max(1, _PRODUCTS // max(1, each)))
         for first in range(0, rounds, step):
             last = min(rounds, first + step)
@@ -135,7 +134,7 @@ class ProductTable:
         lists = _Lists(within, width, parts)
         packed = _Packed(queries, self._plain(queries))
         rows, target = self._plain(self._rows), target_of(queries)
-        step = max(1, int(_PRODUCTS / max(1, len(queries) * (self._dim + _OF_LISTS))))
+        step = max(1, int(_PRODUCTS / max(1, len(queries) * (self._dim + COLUMNS_OF_LISTS))))
         for first in range(0, self._n, step):
             last = min(self._n, first + step)
             _core.nearest_to_queries(lists.core, packed.core, rows, first, last, parts, target)

@@ -9,13 +9,14 @@ import torch
 from fastparadime import _core
 from fastparadime.ops._checks import MAX_POINTS, as_distances, as_floats, as_positive, target_of
 from fastparadime.ops.neighbors.join_lists import halves
+from fastparadime.ops.neighbors.nearest_by_products import COLUMNS_OF_LISTS
 from fastparadime.ops.neighbors.nn_descent import descent_round, padded_rows
 from fastparadime.ops.neighbors.subspace import stride_of
 from fastparadime.types import TensorLike
 from fastparadime.utils import disk
 from fastparadime.utils.validate import check_integer
 
-_PRODUCTS = 2e10  # multiply-adds between two looks for Ctrl-C, and of a task at the most
+_PRODUCTS = 1e10  # multiply-adds between two looks for Ctrl-C, and of a task at the most
 _TOGETHER = 2**16  # rows whose lists are renamed at a time
 
 
@@ -238,7 +239,8 @@ class ClusterSearch:
 def _turns(sizes: torch.Tensor, known: torch.Tensor, dim: int) -> Iterator[torch.Tensor]:
     """Tasks (cluster, first member, last), int64 (m, 3), as many as a second allows at a time."""
     tasks = torch.stack((torch.arange(len(sizes)), torch.zeros_like(sizes), sizes), dim=1)
-    products = (sizes.double().square() - known.double().square()) * (dim / 2)
+    columns = dim + COLUMNS_OF_LISTS
+    products = (sizes.double().square() - known.double().square()) * (columns / 2)
     order = products.argsort(descending=True, stable=True)  # long ones first: none is left alone
     whole = order[products[order] <= _PRODUCTS]
     turns = (products[whole].cumsum(0) / _PRODUCTS).long()
@@ -246,7 +248,7 @@ def _turns(sizes: torch.Tensor, known: torch.Tensor, dim: int) -> Iterator[torch
     threads = torch.get_num_threads()
     for cluster in order[products[order] > _PRODUCTS].tolist():
         size = int(sizes[cluster])
-        blocks = int(_PRODUCTS / (size * dim * _core.kProductBlock * threads))
+        blocks = int(_PRODUCTS / (size * columns * _core.kProductBlock * threads))
         step = _core.kProductBlock * max(1, blocks)
         firsts = torch.arange(0, size, step)
         lasts = (firsts + step).clamp_max(size)
