@@ -26,7 +26,7 @@ from fastparadime.ops import Edges, Segments
 from fastparadime.types import Array
 
 _GUARDS = 5  # vectors beside the wanted and the trivial one: those nearby converge together
-_FIRST_DEGREE = 12  # of the filter, until residuals tell what is needed
+_FIRST_DEGREE = 12  # of a filter; the next ones' double, up to what residuals ask for
 _LEAST_DEGREE = 6
 # Of the trivial vector in a filter, over what is damped. With more, too few digits of the others
 # are left; where a cut is too near for the least, the filter damps what is rough instead.
