@@ -13,7 +13,7 @@ import torch
 
 from fastparadime import neighbors, ops
 from fastparadime.layout import spectral
-from fastparadime.layout.spectral import _coarsening
+from fastparadime.layout.spectral import _coarsening, _eigenvectors
 
 
 def curve(n: int, *, closed: bool, order: np.ndarray | None = None) -> ops.Edges:
@@ -168,6 +168,18 @@ def test_components_that_are_settled_are_left_out(products: list[int]) -> None:
     angles = 2 * np.pi * np.arange(2000) / 2000
     assert degrees_between(positions, np.column_stack([np.cos(angles), np.sin(angles)])) < 1
     assert products.count(6000) < 20 < products.count(2000)
+
+
+def test_many_points_take_few_products_with_a_coarser_graph(
+    products: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The ring of 20,000 points asks for 200 of all, and for 400 of the next coarser graph."""
+    monkeypatch.setattr(_eigenvectors, "_MANY_POINTS", 1000)
+    positions = spectral.spectral_positions(curve(20_000, closed=True), 2)
+    assert torch.isfinite(positions).all()
+    assert products.count(20_000) < 10
+    coarser = max(points for points in products if points < 20_000)
+    assert products.count(coarser) <= 50 + 2  # for its degrees
 
 
 def blobs() -> tuple[ops.Edges, ops.Segments]:
