@@ -50,8 +50,9 @@ def spectral_positions(edges: Edges, out_dim: int = 2, *, seed: int = 0) -> torc
     The eigenvectors of a coarser graph, where points have joined their neighbours, are the start of
     the iteration, so that long shapes such as closed curves take no more of it than round ones. Each
     lies within 0.01 radians of the span of those wanted and the next five by its residual, or within
-    0.05 by what the last filter has changed of its Ritz value, or is the best of 200 products with
-    the graph: those of a ring of 70,000 points are then within a degree.
+    0.05 by what the last filter has changed of its Ritz value, or is the best of 60 products with
+    the graph, of up to 200 with less than 67,000 points: those of a ring of 70,000 are then within a
+    degree.
     """
     out_dim = check_integer(out_dim, "out_dim", minimum=1)
     n = len(edges.indptr) - 1

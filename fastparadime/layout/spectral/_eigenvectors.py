@@ -31,7 +31,9 @@ _LEAST_DEGREE = 6
 # Of the trivial vector in a filter, over what is damped. With more, too few digits of the others
 # are left; where a cut is too near for the least, the filter damps what is rough instead.
 _MOST_GROWTH, _LEAST_GROWTH = 1e5, 20.0
-_MOST_PRODUCTS = 200  # with the graph, twice as many with each coarser one, up to the next
+# With the graph, twice as many with each coarser one, up to the last. Where small graphs take more,
+# the blob of points that nothing divides has no vectors that are worth it.
+_LEAST_PRODUCTS, _MOST_PRODUCTS, _POINT_PRODUCTS = 60, 200, 4e6
 _MOST_COARSE = 800
 _ANGLE = 0.01  # to the wanted subspace, in radians, when iteration ends,
 _LOST_ANGLE = 0.05  # or an estimate from above by what the last filter has changed
@@ -63,7 +65,7 @@ class _Ritz:
 
 
 def leading_vectors(
-    edges: Edges, sizes: Array, out_dim: int, seed: int, *, products: int = _MOST_PRODUCTS
+    edges: Edges, sizes: Array, out_dim: int, seed: int, products: int
 ) -> torch.Tensor:
     """Leading eigenvectors of S G S within components, S the inverse roots of the degrees.
 
@@ -96,7 +98,7 @@ def leading_vectors(
     block[rows, 1:] = _dense.leading_vectors(part, sizes[small], width - 1).to(degrees.device)
     if not small.all():
         rows, part = components_of(edges, segments, ~small)
-        block[rows] = leading_vectors(part, sizes[~small], out_dim, seed, products=products)
+        block[rows] = leading_vectors(part, sizes[~small], out_dim, seed, products)
     return block
 
 
@@ -127,7 +129,7 @@ def _from_coarser(
     if coarse is None:
         return None
     found = leading_vectors(
-        coarse.edges, coarse.sizes, out_dim, seed, products=min(2 * products, _MOST_COARSE)
+        coarse.edges, coarse.sizes, out_dim, seed, min(2 * products, _MOST_COARSE)
     )
     found = found[:, columns] / weighted_degrees(coarse.edges).sqrt()[:, None]
     return found[coarse.owners].mul_(degrees.sqrt()[:, None])
@@ -140,14 +142,16 @@ def smooth_vectors(edges: Edges, sizes: Array, out_dim: int, seed: int) -> torch
     time of their products, is then that of a coarser graph.
     """
     wanted = slice(1, out_dim + 1)
-    if int(sizes.sum()) <= _MANY_POINTS:
-        return leading_vectors(edges, sizes, out_dim, seed)[:, wanted]
+    n = int(sizes.sum())
+    most = int(np.clip(_POINT_PRODUCTS / n, _LEAST_PRODUCTS, _MOST_PRODUCTS))
+    if n <= _MANY_POINTS:
+        return leading_vectors(edges, sizes, out_dim, seed, most)[:, wanted]
     segments = Segments(sizes, edges.weights.device)
     degrees = weighted_degrees(edges)
     products = _COARSE_PRODUCTS // 2
     found = _from_coarser(edges, segments, degrees, out_dim, seed, products, wanted)
     if found is None:
-        return leading_vectors(edges, sizes, out_dim, seed)[:, wanted]
+        return leading_vectors(edges, sizes, out_dim, seed, most)[:, wanted]
     scale = degrees.rsqrt()
     for _ in range(_DAMPED):
         found = (found + ops.graph_matmul(edges, scale, found)).div_(2)
