@@ -1,6 +1,8 @@
 """Jobs of several processes: how one of them joins the others, does its part and leaves.
 
 python tests/processes.py JOB STORE RANK PROCESSES FOLDER [HOW]
+
+STORE is a URL by which torch.distributed's processes meet, such as file:///tmp/store.
 """
 
 from __future__ import annotations
@@ -21,9 +23,7 @@ def take_part(job: str, store: str, rank: str, ranks: str, folder: str, *how: st
     torch.set_num_threads(1)
     number, size = int(rank), int(ranks)
     work = importlib.import_module(f"tests.{job}").take_part
-    dist.init_process_group(
-        "gloo", init_method=f"file://{store}", rank=number, world_size=size, timeout=LIMIT
-    )
+    dist.init_process_group("gloo", init_method=store, rank=number, world_size=size, timeout=LIMIT)
     work(number, size, Path(folder), dist.group.WORLD, *how)
     dist.destroy_process_group()
 

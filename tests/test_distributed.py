@@ -9,7 +9,7 @@ import os
 import subprocess
 import sys
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,14 +46,21 @@ _BY_ROW = (
 
 
 def run(
-    ranks: int, folder: Path, *how: str, job: str = "distributed_job", limit: float = LIMIT
+    ranks: int,
+    folder: Path,
+    *how: str,
+    job: str = "distributed_job",
+    limit: float = LIMIT,
+    store: str | None = None,
+    hosts: Sequence[Sequence[str]] = (),
 ) -> Path:
-    """Runs a job of so many processes; the folder with what they wrote."""
+    """Runs a job of so many processes, of this host or one on each; the folder they wrote to."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    store = store or (folder / "store").as_uri()
     processes = []
     for rank in range(ranks):
-        arguments = [_PROCESSES, job, folder / "store", rank, ranks, folder, *how]
-        command = [sys.executable, *map(str, arguments)]
+        arguments = [_PROCESSES, job, store, rank, ranks, folder, *how]
+        command = [*(hosts[rank] if hosts else ()), sys.executable, *map(str, arguments)]
         processes.append(
             subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
         )
