@@ -17,8 +17,8 @@ rim        new rows that lie where the map is sparser than at 95 % of the refere
 fit, row   seconds of the fit, microseconds that a new row takes among those of a second call
 
 A network is compared with the map that itself makes of the reference. `prototypes` is "balanced" with
-`prototypes=2000`, `-median` the same network with `placement="median"`, which looks at the reference;
-beside the network it is of the same fit.
+`prototypes=2000`, `-median` and `-mutual` the same network with that `placement`, which looks at the
+reference; beside the network they are of the same fit.
 Other packages (bench/peers.py) are measured in the same run where they are installed, and left out
 where they are not, which is said; of them only umap-learn is among the usual ways.
 """
@@ -89,22 +89,23 @@ def network(quality, metric, seed, **options):
 WAYS = {
     "layout": layout,
     "median": partial(layout, placement="median"),
+    "mutual": partial(layout, placement="mutual"),
     "means": Interpolated,
     "fast": partial(network, "fast"),
     "balanced": partial(network, "balanced"),
     "best": partial(network, "best"),
-    "balanced-median": partial(network, "balanced", placement="median"),
     "prototypes": partial(network, "balanced", prototypes=2000),
-    "prototypes-median": partial(network, "balanced", prototypes=2000, placement="median"),
     "best-prototypes": partial(network, "best", prototypes=2000),
-    "best-median": partial(network, "best", prototypes=2000, placement="median"),
-} | PEERS
-# The same networks in other places.
-NETWORKS = {
-    "balanced-median": "balanced",
-    "prototypes-median": "prototypes",
-    "best-median": "best-prototypes",
 }
+# The same networks, which place rows otherwise.
+NETWORKS = {
+    f"{name}-{placement}": (name, placement)
+    for name in ("balanced", "prototypes", "best-prototypes")
+    for placement in ("median", "mutual")
+}
+WAYS |= {
+    way: partial(WAYS[name], placement=placement) for way, (name, placement) in NETWORKS.items()
+} | PEERS
 USUAL = (*(way for way in WAYS if way not in PEERS), "umap-learn")
 
 
@@ -152,15 +153,15 @@ class Judge:
 
 def fitted(way, X, metric, seed, fits, now):
     """The estimator of a way and the seconds of its fit, which `fits` keeps for its placements."""
-    network = NETWORKS.get(way, way)
+    network, placement = NETWORKS.get(way, (way, None))
     if network not in fits:
         estimator = WAYS[network](metric, seed)
         clock = now()
         estimator.fit(X)
         fits[network] = estimator, now() - clock
     estimator, seconds = fits[network]
-    if network != way:
-        estimator = copy.copy(estimator).set_params(placement="median")
+    if placement is not None:
+        estimator = copy.copy(estimator).set_params(placement=placement)
     return estimator, seconds
 
 

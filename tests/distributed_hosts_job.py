@@ -22,7 +22,6 @@ from fastparadime.neighbors import knn
 from tests.distributed_job import OF_NETWORK, OF_UMAP, cuts, in_steps, raised, table
 from tests.hosts import CABLE
 
-
 _HASTE = datetime.timedelta(seconds=5)  # of a process for the others
 
 

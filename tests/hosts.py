@@ -85,7 +85,8 @@ def main(rate: str, *command: str) -> None:
         for host in hosts:
             _run(*host, *limit, "burst", "256kb", "latency", "50ms")
         started = [subprocess.Popen([*host, *command]) for host in hosts]
-        if any([process.wait() for process in started]):
+        statuses = [process.wait() for process in started]
+        if any(statuses):
             sys.exit(1)
 
 

@@ -13,7 +13,7 @@ import pytest
 import torch
 from sklearn.base import clone
 
-from fastparadime import ParametricUMAP, dr
+from fastparadime import ParametricUMAP, dr, ops
 from fastparadime.estimators._resumable import _digest
 from fastparadime.graph import query_strengths
 from fastparadime.utils.medians import weighted_medians
@@ -33,13 +33,22 @@ def fitted() -> ParametricUMAP:
     return ParametricUMAP(placement="median", **GIVEN).fit(X)
 
 
-def medians(places: np.ndarray, new: np.ndarray = NEW, known: np.ndarray = X) -> np.ndarray:
-    """Of the places of the nearest five of fifteen neighbours, which float64 distances show."""
-    distances = torch.cdist(*(torch.from_numpy(part).double() for part in (new, known)))
-    nearest, indices = distances.topk(15, largest=False)
+def medians(
+    places: np.ndarray, new: np.ndarray = NEW, known: np.ndarray = X, *, mutual: bool = False
+) -> np.ndarray:
+    """Of the places of five of fifteen neighbours, which float64 distances show."""
+    rows, own = (torch.from_numpy(part).double() for part in (new, known))
+    nearest, indices = torch.cdist(rows, own).topk(15, largest=False)
     strengths = query_strengths(
         nearest.float(), local_connectivity=1.0, disconnection_distance=math.inf
     )
+    if mutual:  # those for which the row is near, too, by their own distances to others
+        others = torch.cdist(own, own).topk(15, largest=False).values[:, 1:]
+        scales = ops.smooth_knn(others.float(), "umap")
+        rho, sigma = (part[indices].double() for part in (scales.rho, scales.sigma))
+        ties = strengths * (1 + torch.exp(-(nearest - rho).clamp_min(0) / sigma))
+        order = ties.argsort(dim=1, descending=True)
+        strengths, indices = strengths.gather(1, order), indices.gather(1, order)
     found = weighted_medians(strengths[:, :5], indices[:, :5], torch.from_numpy(places))
     return found.numpy()
 
@@ -47,6 +56,12 @@ def medians(places: np.ndarray, new: np.ndarray = NEW, known: np.ndarray = X) ->
 def test_rows_are_at_the_median_of_their_neighbors_places(fitted: ParametricUMAP) -> None:
     placed = fitted.transform(NEW)
     np.testing.assert_allclose(placed, medians(fitted.embedding_), rtol=1e-4, atol=1e-4)
+    mutual = copy.deepcopy(fitted).set_params(placement="mutual")
+    expected = medians(fitted.embedding_, mutual=True)
+    np.testing.assert_allclose(mutual.transform(NEW), expected, rtol=1e-4, atol=1e-4)
+    assert np.abs(expected - placed).max() > 0.05
+    np.testing.assert_array_equal(mutual.transform(X), fitted.embedding_)
+    np.testing.assert_array_equal(mutual.set_params(placement="median").transform(NEW), placed)
     by_network = copy.deepcopy(fitted).set_params(placement="network")
     np.testing.assert_array_equal(by_network.embedding_, fitted.embedding_)
     assert np.abs(by_network.transform(NEW) - placed).max() > 0.05
@@ -67,12 +82,13 @@ def test_rows_far_from_zero_have_the_places_of_the_fit() -> None:
     np.testing.assert_allclose(mapper.transform(far), mapper.embedding_, atol=1e-2)
 
 
+@pytest.mark.parametrize("placement", ["median", "mutual"])
 @pytest.mark.parametrize("metric", ["euclidean", "cosine", "seuclidean"])
-def test_a_file_keeps_the_rows(metric: str, tmp_path: Path) -> None:
-    mapper = ParametricUMAP(placement="median", metric=metric, **GIVEN).fit(X)
+def test_a_file_keeps_the_rows(metric: str, placement: str, tmp_path: Path) -> None:
+    mapper = ParametricUMAP(placement=placement, metric=metric, **GIVEN).fit(X)
     mapper.save(tmp_path / "mapper.safetensors")
     loaded = ParametricUMAP.load(tmp_path / "mapper.safetensors")
-    assert loaded.placement == "median"
+    assert loaded.placement == placement
     np.testing.assert_array_equal(loaded.transform(NEW), mapper.transform(NEW))
     assert _digest(loaded) == _digest(mapper)
     loaded.save(tmp_path / "again.safetensors")
@@ -184,7 +200,9 @@ def test_a_file_has_the_networks_of_the_fit(tmp_path: Path) -> None:
     loaded.set_params(hidden_dims=[5]).save(path)
     assert ParametricUMAP.load(path).hidden_dims == [8, 4]
     mapper.set_params(placement=3)
-    with pytest.raises(ValueError, match="placement must be one of 'network', 'median', not 3"):
+    with pytest.raises(
+        ValueError, match="placement must be one of 'network', 'median', 'mutual', not 3"
+    ):
         mapper.save(path)
 
 
@@ -232,10 +250,14 @@ def test_confidence_is_in_the_places_of_transform(fitted: ParametricUMAP) -> Non
 @pytest.mark.parametrize(
     ("given", "match"),
     [
-        ({"placement": "layout"}, "placement must be one of 'network', 'median', not 'layout'"),
+        (
+            {"placement": "layout"},
+            "placement must be one of 'network', 'median', 'mutual', not 'layout'",
+        ),
         ({"placement": "median", "max_memory": 1000.0}, "which placement='median' needs"),
+        ({"placement": "mutual", "max_memory": 1000.0}, "which placement='mutual' needs"),
     ],
-    ids=["another", "rows that stay as they are"],
+    ids=["another", "rows that stay as they are", "for mutual neighbours"],
 )
 def test_what_cannot_be_placed(given: dict[str, Any], match: str) -> None:
     mapper = ParametricUMAP(**GIVEN, **given)
@@ -245,5 +267,7 @@ def test_what_cannot_be_placed(given: dict[str, Any], match: str) -> None:
 
 
 def test_a_placement_is_checked_where_rows_are_placed(fitted: ParametricUMAP) -> None:
-    with pytest.raises(ValueError, match="placement must be one of 'network', 'median', not 3"):
+    with pytest.raises(
+        ValueError, match="placement must be one of 'network', 'median', 'mutual', not 3"
+    ):
         copy.deepcopy(fitted).set_params(placement=3).transform(NEW)

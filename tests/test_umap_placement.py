@@ -55,12 +55,29 @@ def test_new_rows_of_clusters_keep_more_neighbors() -> None:
     assert np.mean(gains) > 0.01
 
 
+def test_neighbors_that_have_nearer_ones_have_less_of_a_say() -> None:
+    """A dense group within a broad one, whose new rows are near to it: it is not near to them."""
+    rng = np.random.default_rng(0)
+    broad, dense = rng.normal(size=(300, 8)), 0.35 * rng.normal(size=(60, 8))
+    X = np.concatenate([broad, dense]).astype(np.float32)
+    new = rng.normal(size=(200, 8)).astype(np.float32)
+    shares = {}
+    for placement in ("median", "mutual"):
+        estimator = UMAP(placement=placement, n_epochs=100, random_state=0).fit(X)
+        anchors = torch.from_numpy(estimator.embedding_)
+        placed = torch.from_numpy(estimator.transform(new))
+        near = QueryIndex(anchors, Space("euclidean")).nearest(placed, 5)[0]
+        shares[placement] = float((near >= len(broad)).double().mean())
+    assert shares["mutual"] < 0.8 * shares["median"], shares
+
+
+@pytest.mark.parametrize("placement", ["median", "mutual"])
 @pytest.mark.parametrize("output_metric", ["euclidean", "haversine"])
-def test_a_row_is_placed_by_itself(output_metric: str) -> None:
+def test_a_row_is_placed_by_itself(output_metric: str, placement: str) -> None:
     rng = np.random.default_rng(0)
     X, new = rng.normal(size=(200, 5)), rng.normal(size=(50, 5))
     options: dict[str, Any] = {"n_epochs": 30, "random_state": 0, "output_metric": output_metric}
-    estimator = UMAP(placement="median", **options).fit(X)
+    estimator = UMAP(placement=placement, **options).fit(X)
     np.testing.assert_array_equal(estimator.embedding_, UMAP(**options).fit(X).embedding_)
     placed = estimator.transform(new)
     np.testing.assert_array_equal(estimator.transform(new[::-1])[::-1], placed)

@@ -157,7 +157,7 @@ class FittedNetworks(ParametricParameters):
         """Writes the networks and the parameters to a safetensors file that `load` reads.
 
         The layout and what JSON does not hold, such as a function as metric, are not written, and
-        of the rows only landmarks, but all with ``placement="median"``. What compares rows after
+        of the rows only landmarks, but all with a `placement` among neighbours. What compares rows after
         `load` has to be given a metric there that the file does not hold.
 
         Parameters
@@ -200,16 +200,16 @@ class FittedNetworks(ParametricParameters):
 
     def _rows_of_file(self, count: int, given: Mapping[str, Any]) -> dict[str, torch.Tensor] | None:
         """The rows that a file has: all, or so many, or none."""
-        if self.placement == "median":
-            self._check_compared("placement='median'")
+        if self.placement != "network":
+            placement = f"placement={self.placement!r}"
+            self._check_compared(placement)
             for name, wanted in _COMPARED_BY.items():
                 if not _is_plain(given[name]):
                     raise ValueError(
-                        f"{name} must {wanted} for a file of placement='median', which places rows "
-                        f"by it, but it is {given[name]!r}: pickle the fit, or set "
-                        "placement='network'"
+                        f"{name} must {wanted} for a file of {placement}, which places rows by it, "
+                        f"but it is {given[name]!r}: pickle the fit, or set placement='network'"
                     )
-            return {"landmarks": self._rows_there("placement='median' keeps")}
+            return {"landmarks": self._rows_there(f"{placement} keeps")}
         return {"landmarks": self._spread_rows(count)} if count else None
 
     def _rows_there(self, what: str) -> torch.Tensor:

@@ -34,7 +34,7 @@ from fastparadime.utils.validate import check_integer, check_option, check_posit
 
 _INITS = ("spectral", "tswspectral", "pca", "random")
 _MODES = ("embedding", "graph")
-_PLACEMENTS = ("layout", "median")
+_PLACEMENTS = ("layout", "median", "mutual")
 # Parameters of a run, which say nothing of its map.
 _OF_A_RUN = ("callback", "tqdm_kwds", "verbose", "random_state", "precomputed_knn", "device")
 # Distances at which points have nothing in common, by metric, as umap-learn sets them.

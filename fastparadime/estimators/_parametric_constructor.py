@@ -16,7 +16,7 @@ from fastparadime.utils.display import in_short
 
 _Constructor = TypeVar("_Constructor", bound=Callable[..., None])
 
-PLACEMENTS = "network", "median"  # of new rows
+PLACEMENTS = "network", "median", "mutual"  # of new rows
 
 _ANY = object()
 # umap-learn's names that are no parameters here: the values that ask for what is done anyway, and

@@ -121,12 +121,12 @@ def check_network(estimator: ParametricParameters, in_dim: int) -> NetworkSettin
 
 def check_held(estimator: ParametricParameters, table: Any, *, decodes: bool) -> None:
     """Raises for what needs rows in float32 beside some that `max_memory` leaves as they are."""
-    by_median = estimator.placement == "median"
-    if (decodes or by_median) and stays(table, estimator.max_memory):
-        what = "placement='median'" if by_median else "a decoder"
+    among = estimator.placement != "network"
+    if (decodes or among) and stays(table, estimator.max_memory):
+        what = f"placement={estimator.placement!r}" if among else "a decoder"
         raise ValueError(
             f"max_memory={estimator.max_memory:.4g} bytes is less than a table of X in float32, "
-            f"which {what} needs: give more, or leave {'it' if by_median else 'the decoder'} out"
+            f"which {what} needs: give more, or leave {'it' if among else 'the decoder'} out"
         )
 
 

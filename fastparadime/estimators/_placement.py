@@ -24,12 +24,16 @@ class PlacingNetworks(FittedNetworks):
         Raises
         ------
         ValueError
-            For another placement, and for a median where no rows are known.
+            For another placement, and for one among neighbours where no rows are known.
         """
-        if check_option(self.placement, PLACEMENTS, "placement") == "network":
+        placement = check_option(self.placement, PLACEMENTS, "placement")
+        if placement == "network":
             found: torch.Tensor = dr.apply_in_chunks(self.model_, table, "embed")
             return found
-        known = self._of_rows("placement='median'")
+        known = self._of_rows(f"placement={placement!r}")
+        if known.settings.placement != placement:
+            settings = replace(known.settings, placement=placement)
+            known = self._mapped_rows = replace(known, settings=settings)
         return known.embed(known.row_format.rows(table))
 
     def _of_rows(self, method: str) -> FittedRows:

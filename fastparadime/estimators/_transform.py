@@ -10,10 +10,12 @@ import numpy as np
 import torch
 
 from fastparadime import ops
+from fastparadime.estimators._neighbors import find_neighbors
 from fastparadime.estimators._parameters import Settings
 from fastparadime.estimators._row_format import RowFormat
 from fastparadime.estimators._rows import equal_rows, like, row_streams, taken
 from fastparadime.graph import query_strengths
+from fastparadime.neighbors import DEFAULT_RECALL
 from fastparadime.neighbors.metric_space import Space
 from fastparadime.neighbors.query_index import QueryIndex
 from fastparadime.types import Array
@@ -23,7 +25,7 @@ from fastparadime.utils.medians import weighted_means, weighted_medians
 from fastparadime.utils.seed import derive
 
 _DEFAULT_EPOCHS = 100
-_PER_MEDIAN = 3  # of its neighbours, the nearest one has a say where a row is placed by a median
+_PER_MEDIAN = 3  # of its neighbours, one has a say where a row is placed by a median
 # Of the repulsion, on a new row: an edge of a fit draws both of its ends, here the one that moves.
 _REPULSION_SHARE = 0.5
 STEPS = 2  # of an epoch: fixed, so that it does not depend on the other new rows
@@ -71,8 +73,17 @@ class FittedRows:
             return self
         return replace(self, rows=taken(self.rows, there), positions=self.positions[there])
 
+    @lazy_property
+    def scales(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Offsets and widths of the rows' own ties: of the rows alone, so that a file has them too."""
+        k = min(self.settings.n_neighbors, self.rows.shape[0]) - 1
+        found = find_neighbors(self.rows, k, self.space, DEFAULT_RECALL)
+        connectivity = self.settings.local_connectivity
+        _, *scales = ops.smooth_knn(found.distances, "umap", local_connectivity=connectivity)
+        return scales[0], scales[1]
+
     def __getstate__(self) -> dict[str, Any]:
-        cached = ("index", "reached")
+        cached = ("index", "reached", "scales")
         return {name: value for name, value in self.__dict__.items() if name not in cached}
 
     def query(self, rows: Any, k: int) -> tuple[Array, Array]:
@@ -124,10 +135,10 @@ class FittedRows:
         k = min(self.settings.n_neighbors, len(anchors))
         indices, distances = self.index.nearest(rows, k)
         weights = self.strengths(distances)
-        output, by_median = self.settings.output, self.settings.placement == "median"
+        output, by_median = self.settings.output, self.settings.placement != "layout"
         if by_median:
-            nearest = math.ceil(k / _PER_MEDIAN)
-            places = weighted_medians(weights[:, :nearest], indices[:, :nearest], anchors)
+            chosen = self._chosen(indices, distances, weights)
+            places = weighted_medians(weights.gather(1, chosen), indices.gather(1, chosen), anchors)
         else:
             places = weighted_means(weights, indices, anchors)
         positions = output.means(places).float()
@@ -145,6 +156,18 @@ class FittedRows:
                 at, found = at[equal], found[equal]
             positions[at] = anchors[found]
         return positions
+
+    def _chosen(
+        self, indices: torch.Tensor, distances: torch.Tensor, weights: torch.Tensor
+    ) -> torch.Tensor:
+        """The places (m, c) of the neighbours between which a median lies."""
+        count = math.ceil(indices.shape[1] / _PER_MEDIAN)
+        if self.settings.placement == "median":
+            return torch.arange(count, device=indices.device).repeat(len(indices), 1)
+        rho, sigma = (part[indices.long()] for part in self.scales)
+        back = torch.exp(-(distances - rho).clamp_min(0.0) / sigma)
+        ties = weights * (1 + back)
+        return ties.argsort(dim=1, descending=True, stable=True)[:, :count]
 
     def _layout(
         self, start: torch.Tensor, edges: ops.Edges, anchors: torch.Tensor, streams: torch.Tensor

@@ -96,10 +96,10 @@ class ParametricUMAP(
         of the neighbours of new rows than hidden layers do, with a fifth of the quality's steps, two
         fifths of those of "best". A file of it holds what started as rows of `X`. 2,000 suit 10,000
         rows.
-    placement : {"network", "median"}
+    placement : {"network", "median", "mutual"}
         How `transform` places a row: by the network, or at the geometric median of where the
-        network has the nearest third of the row's neighbours, which keeps more of them. A file then
-        holds the rows of the fit.
+        network has a third of the row's neighbours, as `UMAP` chooses them: the nearest keep more
+        neighbours, those that are mutual more labels. A file then holds the rows of the fit.
     n_training_epochs : int
         How many times the quality's budget is spent.
     parametric_reconstruction : bool

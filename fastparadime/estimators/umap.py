@@ -137,10 +137,11 @@ class UMAP(
         By keyword, as in cuML: the kind of all arrays that come out. ``"input"``, or None, is that
         of `X`: tensors on its device for tensors, and arrays of its library for what has
         ``__dlpack__``; tensors for what only has ``__cuda_array_interface__``.
-    placement : {"layout", "median"}
+    placement : {"layout", "median", "mutual"}
         By keyword: how `transform` places a row: by the layout, as umap-learn does, or at the
-        geometric median of the nearest third of its neighbours, which keeps more of them on most
-        data.
+        geometric median of a third of its neighbours: ``"median"`` takes the nearest, and keeps more
+        neighbours on most data, ``"mutual"`` those to which the row is near as well, by their own
+        distances, and keeps more labels.
     callback : callable, optional
         By keyword: ``callback(epoch, loss, positions)`` after each epoch of `fit` and `update`, with
         its number from 0, None, since the layout does without its loss, and a copy of the positions.
