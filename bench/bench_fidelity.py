@@ -24,10 +24,12 @@ or of `each` its own, which compares whole fits (without the cross-entropy, whic
 `--shuffle` adds umap-learn's layout of the edges in random order: it takes them row by row, so that
 a point makes all of an epoch's moves in succession.
 
-`--held-out` fits the first 60,000 images and places the other 10,000 by `transform`.
+`--held-out` fits the first 60,000 images, by `UMAP` and by `ParametricUMAP`, and places the other
+10,000 by the first call of `transform` with each `placement`.
 """
 
 import argparse
+import copy
 import re
 import time
 import warnings
@@ -36,11 +38,12 @@ from functools import partial
 import numpy as np
 import torch
 
-from fastparadime import UMAP, neighbors, ops
+from fastparadime import UMAP, ParametricUMAP, neighbors, ops
 from fastparadime.layout import density
 from fastparadime.transforms import find_ab
 
 PACKAGES = ("umap-learn", "fastparadime")
+PLACEMENTS = ("layout", "median", "mutual")
 ROWS = 5_000
 DENSE = 0.3  # densMAP's share of the epochs
 A, B = find_ab(min_dist=0.1, spread=1.0)
@@ -263,14 +266,25 @@ def held_out(files, seeds):
     from sklearn.neighbors import KNeighborsClassifier
 
     X, labels, _ = load("mnist70000", files, 0)
+    known, new = X[:60_000], X[60_000:]
     for seed in range(seeds):
-        estimator = UMAP(random_state=seed).fit(X[:60_000])
-        clock = time.perf_counter()
-        placed = estimator.transform(X[60_000:])
-        seconds = time.perf_counter() - clock
-        classifier = KNeighborsClassifier(5).fit(estimator.embedding_, labels[:60_000])
-        accuracy = classifier.score(placed, labels[60_000:])
-        print(f"held out, seed {seed}: acc5 {accuracy:.4f}, transform {seconds:.2f} s")
+        network = ParametricUMAP(random_state=seed).fit(known)
+        estimators = [UMAP(random_state=seed, placement=way).fit(known) for way in PLACEMENTS]
+        estimators += [
+            copy.copy(network).set_params(placement=way) for way in ("network", *PLACEMENTS[1:])
+        ]
+        for estimator in estimators:
+            name = type(estimator).__name__
+            clock = time.perf_counter()
+            placed = estimator.transform(new)
+            seconds = time.perf_counter() - clock
+            classifier = KNeighborsClassifier(5).fit(estimator.embedding_, labels[:60_000])
+            accuracy = classifier.score(placed, labels[60_000:])
+            print(
+                f"held out, seed {seed}, {name}, {estimator.placement}: acc5 {accuracy:.4f}, "
+                f"transform {seconds:.2f} s",
+                flush=True,
+            )
 
 
 def check_data(parser, names, files):
