@@ -18,7 +18,7 @@ def test_equal_rows(metric: str, options: dict[str, Any]) -> None:
     fit = UMAP(metric=metric, random_state=0, **options).fit(X)
     assert (fit.graph_.data == 1).all()
     assert np.isfinite(fit.embedding_).all()
-    assert np.ptp(fit.embedding_) < 12  # one cloud
+    assert np.ptp(fit.embedding_, axis=0).max() < 8  # one cloud, wherever it lies
     assert len(np.unique(fit.embedding_, axis=0)) == 500
     np.testing.assert_array_equal(fit.transform(X[:2]), fit.embedding_[[0, 0]])
 
