@@ -31,7 +31,7 @@ _SLOW = frozenset(
         "bad_input", "compatibility", "emulated", "engines", "faults", "fuzzing", "parity",
         "properties", "test_array_kinds", "test_bench", "test_better_than_paradime", "test_cli",
         "test_cli_terminal", "test_config", "test_distributed", "test_distributed_checkpoints",
-        "test_distributed_clusters", "test_docs", "test_ecosystem",
+        "test_distributed_clusters", "test_distributed_hosts", "test_docs", "test_ecosystem",
         "test_examples", "test_exporting", "test_far_from_zero", "test_gallery",
         "test_neighbors_overlapping", "test_parametric_umap", "test_plot", "test_plot_html",
         "test_plot_looks", "test_plotting", "test_sample", "test_shapes", "test_simd",
@@ -39,6 +39,12 @@ _SLOW = frozenset(
         "test_umap_label_metrics", "test_umap_output", "test_umap_targets",
     }
 )  # fmt: skip
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Keeps pytest-xdist from taking files with many tests first: the longest have few."""
+    if hasattr(config.option, "loadscopereorder"):
+        config.option.loadscopereorder = False
 
 
 @pytest.hookimpl(tryfirst=True)
