@@ -64,13 +64,18 @@ def run(
         processes.append(
             subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
         )
+    all_end_well(processes, limit)
+    return folder
+
+
+def all_end_well(processes: Sequence[subprocess.Popen[str]], limit: float = LIMIT) -> None:
+    """Waits for processes, whose errors are told; none outlives the call."""
     try:
         said = [process.communicate(timeout=limit)[1] for process in processes]
     finally:
         for process in processes:
             process.kill()
-    assert [process.returncode for process in processes] == [0] * ranks, "\n".join(said)
-    return folder
+    assert [process.returncode for process in processes] == [0] * len(processes), "\n".join(said)
 
 
 def found(ranks: int, folder: Path) -> dict[str, Any]:

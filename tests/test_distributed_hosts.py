@@ -16,7 +16,7 @@ import pytest
 
 from fastparadime import UMAP
 from tests.hosts import NAMES, two_hosts
-from tests.test_distributed import LIMIT, run
+from tests.test_distributed import all_end_well, run
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="makes namespaces of Linux")
 _MEETING = f"{NAMES[0]}:29400"  # a port of the first host, not of this machine
@@ -84,11 +84,6 @@ def test_command_under_torchrun_on_two_hosts(hosts: list[list[str]], tmp_path: P
         )
         for host in hosts
     ]
-    try:
-        said = [process.communicate(timeout=LIMIT)[1] for process in started]
-    finally:
-        for process in started:
-            process.kill()
-    assert [process.returncode for process in started] == [0, 0], "\n".join(said)
+    all_end_well(started)
     alone = UMAP(n_neighbors=6, random_state=1).fit(X)
     assert np.array_equal(np.load(tmp_path / "map.npy"), alone.embedding_)
