@@ -157,8 +157,8 @@ class FittedNetworks(ParametricParameters):
         """Writes the networks and the parameters to a safetensors file that `load` reads.
 
         The layout and what JSON does not hold, such as a function as metric, are not written, and
-        of the rows only landmarks, but all with a `placement` among neighbours. What compares rows after
-        `load` has to be given a metric there that the file does not hold.
+        of the rows only landmarks, but all with a `placement` among neighbours. What compares rows
+        after `load` has to be given a metric there that the file does not hold.
 
         Parameters
         ----------

@@ -31,8 +31,8 @@ _LEAST_DEGREE = 6
 # Of the trivial vector in a filter, over what is damped. With more, too few digits of the others
 # are left; where a cut is too near for the least, the filter damps what is rough instead.
 _MOST_GROWTH, _LEAST_GROWTH = 1e5, 20.0
-# With the graph, twice as many with each coarser one, up to the last. Where small graphs take more,
-# the blob of points that nothing divides has no vectors that are worth it.
+# With the graph: the third over its points, between the first two. Coarser graphs take twice as many
+# each, up to _MOST_COARSE. More would be for clusters that nothing divides, whose vectors show nothing.
 _LEAST_PRODUCTS, _MOST_PRODUCTS, _POINT_PRODUCTS = 60, 200, 4e6
 _MOST_COARSE = 800
 _ANGLE = 0.01  # to the wanted subspace, in radians, when iteration ends,
