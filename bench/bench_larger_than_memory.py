@@ -16,6 +16,7 @@ cgroup      the most that the cgroup has counted, page cache included
 
 import argparse
 import contextlib
+import math
 import os
 import resource
 import subprocess
@@ -104,11 +105,14 @@ def private_bytes():
     return sum(1024 * int(line.split()[1]) for line in lines if line.startswith("RssAnon"))
 
 
-def fit(path, max_memory, whole, out):
+def fit(path, max_memory, whole, out, all_points=False):
     """In the child: fits, tells each stage and saves the map."""
     from fastparadime import UMAP
+    from fastparadime.layout import optimize
     from fastparadime.utils.progress import watched
 
+    if all_points:
+        optimize.MANY_POINTS = math.inf
     most, ended = [0], threading.Event()
 
     def look():
@@ -140,7 +144,7 @@ def fit(path, max_memory, whole, out):
 
 
 def run(path, arguments, out, *, whole):
-    code = f"import bench_larger_than_memory as b; b.fit({str(path)!r}, {arguments.max_memory}, {whole}, {str(out)!r})"
+    code = f"import bench_larger_than_memory as b; b.fit({str(path)!r}, {arguments.max_memory}, {whole}, {str(out)!r}, {arguments.all_points})"
     command = [sys.executable, "-c", code]
     folder = Path(__file__).parent
     if whole:
@@ -165,6 +169,9 @@ def main():
     parser.add_argument("--limit", type=float, default=3e9, help="bytes of the process")
     parser.add_argument("--max-memory", type=float, default=1e9, help="of UMAP")
     parser.add_argument("--compare", action="store_true", help="with a fit in memory")
+    parser.add_argument(
+        "--all-points", action="store_true", help="moved throughout, without groups of them"
+    )
     parser.add_argument("--folder", help="of the files; a temporary one")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:

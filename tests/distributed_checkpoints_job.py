@@ -18,7 +18,7 @@ import numpy as np
 from fastparadime import UMAP
 from fastparadime.neighbors import knn
 from fastparadime.utils.checkpoints import Checkpoint
-from tests.distributed_job import cuts, raised, table
+from tests.distributed_job import by_groups, cuts, raised, table
 
 SHORT = {"n_epochs": 10, "random_state": 3}
 
@@ -46,6 +46,8 @@ def goes_on(fits: Fits, rank: int) -> dict[str, bool]:
     known = knn(fits.own, 14, process_group=fits.group)
     drawn = [fits.bytes(fits.folder / "drawn", random_state=None) for _ in range(2)]
     given = [fits.bytes(fits.folder / "given", precomputed_knn=known) for _ in range(2)]
+    with by_groups():
+        grouped = [fits.bytes(None), *(fits.bytes(fits.folder / "grouped") for _ in range(2))]
     start = fits.own[:, :2]
     placed = [fits.bytes(fits.folder / "placed", init=start) for _ in range(2)]
     return {
@@ -54,6 +56,7 @@ def goes_on(fits: Fits, rank: int) -> dict[str, bool]:
         "moved": np.array_equal(fits(kept, moved), other),
         "drawn": drawn[0] == drawn[1],
         "given": given == [plain, plain],
+        "grouped": grouped[0] == grouped[1] == grouped[2] != plain,
         "placed": placed[0] == placed[1] != plain,
         "full": _after_a_full_disk(fits, rank) == plain,
     }

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from fastparadime import UMAP, ParametricUMAP, ops
-from fastparadime.layout import shared_layout
+from fastparadime.layout import optimize, shared_layout
 from fastparadime.neighbors import knn
 
 OF_UMAP = {"random_state": 3, "n_epochs": 20}
@@ -32,6 +32,16 @@ def in_steps() -> Iterator[None]:
         yield
     finally:
         shared_layout.MOST_ALONE = most
+
+
+@contextmanager
+def by_groups() -> Iterator[None]:
+    """Has the first half of a small table's layout move groups of points, as of a large one."""
+    many, optimize.MANY_POINTS = optimize.MANY_POINTS, 100
+    try:
+        yield
+    finally:
+        optimize.MANY_POINTS = many
 
 
 def table() -> np.ndarray[Any, Any]:
@@ -58,6 +68,11 @@ def results(X: Any, group: Any) -> dict[str, Any]:
     with in_steps():
         by_all = UMAP(**OF_UMAP).fit(X, process_group=group)
     assert np.array_equal(by_all.embedding_, umap.embedding_)
+    with by_groups():
+        grouped = UMAP(**OF_UMAP).fit(X, process_group=group)
+        with in_steps():
+            by_all = UMAP(**OF_UMAP).fit(X, process_group=group)
+    assert np.array_equal(by_all.embedding_, grouped.embedding_)
     prototypes = ParametricUMAP(**OF_PROTOTYPES).fit(X, process_group=group)
     network = ParametricUMAP(**OF_NETWORK).fit(torch.from_numpy(X), process_group=group)
     weights = [part.detach().numpy().ravel() for part in network.model_.parameters()]
@@ -71,6 +86,7 @@ def results(X: Any, group: Any) -> dict[str, Any]:
         "cosine": by_cosine.indices,
         "flat": flat.embedding_,
         "embedding": umap.embedding_,
+        "grouped": grouped.embedding_,
         "lengths": np.diff(matrix.indptr),
         "tails": matrix.indices,
         "strengths": matrix.data,

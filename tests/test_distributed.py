@@ -27,6 +27,7 @@ from tests.distributed_job import (
     OF_NETWORK,
     OF_PROTOTYPES,
     OF_UMAP,
+    by_groups,
     failing,
     table,
 )
@@ -34,6 +35,7 @@ from tests.distributed_job import (
 _PROCESSES = Path(__file__).with_name("processes.py")
 LIMIT = 300  # seconds, beyond which a job counts as hanging
 _BY_ROW = (
+    "grouped",
     "indices",
     "distances",
     "cosine",
@@ -116,6 +118,10 @@ def test_neighbors_and_layout_are_those_of_one_process(jobs: dict[int, Path]) ->
     assert np.array_equal(several["strengths"], umap.graph_.data)
     flat = UMAP(**OF_UMAP, init="random").fit(X[:, :3])
     assert np.array_equal(several["flat"], flat.embedding_)
+    with by_groups():
+        grouped = UMAP(**OF_UMAP).fit(X)
+    assert np.array_equal(several["grouped"], grouped.embedding_)
+    assert not np.array_equal(grouped.embedding_, umap.embedding_)
 
 
 def test_network_is_as_near_to_the_layout_as_that_of_one_process(jobs: dict[int, Path]) -> None:

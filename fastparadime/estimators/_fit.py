@@ -19,9 +19,11 @@ from fastparadime.estimators._transform import FittedRows
 from fastparadime.graph import fuzzy_simplicial_set
 from fastparadime.graph.supervised import Labels, intersect_with_target
 from fastparadime.layout import (
+    GroupsOf,
     Landmarks,
     default_epochs,
     density,
+    groups_for,
     initial_positions,
     optimize_layout,
 )
@@ -123,11 +125,12 @@ def fit_positions(
     settings = inputs.settings
     if settings.graph_alone:
         return None
+    groups = groups_for(fitted.edges, settings.init, settings, weighted=inputs.weights is not None)
     report.say("UMAP: initial positions")
     with stage("initial positions"), disk.arrays_within(settings.max_memory):
         begin = functools.partial(
             initial_positions,
-            inputs.rows, fitted.edges, settings.init, settings.n_components, settings.seed,
+            inputs.rows, fitted.edges, settings.init, settings.n_components, settings.seed, groups,
         )  # fmt: skip
         start = course.made("start", begin, settings.device)
     return embed_graph(
@@ -138,6 +141,7 @@ def fit_positions(
         row_weights=inputs.weights,
         callback=epoch_callback(callback, inputs.results.positions),
         course=course,
+        groups=groups,
     )
 
 
@@ -169,6 +173,7 @@ def embed_graph(
     landmarks: Landmarks | None = None,
     callback: Callable[[int, torch.Tensor], object] | None = None,
     course: Course = NOTHING,
+    groups: GroupsOf | None = None,
 ) -> Embedding:
     """The layout of a graph from a start, by default with the epochs and rate of a whole fit."""
     edges = fitted.edges
@@ -196,6 +201,7 @@ def embed_graph(
             progress=progress,
             callback=callback,
             course=course,
+            groups=groups,
         )
     kept = [found.kept[epoch] for epoch in sorted(found.kept)] or None
     positions = without_lone_points(found.final, edges, settings)

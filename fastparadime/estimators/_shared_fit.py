@@ -261,17 +261,22 @@ def _positions(
 ) -> torch.Tensor:
     report.say("UMAP: initial positions")
     edges = graph.edges
+    n_epochs, kept = epochs_of(settings, shards.n), course.read("start")
     with stage("initial positions"):
-        begin = functools.partial(
-            shared_start, edges, ranks, shards, settings.init, settings.n_components, settings.seed
-        )
-        start = settings.output.start(course.made("start", begin))
+        if kept is None:
+            start, done = shared_start(
+                edges, ranks, shards, settings.init, settings.n_components, settings, n_epochs
+            )
+            course.write("start", {"values": start}, {"epoch": done})
+        else:
+            start, done = kept.arrays["values"], kept.about["epoch"]
     report.say("UMAP: layout")
-    n_epochs = epochs_of(settings, shards.n)
+    start = settings.output.start(start)
     with report.bar(n_epochs) as progress:
         return optimize_shared(
-            start, edges, ranks, shards, settings, n_epochs, progress=progress, course=course
-        )
+            start, edges, ranks, shards, settings, n_epochs,
+            first_epoch=done, progress=progress, course=course,
+        )  # fmt: skip
 
 
 def shared_bytes(

@@ -22,6 +22,8 @@ class LayoutProgress:
         Where it starts otherwise.
     wanted : set of int
         Numbers of epochs after which positions are kept.
+    first_epoch : int
+        Epochs that are done at the start.
 
     Attributes
     ----------
@@ -33,9 +35,11 @@ class LayoutProgress:
     kept : dict of tensors
     """
 
-    def __init__(self, course: Course, start: TensorLike, wanted: set[int]) -> None:
+    def __init__(
+        self, course: Course, start: TensorLike, wanted: set[int], first_epoch: int = 0
+    ) -> None:
         self._course = course
-        self.positions, self.epoch, self.over = to_torch(start), 0, False
+        self.positions, self.epoch, self.over = to_torch(start), first_epoch, False
         self.kept = {0: self.positions.clone()} if 0 in wanted else {}
         stage = course.read("layout")
         if stage is not None:

@@ -8,11 +8,13 @@ import numpy as np
 import torch
 
 from fastparadime import ops
+from fastparadime.layout.groups import GroupsOf
 from fastparadime.layout.spectral import spectral_positions
 from fastparadime.types import Array, TensorLike
 from fastparadime.utils.convert import is_sparse, to_numpy, to_torch
 from fastparadime.utils.seed import derive
 
+SPECTRAL = ("spectral", "tswspectral")  # the same, by two names
 _SPAN = 10.0  # of each coordinate at the start, as in umap-learn
 _NOISE = 1e-4  # standard deviation: keeps coinciding points apart
 
@@ -42,7 +44,12 @@ def check_init(init: str | Array, rows: Any, n_components: int) -> None:
 
 
 def initial_positions(
-    X: Any, edges: ops.Edges, init: str | Array, n_components: int, seed: int
+    X: Any,
+    edges: ops.Edges,
+    init: str | Array,
+    n_components: int,
+    seed: int,
+    groups: GroupsOf | None = None,
 ) -> torch.Tensor:
     """UMAP's start, float32 (n, n_components), each column in [0, 10] up to noise.
 
@@ -57,7 +64,12 @@ def initial_positions(
     init : {"spectral", "tswspectral", "pca", "random"} or array (n, n_components)
     n_components : int
     seed : int
+    groups : GroupsOf, optional
+        Of the points: spectral positions are those of their groups, and have no noise within one.
     """
+    if groups is not None and (of := groups.get()) is not None:
+        none = torch.empty((len(of.firsts), 0))  # of their rows
+        return of.spread(initial_positions(none, of.edges, init, n_components, seed))
     seed = derive(seed, "init")
     rng = np.random.default_rng(seed)
     shape, device = (X.shape[0], n_components), edges.weights.device
@@ -66,7 +78,7 @@ def initial_positions(
         return torch.from_numpy(rng.normal(scale=_NOISE, size=shape)).to(device)
 
     if isinstance(init, str):
-        if init in ("spectral", "tswspectral"):
+        if init in SPECTRAL:
             found = spectral_positions(edges, n_components, seed=seed % 2**32)
         elif init == "pca":
             found = _start_by_components(X, n_components, seed % 2**32)

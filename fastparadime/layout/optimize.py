@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
 from fastparadime import ops
 from fastparadime.layout._progress import LayoutProgress
+from fastparadime.layout.groups import MANY_POINTS, GroupsOf, halfway
+from fastparadime.layout.initialization import SPECTRAL
 from fastparadime.layout.landmarks import Landmarks
 from fastparadime.layout.output_space import EUCLIDEAN, OutputSpace
-from fastparadime.types import TensorLike
+from fastparadime.types import Array, TensorLike
 from fastparadime.utils.checkpoints import NOTHING, Course
 from fastparadime.utils.convert import mean_of
 from fastparadime.utils.progress import stage
@@ -72,6 +74,8 @@ def optimize_layout(
     progress: Callable[[int], object] | None = None,
     callback: Callable[[int, torch.Tensor], object] | None = None,
     course: Course = NOTHING,
+    first_epoch: int = 0,
+    groups: GroupsOf | None = None,
 ) -> Layout:
     """The layout of a symmetric graph of n points.
 
@@ -96,13 +100,16 @@ def optimize_layout(
         layout ends where it gives what is true.
     course : Course, optional
         Keeps positions on the way, from which the layout goes on.
+    first_epoch : int
+        Epochs that are done at the start.
+    groups : GroupsOf, optional
+        Of the points, which the first half of the epochs moves in their place; they start where
+        one of their points does. Without densMAP's term, landmarks and weights of rows.
     """
     wanted = set(parameters.kept_epochs or ())
-    so_far = LayoutProgress(course, start, wanted)
+    so_far = LayoutProgress(course, start, wanted, first_epoch)
     if so_far.over:
         return Layout(so_far.positions, so_far.kept)
-    rate = parameters.learning_rate if learning_rate is None else learning_rate
-    negatives = parameters.negative_sample_rate
     hold = None if landmarks is None else landmarks.holder(edges)
 
     def at_stop(done: int, positions: torch.Tensor) -> bool:
@@ -116,25 +123,25 @@ def optimize_layout(
         return callback is not None and bool(callback(done, positions.clone()))
 
     each = callback is not None or landmarks is not None or course.keeps  # epoch is a stop
-    term, density_epochs = None, 0
-    if parameters.density is not None and density is not None:
-        term = density_term(parameters, parameters.density, *density)
-        if term is not None:
-            density_epochs = n_epochs - int(np.floor(n_epochs * (1 - parameters.density.share)))
+    term, density_epochs = _density_of(parameters, density, n_epochs)
+    stops = set(range(1, n_epochs + 1)) if each else wanted - {0}
     with stage("layout", n_epochs) as advance:
-        final = ops.sgd_layout(
+        told = progress or advance
+        if groups is not None and halfway_by_groups(
+            groups, so_far, parameters, n_epochs, stops, at_stop, told
+        ):
+            so_far.write(n_epochs, so_far.positions, over=True)
+            return Layout(so_far.positions, so_far.kept)
+        final = _moved(
             so_far.positions,
             edges,
-            parameters.a,
-            parameters.b,
+            parameters,
             n_epochs,
             first_epoch=so_far.epoch,
-            learning_rate=rate,
-            repulsion_strength=parameters.repulsion_strength,
-            negative_sample_rate=negatives,
+            learning_rate=parameters.learning_rate if learning_rate is None else learning_rate,
             seed=derive(parameters.seed, "layout"),
-            progress=progress or advance,
-            stops=range(1, n_epochs + 1) if each else wanted - {0},
+            progress=told,
+            stops=stops,
             at_stop=at_stop,
             density=term,
             density_epochs=density_epochs,
@@ -143,6 +150,100 @@ def optimize_layout(
         )
     so_far.write(n_epochs, final, over=True)
     return Layout(final, so_far.kept)
+
+
+def _moved(
+    positions: torch.Tensor,
+    edges: ops.Edges,
+    parameters: LayoutParameters,
+    n_epochs: int,
+    **options: Any,
+) -> torch.Tensor:
+    """`ops.sgd_layout` with the parameters of all of a layout."""
+    return ops.sgd_layout(
+        positions,
+        edges,
+        parameters.a,
+        parameters.b,
+        n_epochs,
+        repulsion_strength=parameters.repulsion_strength,
+        negative_sample_rate=parameters.negative_sample_rate,
+        **options,
+    )
+
+
+def groups_for(
+    edges: ops.Edges, init: str | Array, parameters: LayoutParameters, *, weighted: bool
+) -> GroupsOf | None:
+    """The groups that the first half of a fit's layout moves, where there are many points.
+
+    Parameters
+    ----------
+    edges : Edges
+    init : str or array
+        Positions other than spectral ones are where the points start.
+    parameters : LayoutParameters
+    weighted : bool
+        Whether rows have weights.
+    """
+    plain = parameters.output.euclidean and parameters.density is None and not weighted
+    spectral = isinstance(init, str) and init in SPECTRAL
+    if not plain or not spectral or len(edges.indptr) - 1 <= MANY_POINTS:
+        return None
+    return GroupsOf(edges, parameters.seed)
+
+
+def halfway_by_groups(
+    groups: GroupsOf,
+    so_far: LayoutProgress,
+    parameters: LayoutParameters,
+    n_epochs: int,
+    stops: Collection[int] = (),
+    at_stop: Callable[[int, torch.Tensor], bool] | None = None,
+    progress: Callable[[int], object] | None = None,
+) -> bool:
+    """Takes a layout to half of its epochs by moving groups of points, which then part.
+
+    Arguments are those of `optimize_layout`. The result says whether `at_stop` has ended the layout.
+    """
+    half, ended = halfway(n_epochs), False
+    if so_far.epoch >= half or (found := groups.taken()) is None:
+        return False
+
+    def at_group_stop(done: int, positions: torch.Tensor) -> bool:
+        nonlocal ended
+        if done == half:
+            so_far.epoch, so_far.positions = half, found.parted(positions, parameters.seed)
+        else:
+            so_far.positions = found.spread(positions)
+        ended = done in stops and at_stop is not None and at_stop(done, so_far.positions)
+        return ended or done == half
+
+    _moved(
+        so_far.positions[found.firsts],
+        found.edges,
+        parameters,
+        n_epochs,
+        first_epoch=so_far.epoch,
+        learning_rate=parameters.learning_rate,
+        seed=derive(parameters.seed, "groups"),
+        progress=progress,
+        stops={half, *(stop for stop in stops if stop <= half)},
+        at_stop=at_group_stop,
+    )
+    return ended
+
+
+def _density_of(
+    parameters: LayoutParameters, density: tuple[ops.Edges, torch.Tensor] | None, n_epochs: int
+) -> tuple[ops.DensityTerm | None, int]:
+    """densMAP's term and its epochs."""
+    if parameters.density is None or density is None:
+        return None, 0
+    term = density_term(parameters, parameters.density, *density)
+    if term is None:
+        return None, 0
+    return term, n_epochs - int(np.floor(n_epochs * (1 - parameters.density.share)))
 
 
 def density_term(

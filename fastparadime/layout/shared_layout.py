@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from collections.abc import Callable
@@ -13,8 +14,15 @@ from fastparadime.distributed import Exchange, Ranks, Shards, SharedCourse
 from fastparadime.graph.shared_edges import moved_edges
 from fastparadime.layout._progress import LayoutProgress
 from fastparadime.layout.initialization import initial_positions
-from fastparadime.layout.optimize import LayoutParameters, optimize_layout
+from fastparadime.layout.optimize import (
+    Layout,
+    LayoutParameters,
+    groups_for,
+    halfway_by_groups,
+    optimize_layout,
+)
 from fastparadime.types import Array
+from fastparadime.utils.checkpoints import NOTHING
 from fastparadime.utils.convert import sums_over
 from fastparadime.utils.progress import stage
 from fastparadime.utils.seed import derive
@@ -29,11 +37,13 @@ def shared_start(
     shards: Shards,
     init: str | Array,
     n_components: int,
-    seed: int,
-) -> torch.Tensor:
-    """`initial_positions` of all points, float32 (n, n_components) on every rank.
+    parameters: LayoutParameters,
+    n_epochs: int,
+) -> tuple[torch.Tensor, int]:
+    """`initial_positions` of all points, float32 (n, n_components) on every rank, and the epochs done.
 
     Collective. Rank 0 finds them, and for ``"spectral"`` has the edges of all ranks while it does.
+    Of many points it takes the layout to half of its epochs, by groups of them.
 
     Parameters
     ----------
@@ -44,7 +54,9 @@ def shared_start(
     init : {"spectral", "tswspectral", "random"} or array (n_local, n_components)
         Positions of the rows that this rank was given.
     n_components : int
-    seed : int
+    parameters : LayoutParameters
+    n_epochs : int
+        Of the whole layout.
     """
     n = shards.n
     if not isinstance(init, str):
@@ -52,12 +64,17 @@ def shared_start(
         init = ranks.moved(own, shards.given, shards.by_first).numpy()
     elif init != "random":
         edges = moved_edges(edges, ranks, shards.dealt, shards.by_first)
-    start = torch.empty((n, n_components))
+    start, done = torch.empty((n, n_components)), torch.zeros(1, dtype=torch.int64)
     with ranks.together():
         if ranks.rank == 0:
             rows = torch.empty((n, 0))  # of which only principal components read more
-            start = initial_positions(rows, edges, init, n_components, seed)
-    return ranks.from_first(start)
+            groups = groups_for(edges, init, parameters, weighted=False)
+            start = initial_positions(rows, edges, init, n_components, parameters.seed, groups)
+            if groups is not None:
+                so_far = LayoutProgress(NOTHING, start, set())
+                halfway_by_groups(groups, so_far, parameters, n_epochs)
+                start, done[0] = so_far.positions, so_far.epoch
+    return ranks.from_first(start), int(ranks.from_first(done))
 
 
 def optimize_shared(
@@ -67,6 +84,8 @@ def optimize_shared(
     shards: Shards,
     parameters: LayoutParameters,
     n_epochs: int,
+    *,
+    first_epoch: int = 0,
     progress: Callable[[int], object] | None = None,
     course: SharedCourse | None = None,
 ) -> torch.Tensor:
@@ -86,6 +105,8 @@ def optimize_shared(
     parameters : LayoutParameters
         Of a euclidean layout without densMAP's term.
     n_epochs : int
+    first_epoch : int
+        Epochs that are done at the start.
     progress : callable, optional
         Called with the number of epochs done.
     course : SharedCourse, optional
@@ -93,8 +114,14 @@ def optimize_shared(
     """
     course = course or SharedCourse()
     if ranks.size == 1 or shards.n <= MOST_ALONE:
-        return _by_first(start, edges, ranks, shards, parameters, n_epochs, progress, course)
-    so_far = LayoutProgress(course, start, set())
+        make = functools.partial(
+            optimize_layout, n_epochs=n_epochs, first_epoch=first_epoch, progress=progress
+        )
+        found = _by_first(start, edges, ranks, shards, parameters, make, course)
+        if progress is not None and ranks.rank > 0:
+            progress(n_epochs)
+        return found
+    so_far = LayoutProgress(course, start, set(), first_epoch)
     if so_far.over:
         return so_far.positions
     shard = _shard_of(so_far.positions, edges, ranks, shards, parameters, n_epochs)
@@ -119,8 +146,7 @@ def _by_first(
     ranks: Ranks,
     shards: Shards,
     parameters: LayoutParameters,
-    n_epochs: int,
-    progress: Callable[[int], object] | None,
+    make: Callable[..., Layout],
     course: SharedCourse,
 ) -> torch.Tensor:
     """The layout by rank 0, which has the edges of all for that time."""
@@ -128,12 +154,7 @@ def _by_first(
     found = torch.empty_like(start)
     with ranks.together():
         if ranks.rank == 0:
-            own = course.of_first()
-            found = optimize_layout(
-                start, whole, parameters, n_epochs, progress=progress, course=own
-            ).final
-        elif progress is not None:
-            progress(n_epochs)
+            found = make(start, whole, parameters, course=course.of_first()).final
     return ranks.from_first(found)
 
 

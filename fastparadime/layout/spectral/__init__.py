@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from fastparadime.layout.spectral import _components, _dense
+from fastparadime.layout.spectral._coarsening import CoarseGraph, coarsened
 from fastparadime.layout.spectral._eigenvectors import (
     block_width,
     most_solved_at_once,
@@ -16,7 +17,7 @@ from fastparadime.types import Array
 from fastparadime.utils.progress import memory_for
 from fastparadime.utils.validate import check_integer
 
-__all__ = ["spectral_positions"]
+__all__ = ["CoarseGraph", "coarsened", "spectral_positions"]
 
 
 def spectral_positions(edges: Edges, out_dim: int = 2, *, seed: int = 0) -> torch.Tensor:
