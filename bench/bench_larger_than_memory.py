@@ -70,6 +70,9 @@ def write(path, arguments):
             X = np.clip(np.rint(scale * X + (128 if low == 0 else 0)), low, high)
         file[first : first + len(X)] = X
     file.flush()
+    del file
+    with path.open("rb") as written:  # what is cached of it is to count in the cgroup of the fit
+        os.posix_fadvise(written.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
 @contextlib.contextmanager

@@ -14,6 +14,7 @@ import argparse
 import itertools
 from dataclasses import dataclass, replace
 
+from fastparadime.layout.groups import MANY_POINTS, halfway
 from fastparadime.neighbors.shared_memory import search_bytes
 
 SAMPLED = 5.6  # edges of a point in an epoch, of 15 neighbours; 7 pairs are compared for each
@@ -22,6 +23,7 @@ PAIRS = 7
 # time over that of one process without a group; two processes of bench_process_neighbors.py.
 SENT, EXCHANGES, SHARED_WORK = 5.5, 12 * 11, 1.3
 PER_STEP = 2 / 3  # of them in a step of the layout, of many points
+GROUP = 8  # points of a group, as which they move in the first half of the epochs
 GB = 1e9
 RATES = ("flops", "memory", "network", "latency", "pairs", "start", "met")
 
@@ -110,7 +112,9 @@ def stages(n: int, d: int, k: int, processes: int, rates: Rates, asked: argparse
     passed = rows * (processes - 1)  # of the ring, and of clusters for true distances
     sent = own * SENT * (4 * d + 20 + 8 * (k + 5)) * others if clustered else 0.0
     recall = 0.95 if clustered else 1.0
-    steps = round(SAMPLED / PER_STEP) * asked.epochs
+    grouped = halfway(asked.epochs) if n > MANY_POINTS else 0
+    moves = n / rates.pairs * SAMPLED * PAIRS  # seconds of an epoch
+    steps = round(SAMPLED / PER_STEP) * (asked.epochs - grouped)
     widths = [d, *asked.hidden_dims, asked.components]
     weights = sum((a + 1) * b for a, b in itertools.pairwise(widths))
     batches = asked.passes * -(-n // asked.batch_size)
@@ -123,8 +127,10 @@ def stages(n: int, d: int, k: int, processes: int, rates: Rates, asked: argparse
               5 * 68 * 2 * own * k / rates.memory, 3),
         stage("spectral start", 76 * edges + 320 * n, 12 * edges * others, n / rates.start, 3,
               "by rank 0 alone"),
+        stage("groups", 76 * edges + 80 * n, positions, grouped * moves / GROUP, 1,
+              f"{grouped} epochs, by rank 0 alone"),
         stage("layout", 22 * edges / processes + 2 * positions, steps * positions * others,
-              asked.epochs * own * SAMPLED * PAIRS / rates.pairs, steps),
+              (asked.epochs - grouped) * moves / processes, steps),
         stage("regression", rows + 4 * weights * processes,
               batches * 4 * weights * (processes - 1),
               6 * weights * asked.passes * own / rates.flops, batches,

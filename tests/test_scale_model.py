@@ -57,3 +57,14 @@ def test_time_of_an_exact_search_is_its_products_over_their_rate(model: ModuleTy
     alone = {part.name: part for part in model.stages(1000, 10, 5, 1, rates, asked)}
     assert {part.received for part in alone.values()} == {0.0}
     assert {part.waited for part in alone.values()} == {0.0}
+
+
+def test_groups_take_half_of_the_epochs_of_many_points(model: ModuleType) -> None:
+    rates, asked = model.MACHINES["cores"], model.parsed([])
+    few, many = (
+        {part.name: part for part in model.stages(n, 50, 14, 2, rates, asked)}
+        for n in (1_000_000, 2_000_000)
+    )
+    assert few["groups"].computed == 0
+    assert many["groups"].computed == pytest.approx(2 * many["layout"].computed / model.GROUP)
+    assert many["layout"].computed == pytest.approx(few["layout"].computed)

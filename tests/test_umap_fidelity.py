@@ -49,15 +49,18 @@ def test_cross_entropy_is_that_of_umap_learn(digits: tuple[Any, Any]) -> None:
     n, epochs = len(X), 200
     graph = neighbors.knn(X, 14)
     edges = ops.symmetrize(graph.indices, ops.smooth_knn(graph.distances, "umap").weights)
-    start = UMAP(n_epochs=0, random_state=0).fit_transform(X)
     heads, tails, weights = (part.numpy() for part in edges[1:])
     kept = weights >= weights.max() / epochs
-    expected = start.copy()
-    layouts.optimize_layout_euclidean(
-        expected, expected, heads[kept], tails[kept], epochs, n,
-        umap_.make_epochs_per_sample(weights[kept], epochs), A, B,
-        np.array([1, 2, 3], dtype=np.int64), move_other=True, tqdm_kwds={"disable": True},
-    )  # fmt: skip
-    found = ops.sgd_layout(start, edges, A, B, epochs).numpy()
-    ratio = cross_entropy(found, edges) / cross_entropy(expected, edges)
-    assert abs(ratio - 1) < 0.02
+    ratios = []
+    # Either package's maps differ by a percent from start to start, and by the lanes of a machine.
+    for seed in range(6):
+        start = UMAP(n_epochs=0, random_state=seed).fit_transform(X)
+        expected = start.copy()
+        layouts.optimize_layout_euclidean(
+            expected, expected, heads[kept], tails[kept], epochs, n,
+            umap_.make_epochs_per_sample(weights[kept], epochs), A, B,
+            np.array([1, 2, 3], dtype=np.int64), move_other=True, tqdm_kwds={"disable": True},
+        )  # fmt: skip
+        found = ops.sgd_layout(start, edges, A, B, epochs).numpy()
+        ratios.append(cross_entropy(found, edges) / cross_entropy(expected, edges))
+    assert abs(np.mean(ratios) - 1) < 0.02

@@ -66,7 +66,8 @@ class UMAP(
         ``"V"`` or ``"VI"`` of ``"mahalanobis"``; keywords of a function.
     n_epochs : int or list of int, optional
         500 up to 10,000 points and 200 beyond, by default, and 200 more for densMAP. The positions
-        after each number of a list are kept in `embedding_list_`.
+        after each number of a list are kept in `embedding_list_`. Beyond a million points the first
+        half moves groups of neighbours.
     learning_rate : float
         Step size of the layout at its start.
     init : {"spectral", "tswspectral", "pca", "random"} or array (n_samples, n_components)
