@@ -2,7 +2,7 @@
 
     python bench/run.py streams --sentences sentences.npz [--words words.npz] [--mnist mnist.npz]
         [--ways layout network routine umap-learn] [--instalments 10] [--each 300] [--seeds 3]
-        [--max-drift 0.015] [--quality fast] [--landmark-weight 1]
+        [--max-drift 0.015] [--quality fast] [--landmark-weight 0.1]
 
 New classes come with the fifth instalment: the last four digits, or as large a share of the
 clusters that k-means finds among words and sentences. A seed draws rows of its own.
@@ -31,7 +31,7 @@ from sklearn.manifold import trustworthiness
 import fastparadime
 from fastparadime import routines
 from fastparadime.layout import Drift
-from fastparadime.layout.landmarks import MAX_DRIFT
+from fastparadime.layout.landmarks import LANDMARK_WEIGHT, MAX_DRIFT
 
 _KINDS = ("mnist", "words", "sentences")
 _CLASSES, _LATE = 10, 4  # of which these come late
@@ -179,7 +179,9 @@ def main():
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--max-drift", type=float, default=MAX_DRIFT)
     parser.add_argument("--quality", default="fast", help="of networks")
-    parser.add_argument("--landmark-weight", type=float, default=1.0, help="of networks")
+    parser.add_argument(
+        "--landmark-weight", type=float, default=LANDMARK_WEIGHT, help="of networks"
+    )
     arguments = parser.parse_args()
     arguments.files = {kind: getattr(arguments, kind) for kind in _KINDS}
     for kind, path in arguments.files.items():

@@ -9,6 +9,7 @@ from typing import Any, TypeVar, cast
 
 from sklearn.base import BaseEstimator
 
+from fastparadime.layout.landmarks import LANDMARK_WEIGHT
 from fastparadime.neighbors import DEFAULT_RECALL
 from fastparadime.types import Array, Device
 from fastparadime.utils.callbacks import Callback
@@ -123,7 +124,7 @@ class ParametricParameters(BaseEstimator):  # type: ignore[misc]
         parametric_reconstruction_loss_fcn: Any = None,
         parametric_reconstruction_loss_weight: float = 1.0,
         autoencoder_loss: bool = False,
-        landmark_loss_weight: float = 1.0,
+        landmark_loss_weight: float = LANDMARK_WEIGHT,
         recall: float = DEFAULT_RECALL,
         device: Device | None = None,
         callback: Callback | None = None,

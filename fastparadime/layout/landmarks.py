@@ -13,7 +13,9 @@ from fastparadime.neighbors import knn
 from fastparadime.utils.convert import to_numpy
 from fastparadime.utils.validate import check_positive
 
-MAX_DRIFT = 0.015  # of an update: what docs/growing-data.md has measured
+# Of an update, as docs/growing-data.md has measured them: how far rows may move, and how much of
+# where a network had a row counts beside where the layout has it.
+MAX_DRIFT, LANDMARK_WEIGHT = 0.015, 0.1
 
 _NEIGHBORS, _KEPT = 15, 10  # of a map, and how many of them a point keeps that stayed among its own
 _BELOW = 0.999  # of the bound of a drift, which rounding then does not pass

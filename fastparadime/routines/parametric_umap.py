@@ -188,7 +188,7 @@ class ParametricUMAP(InitializedRoutine):
         y: Any = None,
         *,
         landmarks: Any = None,
-        landmark_weight: float = 1.0,
+        landmark_weight: float | None = None,
         max_drift: float | None = MAX_DRIFT,
     ) -> Self:
         """Goes on with more rows, beside those of the dataset, which are held in their places.
@@ -205,9 +205,10 @@ class ParametricUMAP(InitializedRoutine):
         landmarks : array, tensor or data frame, optional
             Rows that stay, instead of those of the dataset; after `load`, by default those that
             `save` was told to keep.
-        landmark_weight : float
+        landmark_weight : float, optional
             How much they stay: the weight of a row's squared distance from where it was, with a
-            quality beside that from where the layout has it, else beside the cross-entropy.
+            quality beside that from where the layout has it, else beside the cross-entropy. By
+            default 0.1 with a quality, whose layout holds rows too, and 1 without.
         max_drift : float, optional
             With a quality: of the layout, as for `fastparadime.UMAP.update`.
 

@@ -11,7 +11,13 @@ import torch
 
 from fastparadime import loss
 from fastparadime.layout import Drift, Landmarks
-from fastparadime.layout.landmarks import MAX_DRIFT, blended, check_drift, spread_rows
+from fastparadime.layout.landmarks import (
+    LANDMARK_WEIGHT,
+    MAX_DRIFT,
+    blended,
+    check_drift,
+    spread_rows,
+)
 from fastparadime.models import as_input, method_of
 from fastparadime.relationdata import RelationData
 from fastparadime.relations import Relations
@@ -19,6 +25,7 @@ from fastparadime.training import TrainingPhase
 from fastparadime.utils.convert import to_torch
 from fastparadime.utils.validate import check_integer, check_positive
 
+_WEIGHT_BESIDE_EDGES = 1.0  # of squared distances from where rows were, beside the cross-entropy
 _RATE = 0.25  # of the learning rate of edges, as of a layout that is there
 
 
@@ -87,10 +94,12 @@ def add_rows(
     X: Any,
     y: Any,
     landmarks: Any,
-    landmark_weight: float,
+    landmark_weight: float | None,
     max_drift: float | None,
 ) -> None:
     """What `ParametricUMAP.update` does, which says what it raises."""
+    if landmark_weight is None:
+        landmark_weight = _WEIGHT_BESIDE_EDGES if routine.quality is None else LANDMARK_WEIGHT
     weight = check_positive(landmark_weight, "landmark_weight", zero_ok=True)
     check_drift(max_drift)
     if routine.quality is None and max_drift != MAX_DRIFT:
