@@ -6,7 +6,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy.sparse
 import torch
+from scipy.spatial.distance import cdist
 
 from fastparadime import UMAP, neighbors
 from fastparadime.neighbors.metric_space import Space
@@ -87,3 +89,29 @@ def test_a_row_is_placed_by_itself(output_metric: str, placement: str) -> None:
     estimator.update(new)
     assert estimator.embedding_.shape == (250, 2)
     assert neighbors.knn(estimator.embedding_, 3).indices.shape == (250, 3)
+
+
+@pytest.mark.filterwarnings("ignore:X holds fewer than k:UserWarning")  # of the lone row
+@pytest.mark.parametrize("placement", ["layout", "median", "mutual"])
+@pytest.mark.parametrize("kind", ["infinite", "beyond", "sparse"])
+def test_distances_of_rows_of_which_one_has_no_neighbour(placement: str, kind: str) -> None:
+    """The others place new rows as if the lone one had not been there."""
+    rng = np.random.default_rng(0)
+    X, new = rng.normal(size=(150, 6)), rng.normal(size=(20, 6))
+    among, to = (cdist(part, X).astype(np.float32) for part in (X, new))
+    lone, limit = among.copy(), 50.0 if kind == "beyond" else None
+    lone[7] = lone[:, 7] = 90.0 if kind == "beyond" else np.inf
+    lone[7, 7] = 0
+    rest = np.arange(150) != 7
+    if kind == "sparse":
+        lone = scipy.sparse.csr_matrix(np.where(np.isfinite(lone), lone, 0))
+    options: dict[str, Any] = {"metric": "precomputed", "placement": placement, "n_epochs": 0}
+    options |= {"disconnection_distance": limit, "n_neighbors": 8, "random_state": 0}
+    start = rng.normal(size=(150, 2))
+    start[7] = 0.0  # within the span of the others
+    with pytest.warns(UserWarning, match="1 of 150 points"):
+        found = UMAP(init=start, **options).fit(lone)
+    assert np.isnan(found.embedding_[7]).all()
+    others = UMAP(init=start[rest], **options).fit(among[np.ix_(rest, rest)])
+    np.testing.assert_array_equal(found.embedding_[rest], others.embedding_)
+    np.testing.assert_allclose(found.transform(to), others.transform(to[:, rest]), atol=1e-5)

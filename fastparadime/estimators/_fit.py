@@ -125,7 +125,9 @@ def fit_positions(
     settings = inputs.settings
     if settings.graph_alone:
         return None
-    groups = groups_for(fitted.edges, settings.init, settings, weighted=inputs.weights is not None)
+    n_epochs = epochs_of(settings, len(fitted.edges.indptr) - 1)
+    weighted = inputs.weights is not None
+    groups = groups_for(fitted.edges, settings.init, settings, n_epochs, weighted=weighted)
     report.say("UMAP: initial positions")
     with stage("initial positions"), disk.arrays_within(settings.max_memory):
         begin = functools.partial(

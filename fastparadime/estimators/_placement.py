@@ -59,7 +59,7 @@ class PlacingNetworks(FittedNetworks):
         if self._landmarks is None:
             raise ValueError(
                 f"{method} needs rows of the fit, and the file that was loaded holds none: save a fit "
-                "with placement='median', which keeps them"
+                "with placement='median' or 'mutual', which keep them"
             )
         inputs = inputs_of(layout_of(self), self._landmarks)
         space = inputs.settings.row_metric.space(inputs.rows)

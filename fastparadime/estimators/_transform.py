@@ -71,7 +71,10 @@ class FittedRows:
         there = self.positions[:, 0].isfinite()
         if bool(there.all()):
             return self
-        return replace(self, rows=taken(self.rows, there), positions=self.positions[there])
+        rows = taken(self.rows, there)
+        if self.settings.metric == "precomputed":  # their distances from one another
+            rows = rows[:, to_numpy(there) if is_sparse(rows) else there]
+        return replace(self, rows=rows, positions=self.positions[there])
 
     @lazy_property
     def scales(self) -> tuple[torch.Tensor, torch.Tensor]:

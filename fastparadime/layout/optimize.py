@@ -173,7 +173,12 @@ def _moved(
 
 
 def groups_for(
-    edges: ops.Edges, init: str | Array, parameters: LayoutParameters, *, weighted: bool
+    edges: ops.Edges,
+    init: str | Array,
+    parameters: LayoutParameters,
+    n_epochs: int,
+    *,
+    weighted: bool = False,
 ) -> GroupsOf | None:
     """The groups that the first half of a fit's layout moves, where there are many points.
 
@@ -183,12 +188,15 @@ def groups_for(
     init : str or array
         Positions other than spectral ones are where the points start.
     parameters : LayoutParameters
+    n_epochs : int
+        Without a half, the layout is its start, or one look at it.
     weighted : bool
         Whether rows have weights.
     """
     plain = parameters.output.euclidean and parameters.density is None and not weighted
     spectral = isinstance(init, str) and init in SPECTRAL
-    if not plain or not spectral or len(edges.indptr) - 1 <= MANY_POINTS:
+    many = len(edges.indptr) - 1 > MANY_POINTS and halfway(n_epochs) > 0
+    if not (plain and spectral and many):
         return None
     return GroupsOf(edges, parameters.seed)
 

@@ -68,7 +68,7 @@ def shared_start(
     with ranks.together():
         if ranks.rank == 0:
             rows = torch.empty((n, 0))  # of which only principal components read more
-            groups = groups_for(edges, init, parameters, weighted=False)
+            groups = groups_for(edges, init, parameters, n_epochs)
             start = initial_positions(rows, edges, init, n_components, parameters.seed, groups)
             if groups is not None:
                 so_far = LayoutProgress(NOTHING, start, set())
