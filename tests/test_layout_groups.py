@@ -13,7 +13,8 @@ from sklearn.datasets import load_digits
 from sklearn.manifold import trustworthiness
 
 from fastparadime import UMAP, ops
-from fastparadime.layout import GroupsOf, optimize
+from fastparadime.layout import optimize
+from fastparadime.layout.groups import GroupsOf
 from fastparadime.neighbors import knn
 from fastparadime.utils import disk
 from fastparadime.utils.checkpoints import Checkpoint

@@ -19,7 +19,6 @@ from fastparadime.estimators._transform import FittedRows
 from fastparadime.graph import fuzzy_simplicial_set
 from fastparadime.graph.supervised import Labels, intersect_with_target
 from fastparadime.layout import (
-    GroupsOf,
     Landmarks,
     default_epochs,
     density,
@@ -27,6 +26,7 @@ from fastparadime.layout import (
     initial_positions,
     optimize_layout,
 )
+from fastparadime.layout.groups import GroupsOf
 from fastparadime.neighbors import NeighborGraph
 from fastparadime.neighbors.metric_space import Space
 from fastparadime.neighbors.neighbor_graph import found_in

@@ -1,7 +1,6 @@
 """Layouts of graphs: where they start, and gradient descent from there."""
 
 from fastparadime.layout.curve import find_ab
-from fastparadime.layout.groups import GroupsOf
 from fastparadime.layout.initialization import (
     initial_positions,
     noisy_spectral_positions,
@@ -19,7 +18,6 @@ from fastparadime.layout.spectral import spectral_positions
 
 __all__ = [
     "Drift",
-    "GroupsOf",
     "Landmarks",
     "LayoutParameters",
     "OutputSpace",
