@@ -5,6 +5,7 @@ python tests/processes.py distributed_checkpoints_job STORE RANK PROCESSES FOLDE
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import resource
@@ -17,6 +18,7 @@ import numpy as np
 
 from fastparadime import UMAP
 from fastparadime.neighbors import knn
+from fastparadime.utils._checkpoint_folder import Folder
 from fastparadime.utils.checkpoints import Checkpoint
 from tests.distributed_job import by_groups, cuts, raised, table
 
@@ -48,6 +50,7 @@ def goes_on(fits: Fits, rank: int) -> dict[str, bool]:
     given = [fits.bytes(fits.folder / "given", precomputed_knn=known) for _ in range(2)]
     with by_groups():
         grouped = [fits.bytes(None), *(fits.bytes(fits.folder / "grouped") for _ in range(2))]
+    older = [fits.bytes(fits.folder / "older"), _without_epochs(fits, rank)]
     start = fits.own[:, :2]
     placed = [fits.bytes(fits.folder / "placed", init=start) for _ in range(2)]
     return {
@@ -57,9 +60,26 @@ def goes_on(fits: Fits, rank: int) -> dict[str, bool]:
         "drawn": drawn[0] == drawn[1],
         "given": given == [plain, plain],
         "grouped": grouped[0] == grouped[1] == grouped[2] != plain,
+        "older": older == [plain, plain],
         "placed": placed[0] == placed[1] != plain,
         "full": _after_a_full_disk(fits, rank) == plain,
     }
+
+
+def _without_epochs(fits: Fits, rank: int) -> bytes:
+    """What goes on from a start of which nothing tells how many epochs are done, as 0.2.0 wrote it."""
+    path = fits.folder / "older"
+    if rank == 0:
+        folder = Folder(path)
+        manifest = copy.deepcopy(folder.manifest)
+        assert manifest is not None
+        assert manifest["stages"]["start"]["about"] == {"epoch": 0}
+        manifest["stages"]["start"]["about"] = {}
+        del manifest["stages"]["layout"]
+        folder.replace_manifest(manifest)
+        del folder  # and its lock
+    knn(fits.own, 14, process_group=fits.group)  # all wait for it
+    return fits.bytes(path)
 
 
 def refused(fits: Fits, rank: int) -> dict[str, Any]:

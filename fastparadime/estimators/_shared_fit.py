@@ -269,7 +269,8 @@ def _positions(
             )
             course.write("start", {"values": start}, {"epoch": done})
         else:
-            start, done = kept.arrays["values"], kept.about["epoch"]
+            start = kept.arrays["values"]
+            done = kept.about.get("epoch", 0)  # which 0.2.0 did not write
     report.say("UMAP: layout")
     start = settings.output.start(start)
     with report.bar(n_epochs) as progress:
