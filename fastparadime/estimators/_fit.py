@@ -140,6 +140,7 @@ def fit_positions(
         fitted,
         settings,
         report,
+        n_epochs=n_epochs,
         row_weights=inputs.weights,
         callback=epoch_callback(callback, inputs.results.positions),
         course=course,

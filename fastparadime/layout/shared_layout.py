@@ -115,9 +115,13 @@ def optimize_shared(
     course = course or SharedCourse()
     if ranks.size == 1 or shards.n <= MOST_ALONE:
         make = functools.partial(
-            optimize_layout, n_epochs=n_epochs, first_epoch=first_epoch, progress=progress
+            optimize_layout,
+            parameters=parameters,
+            n_epochs=n_epochs,
+            first_epoch=first_epoch,
+            progress=progress,
         )
-        found = _by_first(start, edges, ranks, shards, parameters, make, course)
+        found = _by_first(start, edges, ranks, shards, make, course)
         if progress is not None and ranks.rank > 0:
             progress(n_epochs)
         return found
@@ -145,7 +149,6 @@ def _by_first(
     edges: ops.Edges,
     ranks: Ranks,
     shards: Shards,
-    parameters: LayoutParameters,
     make: Callable[..., Layout],
     course: SharedCourse,
 ) -> torch.Tensor:
@@ -154,7 +157,7 @@ def _by_first(
     found = torch.empty_like(start)
     with ranks.together():
         if ranks.rank == 0:
-            found = make(start, whole, parameters, course=course.of_first()).final
+            found = make(start, whole, course=course.of_first()).final
     return ranks.from_first(found)
 
 
