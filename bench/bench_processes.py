@@ -10,8 +10,9 @@ Under torchrun the processes are those that it started, of as many machines as i
 has `--threads` threads, by default one. Stages and `cpu`, seconds of computing, are those of rank
 0, which waits for the others at the end of each; the speed-up is beside the first number of
 processes. `layout` is that of a ring of points alone, and `--alone` the number of points up to
-which rank 0 lays out all of them. `--backend cpu:gloo,cuda:nccl` makes a group as training on GPUs
-has it, of which a fit uses the part of the CPU; it has been run nowhere.
+which rank 0 lays out all of them. `--backend nccl` sends what processes tell each other by way of
+their GPUs, one for each of them, and `cpu:gloo,cuda:nccl` by gloo, in a group as training on GPUs
+has it; neither has been run.
 """
 
 import argparse

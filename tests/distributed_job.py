@@ -1,6 +1,6 @@
 """One process of a group: fits its own rows of a table, and writes what comes of it and of errors.
 
-python tests/processes.py distributed_job STORE RANK PROCESSES FOLDER [killed]
+python tests/processes.py distributed_job STORE RANK PROCESSES FOLDER [killed|staged|nccl]
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from fastparadime import UMAP, ParametricUMAP, ops
+from fastparadime.distributed.wire import Wire
 from fastparadime.layout import optimize, shared_layout
 from fastparadime.neighbors import knn
 
@@ -42,6 +43,22 @@ def by_groups() -> Iterator[None]:
         yield
     finally:
         optimize.MANY_POINTS = many
+
+
+@contextmanager
+def staged() -> Iterator[None]:
+    """Has messages go as those of nccl: by copies of their bytes, here in the CPU's memory."""
+    make = Wire.__init__
+
+    def staging(self: Wire, group: Any) -> None:
+        make(self, group)
+        self.device = torch.device("cpu")
+
+    Wire.__init__ = staging  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        Wire.__init__ = make  # type: ignore[method-assign]
 
 
 def table() -> np.ndarray[Any, Any]:
@@ -188,7 +205,8 @@ def take_part(rank: int, ranks: int, folder: Path, group: Any, how: str = "") ->
         told = json.dumps(killed(X, rank, group))
         (folder / f"{rank}.json").write_text(told, encoding="utf-8")
         os._exit(0)  # the group cannot be left in order
-    np.savez(folder / f"{rank}.npz", **results(X, group))
-    if ranks == 2:
+    with staged() if how == "staged" else nullcontext():
+        np.savez(folder / f"{rank}.npz", **results(X, group))
+    if ranks == 2 and not how:
         told = json.dumps(errors(X, rank, group))
         (folder / f"{rank}.json").write_text(told, encoding="utf-8")

@@ -2,7 +2,8 @@
 
 python tests/processes.py JOB STORE RANK PROCESSES FOLDER [HOW]
 
-STORE is a URL by which torch.distributed's processes meet, such as file:///tmp/store.
+STORE is a URL by which torch.distributed's processes meet, such as file:///tmp/store. Where HOW is
+nccl, so is the group, and each process has a GPU.
 """
 
 from __future__ import annotations
@@ -23,7 +24,10 @@ def take_part(job: str, store: str, rank: str, ranks: str, folder: str, *how: st
     torch.set_num_threads(1)
     number, size = int(rank), int(ranks)
     work = importlib.import_module(f"tests.{job}").take_part
-    dist.init_process_group("gloo", init_method=store, rank=number, world_size=size, timeout=LIMIT)
+    backend = "nccl" if how == ("nccl",) else "gloo"
+    if backend == "nccl":
+        torch.cuda.set_device(number)
+    dist.init_process_group(backend, init_method=store, rank=number, world_size=size, timeout=LIMIT)
     work(number, size, Path(folder), dist.group.WORLD, *how)
     dist.destroy_process_group()
 

@@ -21,6 +21,7 @@ import torch.distributed as dist
 from fastparadime import UMAP, ParametricUMAP
 from fastparadime.distributed import SLICES, Exchange, Ranks, Shards
 from fastparadime.distributed.shards import overlaps
+from fastparadime.distributed.wire import Wire
 from fastparadime.neighbors import knn
 from fastparadime.training.sliced_steps import branches
 from tests.distributed_job import (
@@ -104,6 +105,48 @@ def test_results_do_not_depend_on_the_number_of_processes(jobs: dict[int, Path])
     for ranks in (2, 4):
         several = found(ranks, jobs[ranks])
         assert [name for name in one if not np.array_equal(one[name], several[name])] == []
+
+
+def test_results_do_not_depend_on_how_messages_go(jobs: dict[int, Path], tmp_path: Path) -> None:
+    """What nccl does to them but for the GPU: bytes are sent, and put where numbers are wanted."""
+    one, staged = found(1, jobs[1]), found(2, run(2, tmp_path, "staged"))
+    assert [name for name in one if not np.array_equal(one[name], staged[name])] == []
+
+
+@pytest.mark.cuda
+@pytest.mark.usefixtures("cuda")
+def test_results_by_nccl(jobs: dict[int, Path], tmp_path: Path) -> None:
+    """By as many processes as there are GPUs: nccl gives each its own."""
+    ranks = max(size for size in (1, 2, 4) if size <= torch.cuda.device_count())
+    one, by_nccl = found(1, jobs[1]), found(ranks, run(ranks, tmp_path, "nccl"))
+    assert [name for name in one if not np.array_equal(one[name], by_nccl[name])] == []
+
+
+@pytest.mark.parametrize("device", [None, torch.device("cpu")])
+def test_messages_of_any_dtype(device: torch.device | None, tmp_path: Path) -> None:
+    dist.init_process_group(
+        "gloo", init_method=f"file://{tmp_path / 'store'}", rank=0, world_size=1
+    )
+    try:
+        wire = Wire(dist.group.WORLD)
+        wire.device = device
+        for dtype in (torch.bool, torch.uint8, torch.float16, torch.float32, torch.int64):
+            rows = torch.arange(6).view(3, 2).to(dtype)
+            out = torch.zeros_like(rows)
+            wire.rows(rows, out, [3], [3])
+            assert torch.equal(out, rows)
+            wire.rows(rows[:0], out[:0], [0], [0])
+            blocks = torch.zeros(1, 6, dtype=dtype)
+            wire.blocks(blocks, rows.flatten())
+            assert torch.equal(blocks, rows.view(1, 6))
+            wire.broadcast(rows, 0)
+            assert torch.equal(out, rows)
+        values = torch.tensor([5, -2])
+        assert torch.equal(wire.sums(values), values)
+        assert wire.objects({"a": 1}, 1) == [{"a": 1}]
+    finally:
+        del wire
+        dist.destroy_process_group()
 
 
 def test_neighbors_and_layout_are_those_of_one_process(jobs: dict[int, Path]) -> None:

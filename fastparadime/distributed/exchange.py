@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import torch
-import torch.distributed as dist
 
 from fastparadime.distributed.ranks import Ranks
 
@@ -49,7 +48,7 @@ class Exchange:
         if self._ranks.size == 1:
             self._all[0] = self._own
         else:
-            dist.all_gather(list(self._all), self._own, group=self._ranks.group)
+            self._ranks.wire.blocks(self._all, self._own)
         try:
             if bool(self._all[:, -1].any()):
                 self._ranks.fail(failure)

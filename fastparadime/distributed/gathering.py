@@ -6,7 +6,6 @@ import itertools
 from collections.abc import Callable, Sequence
 
 import torch
-import torch.distributed as dist
 
 from fastparadime.distributed.ranks import Ranks
 
@@ -27,7 +26,7 @@ def gathered(ranks: Ranks, own: torch.Tensor, counts: Sequence[int]) -> torch.Te
         if rank == ranks.rank:
             part.copy_(own)
         if len(part) and ranks.size > 1:
-            dist.broadcast(part, dist.get_global_rank(ranks.group, rank), ranks.group)
+            ranks.wire.broadcast(part, rank)
     return whole
 
 

@@ -12,6 +12,7 @@ import torch
 import torch.distributed as dist
 
 from fastparadime.distributed.shards import Shards, Starts, overlaps
+from fastparadime.distributed.wire import Arrival, Wire
 from fastparadime.types import Array
 
 _MOST_ROWS = torch.iinfo(torch.int32).max
@@ -25,17 +26,18 @@ class Ranks:
     Parameters
     ----------
     group : torch.distributed.ProcessGroup
-        With a backend for the CPU such as gloo. Beyond 16 processes the others give and get rows,
-        and have none to work on: there are 16 slices.
+        Of gloo, which the CPU's memory suffices for, or of nccl, by each process's own GPU. Beyond
+        16 processes the others give and get rows, and have none to work on: there are 16 slices.
 
     Attributes
     ----------
     rank, size : int
+    wire : Wire
 
     Raises
     ------
-    TypeError, ValueError
-        For what is no group that this process belongs to, and for one of nccl alone.
+    TypeError
+        For what is no group that this process belongs to.
     """
 
     def __init__(self, group: Any) -> None:
@@ -47,11 +49,7 @@ class Ranks:
             )
         self.group = group
         self.rank, self.size = dist.get_rank(group), dist.get_world_size(group)
-        if dist.get_backend(group) == "nccl":
-            raise ValueError(
-                "process_group must have a backend for the CPU, where the work is done, not nccl "
-                "alone: torch.distributed.new_group(backend='gloo') makes one"
-            )
+        self.wire = Wire(group)
 
     @contextmanager
     def together(self) -> Iterator[None]:
@@ -84,9 +82,7 @@ class Ranks:
 
     def told(self, value: Any) -> list[Any]:
         """A small object of each rank, in the order of ranks."""
-        values: list[Any] = [None] * self.size
-        dist.all_gather_object(values, value, group=self.group)
-        return values
+        return self.wire.objects(value, self.size)
 
     def agree(self, settings: Mapping[str, Any]) -> None:
         """Raises ValueError where a setting is not the same on all ranks, naming it."""
@@ -130,9 +126,7 @@ class Ranks:
 
     def sums(self, values: torch.Tensor) -> torch.Tensor:
         """The sums of tensors of whole numbers, which do not depend on their order."""
-        total = values.clone()
-        dist.all_reduce(total, group=self.group)
-        return total
+        return self.wire.sums(values)
 
     def rows_at(self, numbers: Array, starts: Starts, read: Callable[[Array], Array]) -> Array:
         """A few rows, wherever they are.
@@ -166,31 +160,17 @@ class Ranks:
         """Fills `out` with the rows that ranks give each other: so many to each, and from each."""
         if self.size == 1:
             return out.copy_(rows)
-        dist.all_to_all_single(out, rows.contiguous(), list(taken), list(given), group=self.group)
+        self.wire.rows(rows, out, given, taken)
         return out
 
     def from_first(self, values: torch.Tensor) -> torch.Tensor:
         """The tensor of rank 0, of one shape and dtype on all ranks; others are overwritten."""
-        dist.broadcast(values, dist.get_global_rank(self.group, 0), self.group)
+        self.wire.broadcast(values, 0)
         return values
 
-    def pass_on(self, rows: torch.Tensor, out: torch.Tensor) -> list[Any]:
-        """Begins to send rows to the next rank of the ring, and to take those of the one before.
-
-        Returns
-        -------
-        list
-            Of works to wait for.
-        """
-        following, previous = (
-            dist.get_global_rank(self.group, (self.rank + step) % self.size) for step in (1, -1)
-        )
-        begun = []
-        if len(rows):
-            begun.append(dist.isend(rows, following, self.group))
-        if len(out):
-            begun.append(dist.irecv(out, previous, self.group))
-        return begun
+    def pass_on(self, rows: torch.Tensor, out: torch.Tensor) -> Arrival:
+        """Begins to send rows to the next rank of the ring, and to take those of the one before."""
+        return self.wire.ring(rows, out, (self.rank + 1) % self.size, (self.rank - 1) % self.size)
 
 
 def _told_type(error: BaseException) -> type[BaseException]:

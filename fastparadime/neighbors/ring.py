@@ -58,17 +58,17 @@ def pass_round(shared: SharedRows, take: Callable[[torch.Tensor, int], None]) ->
     ranks, shards = shared.ranks, shared.shards
     held, of = shared.rows, ranks.rank
     for step in range(ranks.size):
-        waiting, coming = [], held
+        arrival, coming = None, held
         before = (of - 1) % ranks.size
         if step < ranks.size - 1:
             coming = held.new_empty((_count(shards, before), held.shape[1]))
-            waiting = ranks.pass_on(held, coming)
+            arrival = ranks.pass_on(held, coming)
         with ranks.together():
             try:
                 take(held, of)
             finally:
-                for request in waiting:
-                    request.wait()
+                if arrival is not None:
+                    arrival.wait()
         held, of = coming, before
 
 
