@@ -13,7 +13,7 @@ from fastparadime.utils.convert import to_numpy
 MOST_POINTS = 128  # of a component, or more for many vectors
 
 _STACK_BYTES = 64 * 2**20  # of matrices solved at a time
-_KEPT = 2.0**20  # digits of an entry: LAPACK's last ones depend on the number of BLAS's threads
+_KEPT = 2.0**20  # digits of an entry
 
 
 def leading_vectors(edges: Edges, sizes: Array, out_dim: int) -> torch.Tensor:
@@ -52,6 +52,16 @@ def leading_vectors(edges: Edges, sizes: Array, out_dim: int) -> torch.Tensor:
             stack = np.zeros((len(chunk), size, size))
             at = place[component[inner]], heads[inner] - first, tails[inner] - first
             stack[at] = entries[inner]
-            vectors = np.round(np.linalg.eigh(stack)[1][:, :, ::-1] * _KEPT) / _KEPT
-            positions[rows[chunk]] = vectors[:, :, 1 : out_dim + 1]
+            vectors = np.linalg.eigh(stack)[1][:, :, -2 : -out_dim - 2 : -1]
+            positions[rows[chunk]] = _same_for_any_threads(vectors)
     return torch.from_numpy(positions)
+
+
+def _same_for_any_threads(vectors: Array) -> Array:
+    """Eigenvectors (graphs, points, vectors) without what LAPACK leaves to BLAS's number of threads.
+
+    Those are the last digits, and with OpenBLAS 0.3.21 of numpy 1.24 the sign.
+    """
+    vectors = np.round(vectors * _KEPT) / _KEPT
+    largest = np.abs(vectors).argmax(axis=1)[:, None]
+    return vectors * np.where(np.take_along_axis(vectors, largest, axis=1) < 0, -1.0, 1.0)

@@ -234,7 +234,11 @@ class _Solver:
         whitened = directions / lengths.swapaxes(1, 2) / np.sqrt(share)[:, None]
         projected = whitened.swapaxes(1, 2) @ mixed @ whitened
         values, rotation = np.linalg.eigh((projected + projected.swapaxes(1, 2)) / 2)
-        values, coefficients = values[:, ::-1].copy(), (whitened @ rotation)[:, :, ::-1].copy()
+        values, coefficients = values[:, ::-1].copy(), (whitened @ rotation)[:, :, ::-1]
+        # Vectors keep their direction: LAPACK's sign depends on rounding, so on BLAS's threads.
+        largest = np.abs(coefficients * lengths.swapaxes(1, 2)).argmax(axis=1)[:, None]
+        signs = np.where(np.take_along_axis(coefficients, largest, axis=1) < 0, -1.0, 1.0)
+        coefficients = coefficients * signs
         # As vectors: differences of squares would lose half of the digits.
         lost = self._segments.matmul(image, torch.from_numpy(coefficients))
         del image
