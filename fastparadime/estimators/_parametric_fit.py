@@ -285,7 +285,7 @@ class Regression:
     ) -> None:
         """Regresses a network onto the positions of rows, the points of a graph."""
         phase = self.layout_phase()
-        length = self.settings.quality.noise
+        length = self.settings.encoder_quality.noise
         phase.noise = noise_share(rows, SparseRelationArray(graph), length)
         entries, quality = {"main": rows, "layout": positions}, self.settings.encoder_quality
         self._train(model, phase, entries, quality, callback)
@@ -338,7 +338,7 @@ class Regression:
         return model
 
     def _layout_loss(self) -> loss.Loss:
-        return self.settings.quality.phase("layout", "main", self.settings.spread).loss
+        return self.settings.encoder_quality.phase("layout", "main", self.settings.spread).loss
 
     def _phase(self, name: str, part: loss.Loss, quality: Quality) -> TrainingPhase:
         return TrainingPhase(

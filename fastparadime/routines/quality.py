@@ -22,7 +22,10 @@ from fastparadime.utils.checkpoints import NOTHING, Course
 _EDGES_OF_DISTANCE = 1000  # that show how far neighbours are
 _SHARE_OF_CHANGES, _RATE_OF_CHANGES = 0.6, 0.25  # of a layout that is there, as UMAP.update has
 _PROTOTYPES_RATE = 2  # times that of hidden layers
-_QUADRATIC = 0.2  # errors up to which the loss is quadratic, in units of the curve's spread
+_PROTOTYPES_NOISE = 0.5
+# Of the regression's loss, in units of the curve's spread: errors up to `_QUADRATIC` count by their
+# square. Beyond `_LOST` a point counts hardly more the farther it is, but for `_PULL` of its error.
+_QUADRATIC, _LOST, _PULL = 0.2, 0.7, 0.1
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,8 @@ class Quality:
         Of the first step; it falls to zero on a cosine.
     noise : float
         The length of the noise on rows over the distance between neighbours.
+    gives_up : bool
+        Whether a point that stays far from its position counts hardly more than a near one.
     prototypes_share : float
         Of the steps, for a network of prototypes: it starts close to the end, where rows lie.
     """
@@ -50,7 +55,8 @@ class Quality:
     steps: int
     batch_size: int = 500
     learning_rate: float = 0.01
-    noise: float = 0.5
+    noise: float = 0.65
+    gives_up: bool = True
     prototypes_share: float = 0.2
 
     def epochs(self, n: int) -> int:
@@ -64,11 +70,14 @@ class Quality:
             passes=round(self.prototypes_share * self.passes),
             steps=round(self.prototypes_share * self.steps),
             learning_rate=_PROTOTYPES_RATE * self.learning_rate,
+            noise=_PROTOTYPES_NOISE,
+            gives_up=False,
         )
 
     def phase(self, position_key: str, data_key: str, spread: float) -> TrainingPhase:
         """The regression, whose epochs wait for the number of points."""
-        distance = functools.partial(torch.nn.functional.smooth_l1_loss, beta=_QUADRATIC * spread)
+        huber = functools.partial(torch.nn.functional.smooth_l1_loss, beta=_QUADRATIC * spread)
+        distance = functools.partial(redescending, spread=spread) if self.gives_up else huber
         return TrainingPhase(
             name=f"{position_key}_regression",
             epochs=0,
@@ -77,6 +86,22 @@ class Quality:
             learning_rate=self.learning_rate,
             schedule="cosine",
         )
+
+
+def redescending(
+    embedded: torch.Tensor, positions: torch.Tensor, spread: float = 1.0
+) -> torch.Tensor:
+    """The mean loss () of points (n, c) by their positions, which spends little on points far off.
+
+    Geman and McClure's (1987) d^2 / (d^2 + s^2), with s = 0.7 of the curve's spread, and a tenth of
+    the error d beside it, so that no point is left where it is. What a network has no room for is
+    given up early, and new rows like it do not end between groups.
+    """
+    # As long as in a plane, of as many components as there are.
+    squares = (embedded - positions).square().mean(dim=1) * 2
+    lost = _LOST * spread
+    near = lost * squares / (squares + lost**2)
+    return (near + _PULL * (squares + (_QUADRATIC * spread) ** 2).sqrt()).mean()
 
 
 def noise_share(X: torch.Tensor, reldata: RelationData, length: float) -> float:
