@@ -57,6 +57,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.data)
 
 
+def skip_without_onnx() -> None:
+    """Skips a test that writes ONNX where something that it takes is missing."""
+    for package in ("onnxscript", "onnxruntime"):
+        pytest.importorskip(package, reason=f"{package} is not installed")
+    if tuple(map(int, torch.__version__.split(".")[:2])) < (2, 6):
+        pytest.skip(f"torch {torch.__version__} takes no program to write as ONNX, 2.6 does")
+
+
 def _missing_cuda() -> str | None:
     if not torch.cuda.is_available():
         return "torch sees no CUDA device"

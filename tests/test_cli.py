@@ -13,6 +13,7 @@ import torch
 from click.testing import CliRunner, Result
 
 from fastparadime import cli, dr
+from tests.conftest import skip_without_onnx
 
 _QUICK = ("--quality", "fast", "--n-neighbors", "5", "--recall", "0.9", "--seed", "1")
 
@@ -289,6 +290,8 @@ def test_cuda_asked_for_and_absent(monkeypatch) -> None:
 @pytest.mark.usefixtures("X")
 @pytest.mark.parametrize("extension", ["onnx", "pt2"])
 def test_export(folder: Path, extension: str) -> None:
+    if extension == "onnx":
+        skip_without_onnx()
     _save_model("model", 6)
     result = _run("export", "model", f"model.{extension}")
     assert result.exit_code == 0, result.output

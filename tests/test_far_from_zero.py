@@ -349,7 +349,7 @@ def test_no_warning_where_nothing_is_lost() -> None:
             neighbors.knn(make(), K)
         twice = np.repeat(np.random.default_rng(0).normal(size=(50, 3)) / 3, 8, axis=0)
         neighbors.knn(twice, K)
-        neighbors.knn(scipy.sparse.random(300, 50, 0.1, rng=0).tocsr(), K)
+        neighbors.knn(scipy.sparse.random(300, 50, 0.1, random_state=0).tocsr(), K)
         UMAP(n_epochs=10, init="random").fit(twice)
         dr.Dataset({"main": twice, "labels": np.arange(400), "time": np.arange(400) / 7})
 

@@ -19,6 +19,7 @@ from sklearn.preprocessing import StandardScaler
 
 from fastparadime import UMAP, ParametricUMAP, dr, neighbors, routines
 from fastparadime.exceptions import SpecificationError
+from tests.conftest import skip_without_onnx
 
 QUICK: dict[str, Any] = {"quality": "fast", "hidden_dims": [16], "n_epochs": 100, "random_state": 0}
 
@@ -187,7 +188,9 @@ def test_a_routines_file_becomes_an_estimator(data: Any, tmp_path: Path) -> None
 
 
 def test_the_encoder_and_the_decoder_are_programs(fitted: ParametricUMAP, tmp_path: Path) -> None:
-    onnxruntime = pytest.importorskip("onnxruntime")
+    skip_without_onnx()
+    import onnxruntime
+
     rows = np.random.default_rng(0).random((5, 64), np.float32)
     fitted.to_ONNX(tmp_path / "encoder.onnx")
     fitted.export(tmp_path / "decoder.onnx", method="decode")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from pyarrow import feather
 
 from fastparadime import UMAP, plot
 from fastparadime.utils._colors import coloring_of
@@ -218,7 +220,10 @@ def test_the_index_of_pandas_is_no_label(
     file: str, index: list[str] | None, tmp_path: Path
 ) -> None:
     frame, path = pd.DataFrame({"kind": ["cat", "dog", "cat"]}, index=index), tmp_path / file
-    write = {".parquet": frame.to_parquet, ".feather": frame.to_feather}.get(path.suffix)
+    write = {
+        ".parquet": frame.to_parquet,
+        ".feather": functools.partial(feather.write_feather, frame),
+    }.get(path.suffix)
     if write is not None:
         write(path)
     else:

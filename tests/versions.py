@@ -4,7 +4,7 @@
 
 A session is one of ``nox -l``: tests (the pinned versions), lowest or newest, and older or newer,
 which leave torch as it is pinned. ``by-commit`` takes one of those that have been seen to pass, and
-the files that have been seen to, in an order by the hash of the commit. ``all`` comes before a
+the files that most depend on versions, in an order by the hash of the commit. ``all`` comes before a
 release. Tests end after `N` seconds, 330 if not given, of which the environment takes a part, but
 never before a minute. Where a registry does not give the files, or not in six minutes, that is said
 and no failure; a build that fails is one, as tests are. The core is compiled without link-time
@@ -31,7 +31,8 @@ from sanitized import ROOT, draws
 NOX = (sys.executable, "-m", "nox", "--noxfile", str(ROOT / "noxfile.py"))
 KINDS = ("tests", "lowest", "newest", "older", "newer")
 # Those that have been seen to pass: each change runs one. One more is added after it has passed.
-SEEN = ("newer", "older")
+SEEN = ("newer", "older", "lowest-3.10", "tests-3.10", "tests-3.12", "tests-3.13")
+_ROOM = 20e9  # bytes, of an environment with torch for CUDA, twice
 _LONGEST_INSTALL = 360.0  # seconds
 _SHORTEST_RUN = 60.0  # seconds
 # Operations, and what other versions of libraries have changed.
@@ -82,6 +83,10 @@ def _runs(python: str, variables: dict[str, str]) -> bool:
 
 def make(session: str, folder: Path, variables: dict[str, str]) -> str | None:
     """Makes or completes its environment; FAILED if it cannot be built, NONE if it is not to be had."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if (free := shutil.disk_usage(folder).free) < _ROOM:
+        _say(f"{free / 1e9:.0f} GB are free where {_ROOM / 1e9:.0f} are asked for: no {session}")
+        return NONE
     status = _within(_LONGEST_INSTALL, [*_nox(session, folder), "-r", "--install-only"], variables)
     if status is None:
         _say(f"{session} was not made in {_LONGEST_INSTALL:.0f}s: no test was run with it")
@@ -144,7 +149,7 @@ def main() -> int:
     )
     parser.add_argument("--only-make", action="store_true", help="run no test, fail for nothing")
     parser.add_argument("tests", nargs="*", help="arguments of pytest; those of some files if none")
-    chosen = parser.parse_args()
+    chosen = parser.parse_intermixed_args()
     # Who ends this ends its children, which are in a session of their own.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     variables, draw, names = surroundings(), draws(), [chosen.session]

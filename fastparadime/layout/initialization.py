@@ -125,9 +125,13 @@ def principal_components(X: Any, n_components: int, *, seed: int = 0) -> Array:
     kind = TruncatedSVD if is_sparse(X) else PCA  # centred, sparse rows would be dense
     # Whatever the caller has set: by dispatch, it solves in another way.
     plain = config_context(array_api_dispatch=False, transform_output="default")
+    solver = kind(n_components, random_state=seed)
     with plain, np.errstate(invalid="ignore"):  # shares of the variance, where there is none
-        found: Array = kind(n_components, random_state=seed).fit_transform(X)
-    return found
+        found: Array = solver.fit_transform(X)
+    # The largest entry of each axis is positive; before scikit-learn 1.5 that of its positions was.
+    axes = solver.components_
+    largest = np.take_along_axis(axes, np.abs(axes).argmax(axis=1)[:, None], axis=1)[:, 0]
+    return np.where(largest < 0, -found, found)
 
 
 def pca_positions(X: TensorLike, n_components: int = 2) -> torch.Tensor:

@@ -14,6 +14,7 @@ from fastparadime.utils._limits import Limits, filled_share
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 RASTER_FROM = 50_000  # points
 RASTER_DPI = 150
@@ -28,12 +29,18 @@ def new_axes(figsize: tuple[float, float], background: Any, dpi: float | None = 
     return figure.add_subplot()
 
 
+def root_figure(ax: Axes) -> Figure:
+    """The figure that has the canvas, of axes in a part of it too; `root=True` is matplotlib 3.10's."""
+    figure = ax.figure
+    assert figure is not None  # of every axes that can be drawn into
+    root: Figure = figure.canvas.figure
+    return root
+
+
 def axes_inches(ax: Axes) -> Array:
     """Width and height of axes."""
-    figure = ax.get_figure(root=True)
-    assert figure is not None  # of every axes that can be drawn into
     box = ax.get_window_extent()
-    return np.array([box.width, box.height]) / figure.dpi
+    return np.array([box.width, box.height]) / root_figure(ax).dpi
 
 
 def show_limits(ax: Axes, limits: Limits, radius: float = 0.0) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from fastparadime.types import Array
 from fastparadime.utils._colors import UNKNOWN, Coloring, is_dark
-from fastparadime.utils._drawing import axes_inches
+from fastparadime.utils._drawing import axes_inches, root_figure
 from fastparadime.utils._names import put_names, shortened
 from fastparadime.utils.labels import drawable
 
@@ -137,9 +137,7 @@ def _is_hopeless(
 
 def _room(ax: Axes, beside: bool) -> tuple[float, float]:
     """Width and height in inches that a legend may take."""
-    figure = ax.get_figure(root=True)
-    assert figure is not None
-    within = np.array(figure.get_size_inches()) if beside else axes_inches(ax)
+    within = np.array(root_figure(ax).get_size_inches()) if beside else axes_inches(ax)
     return _WIDEST * float(within[0]), _HIGHEST * float(within[1])
 
 
@@ -175,7 +173,7 @@ def add_title(ax: Axes, title: str, background: Any) -> None:
 def add_caption(ax: Axes, sentences: list[str], background: Any) -> Text:
     """Puts the sentences below the map, in small print."""
     text = drawable(" · ".join(sentence for sentence in sentences if sentence))
-    inches = ax.get_window_extent().width / ax.get_figure(root=True).dpi  # type: ignore[union-attr]
+    inches = ax.get_window_extent().width / root_figure(ax).dpi
     width = max(int(_CAPTION_CHARACTERS_PER_INCH * inches), 20)
     return ax.text(
         0.0,

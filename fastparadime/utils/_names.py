@@ -8,6 +8,7 @@ import numpy as np
 
 from fastparadime.types import Array
 from fastparadime.utils._colors import Coloring
+from fastparadime.utils._drawing import root_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -29,8 +30,7 @@ def put_names(
 
     Returns how many had no room, of how many classes with points.
     """
-    figure = ax.get_figure(root=True)
-    assert figure is not None
+    figure = root_figure(ax)
     figure.draw_without_rendering()  # so that the axes are where they will be
     counts = np.bincount(coloring.codes, minlength=len(coloring.entries))
     largest = np.argsort(-counts[: len(coloring.entries)], kind="stable")[:_MOST]

@@ -85,7 +85,7 @@ def to_torch(X: TensorLike | Sequence[Any]) -> torch.Tensor:
     if array.dtype.kind == "f":
         array = array.astype(np.float32, copy=False)
     elif array.dtype.kind in "iu":
-        if array.dtype == np.uint64 and array.size and array.max() > np.iinfo(np.int64).max:
+        if array.dtype == np.uint64 and array.size and int(array.max()) > np.iinfo(np.int64).max:
             raise ValueError(f"integers must fit into int64, but the largest is {array.max()}")
         array = array.astype(np.int64, copy=False)
     elif array.dtype.kind not in "bc":

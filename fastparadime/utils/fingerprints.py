@@ -43,6 +43,8 @@ def described(value: Any, depth: int = 0) -> Any:
         return described([value.func, value.args, value.keywords], depth)
     if hasattr(value, "__qualname__"):  # functions and classes
         return _name(value)
+    if isinstance(value, np.ufunc):  # which has no such name before numpy 2.2
+        return f"numpy.{value.__name__}"
     return _object(value, depth)
 
 

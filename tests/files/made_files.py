@@ -50,8 +50,9 @@ def _cells(frame: pd.DataFrame, form: Callable[..., Any] = np.asarray) -> anndat
 
 
 def _lists(frame: pd.DataFrame, kind: pa.DataType) -> pa.Table:
-    vectors = pa.array(list(_matrix(frame).astype(np.float16)), pa.list_(pa.float16()))
-    columns = {"group": frame["group"], "embedding": vectors.cast(kind), "person": frame["person"]}
+    values = _matrix(frame).astype(np.float16).astype(kind.value_type.to_pandas_dtype())
+    vectors = pa.array(list(values), kind)
+    columns = {"group": frame["group"], "embedding": vectors, "person": frame["person"]}
     names = [name for name in frame.columns if name in columns]
     return pa.table({name: columns[name] for name in ("embedding", *names)})
 
