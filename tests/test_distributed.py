@@ -171,7 +171,7 @@ def test_network_is_as_near_to_the_layout_as_that_of_one_process(jobs: dict[int,
     shared, alone = found(1, jobs[1]), ParametricUMAP(**OF_NETWORK).fit(table())
     losses = alone.history_[0]["losses"]
     assert len(shared["losses"]) == len(losses)
-    assert shared["losses"][-1] < 1.2 * losses[-1] < 0.5 * losses[0]
+    assert shared["losses"][-1] < 1.2 * losses[-1] < 0.7 * losses[0]
     alone = ParametricUMAP(**OF_PROTOTYPES).fit(table())
     losses = alone.history_[0]["losses"]
     assert len(shared["prototype_losses"]) == len(losses)

@@ -159,7 +159,7 @@ def test_new_rows_are_placed_beside_their_neighbours() -> None:
     for prototypes in (None, 1000):
         mapper = ParametricUMAP(quality="fast", prototypes=prototypes, random_state=0).fit(X)
         found[prototypes] = recall(X, new, mapper.embedding_, mapper.transform(new))
-    assert found[1000] > found[None] + 0.02
+    assert found[1000] > found[None] + 0.01
 
 
 def test_prototypes_take_a_fifth_of_the_steps() -> None:

@@ -285,7 +285,7 @@ class Regression:
     ) -> None:
         """Regresses a network onto the positions of rows, the points of a graph."""
         phase = self.layout_phase()
-        length = self.settings.encoder_quality.noise
+        length = self.settings.quality.noise
         phase.noise = noise_share(rows, SparseRelationArray(graph), length)
         entries, quality = {"main": rows, "layout": positions}, self.settings.encoder_quality
         self._train(model, phase, entries, quality, callback)

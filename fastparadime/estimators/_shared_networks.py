@@ -96,7 +96,7 @@ def _regressed(
     regression = Regression(settings, {}, verbose, history)
     phase = regression.layout_phase()
     phase.epochs = regression.epochs(sum(data.counts), settings.encoder_quality)
-    phase.noise = noise_between(*ends, float(spread_of(shown)), settings.encoder_quality.noise)
+    phase.noise = noise_between(*ends, float(spread_of(shown)), settings.quality.noise)
     if verbose:
         log(f"ParametricUMAP: {phase.name}, {phase.epochs} epochs by {ranks.size} processes")
     regress_in_slices(model, phase, data, ranks, derive(seed, "phase", 1), fit.course)

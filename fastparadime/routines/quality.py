@@ -22,10 +22,9 @@ from fastparadime.utils.checkpoints import NOTHING, Course
 _EDGES_OF_DISTANCE = 1000  # that show how far neighbours are
 _SHARE_OF_CHANGES, _RATE_OF_CHANGES = 0.6, 0.25  # of a layout that is there, as UMAP.update has
 _PROTOTYPES_RATE = 2  # times that of hidden layers
-_PROTOTYPES_NOISE = 0.5
 # Of the regression's loss, in units of the curve's spread: errors up to `_QUADRATIC` count by their
 # square. Beyond `_LOST` a point counts hardly more the farther it is, but for `_PULL` of its error.
-_QUADRATIC, _LOST, _PULL = 0.2, 0.7, 0.1
+_QUADRATIC, _LOST, _PULL = 0.2, 0.7, 0.2
 
 
 @dataclass(frozen=True)
@@ -55,7 +54,7 @@ class Quality:
     steps: int
     batch_size: int = 500
     learning_rate: float = 0.01
-    noise: float = 0.65
+    noise: float = 0.5
     gives_up: bool = True
     prototypes_share: float = 0.2
 
@@ -70,7 +69,6 @@ class Quality:
             passes=round(self.prototypes_share * self.passes),
             steps=round(self.prototypes_share * self.steps),
             learning_rate=_PROTOTYPES_RATE * self.learning_rate,
-            noise=_PROTOTYPES_NOISE,
             gives_up=False,
         )
 
@@ -93,7 +91,7 @@ def redescending(
 ) -> torch.Tensor:
     """The mean loss () of points (n, c) by their positions, which spends little on points far off.
 
-    Geman and McClure's (1987) d^2 / (d^2 + s^2), with s = 0.7 of the curve's spread, and a tenth of
+    Geman and McClure's (1987) d^2 / (d^2 + s^2), with s = 0.7 of the curve's spread, and a fifth of
     the error d beside it, so that no point is left where it is. What a network has no room for is
     given up early, and new rows like it do not end between groups.
     """
