@@ -25,6 +25,7 @@ from fastparadime.utils.checkpoints import Checkpoint
 # Behind the installed package, which the sources beside the tests must not stand for.
 sys.path.append(str(Path(__file__).resolve().parent.parent))
 from tests.distributed_job import cuts, table
+from tests.processes import end_group
 
 KEPT = 5  # epochs after which the process is killed
 
@@ -60,7 +61,7 @@ def main(folder: Path) -> None:
     checkpoint = Checkpoint(folder / "kept", seconds=0)
     umap.fit(table()[start:stop], process_group=dist.group.WORLD, checkpoint=checkpoint)
     np.save(folder / f"{rank}.npy", umap.embedding_)
-    dist.destroy_process_group()
+    end_group()
 
 
 if __name__ == "__main__":

@@ -29,8 +29,14 @@ def take_part(job: str, store: str, rank: str, ranks: str, folder: str, *how: st
         torch.cuda.set_device(number)
     dist.init_process_group(backend, init_method=store, rank=number, world_size=size, timeout=LIMIT)
     work(number, size, Path(folder), dist.group.WORLD, *how)
-    # With torch 2.4 a thread of gloo that lets go of the last tensor waits for Python's lock, which
-    # the end of the group holds.
+    end_group()
+
+
+def end_group() -> None:
+    """Ends the group after all have come so far, and gloo's threads have let go of tensors.
+
+    Before torch 2.8 such a thread may wait for Python's lock, which the end of the group holds.
+    """
     dist.barrier()
     dist.destroy_process_group()
 

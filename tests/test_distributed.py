@@ -32,6 +32,7 @@ from tests.distributed_job import (
     failing,
     table,
 )
+from tests.processes import end_group
 
 _PROCESSES = Path(__file__).with_name("processes.py")
 LIMIT = 300  # seconds, beyond which a job counts as hanging
@@ -146,7 +147,7 @@ def test_messages_of_any_dtype(device: torch.device | None, tmp_path: Path) -> N
         assert wire.objects({"a": 1}, 1) == [{"a": 1}]
     finally:
         del wire
-        dist.destroy_process_group()
+        end_group()
 
 
 def test_neighbors_and_layout_are_those_of_one_process(jobs: dict[int, Path]) -> None:
@@ -190,7 +191,7 @@ def test_points_without_an_edge_are_not_trained_on(tmp_path: Path) -> None:
         with pytest.warns(UserWarning, match="1 of 310 points have no neighbour nearer than 500"):
             network.fit(X, process_group=dist.group.WORLD)
     finally:
-        dist.destroy_process_group()
+        end_group()
     laid_out = network.umap_.embedding_
     assert np.isnan(laid_out).any(axis=1).nonzero()[0].tolist() == [5]
     mean = network.model_.output_mean.numpy()
@@ -236,7 +237,7 @@ def test_a_group_ends_where_it_is_destroyed(work: Callable[[Any], object], tmp_p
         work(dist.group.WORLD)
         group = weakref.ref(dist.group.WORLD)
     finally:
-        dist.destroy_process_group()
+        end_group()
     assert group() is None
 
 
@@ -283,7 +284,7 @@ def test_what_needs_the_rows_of_all(tmp_path: Path) -> None:
     try:
         mapper = ParametricUMAP(**OF_NETWORK).fit(table(), process_group=dist.group.WORLD)
     finally:
-        dist.destroy_process_group()
+        end_group()
     for call, what in (
         (lambda: mapper.save(path, landmarks=5), "save with rows"),
         (lambda: copy.copy(mapper).set_params(placement="median").save(path), "save with rows"),

@@ -18,6 +18,7 @@ from fastparadime.neighbors import approximate, cluster_plan, cluster_search, kn
 from fastparadime.neighbors.cluster_plan import STEPS
 from tests import clusters_job
 from tests.clusters_job import CASES, OF_UMAP, lowered, searched, too_few_steps
+from tests.processes import end_group
 from tests.test_distributed import run
 
 _LIMIT = 600  # seconds, beyond which a job counts as hanging
@@ -126,7 +127,7 @@ def group(tmp_path: Path) -> Iterator[Any]:
     """A group of this process alone."""
     dist.init_process_group("gloo", init_method=f"file://{tmp_path}/store", rank=0, world_size=1)
     yield dist.group.WORLD
-    dist.destroy_process_group()
+    end_group()
 
 
 def test_exact_search_where_clusters_would_take_longer(group: Any, low: pytest.MonkeyPatch) -> None:

@@ -109,8 +109,6 @@ def test_bad_shards(tmp_path: Path) -> None:
 def test_groups_of_rows_of_parquet_files_are_one_table(
     kind: str, dtype: Any, tmp_path: Path
 ) -> None:
-    if dtype == np.float16 and int(pa.__version__.split(".")[0]) < 15:
-        pytest.skip("pyarrow writes float16 into Parquet from 15 on")
     rows = ROWS.astype(dtype)
     for number, part in enumerate([*np.array_split(rows, 3), rows[:0]]):
         write_parquet(tmp_path / f"rows-{number}.parquet", part, kind)

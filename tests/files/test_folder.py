@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 import pytest
 from click.testing import CliRunner
 
@@ -25,10 +24,6 @@ def _run(*args: object) -> str:
     result = CliRunner().invoke(cli.main, [str(arg) for arg in args], catch_exceptions=False)
     assert result.exit_code == 0, result.output
     return result.stderr
-
-
-def _is_before(version: int) -> bool:
-    return int(pa.__version__.split(".")[0]) < version
 
 
 def _coordinates(path: Path) -> np.ndarray:
@@ -51,10 +46,6 @@ def test_embedded_labelled_and_placed_again(name: str, tmp_path: Path) -> None:
     options = (*method, *label, *kind.embed, *kind.both, "--save", model)
     embedded, placed = tmp_path / "y.parquet", tmp_path / "z.parquet"
     common = ("-o", embedded, "--seed", 1, "--n-neighbors", 5)
-    if name == "arrow of polars" and _is_before(15):
-        with pytest.raises(AssertionError, match=r"pyarrow 14.* does not know a type"):
-            _run("embed", f"{first}/{kind.source}", *common, *options)
-        return
     _run("embed", f"{first}/{kind.source}", *common, *options)
     _run("apply", model, f"{second}/{kind.source}", "-o", placed, *kind.both)
     Y, Z = _coordinates(embedded), _coordinates(placed)

@@ -35,11 +35,6 @@ def read_arrow(content: Path | bytes, name: str, *, parquet: bool) -> Raw:
             check_memory(error, name)
             if error.filename is not None:
                 raise
-        if "Unrecognized type" in str(error):  # as of strings that polars writes, before pyarrow 15
-            raise ValueError(
-                f"cannot read {name}: pyarrow {pa.__version__} does not know a type that is in it, "
-                "a later one may"
-            ) from error
         raise ValueError(f"cannot read {name}: it is not a valid {kind} file") from error
     return Raw(name, [Part(name, frame.num_rows)], frame=frame, index=pandas_index(frame.schema))
 
