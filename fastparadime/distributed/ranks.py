@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -51,19 +52,9 @@ class Ranks:
         self.rank, self.size = dist.get_rank(group), dist.get_world_size(group)
         self.wire = Wire(group)
 
-    @contextmanager
-    def together(self) -> Iterator[None]:
+    def together(self) -> AbstractContextManager[None]:
         """A block of work of each rank alone, whose error on one rank all ranks raise."""
-        failure: BaseException | None = None
-        try:
-            yield
-        except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  raised on all ranks
-            failure = error
-        try:
-            if int(self.sums(torch.tensor([failure is not None], dtype=torch.int32))):
-                self.fail(failure)
-        finally:
-            failure = None  # whose traceback has this frame, which would keep the group
+        return _Together(self)
 
     def fail(self, own: BaseException | None) -> None:
         """Raises the error of the first rank that has one, of its type, on all ranks."""
@@ -171,6 +162,28 @@ class Ranks:
     def pass_on(self, rows: torch.Tensor, out: torch.Tensor) -> Arrival:
         """Begins to send rows to the next rank of the ring, and to take those of the one before."""
         return self.wire.ring(rows, out, (self.rank + 1) % self.size, (self.rank - 1) % self.size)
+
+
+class _Together(AbstractContextManager[None]):
+    """See `Ranks.together`. No generator: an error that is thrown into one has its frames in its
+    traceback, and they have the error, so from Python 3.13 on they would keep the group."""
+
+    def __init__(self, ranks: Ranks) -> None:
+        self._ranks = ranks
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if error is None or isinstance(error, (Exception, KeyboardInterrupt)):
+            failed = torch.tensor([error is not None], dtype=torch.int32)
+            if int(self._ranks.sums(failed)):
+                self._ranks.fail(error)
 
 
 def _told_type(error: BaseException) -> type[BaseException]:
