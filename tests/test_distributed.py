@@ -123,6 +123,17 @@ def test_results_by_nccl(jobs: dict[int, Path], tmp_path: Path) -> None:
     assert [name for name in one if not np.array_equal(one[name], by_nccl[name])] == []
 
 
+def test_groups_without_a_backend_for_this_machine(tmp_path: Path) -> None:
+    store = f"file://{tmp_path / 'store'}"
+    dist.init_process_group("cuda:gloo", init_method=store, rank=0, world_size=1)
+    try:
+        if not torch.cuda.is_available():
+            with pytest.raises(ValueError, match="a GPU that is here, not 'cuda:gloo' alone"):
+                knn(table(), 3, process_group=dist.group.WORLD)
+    finally:
+        dist.destroy_process_group()
+
+
 @pytest.mark.parametrize("device", [None, torch.device("cpu")])
 def test_messages_of_any_dtype(device: torch.device | None, tmp_path: Path) -> None:
     dist.init_process_group(
@@ -141,6 +152,8 @@ def test_messages_of_any_dtype(device: torch.device | None, tmp_path: Path) -> N
             wire.blocks(blocks, rows.flatten())
             assert torch.equal(blocks, rows.view(1, 6))
             wire.broadcast(rows, 0)
+            assert torch.equal(out, rows)
+            wire.broadcast(out.T, 0)  # not contiguous
             assert torch.equal(out, rows)
         values = torch.tensor([5, -2])
         assert torch.equal(wire.sums(values), values)

@@ -343,3 +343,10 @@ def test_dates_are_named_as_such() -> None:
     values, known = check_labels(days, 4)
     assert classes_of(values, known)[0] == ["2020-01-01", "2020-01-02"]
     assert known.tolist() == [True, True, False, True]
+
+
+def test_axes_that_are_in_no_figure() -> None:
+    ax = Figure().add_subplot()
+    ax.remove()
+    with pytest.raises(ValueError, match="ax must be in a figure"):
+        plot.points(positions(), ax=ax)

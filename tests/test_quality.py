@@ -124,3 +124,28 @@ def test_noise_goes_by_the_distance_between_neighbours() -> None:
         nearest = (X[graph.heads.long()] - X[graph.tails.long()]).norm(dim=1).median()
         assert length == pytest.approx(0.5 * float(nearest), rel=0.1)
     assert quality.noise_share(torch.zeros(300, 20), SparseRelationArray(graph), 0.5) == 0
+
+
+def test_points_far_off_are_given_up() -> None:
+    """Geman and McClure's loss and a fifth of the error, from 0: by hand, with a spread of 2."""
+    positions = torch.zeros(1, 2, dtype=torch.float64)
+
+    def loss_of(error: float) -> float:
+        embedded = torch.tensor([[error, 0.0]], dtype=torch.float64)
+        return float(quality.redescending(embedded, positions, spread=2.0))
+
+    for error in (0.0, 0.1, 1.4, 30.0):
+        near = 1.4 * error**2 / (error**2 + 1.4**2)
+        assert loss_of(error) == pytest.approx(near + 0.2 * ((error**2 + 0.16) ** 0.5 - 0.4))
+    slopes = [(loss_of(error + 1e-4) - loss_of(error)) / 1e-4 for error in (0.8, 30.0)]
+    assert slopes[0] > 0.7
+    assert slopes[1] == pytest.approx(0.2, abs=0.01)
+    assert loss_of(1e200) == np.inf
+    half = torch.tensor([[300.0, 0.0]], dtype=torch.float16)
+    assert quality.redescending(half, torch.zeros_like(half)) == pytest.approx(60.66, abs=0.01)
+    wide = torch.full((1, 8), 0.3)
+    plane = torch.full((1, 2), 0.3)
+    zeros = torch.zeros_like
+    assert float(quality.redescending(wide, zeros(wide))) == pytest.approx(
+        float(quality.redescending(plane, zeros(plane)))
+    )

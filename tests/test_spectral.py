@@ -195,3 +195,12 @@ def test_the_graph_is_untouched_and_out_dim_is_checked() -> None:
     for wrong in (0, -1, 1.5):
         with pytest.raises(ValueError, match="out_dim"):
             spectral.spectral_positions(edges, wrong)
+
+
+def test_signs_of_axes_do_not_depend_on_last_digits() -> None:
+    half = np.float32(0.5**0.5)
+    below = np.nextafter(half, np.float32(0))
+    axes = np.array([[0, -half, below], [0, -below, half], [0.1, 0.2, -0.9]], np.float32)
+    assert spectral._signs.signs_of(axes, 1).tolist() == [[-1], [-1], [-1]]
+    assert spectral._signs.signs_of(axes.T, 0).tolist() == [[-1, -1, -1]]
+    assert spectral._signs.signs_of(np.zeros((2, 3)), 1).tolist() == [[1], [1]]

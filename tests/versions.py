@@ -1,6 +1,6 @@
 """Runs quick tests in one of noxfile.py's environments, or in all, each made for it.
 
-    python tests/versions.py by-commit|all|SESSION [--seconds N] [--folder F] [arguments of pytest]
+    python tests/versions.py by-commit|all|SESSION [--seconds N] [--folder F] [-- arguments of pytest]
 
 A session is one of ``nox -l``: tests (the pinned versions), lowest or newest, and older or newer,
 which leave torch as it is pinned. ``by-commit`` takes one of those that have been seen to pass, and
@@ -63,16 +63,20 @@ def surroundings() -> dict[str, str]:
     return variables
 
 
-def sessions(variables: dict[str, str]) -> list[str]:
-    """Those whose Python is on this machine; the rest are named."""
+def listed(variables: dict[str, str]) -> list[dict[str, Any]]:
+    """All of them, with their Python."""
     command = [*NOX, "--list", "--json", "--session", *KINDS]
-    listed: list[dict[str, Any]] = json.loads(
-        subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    )
-    here = {one["python"] for one in listed if _runs(f"python{one['python']}", variables)}
-    for python in sorted({one["python"] for one in listed} - here):
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=variables)
+    found: list[dict[str, Any]] = json.loads(done.stdout)
+    return found
+
+
+def sessions(every: list[dict[str, Any]], variables: dict[str, str]) -> list[str]:
+    """Those whose Python is on this machine; the rest are named."""
+    here = {one["python"] for one in every if _runs(f"python{one['python']}", variables)}
+    for python in sorted({one["python"] for one in every} - here):
         _say(f"Python {python} is not on this machine: its environments are not made")
-    return sorted(one["session"] for one in listed if one["python"] in here)
+    return sorted(one["session"] for one in every if one["python"] in here)
 
 
 def _runs(python: str, variables: dict[str, str]) -> bool:
@@ -84,7 +88,8 @@ def _runs(python: str, variables: dict[str, str]) -> bool:
 def make(session: str, folder: Path, variables: dict[str, str]) -> str | None:
     """Makes or completes its environment; FAILED if it cannot be built, NONE if it is not to be had."""
     folder.mkdir(parents=True, exist_ok=True)
-    if (free := shutil.disk_usage(folder).free) < _ROOM:
+    is_there = any(folder.glob("*/lib/python*/site-packages/torch"))
+    if not is_there and (free := shutil.disk_usage(folder).free) < _ROOM:
         _say(f"{free / 1e9:.0f} GB are free where {_ROOM / 1e9:.0f} are asked for: no {session}")
         return NONE
     status = _within(_LONGEST_INSTALL, [*_nox(session, folder), "-r", "--install-only"], variables)
@@ -153,8 +158,11 @@ def main() -> int:
     # Who ends this ends its children, which are in a session of their own.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     variables, draw, names = surroundings(), draws(), [chosen.session]
+    found = listed(variables)
     if chosen.session in {"all", "by-commit"}:
-        names = sessions(variables)
+        names = sessions(found, variables)
+    elif chosen.session not in {one["session"] for one in found}:
+        parser.error(f"there is no session {chosen.session!r} among those of nox -l")
     if chosen.session == "by-commit":
         seen = [name for name in names if name in SEEN]
         if not seen:

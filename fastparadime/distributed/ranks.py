@@ -37,8 +37,8 @@ class Ranks:
 
     Raises
     ------
-    TypeError
-        For what is no group that this process belongs to.
+    TypeError, ValueError
+        For what is no group that this process belongs to; see `Wire` too.
     """
 
     def __init__(self, group: Any) -> None:

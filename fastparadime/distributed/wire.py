@@ -23,13 +23,24 @@ class Wire:
     device : torch.device or None
         By which tensors go, as bytes: of a group of nccl the GPU that it is bound to, or else that
         of ``torch.cuda.set_device``. None where the group takes them as they are.
+
+    Raises
+    ------
+    ValueError
+        For a group with a backend for neither the CPU nor a GPU that is here.
     """
 
     def __init__(self, group: dist.ProcessGroup) -> None:
         self._group = group
         self.device: torch.device | None = None
         self._current: AbstractContextManager[None] = nullcontext()
-        if dist.get_backend(group) == "nccl":
+        backends = dist.get_backend_config(group)
+        if "cpu:" not in backends:
+            if "cuda:" not in backends or not torch.cuda.is_available():
+                raise ValueError(
+                    "process_group must have a backend for the CPU, or for a GPU that is here, not "
+                    f"{backends!r} alone: torch.distributed.new_group(backend='gloo') makes one"
+                )
             bound = group.bound_device_id
             self.device = bound or torch.device("cuda", torch.cuda.current_device())
             self._current = torch.cuda.device(self.device)
@@ -87,17 +98,22 @@ class Wire:
     def _given(self, tensor: torch.Tensor) -> torch.Tensor:
         """What is sent of a tensor: itself, or its bytes on the device, of whatever dtype it is."""
         tensor = tensor.contiguous()
-        return tensor if self.device is None else _bytes(tensor).to(self.device, copy=True)
+        if self.device is None:
+            return tensor
+        return tensor.view(-1).view(torch.uint8).to(self.device, copy=True)
 
     def _room(self, out: torch.Tensor) -> torch.Tensor:
         """Where what comes for a tensor is put: into itself, or as bytes on the device."""
         if self.device is None:
             return out
-        return torch.empty_like(_bytes(out), device=self.device)
+        size = out.numel() * out.element_size()
+        return torch.empty(size, dtype=torch.uint8, device=self.device)
 
     def _take(self, there: torch.Tensor, out: torch.Tensor) -> None:
+        if self.device is not None:
+            there = there.cpu().view(out.dtype).view(out.shape)
         if there is not out:
-            _bytes(out).copy_(there)
+            out.copy_(there)
 
 
 class Arrival(NamedTuple):
@@ -114,8 +130,3 @@ class Arrival(NamedTuple):
         for work in self.works:
             work.wait()
         self.wire._take(self.there, self.out)
-
-
-def _bytes(tensor: torch.Tensor) -> torch.Tensor:
-    """A contiguous tensor's memory."""
-    return tensor.view(-1).view(torch.uint8)

@@ -10,6 +10,7 @@ import torch
 from fastparadime import ops
 from fastparadime.layout.groups import GroupsOf
 from fastparadime.layout.spectral import spectral_positions
+from fastparadime.layout.spectral._signs import DIGITS, signs_of
 from fastparadime.types import Array, TensorLike
 from fastparadime.utils.convert import is_sparse, to_numpy, to_torch
 from fastparadime.utils.seed import derive
@@ -129,9 +130,7 @@ def principal_components(X: Any, n_components: int, *, seed: int = 0) -> Array:
     with plain, np.errstate(invalid="ignore"):  # shares of the variance, where there is none
         found: Array = solver.fit_transform(X)
     # The largest entry of each axis is positive; before scikit-learn 1.5 that of its positions was.
-    axes = solver.components_
-    largest = np.take_along_axis(axes, np.abs(axes).argmax(axis=1)[:, None], axis=1)[:, 0]
-    return np.where(largest < 0, -found, found)
+    return np.where(signs_of(solver.components_, 1)[:, 0] < 0, -found, found)
 
 
 def pca_positions(X: TensorLike, n_components: int = 2) -> torch.Tensor:
@@ -152,7 +151,7 @@ def _pca_by_covariance(X: torch.Tensor, n_components: int) -> torch.Tensor:
         raise ValueError(f"n_components={n_components} must be at most {min(centred.shape)}")
     axes = torch.linalg.eigh(centred.T @ centred).eigenvectors[:, -n_components:].flip(1)
     # As scikit-learn does: the largest entry of each axis is positive.
-    largest = axes.gather(0, axes.abs().argmax(dim=0, keepdim=True))
+    largest = axes.gather(0, (axes * DIGITS).round().abs().argmax(dim=0, keepdim=True))
     positions: torch.Tensor = centred @ (axes * largest.sign())
     return positions.float()
 

@@ -95,11 +95,14 @@ def redescending(
     the error d beside it, so that no point is left where it is. What a network has no room for is
     given up early, and new rows like it do not end between groups.
     """
+    errors = embedded - positions
+    if errors.dtype == torch.float16:  # whose squares end at 65504
+        errors = errors.float()
     # As long as in a plane, of as many components as there are.
-    squares = (embedded - positions).square().mean(dim=1) * 2
-    lost = _LOST * spread
-    near = lost * squares / (squares + lost**2)
-    return (near + _PULL * (squares + (_QUADRATIC * spread) ** 2).sqrt()).mean()
+    squares = errors.square().mean(dim=1) * 2
+    lost, least = _LOST * spread, _QUADRATIC * spread
+    near = lost - lost**3 / (squares + lost**2)
+    return (near + _PULL * ((squares + least**2).sqrt() - least)).mean()
 
 
 def noise_share(X: torch.Tensor, reldata: RelationData, length: float) -> float:

@@ -31,9 +31,9 @@ def new_axes(figsize: tuple[float, float], background: Any, dpi: float | None = 
 
 def root_figure(ax: Axes) -> Figure:
     """The figure that has the canvas, of axes in a part of it too; `root=True` is matplotlib 3.10's."""
-    figure = ax.figure
-    assert figure is not None  # of every axes that can be drawn into
-    root: Figure = figure.canvas.figure
+    if ax.figure is None:
+        raise ValueError("ax must be in a figure, but was removed from it")
+    root: Figure = ax.figure.canvas.figure
     return root
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from fastparadime.layout.spectral._components import weighted_degrees
+from fastparadime.layout.spectral._signs import DIGITS, signs_of
 from fastparadime.ops import Edges
 from fastparadime.types import Array
 from fastparadime.utils.convert import to_numpy
@@ -13,7 +14,6 @@ from fastparadime.utils.convert import to_numpy
 MOST_POINTS = 128  # of a component, or more for many vectors
 
 _STACK_BYTES = 64 * 2**20  # of matrices solved at a time
-_KEPT = 2.0**20  # digits of an entry
 
 
 def leading_vectors(edges: Edges, sizes: Array, out_dim: int) -> torch.Tensor:
@@ -62,6 +62,5 @@ def _same_for_any_threads(vectors: Array) -> Array:
 
     Those are the last digits, and with OpenBLAS 0.3.21 of numpy 1.24 the sign.
     """
-    vectors = np.round(vectors * _KEPT) / _KEPT
-    largest = np.abs(vectors).argmax(axis=1)[:, None]
-    return vectors * np.where(np.take_along_axis(vectors, largest, axis=1) < 0, -1.0, 1.0)
+    vectors = np.round(vectors * DIGITS) / DIGITS
+    return vectors * signs_of(vectors, 1)

@@ -22,6 +22,7 @@ from fastparadime import ops
 from fastparadime.layout.spectral import _dense
 from fastparadime.layout.spectral._coarsening import coarsened
 from fastparadime.layout.spectral._components import components_of, weighted_degrees
+from fastparadime.layout.spectral._signs import signs_of
 from fastparadime.ops import Edges, Segments
 from fastparadime.types import Array
 
@@ -236,9 +237,7 @@ class _Solver:
         values, rotation = np.linalg.eigh((projected + projected.swapaxes(1, 2)) / 2)
         values, coefficients = values[:, ::-1].copy(), (whitened @ rotation)[:, :, ::-1]
         # Vectors keep their direction: LAPACK's sign depends on rounding, so on BLAS's threads.
-        largest = np.abs(coefficients * lengths.swapaxes(1, 2)).argmax(axis=1)[:, None]
-        signs = np.where(np.take_along_axis(coefficients, largest, axis=1) < 0, -1.0, 1.0)
-        coefficients = coefficients * signs
+        coefficients = coefficients * signs_of(coefficients * lengths.swapaxes(1, 2), 1)
         # As vectors: differences of squares would lose half of the digits.
         lost = self._segments.matmul(image, torch.from_numpy(coefficients))
         del image
