@@ -165,9 +165,10 @@ class Ranks:
 
 
 class _Together(AbstractContextManager[None]):
-    """See `Ranks.together`. No generator: an error that is thrown into one has its frames in its
-    traceback, and they have the error, so from Python 3.13 on they would keep the group."""
+    """What `Ranks.together` gives."""
 
+    # No generator: from Python 3.13 on an error that is thrown into one is kept by that one's
+    # frames, which it keeps itself, and they would keep the group.
     def __init__(self, ranks: Ranks) -> None:
         self._ranks = ranks
 
