@@ -10,6 +10,7 @@ import torch
 
 from fastparadime import neighbors, ops
 from fastparadime.layout import spectral
+from fastparadime.layout.signs import signs_of
 from fastparadime.layout.spectral import _components, _eigenvectors
 
 
@@ -201,6 +202,6 @@ def test_signs_of_axes_do_not_depend_on_last_digits() -> None:
     half = np.float32(0.5**0.5)
     below = np.nextafter(half, np.float32(0))
     axes = np.array([[0, -half, below], [0, -below, half], [0.1, 0.2, -0.9]], np.float32)
-    assert spectral._signs.signs_of(axes, 1).tolist() == [[-1], [-1], [-1]]
-    assert spectral._signs.signs_of(axes.T, 0).tolist() == [[-1, -1, -1]]
-    assert spectral._signs.signs_of(np.zeros((2, 3)), 1).tolist() == [[1], [1]]
+    assert signs_of(axes, 1).tolist() == [[-1], [-1], [-1]]
+    assert signs_of(axes.T, 0).tolist() == [[-1, -1, -1]]
+    assert signs_of(np.zeros((2, 3)), 1).tolist() == [[1], [1]]

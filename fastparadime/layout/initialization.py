@@ -9,8 +9,8 @@ import torch
 
 from fastparadime import ops
 from fastparadime.layout.groups import GroupsOf
+from fastparadime.layout.signs import signs_of
 from fastparadime.layout.spectral import spectral_positions
-from fastparadime.layout.spectral._signs import DIGITS, signs_of
 from fastparadime.types import Array, TensorLike
 from fastparadime.utils.convert import is_sparse, to_numpy, to_torch
 from fastparadime.utils.seed import derive
@@ -151,8 +151,8 @@ def _pca_by_covariance(X: torch.Tensor, n_components: int) -> torch.Tensor:
         raise ValueError(f"n_components={n_components} must be at most {min(centred.shape)}")
     axes = torch.linalg.eigh(centred.T @ centred).eigenvectors[:, -n_components:].flip(1)
     # As scikit-learn does: the largest entry of each axis is positive.
-    largest = axes.gather(0, (axes * DIGITS).round().abs().argmax(dim=0, keepdim=True))
-    positions: torch.Tensor = centred @ (axes * largest.sign())
+    signs = torch.from_numpy(signs_of(axes.cpu().numpy(), 0)).to(axes.device)
+    positions: torch.Tensor = centred @ (axes * signs)
     return positions.float()
 
 

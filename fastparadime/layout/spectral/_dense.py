@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from fastparadime.layout.signs import DIGITS, signs_of
 from fastparadime.layout.spectral._components import weighted_degrees
-from fastparadime.layout.spectral._signs import DIGITS, signs_of
 from fastparadime.ops import Edges
 from fastparadime.types import Array
 from fastparadime.utils.convert import to_numpy

@@ -19,10 +19,10 @@ import numpy as np
 import torch
 
 from fastparadime import ops
+from fastparadime.layout.signs import signs_of
 from fastparadime.layout.spectral import _dense
 from fastparadime.layout.spectral._coarsening import coarsened
 from fastparadime.layout.spectral._components import components_of, weighted_degrees
-from fastparadime.layout.spectral._signs import signs_of
 from fastparadime.ops import Edges, Segments
 from fastparadime.types import Array
 
