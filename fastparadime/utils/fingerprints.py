@@ -43,7 +43,7 @@ def described(value: Any, depth: int = 0) -> Any:
         return described([value.func, value.args, value.keywords], depth)
     if hasattr(value, "__qualname__"):  # functions and classes
         return _name(value)
-    if isinstance(value, np.ufunc):  # which has no such name before numpy 2.2
+    if isinstance(value, np.ufunc):  # which has no such name in numpy 1.24
         return f"numpy.{value.__name__}"
     return _object(value, depth)
 
