@@ -16,8 +16,8 @@ rim        new rows that lie where the map is sparser than at 95 % of the refere
            and Fleischer 2026, arXiv 2606.04451)
 fit, row   seconds of the fit, microseconds that a new row takes among those of a second call
 
-A network is compared with the map that itself makes of the reference. `prototypes` is "balanced" with
-`prototypes=2000`, `-median` and `-mutual` the same network with that `placement`, which looks at the
+A network is compared with the map that itself makes of the reference. `coordinates` is "balanced" with
+`anchors=0`, `prototypes` with `prototypes=2000`, `-median` and `-mutual` the same network with that `placement`, which looks at the
 reference; beside the network they are of the same fit.
 Other packages (bench/peers.py) are measured in the same run where they are installed, and left out
 where they are not, which is said; of them only umap-learn is among the usual ways.
@@ -94,6 +94,7 @@ WAYS = {
     "fast": partial(network, "fast"),
     "balanced": partial(network, "balanced"),
     "best": partial(network, "best"),
+    "coordinates": partial(network, "balanced", anchors=0),
     "prototypes": partial(network, "balanced", prototypes=2000),
     "best-prototypes": partial(network, "best", prototypes=2000),
 }

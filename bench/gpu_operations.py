@@ -11,7 +11,7 @@ import traceback
 import run
 
 OPERATIONS = (
-    "density", "edge_loss", "edge_sampler", "edge_step", "embed_rows", "gather_rows",
+    "anchor_loss", "anchor_modes", "density", "edge_loss", "edge_sampler", "edge_step", "embed_rows", "gather_rows",
     "graph_matmul", "hidden_layers", "nearest_by_cosines", "nearest_by_differences",
     "nearest_in_tile", "perplexity", "rerank", "segments", "shared_neighbors", "smooth_knn",
     "subgraph",

@@ -83,6 +83,10 @@ def training_operations(n, edges, device):
     heads = torch.rand(67, 2, device=device, requires_grad=True)
     tails = torch.rand(67, 6, 2, device=device, requires_grad=True)
     ops.negative_edge_cross_entropy(heads, tails, 1.577, 0.895).backward()
+    anchors, reaches = torch.rand(n, 2, device=device), torch.full((n,), 0.1, device=device)
+    scores = torch.rand(7, n, device=device, requires_grad=True)
+    ops.anchor_cross_entropy(scores, anchors[:1].expand(7, 2), anchors, reaches).backward()
+    ops.anchor_modes(scores, anchors, reaches)
     widths = [(20, 33), (33, 16), (16, 2)]
     parts = [torch.rand(high, low, device=device, requires_grad=True) for low, high in widths]
     biases = [torch.rand(high, device=device, requires_grad=True) for _, high in widths]

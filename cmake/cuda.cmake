@@ -42,6 +42,8 @@ target_sources(_core PRIVATE
   csrc/cuda/graph/subgraph.cu
   csrc/cuda/graph/symmetrize.cu)
 target_sources(_core PRIVATE
+  csrc/cuda/training/anchor_loss.cu
+  csrc/cuda/training/anchor_modes.cu
   csrc/cuda/training/edge_loss.cu
   csrc/cuda/training/edge_sampler.cu
   csrc/cuda/training/edge_step.cu

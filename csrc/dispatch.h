@@ -31,6 +31,8 @@
 #include "ops/support/target.h"
 #include "ops/support/warp_product.h"
 #include "ops/training/adam.h"
+#include "ops/training/anchor_loss.h"
+#include "ops/training/anchor_modes.h"
 #include "ops/training/edge_loss.h"
 #include "ops/training/edge_sampler.h"
 #include "ops/training/edge_step.h"
@@ -78,6 +80,8 @@ inline void symmetrize_plan(const SymmetrizeArgs& a, const Target& t) { FPD_DISP
 inline void symmetrize_fill(const SymmetrizeArgs& a, const Target& t) { FPD_DISPATCH(symmetrize_fill, a, t); }
 inline void edge_table(const EdgeTableArgs& a, const Target& t) { FPD_DISPATCH(edge_table, a, t); }
 inline void edge_draw(const EdgeDrawArgs& a, const Target& t) { FPD_DISPATCH(edge_draw, a, t); }
+inline void anchor_loss(const AnchorLossArgs& a, const Target& t) { FPD_DISPATCH(anchor_loss, a, t); }
+inline void anchor_modes(const AnchorModesArgs& a, const Target& t) { FPD_DISPATCH(anchor_modes, a, t); }
 inline void edge_loss(const EdgeLossArgs& a, const Target& t) { FPD_DISPATCH(edge_loss, a, t); }
 inline void gather_rows(const GatherRowsArgs& a, const Target& t) { FPD_DISPATCH(gather_rows, a, t); }
 inline void graph_matmul(const GraphMatmulArgs& a, const Target& t) { FPD_DISPATCH(graph_matmul, a, t); }

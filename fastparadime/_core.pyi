@@ -198,6 +198,14 @@ def edge_loss(
     slots: int, dim: int, a: float, b: float, epsilon: float, repulsion_strength: float,
     target: Target, /,
 ) -> None: ...  # fmt: skip
+def anchor_loss(
+    loss: int, gradient: int, row_losses: int, scores: int, positions: int, anchors: int,
+    reaches: int, rows: int, count: int, dim: int, target: Target, /,
+) -> None: ...  # fmt: skip
+def anchor_modes(
+    modes: int, moves: int, scores: int, anchors: int, windows: int, rows: int, count: int,
+    dim: int, target: Target, /,
+) -> None: ...  # fmt: skip
 def gather_rows(
     out: int, table: int, indices: int, m_rows: int, row_bytes: int, target: Target, /
 ) -> None: ...

@@ -33,6 +33,8 @@ _LINES, _CHARACTERS = 100, 4000
 
 # How to make one of each public class that does not do without arguments.
 MADE: dict[str, Any] = {
+    "AnchorEmbeddingModel": lambda: models.AnchorEmbeddingModel(4, 2, [8], 16),
+    "AnchorLoss": lambda: loss.AnchorLoss(models.AnchorEmbeddingModel(4, 2, [8], 16)),
     "CompoundLoss": lambda: loss.CompoundLoss([loss.PositionLoss()] * 30),
     "Dataset": lambda: dr.Dataset(ROWS),
     "DerivedData": lambda: dr.DerivedData(np.asarray, rows=ROWS),

@@ -76,7 +76,7 @@ def test_images(run_example: Any, find_data: Callable[[str], Path]) -> None:
 @pytest.mark.parametrize("file", ["mnist.npz", "sentences.npz"])
 def test_new_rows(file: str, run_example: Any, find_data: Callable[[str], Path]) -> None:
     recall = run_example("new_rows", str(find_data(file)))["recall"]
-    assert recall["2,000 prototypes"] > recall["hidden layers"] + 0.03
+    assert recall["anchors"] > recall["coordinates"] + 0.03
 
 
 @pytest.mark.parametrize("name", ["sentences", "words"])

@@ -155,11 +155,11 @@ def recall(X: np.ndarray, new: np.ndarray, positions: np.ndarray, placed: np.nda
 
 def test_new_rows_are_placed_beside_their_neighbours() -> None:
     X, new = digits()
-    found = {}
-    for prototypes in (None, 1000):
-        mapper = ParametricUMAP(quality="fast", prototypes=prototypes, random_state=0).fit(X)
-        found[prototypes] = recall(X, new, mapper.embedding_, mapper.transform(new))
-    assert found[1000] > found[None] + 0.01
+    found = []
+    for network in ({"anchors": 0}, {"prototypes": 1000}):
+        mapper = ParametricUMAP(quality="fast", random_state=0, **network).fit(X)
+        found.append(recall(X, new, mapper.embedding_, mapper.transform(new)))
+    assert found[1] > found[0] + 0.01
 
 
 def test_prototypes_take_a_fifth_of_the_steps() -> None:
@@ -179,7 +179,7 @@ def test_prototypes_take_a_fifth_of_the_steps() -> None:
     ("quality", "few", "many"), [("fast", 100, 4), ("balanced", 200, 8), ("best", 1600, 40)]
 )
 def test_best_takes_two_fifths_of_the_steps(quality: str, few: int, many: int) -> None:
-    budget = QUALITIES[quality].for_prototypes()
+    budget = QUALITIES[quality].of(models.PrototypeEmbeddingModel(3, 2, [4]))
     assert (budget.epochs(300), budget.epochs(1_000_000)) == (few, many)
 
 

@@ -71,6 +71,26 @@ void bind_batches(py::module_& m) {
       },
       NoGil(), "Mean cross-entropy of a negative-sampled batch and its gradients.");
   m.def(
+      "anchor_loss",
+      [](Address loss, Address gradient, Address row_losses, Address scores, Address positions,
+         Address anchors, Address reaches, Index rows, Index count, Index dim,
+         const Target& target) {
+        anchor_loss(
+            {at<float>(loss), at<float>(gradient), at<double>(row_losses), at<float>(scores),
+             at<float>(positions), at<float>(anchors), at<float>(reaches), rows, count, dim},
+            target);
+      },
+      NoGil(), "Mean cross-entropy of the anchors that positions ask for, and its gradient.");
+  m.def(
+      "anchor_modes",
+      [](Address modes, Address moves, Address scores, Address anchors, Address windows, Index rows,
+         Index count, Index dim, const Target& target) {
+        anchor_modes({at<float>(modes), at<float>(moves), at<float>(scores), at<float>(anchors),
+                      at<float>(windows), rows, count, dim},
+                     target);
+      },
+      NoGil(), "Where the anchors that rows have scores for have a peak.");
+  m.def(
       "gather_rows",
       [](Address out, Address table, Address indices, Index m_rows, Index row_bytes,
          const Target& target) {

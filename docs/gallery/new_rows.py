@@ -1,4 +1,4 @@
-"""Where two networks place rows that they have not seen: hidden layers, and prototypes.
+"""Where two networks place rows that they have not seen: by coordinates, and by anchors.
 
     python docs/gallery/new_rows.py ROWS.npz [--small] [--plot MAP.png]
 
@@ -29,7 +29,7 @@ else:
     metric, labels = "cosine", KMeans(10, n_init=1, random_state=0).fit_predict(X)
 
 # %% The share of a new row's 15 nearest rows that are among its 15 nearest in the map
-NETWORKS = {"hidden layers": {}, "2,000 prototypes": {"prototypes": 2000}}
+NETWORKS = {"coordinates": {"anchors": 0}, "anchors": {}}
 
 
 def nearest(rows, others, metric="euclidean"):
@@ -43,7 +43,7 @@ for name, parameters in NETWORKS.items():
     seen, placed = network.fit_transform(X[:n]), network.transform(X[n:])
     shared = [np.isin(*pair).sum() for pair in zip(near, nearest(seen, placed), strict=True)]
     recall[name], maps[name] = np.mean(shared) / 15, (seen, placed)
-    print(f"{name:16} keep {recall[name]:.1%} of the neighbours of new rows")
+    print(f"{name:11} keep {recall[name]:.1%} of the neighbours of new rows")
 
 # %% The picture: new rows coloured, upon those of the fit
 if options.plot is not None:

@@ -61,6 +61,11 @@ class EncoderDecoderModel(models.Model):
     def encode(self, x: torch.Tensor) -> torch.Tensor:
         return self.forward(x)
 
+    def scores(self, x: torch.Tensor) -> torch.Tensor:
+        """Scores (n, anchors) of the encoder's anchors."""
+        scores: torch.Tensor = self.encoder.scores(x)  # type: ignore[operator]
+        return scores
+
     def decode(self, x: torch.Tensor) -> torch.Tensor:
         """Rows (n, in_dim) for coordinates (n, out_dim)."""
         if self.decoder is None:

@@ -39,7 +39,7 @@ def check_outputs(
     for part in loss.losses if isinstance(loss, losses.CompoundLoss) else [loss]:
         if type(part) is losses.RelationLoss:
             key, wanted = relations[part.batch_relation_key].data_key, None
-        elif type(part) is losses.PositionLoss:
+        elif isinstance(part, losses.PositionLoss):
             key, wanted = part.data_key, expected(part.position_key)
         else:
             continue

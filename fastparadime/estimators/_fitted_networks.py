@@ -45,7 +45,7 @@ _OF_THE_ROUTINE = (
 _OF_NO_MAP = ("init", "precomputed_knn", "verbose", "device", "max_memory")
 # Parameters that the networks are made with; others are asked for wherever they are used.
 _OF_THE_NETWORKS = (
-    "quality", "batch_size", "dims", "hidden_dims", "prototypes", "n_training_epochs",
+    "quality", "batch_size", "dims", "hidden_dims", "prototypes", "anchors", "n_training_epochs",
     "parametric_reconstruction", "parametric_reconstruction_loss_weight", "autoencoder_loss",
 )  # fmt: skip
 _COMPARED_BY = {"metric": "have a name", "metric_kwds": "hold numbers and text alone"}

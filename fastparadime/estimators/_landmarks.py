@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from sklearn.utils.validation import check_is_fitted
 
-from fastparadime import dr
+from fastparadime import dr, models
 from fastparadime.estimators._fit import Embedding, fit_inputs
 from fastparadime.estimators._fitted_networks import FittedNetworks
 from fastparadime.estimators._inputs import Inputs
@@ -115,6 +115,8 @@ def add_rows(mapper: Any, X: Any, landmarks: Any, max_drift: float | None) -> No
     encoder, decoder = trainable_parts(
         copy.deepcopy(mapper.model_), rows.shape[1], positions.shape[1]
     )
+    if isinstance(encoder, models.AnchorEmbeddingModel):
+        models.place_anchors(encoder, positions, torch.Generator().manual_seed(seed))
     regression.encoder(encoder, rows, positions, graph, mapper.callback)
     model = regression.joined(encoder, decoder, rows, positions)
     like = getattr(mapper, "embedding_", X)

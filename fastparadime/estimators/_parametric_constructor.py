@@ -118,6 +118,7 @@ class ParametricParameters(BaseEstimator):  # type: ignore[misc]
         decoder: Any = None,
         hidden_dims: Sequence[int] | None = None,
         prototypes: int | None = None,
+        anchors: int | None = None,
         placement: str = "network",
         n_training_epochs: int = 1,
         parametric_reconstruction: bool = False,

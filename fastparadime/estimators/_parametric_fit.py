@@ -1,8 +1,7 @@
-"""The networks of ParametricUMAP: checked, made, and regressed onto the positions of a layout."""
+"""The networks of ParametricUMAP: checked, and regressed onto the positions of a layout."""
 
 from __future__ import annotations
 
-import copy
 import math
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,14 +14,18 @@ from fastparadime.estimators._inputs import check_weights
 from fastparadime.estimators._parametric_constructor import PLACEMENTS, ParametricParameters
 from fastparadime.estimators.umap import UMAP
 from fastparadime.relationdata import SparseRelationArray
-from fastparadime.routines.quality import QUALITIES, Quality, neighbor_distance, noise_share
+from fastparadime.routines.quality import (
+    QUALITIES,
+    Quality,
+    noise_share,
+    position_loss,
+)
 from fastparadime.training import History, TrainingPhase
 from fastparadime.utils.callbacks import Callback
 from fastparadime.utils.checkpoints import NOTHING, Course
 from fastparadime.utils.convert import to_numpy, to_torch
 from fastparadime.utils.logging import log
 from fastparadime.utils.progress import shows_bars
-from fastparadime.utils.seed import derive
 from fastparadime.utils.shards import stays
 from fastparadime.utils.validate import (
     check_callable,
@@ -43,6 +46,7 @@ class NetworkSettings:
     batch_size: int
     hidden_dims: list[int]
     prototypes: int | None
+    anchors: int | None  # as given
     by_angle: bool  # how prototypes are compared with rows
     row_shape: list[int] | None
     times: int  # that the quality's budget is spent
@@ -53,10 +57,11 @@ class NetworkSettings:
     landmark_weight: float
     spread: float
 
-    @property
-    def encoder_quality(self) -> Quality:
-        """The budget of the encoder alone: that of the quality, or less of it for prototypes."""
-        return self.quality if self.prototypes is None else self.quality.for_prototypes()
+    def anchors_of(self, n: int, n_components: int) -> int:
+        """How many anchors the default encoder of n rows has; 0 where it gives coordinates."""
+        if self.anchors is None:
+            return self.quality.anchors_of(n, n_components)
+        return min(self.anchors, n)
 
 
 def check_network(estimator: ParametricParameters, in_dim: int) -> NetworkSettings:
@@ -88,6 +93,12 @@ def check_network(estimator: ParametricParameters, in_dim: int) -> NetworkSettin
         raise ValueError(
             "hidden_dims has no network beside prototypes, which are one layer: give one"
         )
+    anchors = estimator.anchors
+    if anchors is not None and (estimator.encoder is not None or prototypes is not None):
+        raise ValueError(
+            "anchors are of the default encoder of hidden layers: leave them out beside encoder "
+            "and prototypes"
+        )
     given = estimator.batch_size
     function = estimator.parametric_reconstruction_loss_fcn
     return NetworkSettings(
@@ -99,6 +110,7 @@ def check_network(estimator: ParametricParameters, in_dim: int) -> NetworkSettin
         prototypes=None
         if prototypes is None
         else check_integer(prototypes, "prototypes", minimum=1),
+        anchors=None if anchors is None else check_integer(anchors, "anchors", minimum=0),
         by_angle=estimator.metric == "cosine",
         row_shape=_row_shape(estimator.dims, in_dim),
         times=check_integer(estimator.n_training_epochs, "n_training_epochs", minimum=1),
@@ -158,84 +170,6 @@ def _row_shape(dims: Any, in_dim: int) -> list[int] | None:
     return shape if len(shape) > 1 else None
 
 
-def new_encoder(
-    given: torch.nn.Module | None,
-    rows: torch.Tensor,
-    positions: torch.Tensor,
-    graph: Any,
-    settings: NetworkSettings,
-    seed: int,
-) -> torch.nn.Module:
-    """A network to be trained: a default one, or a copy of the one given."""
-    if given is None and settings.prototypes is not None:
-        return _of_prototypes(rows, positions, graph, settings, derive(seed, "model"))
-    if given is None:
-        return _scaled(rows, positions, settings.hidden_dims, derive(seed, "model"))
-    (_, in_dim), (_, out_dim) = rows.shape, positions.shape
-    encoder = dr.EncoderDecoderModel(
-        copy.deepcopy(given), in_dim=in_dim, out_dim=out_dim, row_shape=settings.row_shape
-    )
-    _check_output(encoder, rows, "encoder", "n_components")
-    return encoder
-
-
-def new_decoder(
-    given: torch.nn.Module | None,
-    rows: torch.Tensor,
-    positions: torch.Tensor,
-    settings: NetworkSettings,
-    seed: int,
-) -> torch.nn.Module:
-    """The same of the way back."""
-    if given is None:
-        return _scaled(positions, rows, settings.hidden_dims[::-1], derive(seed, "decoder"))
-    (_, in_dim), (_, out_dim) = positions.shape, rows.shape
-    decoder = dr.EncoderDecoderModel(copy.deepcopy(given), in_dim=in_dim, out_dim=out_dim)
-    _check_output(decoder, positions, "decoder", "the columns of X")
-    return decoder
-
-
-def _scaled(
-    rows: torch.Tensor, targets: torch.Tensor, hidden_dims: list[int], seed: int
-) -> models.ScaledEmbeddingModel:
-    generator = torch.Generator().manual_seed(seed)
-    widths = rows.shape[1], targets.shape[1]
-    model = models.ScaledEmbeddingModel(*widths, hidden_dims, generator=generator)
-    model.fit_scales(rows, targets)
-    return model
-
-
-def _of_prototypes(
-    rows: torch.Tensor, positions: torch.Tensor, graph: Any, settings: NetworkSettings, seed: int
-) -> models.PrototypeEmbeddingModel:
-    generator = torch.Generator().manual_seed(seed)
-    assert settings.prototypes is not None
-    count = min(settings.prototypes, len(rows))
-    widths = rows.shape[1], positions.shape[1]
-    model = models.PrototypeEmbeddingModel(*widths, (count,), generator=generator)
-    distance = neighbor_distance(rows, SparseRelationArray(graph))
-    models.place_prototypes(
-        model, rows, positions, distance, by_angle=settings.by_angle, generator=generator
-    )
-    return model
-
-
-@torch.no_grad()
-def _check_output(model: dr.EncoderDecoderModel, rows: torch.Tensor, name: str, what: str) -> None:
-    """Raises for a network that does not take the rows, or gives others than are wanted."""
-    try:
-        with models.evaluating(model):
-            found = tuple(model(models.as_input(model, rows[:2])).shape)
-    except (RuntimeError, IndexError) as error:
-        wanted = (len(rows[:2]), *(model.row_shape or rows.shape[1:]))
-        raise ValueError(f"{name} does not take rows of shape {wanted}: {error}") from error
-    if found != (len(rows[:2]), model.out_dim):
-        raise ValueError(
-            f"{name} must give {what}, {model.out_dim} for a row, but gives {found} for "
-            f"{len(rows[:2])} rows"
-        )
-
-
 def _bare(network: torch.nn.Module) -> torch.nn.Module:
     """A network without what it was trained in."""
     return network.encoder if isinstance(network, dr.EncoderDecoderModel) else network
@@ -284,15 +218,15 @@ class Regression:
         callback: Callback | None,
     ) -> None:
         """Regresses a network onto the positions of rows, the points of a graph."""
-        phase = self.layout_phase()
-        length = self.settings.quality.noise
-        phase.noise = noise_share(rows, SparseRelationArray(graph), length)
-        entries, quality = {"main": rows, "layout": positions}, self.settings.encoder_quality
+        phase, quality = self.layout_phase(model), self.settings.quality.of(model)
+        phase.noise = noise_share(rows, SparseRelationArray(graph), quality.noise)
+        entries = {"main": rows, "layout": positions}
         self._train(model, phase, entries, quality, callback)
 
-    def layout_phase(self) -> TrainingPhase:
+    def layout_phase(self, model: torch.nn.Module) -> TrainingPhase:
         """The phase of `encoder`, still without epochs and noise."""
-        return self._phase("layout", self._layout_loss(), self.settings.encoder_quality)
+        part = position_loss(model, self.settings.spread)
+        return self._phase("layout", part, self.settings.quality.of(model))
 
     def decoder(self, model: torch.nn.Module, rows: torch.Tensor, positions: torch.Tensor) -> None:
         """Regresses a network from positions to their rows."""
@@ -313,7 +247,7 @@ class Regression:
 
         rebuilt = loss.ReconstructionLoss(given or share_of_variance)
         weights = [1.0, self.settings.reconstruction_weight]
-        part = loss.CompoundLoss([self._layout_loss(), rebuilt], weights)
+        part = loss.CompoundLoss([position_loss(model, self.settings.spread), rebuilt], weights)
         phase = self._phase("autoencoder", part, self.settings.quality)
         self._train(model, phase, {"main": rows, "layout": positions}, self.settings.quality)
 
@@ -336,9 +270,6 @@ class Regression:
         if self.settings.joint:
             self.both(model, rows, positions)
         return model
-
-    def _layout_loss(self) -> loss.Loss:
-        return self.settings.encoder_quality.phase("layout", "main", self.settings.spread).loss
 
     def _phase(self, name: str, part: loss.Loss, quality: Quality) -> TrainingPhase:
         return TrainingPhase(

@@ -17,6 +17,7 @@ from fastparadime.estimators._parametric_fit import NetworkSettings, Regression,
 from fastparadime.estimators._shared_fit import SharedFit, keep_shared, lay_out
 from fastparadime.estimators._shared_parameters import compared_parameters
 from fastparadime.estimators.umap import UMAP
+from fastparadime.models.anchors import drawn_positions, set_anchors
 from fastparadime.models.prototypes import drawn_rows, set_prototypes
 from fastparadime.routines.quality import distance_between, edge_step, noise_between
 from fastparadime.training import History
@@ -94,11 +95,13 @@ def _regressed(
     model = _new_encoder(data, settings, ends, ranks, derive(seed, "model"))
     history = History()
     regression = Regression(settings, {}, verbose, history)
-    phase = regression.layout_phase()
-    phase.epochs = regression.epochs(sum(data.counts), settings.encoder_quality)
-    phase.noise = noise_between(*ends, float(spread_of(shown)), settings.quality.noise)
+    phase = regression.layout_phase(model)
+    quality = settings.quality.of(model)
+    phase.epochs = regression.epochs(sum(data.counts), quality)
+    phase.noise = noise_between(*ends, float(spread_of(shown)), quality.noise)
     if verbose:
         log(f"ParametricUMAP: {phase.name}, {phase.epochs} epochs by {ranks.size} processes")
+    model.train()
     regress_in_slices(model, phase, data, ranks, derive(seed, "phase", 1), fit.course)
     history.append({"name": phase.name, "losses": phase.loss.history})
     return model.eval(), history
@@ -123,35 +126,43 @@ def _new_encoder(
     """The network to be trained, as `new_encoder` makes that of one process. Collective."""
     generator = torch.Generator().manual_seed(seed)
     widths, n = (data.rows.shape[1], data.positions.shape[1]), sum(data.counts)
-    if settings.prototypes is None:
-        model = models.ScaledEmbeddingModel(*widths, settings.hidden_dims, generator=generator)
-    else:
+    anchors = 0 if settings.prototypes is not None else settings.anchors_of(n, widths[1])
+    model: models.ScaledEmbeddingModel
+    if settings.prototypes is not None:
         count = min(settings.prototypes, n)
-        model = models.ScaledEmbeddingModel(
-            *widths, (count,), activation="softmax", generator=generator
-        )
+        model = models.PrototypeEmbeddingModel(*widths, (count,), generator=generator)
+    elif anchors:
+        hidden = settings.hidden_dims
+        model = models.AnchorEmbeddingModel(*widths, hidden, anchors, generator=generator)
+    else:
+        model = models.ScaledEmbeddingModel(*widths, settings.hidden_dims, generator=generator)
     for name, table in (("input", data.rows), ("output", data.positions)):
         model.take_scale(name, *_moments(table, data, ranks))
     if settings.prototypes is not None:
         drawn, times = drawn_rows(n, count, generator)
-        numbers, places = drawn.unique(return_inverse=True)
-        found = _trained_rows_at(numbers.numpy(), data, ranks)[places]
-        rows, positions = found.split(widths, dim=1)
+        rows, positions = (
+            _trained_at(drawn, table, data, ranks) for table in (data.rows, data.positions)
+        )
         length = _mean_length(data, ranks) if settings.by_angle else None
         set_prototypes(model, rows, positions, times, distance_between(*ends), length)
+    elif isinstance(model, models.AnchorEmbeddingModel):
+        sample = drawn_positions(n, anchors, generator)
+        set_anchors(model, _trained_at(sample, data.positions, data, ranks))
     return model
 
 
-def _trained_rows_at(numbers: Array, data: SlicedData, ranks: Ranks) -> torch.Tensor:
-    """Rows that are trained on, by ascending numbers among these, with their positions beside them."""
+def _trained_at(
+    drawn: torch.Tensor, table: torch.Tensor, data: SlicedData, ranks: Ranks
+) -> torch.Tensor:
+    """Rows of a table of all ranks, by their numbers among those that are trained on. Collective."""
     ids = torch.cat([*data.ids, torch.empty(0, dtype=torch.int64)])
     starts = (0, *itertools.accumulate(ranks.told(len(ids))))
+    numbers, places = drawn.unique(return_inverse=True)
 
-    def read(places: Array) -> Array:
-        chosen = ids[torch.from_numpy(places)]
-        return to_numpy(torch.cat([data.rows[chosen], data.positions[chosen]], dim=1))
+    def read(own: Array) -> Array:
+        return to_numpy(table[ids[torch.from_numpy(own)]])
 
-    return torch.from_numpy(ranks.rows_at(numbers, starts, read))
+    return torch.from_numpy(ranks.rows_at(numbers.numpy(), starts, read))[places]
 
 
 def _mean_length(data: SlicedData, ranks: Ranks) -> float:

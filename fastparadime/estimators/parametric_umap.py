@@ -18,6 +18,7 @@ from fastparadime.estimators._explained import ExplainedNetworks
 from fastparadime.estimators._inputs import check_weights
 from fastparadime.estimators._kinds import Kind, as_known, place_of
 from fastparadime.estimators._landmarks import add_rows
+from fastparadime.estimators._new_networks import new_decoder, new_encoder
 from fastparadime.estimators._parameters import seed_of
 from fastparadime.estimators._parametric_constructor import OF_THE_LAYOUT
 from fastparadime.estimators._parametric_fit import (
@@ -26,8 +27,6 @@ from fastparadime.estimators._parametric_fit import (
     check_held,
     check_network,
     laid_out,
-    new_decoder,
-    new_encoder,
 )
 from fastparadime.estimators._resumable import transform_into
 from fastparadime.estimators._sample import fit_on_sample
@@ -96,6 +95,11 @@ class ParametricUMAP(
         of the neighbours of new rows than hidden layers do, with a fifth of the quality's steps, two
         fifths of those of "best". A file of it holds what started as rows of `X`. 2,000 suit 10,000
         rows.
+    anchors : int, optional
+        How many places of the map the default encoder of hidden layers scores, at most as many as
+        rows: a row is placed where its scores have a peak (`fastparadime.models.place_anchors`), with
+        half of the quality's steps. The quality's number if None, for maps of one or two components;
+        with 0 the network gives coordinates itself, as it does for maps of more.
     placement : {"network", "median", "mutual"}
         How `transform` places a row: by the network, or at the geometric median of where the
         network has a third of the row's neighbours, as `UMAP` chooses them: the nearest keep more

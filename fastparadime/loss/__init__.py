@@ -6,14 +6,15 @@ from fastparadime.loss.losses import (
     ClassificationLoss,
     CompoundLoss,
     Loss,
-    PositionLoss,
     ReconstructionLoss,
     RelationLoss,
     Sampling,
     check_weights,
 )
+from fastparadime.loss.positions import AnchorLoss, PositionLoss
 
 __all__ = [
+    "AnchorLoss",
     "Batch",
     "ClassificationLoss",
     "CompoundLoss",

@@ -219,52 +219,6 @@ class ClassificationLoss(Loss):
         return loss
 
 
-class PositionLoss(Loss):
-    """Compares embedded points with given positions.
-
-    Parameters
-    ----------
-    loss_function : callable (embedded, positions) -> tensor (), optional
-        Mean squared error if None.
-    data_key, position_key : str
-        Entries of the batch.
-    embedding_method : str
-        The model's method that embeds the batch.
-    name : str, optional
-    """
-
-    _prefix = "pos_loss"
-
-    def __init__(
-        self,
-        loss_function: BinaryTensorFun | None = None,
-        data_key: str = "main",
-        position_key: str = "pos",
-        embedding_method: str = "embed",
-        name: str | None = None,
-    ) -> None:
-        super().__init__(name)
-        self.loss_function = check_callable(
-            torch.nn.MSELoss() if loss_function is None else loss_function, "loss_function"
-        )
-        self.data_key = check_key(data_key, "data_key")
-        self.position_key = check_key(position_key, "position_key")
-        self.embedding_method = check_key(embedding_method, "embedding_method")
-
-    def forward(
-        self,
-        model: torch.nn.Module,
-        global_relations: Mapping[str, RelationData],
-        batch_relations: Mapping[str, Relations],
-        batch: Batch,
-        device: torch.device,
-    ) -> torch.Tensor:
-        embedded = method_of(model, self.embedding_method)(as_input(model, batch[self.data_key]))
-        positions = batch[self.position_key].to(device)
-        loss: torch.Tensor = self.loss_function(*alike(embedded, positions))
-        return loss
-
-
 class ReconstructionLoss(Loss):
     """Compares decoded codes with the data they were encoded from.
 

@@ -1,5 +1,7 @@
 """Models that routines train, and applying them in chunks."""
 
+from fastparadime.models.anchors import AnchorEmbeddingModel as AnchorEmbeddingModel
+from fastparadime.models.anchors import place_anchors as place_anchors
 from fastparadime.models.chunks import embed_in_chunks as embed_in_chunks
 from fastparadime.models.inspection import as_input as as_input
 from fastparadime.models.inspection import check_width as check_width
@@ -27,10 +29,12 @@ from fastparadime.models.prototypes import PrototypeEmbeddingModel as PrototypeE
 from fastparadime.models.prototypes import place_prototypes as place_prototypes
 
 __all__ = [
+    "AnchorEmbeddingModel",
     "FullyConnectedEmbeddingModel",
     "Model",
     "PrototypeEmbeddingModel",
     "ScaledEmbeddingModel",
+    "place_anchors",
     "place_prototypes",
     "register",
     "registered",

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from fastparadime import ops
+from fastparadime.models.anchors import AnchorEmbeddingModel
 from fastparadime.models.inspection import (
     as_input,
     check_width,
@@ -32,7 +33,8 @@ from fastparadime.utils.fetched import Fetched
 
 DEVICES = {"cuda"}  # where a network of the package is applied by one kernel
 _CHUNK_BYTES = 32 * 2**20  # of input rows embedded at a time
-_OF_THE_CORE = FullyConnectedEmbeddingModel, ScaledEmbeddingModel, PrototypeEmbeddingModel
+_VOTING = AnchorEmbeddingModel, PrototypeEmbeddingModel  # which train by means
+_OF_THE_CORE = FullyConnectedEmbeddingModel, ScaledEmbeddingModel, *_VOTING
 _CORE_ROWS = 2048  # that the core takes at a time, whose values stay in the cache
 
 
@@ -87,7 +89,7 @@ def _applied(model: torch.nn.Module, name: str | None, ndim: int) -> Callable[..
     call = method_of(model, name)
     if (
         type(model) not in _OF_THE_CORE
-        or (model.training and type(model) is PrototypeEmbeddingModel)
+        or (model.training and type(model) in _VOTING)
         or name not in (None, "embed", "forward")
         or not {"embed", "forward"}.isdisjoint(vars(model))
         or ndim != 2
@@ -110,7 +112,7 @@ def _applied(model: torch.nn.Module, name: str | None, ndim: int) -> Callable[..
 def _by_a_kernel(model: FullyConnectedEmbeddingModel) -> Callable[..., Any] | None:
     linear = cast(list[torch.nn.Linear], list(model.layers))
     widths = (linear[0].in_features, *(layer.out_features for layer in linear))
-    if model.activation not in ops.POINTWISE_ACTIVATIONS:
+    if type(model) in _VOTING or model.activation not in ops.POINTWISE_ACTIVATIONS:
         return None
     if not ops.embed_rows_fit(widths, device_of(model)):
         return None
@@ -124,12 +126,14 @@ def _by_core(
     model: FullyConnectedEmbeddingModel, network: ops.Mlp, rows: torch.Tensor
 ) -> torch.Tensor:
     """What a network gives for rows: for each the same bits, whatever rows are beside it."""
-    rows, found = rows.contiguous(), torch.empty((len(rows), network.out_dim))
+    rows, found = rows.contiguous(), torch.empty((len(rows), model.out_dim))
     for start in range(0, len(rows), network.rows):
         block = rows[start : start + network.rows]
         places = network.forward(block, np.arange(len(block)))
         if isinstance(model, PrototypeEmbeddingModel):
             places = model.by_votes(network.hidden(), sums_over)
+        if isinstance(model, AnchorEmbeddingModel):
+            places = ops.anchor_modes(places, model.anchors, model.windows)
         found[start : start + network.rows] = places
     return found
 

@@ -36,6 +36,8 @@ from fastparadime.ops.neighbors.rerank import METRICS, rerank
 from fastparadime.ops.neighbors.sparse_rows import SHARED_METRICS, SPARSE_METRICS, SparseTable
 from fastparadime.ops.neighbors.subspace import Subspace
 from fastparadime.ops.training.adam import Adam
+from fastparadime.ops.training.anchor_loss import anchor_cross_entropy, anchor_gradients
+from fastparadime.ops.training.anchor_modes import anchor_modes
 from fastparadime.ops.training.edge_loss import negative_edge_cross_entropy, negative_edge_gradients
 from fastparadime.ops.training.edge_sampler import EdgeBatch, EdgeSampler, unique_nodes
 from fastparadime.ops.training.edge_step import EdgeStep
@@ -79,6 +81,9 @@ __all__ = [
     "SmoothKnn",
     "SparseTable",
     "Subspace",
+    "anchor_cross_entropy",
+    "anchor_gradients",
+    "anchor_modes",
     "build_info",
     "candidate_width",
     "embed_rows",

@@ -13,10 +13,16 @@ from fastparadime import dr, layout, loss, models, neighbors, relations, transfo
 from fastparadime.layout.landmarks import MAX_DRIFT
 from fastparadime.relationdata import RelationData
 from fastparadime.routines.base import INITIALIZATIONS, InitializedRoutine, item_phase
-from fastparadime.routines.quality import QUALITIES, layout_positions, noise_share
+from fastparadime.routines.quality import (
+    QUALITIES,
+    layout_positions,
+    noise_share,
+    position_loss,
+)
 from fastparadime.routines.updates import Held, add_rows, landmarks_of
 from fastparadime.types import Device
 from fastparadime.utils.callbacks import Callback
+from fastparadime.utils.seed import derive
 from fastparadime.utils.validate import check_option
 
 if TYPE_CHECKING:
@@ -86,6 +92,7 @@ class ParametricUMAP(InitializedRoutine):
 
     drift_: layout.Drift
     _landmarks: Held | None = None  # while it is updated
+    _rows_of_model = 2**31  # that are known when it is built; more than anchors where none are
 
     def __init__(
         self,
@@ -163,7 +170,14 @@ class ParametricUMAP(InitializedRoutine):
         self.derived_data = {"layout": dr.DerivedData(self._layout, [("rels", "rel")])}
         curve: Any = self.batch_relations["rel"].transform[0]
         self._curve = (float(curve.a), float(curve.b))
-        self._regression = QUALITIES[self.quality].phase("layout", self.data_key, self.spread)
+        self._regression = dr.TrainingPhase(
+            name="layout_regression",
+            epochs=0,  # which wait for the number of points, as the loss does for the model
+            batch_size=QUALITIES[self.quality].batch_size,
+            loss=loss.PositionLoss(data_key=self.data_key, position_key="layout"),
+            learning_rate=QUALITIES[self.quality].learning_rate,
+            schedule="cosine",
+        )
         self.training_phases = [self._regression]
 
     def _layout(self, reldata: RelationData) -> torch.Tensor:
@@ -250,20 +264,49 @@ class ParametricUMAP(InitializedRoutine):
     def _model_class(self) -> type[models.FullyConnectedEmbeddingModel]:
         return super()._model_class if self.quality is None else models.ScaledEmbeddingModel
 
+    def _check_against_model(self, dataset: dr.Dataset) -> None:
+        self._rows_of_model = len(dataset)
+        super()._check_against_model(dataset)
+
+    def _build_model(self, in_dim: int) -> None:
+        anchors = 0
+        if self.quality is not None:
+            anchors = QUALITIES[self.quality].anchors_of(self._rows_of_model, self.out_dim)
+        if not anchors:
+            super()._build_model(in_dim)
+            return
+        generator, widths = (
+            torch.Generator().manual_seed(derive(self.seed, "model")),
+            self.hidden_dims,
+        )
+        self.model = models.AnchorEmbeddingModel(
+            in_dim, self.out_dim, widths, anchors, generator=generator
+        )
+
     def _prepare_training(self) -> None:
         if self.quality is not None:
-            self._regression.epochs = QUALITIES[self.quality].epochs(len(self.dataset))
+            quality, phase = QUALITIES[self.quality].of(self.model), self._regression
+            phase.epochs = quality.epochs(len(self.dataset))
+            phase.learning_rate = quality.learning_rate
 
     def _prepare_model(self) -> None:
         if self.quality is None:
             return
         key = self.dataset.data.stored_name(self.data_key)
-        length, graph = QUALITIES[self.quality].noise, self.global_relation_data["rel"]
-        self._regression.noise = noise_share(self.dataset.data[key], graph, length)
-        if self.trained:  # new scales would undo what was learned
-            return
-        if isinstance(self.model, models.ScaledEmbeddingModel):
-            self.model.fit_scales(self._entry_on_device(key), self._entry_on_device("layout"))
+        rows, graph, phase = (
+            self.dataset.data[key],
+            self.global_relation_data["rel"],
+            self._regression,
+        )
+        phase.noise = noise_share(rows, graph, QUALITIES[self.quality].of(self.model).noise)
+        phase.loss = position_loss(self.model, self.spread, "layout", self.data_key)
+        positions = self._entry_on_device("layout")
+        # New scales would undo what was learned.
+        if not self.trained and isinstance(self.model, models.ScaledEmbeddingModel):
+            self.model.fit_scales(self._entry_on_device(key), positions)
+        if isinstance(self.model, models.AnchorEmbeddingModel):
+            generator = torch.Generator().manual_seed(derive(self.seed, "anchors"))
+            models.place_anchors(self.model, positions, generator)
 
 
 def _widths(quality: str | None) -> Sequence[int] | None:

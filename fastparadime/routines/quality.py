@@ -12,16 +12,19 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from fastparadime import layout
-from fastparadime.loss import PositionLoss
+from fastparadime import layout, models
+from fastparadime.loss import AnchorLoss, PositionLoss
 from fastparadime.relationdata import RelationData
-from fastparadime.training.phases import TrainingPhase
 from fastparadime.training.sampling import spread_of
 from fastparadime.utils.checkpoints import NOTHING, Course
 
 _EDGES_OF_DISTANCE = 1000  # that show how far neighbours are
 _SHARE_OF_CHANGES, _RATE_OF_CHANGES = 0.6, 0.25  # of a layout that is there, as UMAP.update has
-_PROTOTYPES_RATE = 2  # times that of hidden layers
+# Anchors lie close together in maps of few components and many rows alone. Their network needs a
+# share of the steps, and as much more noise.
+_MOST_ANCHORED, _LEAST_ANCHORED, _ROWS_AN_ANCHOR = 2, 1000, 2
+_ANCHORS_SHARE, _ANCHORS_NOISE = 0.25, 2.0
+_PROTOTYPES_RATE = 2.0  # times that of hidden layers
 # Of the regression's loss, in units of the curve's spread: errors up to `_QUADRATIC` count by their
 # square. Beyond `_LOST` a point counts hardly more the farther it is, but for `_PULL` of its error.
 _QUADRATIC, _LOST, _PULL = 0.2, 0.7, 0.2
@@ -43,8 +46,8 @@ class Quality:
         Of the first step; it falls to zero on a cosine.
     noise : float
         The length of the noise on rows over the distance between neighbours.
-    gives_up : bool
-        Whether a point that stays far from its position counts hardly more than a near one.
+    anchors : int
+        How many anchors the default network scores; see `anchors_of`.
     prototypes_share : float
         Of the steps, for a network of prototypes: it starts close to the end, where rows lie.
     """
@@ -55,35 +58,56 @@ class Quality:
     batch_size: int = 500
     learning_rate: float = 0.01
     noise: float = 0.5
-    gives_up: bool = True
+    anchors: int = 2000
     prototypes_share: float = 0.2
 
     def epochs(self, n: int) -> int:
         """Epochs of the regression of n points."""
         return max(self.passes, -(-self.steps // -(-n // self.batch_size)))
 
-    def for_prototypes(self) -> Quality:
-        """The budget of a network of prototypes: a share of the steps, at twice the rate."""
+    def of(self, model: torch.nn.Module) -> Quality:
+        """The budget of a network: some kinds take a share of the steps."""
+        share, rate, noise = 1.0, 1.0, 1.0
+        if isinstance(model, models.AnchorEmbeddingModel):
+            share, noise = _ANCHORS_SHARE, _ANCHORS_NOISE
+        elif isinstance(model, models.PrototypeEmbeddingModel):
+            share, rate = self.prototypes_share, _PROTOTYPES_RATE
         return replace(
             self,
-            passes=round(self.prototypes_share * self.passes),
-            steps=round(self.prototypes_share * self.steps),
-            learning_rate=_PROTOTYPES_RATE * self.learning_rate,
-            gives_up=False,
+            passes=round(share * self.passes),
+            steps=round(share * self.steps),
+            learning_rate=rate * self.learning_rate,
+            noise=noise * self.noise,
         )
 
-    def phase(self, position_key: str, data_key: str, spread: float) -> TrainingPhase:
-        """The regression, whose epochs wait for the number of points."""
-        huber = functools.partial(torch.nn.functional.smooth_l1_loss, beta=_QUADRATIC * spread)
-        distance = functools.partial(redescending, spread=spread) if self.gives_up else huber
-        return TrainingPhase(
-            name=f"{position_key}_regression",
-            epochs=0,
-            batch_size=self.batch_size,
-            loss=PositionLoss(distance, data_key=data_key, position_key=position_key),
-            learning_rate=self.learning_rate,
-            schedule="cosine",
-        )
+    def anchors_of(self, n: int, n_components: int) -> int:
+        """How many anchors the default network of n rows has; 0 where it gives coordinates."""
+        anchored = n >= _LEAST_ANCHORED and n_components <= _MOST_ANCHORED
+        return min(self.anchors, n // _ROWS_AN_ANCHOR) if anchored else 0
+
+
+def position_loss(
+    model: torch.nn.Module, spread: float, position_key: str = "layout", data_key: str = "main"
+) -> PositionLoss:
+    """What a network is regressed by: as it gives scores of anchors, prototypes or coordinates.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        The network, or one with an encoder that is.
+    spread : float
+        Of the curve.
+    position_key, data_key : str
+        Entries of the dataset.
+    """
+    keys = {"position_key": position_key, "data_key": data_key}
+    network = getattr(model, "encoder", model)
+    if isinstance(network, models.AnchorEmbeddingModel):
+        return AnchorLoss(network, **keys)
+    if isinstance(network, models.PrototypeEmbeddingModel):
+        huber = torch.nn.functional.smooth_l1_loss
+        return PositionLoss(functools.partial(huber, beta=_QUADRATIC * spread), **keys)
+    return PositionLoss(functools.partial(redescending, spread=spread), **keys)
 
 
 def redescending(
@@ -146,9 +170,9 @@ def noise_between(heads: torch.Tensor, tails: torch.Tensor, spread: float, lengt
 
 
 QUALITIES = {
-    "fast": Quality((100, 100, 100), passes=20, steps=500),
+    "fast": Quality((100, 100, 100), passes=20, steps=500, anchors=1000),
     "balanced": Quality((256, 256, 256), passes=40, steps=1000),
-    "best": Quality((256, 256, 256), passes=100, steps=4000, prototypes_share=0.4),
+    "best": Quality((256, 256, 256), passes=100, steps=4000, anchors=4000, prototypes_share=0.4),
 }
 
 

@@ -27,8 +27,8 @@ from fastparadime.training.fused_steps import fused_curve
 from fastparadime.training.phases import TrainingPhase
 from fastparadime.training.progress import PhaseProgress
 from fastparadime.training.sampling import Batch, NegativeEdgeBatches, Noise
-from fastparadime.utils.convert import alike
 
+_REGRESSIONS = losses.PositionLoss, losses.AnchorLoss
 LearningRate = Callable[[int], float]  # of a step, counted from 0
 
 
@@ -42,18 +42,21 @@ def native_steps(
     """Makes the steps of a phase without torch where that is possible, else None."""
     loss = cast(losses.PositionLoss | losses.RelationLoss, phase.loss)
     curve = fused_curve(loss, data.batch_relations, phase)
-    if type(loss) is losses.PositionLoss and phase.sampling == "standard":
-        data_key, rows = loss.data_key, phase.batch_size
+    if isinstance(loss, losses.PositionLoss) and phase.sampling == "standard":
+        if type(loss) not in _REGRESSIONS:
+            return None
+        data_key, rows, method = loss.data_key, phase.batch_size, loss.trained_method
     elif curve is not None:
         data_key = embedded_entry(loss, data.batch_relations)
         rows = phase.batch_size * (2 + phase.neg_sampling_rate)
+        method = loss.embedding_method
     else:
         return None
     table = data.entries[data_key]
     rows = min(rows, len(table))
     narrow = table.dtype == torch.float16 or not table.is_floating_point()
     like = table[:0].float() if narrow else table  # which becomes float32 batch by batch
-    network = network_of(model, phase, loss.embedding_method, like, rows)
+    network = network_of(model, phase, method, like, rows)
     if network is None:
         return None
     rate = functools.partial(phase.learning_rate_at, steps=total)
@@ -73,8 +76,8 @@ def network_of(
     """The model as a native network, None where only torch can take its steps.
 
     Native steps need a model of exactly one of the package's classes, with float32 weights on the
-    CPU that are all trained, without hooks on it or its tensors, called by `embed` or `forward`;
-    torch's Adam with its defaults; and a contiguous float32 table on the CPU.
+    CPU that are all trained, without hooks on it or its tensors, called by `embed` or `forward`, or
+    `scores` of anchors; torch's Adam with its defaults; and a contiguous float32 table on the CPU.
 
     Parameters
     ----------
@@ -102,15 +105,18 @@ def is_the_cores(
 
     See `network_of`.
     """
-    trained = type(model) is models.PrototypeEmbeddingModel and model.training
-    plain = models.FullyConnectedEmbeddingModel, models.ScaledEmbeddingModel
-    if type(model) not in plain and not trained:
+    methods: dict[type, tuple[str, ...]] = {
+        models.FullyConnectedEmbeddingModel: ("embed", "forward"),
+        models.ScaledEmbeddingModel: ("embed", "forward"),
+        models.PrototypeEmbeddingModel: ("embed", "forward") if model.training else (),
+        models.AnchorEmbeddingModel: ("scores",),
+    }
+    if method not in methods.get(type(model), ()):
         return False
     own = cast(models.FullyConnectedEmbeddingModel, model)
     return (
         phase.optimizer is torch.optim.Adam
         and not phase.kwargs
-        and method in ("embed", "forward")
         and method not in vars(model)
         and table.shape[1:] == (own.in_dim,)
         and all(_is_trained_linear(layer) for layer in own.layers)
@@ -186,10 +192,8 @@ def position_steps(
             # By numpy, on one thread: torch's would spin on.
             rows = source.numpy()
             np.add(rows, noise.piece(step, len(rows)).numpy(), out=rows)
-        embedded = network.forward(source, ids).requires_grad_()
-        value = loss.loss_function(*alike(embedded, batch[loss.position_key]))
-        (gradient,) = torch.autograd.grad(value, embedded)
-        network.backward(gradient.contiguous())
+        value, gradient = loss.gradients(network.forward(source, ids), batch[loss.position_key])
+        network.backward(gradient)
         adam.step(learning_rate(step))
         loss.accumulate(value)
-        yield value.detach()
+        yield value

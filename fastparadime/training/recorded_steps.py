@@ -19,7 +19,12 @@ from fastparadime.training.sampling import ItemBatches, Noise, with_noise
 from fastparadime.utils.seed import derive
 
 # Losses whose steps do the same work for any batch, and keep nothing on the host.
-_ITEM_LOSSES = (losses.PositionLoss, losses.ClassificationLoss, losses.ReconstructionLoss)
+_ITEM_LOSSES = (
+    losses.PositionLoss,
+    losses.AnchorLoss,
+    losses.ClassificationLoss,
+    losses.ReconstructionLoss,
+)
 
 
 @dataclass(frozen=True)

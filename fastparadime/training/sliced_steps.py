@@ -74,7 +74,8 @@ def regress_in_slices(
     seed: int,
     course: Course = NOTHING,
 ) -> None:
-    """Trains a network, the same on all ranks, by a phase with a `PositionLoss`. Collective.
+    """Trains a network, the same on all ranks, by a phase with a `PositionLoss` or an
+    `AnchorLoss`. Collective.
 
     Each row is seen once in an epoch; the phase's loss keeps the history, and the course weights on
     the way.
@@ -125,9 +126,9 @@ class _Slices:
     ) -> None:
         self._data, self._steps = data, steps
         assert isinstance(phase.loss, losses.PositionLoss)
-        self._loss = phase.loss.loss_function
+        self._loss = phase.loss
         most = max(1, max(-(-count // steps) for count in data.counts))
-        network = network_of(model, phase, "embed", data.rows, most)
+        network = network_of(model, phase, phase.loss.trained_method, data.rows, most)
         assert network is not None  # of the package's own kind
         self.network = network
         noise = derive(seed, "noise")
@@ -187,11 +188,13 @@ class _Slices:
         place = (epoch * self._steps + step) * SLICES + number
         # By numpy, on one thread: torch's would spin on.
         np.add(source.numpy(), self._noise.piece(place, len(ids)).numpy(), out=source.numpy())
-        embedded = self.network.forward(source, torch.arange(len(ids))).requires_grad_()
-        value = self._loss(embedded, self._data.positions[ids]) * (len(ids) / rows)
-        (gradient,) = torch.autograd.grad(value, embedded)
-        self.network.backward(gradient.contiguous())
-        return torch.cat([*(g.flatten() for g in self.network.gradients), value.detach()[None]])
+        embedded = self.network.forward(source, torch.arange(len(ids)))
+        value, gradient = self._loss.gradients(embedded, self._data.positions[ids])
+        share = len(ids) / rows
+        # By numpy, as above.
+        np.multiply(gradient.numpy(), np.float32(share), out=gradient.numpy())
+        self.network.backward(gradient)
+        return torch.cat([*(g.flatten() for g in self.network.gradients), share * value[None]])
 
 
 def _drawn(ids: dict[int, torch.Tensor], seed: int, epoch: int, number: int) -> torch.Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -44,6 +45,9 @@ def losses_of(name: str, *keys: str) -> list[Case]:
             (lambda key=key: kind(**required, **{key: ""}), ValueError, f"{key} must not be empty"),
         ]
     return cases
+
+
+ANCHORED = models.AnchorEmbeddingModel(2, 2, [3], 4)
 
 
 def network(kind: Any) -> list[Case]:
@@ -161,6 +165,11 @@ CASES: dict[str, list[Case]] = {
     "loss.ClassificationLoss": losses_of(
         "ClassificationLoss", "data_key", "label_key", "classification_method"
     ),
+    "loss.AnchorLoss": [
+        (lambda: loss.AnchorLoss(torch.nn.Linear(2, 2)), TypeError, "model must be .* not Linear"),
+        (lambda: loss.AnchorLoss(ANCHORED, data_key=3), TypeError, "data_key must be a str.* 3"),
+        (lambda: loss.AnchorLoss(ANCHORED, position_key=""), ValueError, "position_key must not be"),
+    ],
     "loss.PositionLoss": losses_of(
         "PositionLoss", "data_key", "position_key", "embedding_method"
     ),
@@ -177,6 +186,14 @@ CASES: dict[str, list[Case]] = {
         (lambda: models.Model().embed(torch.ones(1)), NotImplementedError, "does not define embed")
     ],
     "models.FullyConnectedEmbeddingModel": network(models.FullyConnectedEmbeddingModel),
+    "models.AnchorEmbeddingModel": [
+        *network(partial(models.AnchorEmbeddingModel, anchors=3)),
+        (
+            lambda: models.AnchorEmbeddingModel(2, 2, [3], 0),
+            ValueError,
+            "anchors must be .* not 0",
+        ),
+    ],
     "models.PrototypeEmbeddingModel": [
         *network(models.PrototypeEmbeddingModel),
         (

@@ -157,6 +157,22 @@ OPERATIONS = {
         lambda r: {"heads": numbers(r, 9), "tails": numbers(r, 9), "weights": strengths(r, 9)},
         _drawn,
     ),
+    "anchor_cross_entropy": Operation(
+        lambda r: {"scores": rows(r, 6, 20), "positions": rows(r, 6, 2), "anchors": rows(r, 20, 2)},
+        lambda scores, positions, anchors: ops.anchor_cross_entropy(
+            scores, positions, anchors, np.full(20, 0.5)
+        ),
+    ),
+    "anchor_gradients": Operation(
+        lambda r: {"scores": rows(r, 6, 20), "positions": rows(r, 6, 2), "anchors": rows(r, 20, 2)},
+        lambda scores, positions, anchors: ops.anchor_gradients(
+            scores, positions, anchors, np.full(20, 0.5)
+        ),
+    ),
+    "anchor_modes": Operation(
+        lambda r: {"scores": rows(r, 6, 20), "anchors": rows(r, 20, 2)},
+        lambda scores, anchors: ops.anchor_modes(scores, anchors, np.full(20, 0.5)),
+    ),
     "negative_edge_cross_entropy": Operation(
         lambda r: {"heads": rows(r, 6, 2), "tails": r.normal(size=(6, 4, 2)).astype(np.float32)},
         lambda heads, tails: ops.negative_edge_cross_entropy(heads, tails, A, B),
@@ -253,7 +269,12 @@ def test_forms_of_arrays_do_not_matter(name: str, seed: int, data: st.DataObject
 
 
 # A list has no dtype of its own, which the results of these follow or which they check.
-BY_DTYPE = ("gather_rows", "negative_edge_cross_entropy", "Candidates by units")
+BY_DTYPE = (
+    "gather_rows",
+    "anchor_cross_entropy",
+    "negative_edge_cross_entropy",
+    "Candidates by units",
+)
 
 
 @pytest.mark.parametrize("name", [name for name in OPERATIONS if name not in BY_DTYPE])

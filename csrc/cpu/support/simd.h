@@ -67,6 +67,16 @@ constexpr std::int64_t kLanes = 16;
 
 constexpr std::int64_t padded(std::int64_t size) { return (size + kLanes - 1) / kLanes * kLanes; }
 
+// Calls body(lane, i) for each i, neighbouring ones in neighbouring lanes.
+template <typename Body>
+FPD_INLINE void for_lanes(std::int64_t count, const Body& body) {
+  const std::int64_t whole = count / kLanes * kLanes;
+  for (std::int64_t i = 0; i < whole; i += kLanes) {
+    for (std::int64_t lane = 0; lane < kLanes; ++lane) body(lane, i + lane);
+  }
+  for (std::int64_t i = whole; i < count; ++i) body(i - whole, i);
+}
+
 #if defined(__GNUC__)
 // kLanes floats as one value; arithmetic goes lane by lane. Passed by reference: how such values
 // are returned depends on the instruction set.

@@ -85,24 +85,6 @@ FPD_INLINE void activate(Activation activation, float* values, float* slopes, st
   }
 }
 
-constexpr std::int64_t kLanes = 16;
-
-// Calls body(lane, i) for each i, neighbouring ones in neighbouring lanes.
-template <typename Body>
-FPD_INLINE void for_lanes(std::int64_t count, const Body& body) {
-  const std::int64_t whole = count / kLanes * kLanes;
-  for (std::int64_t i = 0; i < whole; i += kLanes) {
-    for (std::int64_t lane = 0; lane < kLanes; ++lane) body(lane, i + lane);
-  }
-  for (std::int64_t i = whole; i < count; ++i) body(i - whole, i);
-}
-
-FPD_INLINE float sum_of_lanes(const float* lanes) {
-  float sum = 0.0f;
-  for (std::int64_t lane = 0; lane < kLanes; ++lane) sum += lanes[lane];
-  return sum;
-}
-
 FPD_INLINE void softmax_row(float* values, std::int64_t count) {
   float most[kLanes], sums[kLanes] = {}, doubts[kLanes] = {};
   std::fill_n(most, kLanes, values[0]);
@@ -115,7 +97,7 @@ FPD_INLINE void softmax_row(float* values, std::int64_t count) {
     values[i] = exp_fast(values[i] - largest);
     sums[lane] += values[i];
   });
-  const float factor = 1.0f / sum_of_lanes(sums) + sum_of_lanes(doubts);
+  const float factor = 1.0f / lane_sum(sums) + lane_sum(doubts);
 #pragma GCC ivdep
   for (std::int64_t i = 0; i < count; ++i) values[i] *= factor;
 }
@@ -124,9 +106,14 @@ FPD_INLINE void softmax_row(float* values, std::int64_t count) {
 FPD_INLINE void softmax_slopes(float* slopes, const float* values, std::int64_t count) {
   float sums[kLanes] = {};
   for_lanes(count, [&](std::int64_t lane, std::int64_t i) { sums[lane] += slopes[i]; });
-  const float sum = sum_of_lanes(sums);
+  const float sum = lane_sum(sums);
 #pragma GCC ivdep
   for (std::int64_t i = 0; i < count; ++i) slopes[i] -= values[i] * sum;
+}
+
+FPD_INLINE void restore_units(float* values, const Standardization& output, std::int64_t count) {
+#pragma GCC ivdep
+  for (std::int64_t i = 0; i < count; ++i) values[i] = values[i] * output.scale + output.mean[i];
 }
 
 // What follows the sums of a layer, which are in its values.
@@ -144,10 +131,10 @@ void finish(const MlpArgs& args, std::size_t l, std::int64_t begin, std::int64_t
   }
   if (l + 1 < args.mlp.layers.size())
     return at_simd_level<activate>(args.mlp.activation, values, slopes, count);
-  for (std::int64_t i = 0; i < count; ++i) {
-    values[i] = values[i] * args.mlp.output.scale + args.mlp.output.mean[i % layer.out];
-    slopes[i] = args.mlp.output.scale;
+  for (std::int64_t row = 0; row < end - begin; ++row) {
+    at_simd_level<restore_units>(values + row * layer.out, args.mlp.output, layer.out);
   }
+  std::fill_n(slopes, count, args.mlp.output.scale);
 }
 
 void forward_block(const MlpArgs& args, std::int64_t begin, std::int64_t end) {
@@ -163,7 +150,8 @@ void forward_block(const MlpArgs& args, std::int64_t begin, std::int64_t end) {
       for_parts(layer.in, kPanelDepth, [&](std::int64_t first, std::int64_t depth) {
         transpose(panel, kPanelRows, input.from(begin, first), end - begin, depth);
         if (l == 0) at_simd_level<standardize_columns>(panel, args.mlp.input, first, depth);
-        gemm(sums, panel, layer.transposed + first * layer.out + column, layer.out, depth, columns);
+        const float* weights = layer.transposed + column * layer.in + first * columns;
+        gemm(sums, panel, weights, columns, depth, columns);
       });
       transpose(layer.values + begin * layer.out + column, layer.out, {sums, kPanelRows}, columns,
                 end - begin);
@@ -297,7 +285,10 @@ FPD_INLINE void bias_gradients(const MlpLayer& layer, std::int64_t rows) {
 
 void mlp_forward(const MlpArgs& args, int threads) {
   for (const MlpLayer& layer : args.mlp.layers) {
-    transpose(layer.transposed, layer.out, {layer.weight, layer.in}, layer.out, layer.in);
+    for_parts(layer.out, kPanelColumns, [&](std::int64_t column, std::int64_t columns) {
+      const Rows from{layer.weight + column * layer.in, layer.in};
+      transpose(layer.transposed + column * layer.in, columns, from, columns, layer.in);
+    });
   }
   parallel_for(args.batch.rows, kPanelRows, threads, [&](std::int64_t begin, std::int64_t end) {
     const FlushedSubnormals flushed;

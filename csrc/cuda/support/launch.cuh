@@ -81,6 +81,24 @@ __device__ T group_sum(T value) {
   return group_reduce(value, [](T x, T y) { return x + y; });
 }
 
+// One value of a block of kSize threads, combined in one order; every thread gets it.
+template <int kSize, typename T, typename Combine>
+__device__ T block_reduce(T value, Combine combine) {
+  static_assert((kSize & (kSize - 1)) == 0, "the tree halves the block");
+  __shared__ unsigned char memory[kSize * sizeof(T)] __attribute__((aligned(alignof(T))));
+  T* values = reinterpret_cast<T*>(memory);
+  const int thread = static_cast<int>(threadIdx.x);
+  values[thread] = value;
+  __syncthreads();
+  for (int width = kSize / 2; width > 0; width /= 2) {
+    if (thread < width) values[thread] = combine(values[thread], values[thread + width]);
+    __syncthreads();
+  }
+  const T found = values[0];
+  __syncthreads();  // until all have read it
+  return found;
+}
+
 // Sum over a block of kSize threads, in one order; complete in thread 0.
 template <int kSize, typename T>
 __device__ T block_sum(T value) {

@@ -16,7 +16,7 @@ constexpr std::int64_t kMlpBlock = 32;
 struct MlpLayer {
   const float* weight;  // (out, in)
   const float* bias;    // (out,)
-  float* transposed;    // (in, out) scratch
+  float* transposed;    // (in, out) scratch, some columns after the other
   float* values;        // (rows, out) out of forward, what the layer gives
   float* slopes;        // (rows, out) out of forward; backward makes them the gradient of the sums
   float* weight_grad;   // (out, in) out of backward

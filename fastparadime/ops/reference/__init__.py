@@ -31,6 +31,8 @@ from fastparadime.ops.reference.philox import philox
 from fastparadime.ops.reference.training import (
     activate,
     adam,
+    anchor_cross_entropy,
+    anchor_modes,
     draw_edges,
     gather_rows,
     hidden_layers,
@@ -44,6 +46,8 @@ __all__ = [
     "Windows",
     "activate",
     "adam",
+    "anchor_cross_entropy",
+    "anchor_modes",
     "binary_distance",
     "density_pulls",
     "density_radii",

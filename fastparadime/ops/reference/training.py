@@ -61,6 +61,35 @@ def negative_edge_cross_entropy(
     return float(loss), gradient.sum(axis=1), -gradient
 
 
+def anchor_cross_entropy(
+    scores: Floats, positions: Floats, anchors: Floats, reaches: Floats
+) -> tuple[float, Floats]:
+    """Mean loss and its gradient in scores (rows, anchors)."""
+    scores, positions, anchors = (
+        np.asarray(part, dtype=np.float64) for part in (scores, positions, anchors)
+    )
+    d2 = ((positions[:, None] - anchors) ** 2).sum(axis=2)
+    reach = np.asarray(reaches, dtype=np.float64)[d2.argmin(axis=1)][:, None]
+    shares, found = softmax(-d2 / (2 * reach**2)), softmax(scores)
+    largest = scores.max(axis=1, keepdims=True)
+    logs = scores - largest - np.log(np.exp(scores - largest).sum(axis=1, keepdims=True))
+    return float(-(shares * logs).sum(axis=1).mean()), (found - shares) / len(scores)
+
+
+def anchor_modes(scores: Floats, anchors: Floats, windows: Floats) -> Floats:
+    """Peaks (rows, dim) of anchors by a mean shift from the best of each row on."""
+    scores, anchors = (np.asarray(part, dtype=np.float64) for part in (scores, anchors))
+    best = scores.argmax(axis=1)
+    modes: Floats = anchors[best]
+    odds = np.exp(scores - scores.max(axis=1, keepdims=True))
+    window = np.asarray(windows, dtype=np.float64)[best][:, None]
+    for _ in range(5):
+        d2 = ((modes[:, None] - anchors) ** 2).sum(axis=2)
+        weights = odds * np.exp(-d2 / (2 * window**2))
+        modes = weights @ anchors / weights.sum(axis=1, keepdims=True)
+    return modes
+
+
 def gather_rows(table: npt.NDArray[np.generic], indices: Ints) -> npt.NDArray[np.generic]:
     """Rows of a table picked by index."""
     return np.stack([table[i] for i in indices]) if len(indices) else table[:0]

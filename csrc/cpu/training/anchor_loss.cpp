@@ -1,0 +1,85 @@
+#include "ops/training/anchor_loss.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "cpu/support/parallel.h"
+#include "cpu/support/simd.h"
+#include "cpu/support/subnormals.h"
+
+namespace fpd::cpu {
+namespace {
+
+constexpr std::int64_t kRowsPerPiece = 16;
+
+FPD_INLINE float smallest(const float* values, std::int64_t count) {
+  float least[kLanes];
+  std::fill_n(least, kLanes, values[0]);
+  for_lanes(count, [&](std::int64_t lane, std::int64_t i)
+                       FPD_INLINE_LAMBDA { least[lane] = min_of(values[i], least[lane]); });
+  return *std::min_element(least, least + kLanes);
+}
+
+FPD_INLINE float largest(const float* values, std::int64_t count) {
+  float most[kLanes];
+  std::fill_n(most, kLanes, values[0]);
+  for_lanes(count, [&](std::int64_t lane, std::int64_t i)
+                       FPD_INLINE_LAMBDA { most[lane] = max_of(values[i], most[lane]); });
+  return *std::max_element(most, most + kLanes);
+}
+
+// The squared distances of the anchors from a row's position.
+FPD_INLINE void distances_of_row(float* distances, const AnchorLossArgs& args, std::int64_t row) {
+  std::fill_n(distances, args.count, 0.0f);
+  for (std::int64_t c = 0; c < args.dim; ++c) {
+    const float* coordinate = args.anchors + c * args.count;
+    const float own = args.positions[row * args.dim + c];
+#pragma GCC ivdep
+    for (std::int64_t i = 0; i < args.count; ++i) {
+      distances[i] += (own - coordinate[i]) * (own - coordinate[i]);
+    }
+  }
+}
+
+// Loss and gradient of a row; `odds` has room for one value an anchor.
+FPD_INLINE void loss_of_row(const AnchorLossArgs& args, std::int64_t row, float* odds) {
+  const float* scores = args.scores + row * args.count;
+  float* shares = args.gradient + row * args.count;
+  distances_of_row(shares, args, row);
+  const float least = smallest(shares, args.count), most = largest(scores, args.count);
+  const std::int64_t nearest = std::find(shares, shares + args.count, least) - shares;
+  const AnchorShare share_of(least, args.reaches[std::min(nearest, args.count - 1)]);
+  float share_sums[kLanes] = {}, odd_sums[kLanes] = {}, products[kLanes] = {}, doubts[kLanes] = {};
+  for_lanes(args.count, [&](std::int64_t lane, std::int64_t i) FPD_INLINE_LAMBDA {
+    const float score = scores[i] - most;
+    doubts[lane] += (score - score) + (shares[i] - shares[i]);  // exponentials lose what is NaN
+    odds[i] = exp_fast(score);
+    shares[i] = share_of(shares[i]);
+    odd_sums[lane] += odds[i];
+    share_sums[lane] += shares[i];
+    products[lane] += shares[i] * score;
+  });
+  const float doubt = lane_sum(doubts);
+  const AnchorSums sums{lane_sum(share_sums), lane_sum(odd_sums), lane_sum(products)};
+  args.row_losses[row] = static_cast<double>(sums.loss() + doubt);
+  const float mean = 1.0f / static_cast<float>(args.rows) + doubt;
+#pragma GCC ivdep
+  for (std::int64_t i = 0; i < args.count; ++i) shares[i] = mean * sums.slope(shares[i], odds[i]);
+}
+
+}  // namespace
+
+void anchor_loss(const AnchorLossArgs& args, int threads) {
+  parallel_for(args.rows, kRowsPerPiece, threads, [&](std::int64_t begin, std::int64_t end) {
+    const FlushedSubnormals flushed;
+    std::vector<float> odds(static_cast<std::size_t>(args.count));
+    for (std::int64_t row = begin; row < end; ++row) {
+      at_simd_level<loss_of_row>(args, row, odds.data());
+    }
+  });
+  double loss = 0.0;
+  for (std::int64_t row = 0; row < args.rows; ++row) loss += args.row_losses[row];
+  *args.loss = static_cast<float>(loss / static_cast<double>(args.rows));
+}
+
+}  // namespace fpd::cpu
