@@ -22,6 +22,7 @@ from fastparadime.neighbors import knn
 
 OF_UMAP = {"random_state": 3, "n_epochs": 20}
 OF_NETWORK = {**OF_UMAP, "quality": "fast", "hidden_dims": [16], "batch_size": 480}
+OF_ANCHORS = {**OF_NETWORK, "anchors": 40}
 OF_PROTOTYPES = {**OF_UMAP, "quality": "fast", "prototypes": 40, "batch_size": 480}
 
 
@@ -91,6 +92,7 @@ def results(X: Any, group: Any) -> dict[str, Any]:
             by_all = UMAP(**OF_UMAP).fit(X, process_group=group)
     assert np.array_equal(by_all.embedding_, grouped.embedding_)
     prototypes = ParametricUMAP(**OF_PROTOTYPES).fit(X, process_group=group)
+    anchors = ParametricUMAP(**OF_ANCHORS).fit(X, process_group=group)
     network = ParametricUMAP(**OF_NETWORK).fit(torch.from_numpy(X), process_group=group)
     weights = [part.detach().numpy().ravel() for part in network.model_.parameters()]
     matrix = umap.graph_
@@ -110,6 +112,9 @@ def results(X: Any, group: Any) -> dict[str, Any]:
         "mapped": network.embedding_,
         "weights": np.concatenate(weights),
         "losses": network.history_[0]["losses"],
+        "by_anchors": anchors.embedding_,
+        "anchors": anchors.encoder_.anchors,
+        "anchor_losses": anchors.history_[0]["losses"],
         "by_prototypes": prototypes.embedding_,
         "prototype_losses": prototypes.history_[0]["losses"],
     }

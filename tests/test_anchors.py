@@ -10,7 +10,7 @@ import pytest
 import torch
 from sklearn.datasets import load_digits
 
-from fastparadime import ParametricUMAP, loss, models, ops, routines
+from fastparadime import ParametricUMAP, dr, loss, models, ops, routines
 from fastparadime.dr.attribution import jacobian
 from fastparadime.routines.quality import QUALITIES
 
@@ -243,3 +243,74 @@ def test_the_routine_has_them_too(tmp_path: Path) -> None:
     routine.update(new)
     assert routine.drift_.median < 0.05
     assert routine.apply(X).shape == before.shape
+
+
+def test_phases_of_ones_own_go_on_from_where_rows_are() -> None:
+    """At a rate of 0 nothing moves, though the routine of a fit makes a layout of its own."""
+    X, _ = digits()
+    routine = ParametricUMAP(quality="fast", n_epochs=50, random_state=0).fit(X).to_routine()
+    before = routine.apply(X)
+    compared = loss.RelationLoss(loss.cross_entropy_loss)
+    routine.training_phases = [
+        dr.TrainingPhase(
+            sampling="negative_edge", epochs=1, batch_size=100, learning_rate=0.0, loss=compared
+        )
+    ]
+    routine.train()
+    assert torch.equal(routine.apply(X), before)
+
+
+def test_a_routine_with_a_decoder_moves_its_anchors() -> None:
+    X, new = digits()
+    far = new + 3.0
+    mapper = ParametricUMAP(
+        quality="fast", n_epochs=50, random_state=0, parametric_reconstruction=True
+    )
+    routine = mapper.fit(X).to_routine()
+    routine.update(far)
+    placed_far = routine.dataset.data["layout"][len(X) :]
+    assert float((routine.apply(far, "embed") - placed_far).norm(dim=1).median()) < 0.5
+
+
+@pytest.mark.parametrize("face", ["estimator", "routine"])
+def test_a_network_of_ones_own_that_has_anchors(face: str) -> None:
+    X, _ = digits()
+    model = models.AnchorEmbeddingModel(64, 2, [100], 200)
+    if face == "routine":
+        routine = routines.ParametricUMAP(n_neighbors=15, quality="fast", model=model, seed=0)
+        routine.train(X)
+        found, layout = routine.apply(X), routine.dataset.data["layout"]
+    else:
+        mapper = ParametricUMAP(quality="fast", encoder=model, random_state=0).fit(X)
+        found, layout = (
+            torch.from_numpy(part) for part in (mapper.embedding_, mapper.umap_.embedding_)
+        )
+    assert float((found - layout).norm(dim=1).median()) < 0.1 * float(layout.std())
+
+
+def test_blocks_are_smaller_where_anchors_are_many() -> None:
+    """Where torch places rows, with a hook or for derivatives, it keeps all distances of a row."""
+    model = placed(2000, 4000).eval()
+    asked = []
+    model.register_forward_hook(lambda _model, given, _found: asked.append(len(given[0])))
+    with torch.no_grad():
+        models.embed_in_chunks(model, torch.zeros(3000, 6))
+    assert max(asked) * models.values_a_row(model) <= 32 * 2**20
+    assert sum(asked) == 3000
+
+
+@pytest.mark.parametrize(
+    ("positions", "error", "match"),
+    [
+        (torch.full((4, 2), torch.nan), ValueError, "positions must be finite"),
+        (torch.zeros(0, 2), ValueError, r"positions must have shape \(n, 2\) .* not \(0, 2\)"),
+        (torch.zeros(4, 1), ValueError, r"positions must have shape \(n, 2\) .* not \(4, 1\)"),
+        (np.zeros((4, 2)), TypeError, "positions must be .* not ndarray"),
+    ],
+    ids=["no numbers", "none", "too narrow", "an array"],
+)
+def test_positions_that_cannot_be(positions: Any, error: type[Exception], match: str) -> None:
+    model = models.AnchorEmbeddingModel(6, 2, [16], 5)
+    with pytest.raises(error, match=match):
+        models.place_anchors(model, positions)
+    assert not model.is_placed

@@ -45,6 +45,7 @@ _BY_ROW = (
     "embedding",
     "lengths",
     "mapped",
+    "by_anchors",
     "by_prototypes",
 )
 
@@ -85,7 +86,13 @@ def all_end_well(processes: Sequence[subprocess.Popen[str]], limit: float = LIMI
 def found(ranks: int, folder: Path) -> dict[str, Any]:
     """The results of all ranks, their rows in order; of others those of rank 0."""
     parts = [dict(np.load(folder / f"{rank}.npz")) for rank in range(ranks)]
-    for name in ("weights", "losses", "prototype_losses"):  # the same network everywhere
+    for name in (
+        "weights",
+        "losses",
+        "anchors",
+        "anchor_losses",
+        "prototype_losses",
+    ):  # the same network everywhere
         assert all(np.array_equal(part[name], parts[0][name]) for part in parts)
     joined = (*_BY_ROW, "tails", "strengths")
     return {

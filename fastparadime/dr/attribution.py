@@ -98,7 +98,7 @@ def _parts(model: torch.nn.Module, X: TensorLike, *, amounts: bool) -> Iterator[
     rows = to_torch(X)
     models.check_width(model, rows)
     width = int(np.prod(rows.shape[1:])) * max(1, getattr(model, "out_dim", 2))
-    size = max(1, min(len(rows), _CHUNK_BYTES // max(1, 4 * width)))
+    size = max(1, min(len(rows), _CHUNK_BYTES // max(1, 4 * width, models.values_a_row(model))))
     like = widened(rows[:1], amounts=amounts)
     first = like.float().contiguous() if not models.looks_up(model) else like
     network = network_of(_encoder_of(model), TrainingPhase(), "embed", first, size)

@@ -23,6 +23,7 @@ from fastparadime.estimators._reporting import Report
 from fastparadime.estimators.umap import UMAP
 from fastparadime.layout import Drift
 from fastparadime.layout.landmarks import blended, check_drift
+from fastparadime.routines.quality import network_in
 from fastparadime.training import History
 from fastparadime.utils.convert import to_numpy, to_torch
 from fastparadime.utils.seed import derive
@@ -115,8 +116,9 @@ def add_rows(mapper: Any, X: Any, landmarks: Any, max_drift: float | None) -> No
     encoder, decoder = trainable_parts(
         copy.deepcopy(mapper.model_), rows.shape[1], positions.shape[1]
     )
-    if isinstance(encoder, models.AnchorEmbeddingModel):
-        models.place_anchors(encoder, positions, torch.Generator().manual_seed(seed))
+    network = network_in(encoder)
+    if isinstance(network, models.AnchorEmbeddingModel):
+        models.place_anchors(network, positions, torch.Generator().manual_seed(seed))
     regression.encoder(encoder, rows, positions, graph, mapper.callback)
     model = regression.joined(encoder, decoder, rows, positions)
     like = getattr(mapper, "embedding_", X)

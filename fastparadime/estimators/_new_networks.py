@@ -35,6 +35,9 @@ def new_encoder(
         copy.deepcopy(given), in_dim=in_dim, out_dim=out_dim, row_shape=settings.row_shape
     )
     _check_output(encoder, rows, "encoder", "n_components")
+    if isinstance(encoder.encoder, models.AnchorEmbeddingModel) and not encoder.encoder.is_placed:
+        generator = torch.Generator().manual_seed(derive(seed, "model"))
+        models.place_anchors(encoder.encoder, positions, generator)
     return encoder
 
 

@@ -94,7 +94,7 @@ def check_network(estimator: ParametricParameters, in_dim: int) -> NetworkSettin
             "hidden_dims has no network beside prototypes, which are one layer: give one"
         )
     anchors = estimator.anchors
-    if anchors is not None and (estimator.encoder is not None or prototypes is not None):
+    if anchors and (estimator.encoder is not None or prototypes is not None):
         raise ValueError(
             "anchors are of the default encoder of hidden layers: leave them out beside encoder "
             "and prototypes"

@@ -91,15 +91,15 @@ class ParametricUMAP(
         Widths of the default networks; the quality's if None. Not beside `prototypes`.
     prototypes : int, optional
         Makes the default encoder one layer of so many prototypes, at most as many as rows, which
-        start as rows with their positions (`fastparadime.models.place_prototypes`). It keeps more
-        of the neighbours of new rows than hidden layers do, with a fifth of the quality's steps, two
-        fifths of those of "best". A file of it holds what started as rows of `X`. 2,000 suit 10,000
-        rows.
+        start as rows with their positions (`fastparadime.models.place_prototypes`). It keeps
+        somewhat more of the neighbours of new rows than anchors do, and fewer labels, with a fifth of
+        the quality's steps, two fifths of those of "best". A file of it holds what started as rows of
+        `X`. 2,000 suit 10,000 rows.
     anchors : int, optional
         How many places of the map the default encoder of hidden layers scores, at most as many as
-        rows: a row is placed where its scores have a peak (`fastparadime.models.place_anchors`), with
-        half of the quality's steps. The quality's number if None, for maps of one or two components;
-        with 0 the network gives coordinates itself, as it does for maps of more.
+        rows: a row is placed where its scores have a peak (`fastparadime.models.place_anchors`). If
+        None the quality's number, at most half as many as rows, for maps of one or two components and
+        1,000 rows or more; with 0 the network gives coordinates itself, as it does for other maps.
     placement : {"network", "median", "mutual"}
         How `transform` places a row: by the network, or at the geometric median of where the
         network has a third of the row's neighbours, as `UMAP` chooses them: the nearest keep more

@@ -3,6 +3,7 @@
 from fastparadime.models.anchors import AnchorEmbeddingModel as AnchorEmbeddingModel
 from fastparadime.models.anchors import place_anchors as place_anchors
 from fastparadime.models.chunks import embed_in_chunks as embed_in_chunks
+from fastparadime.models.chunks import values_a_row as values_a_row
 from fastparadime.models.inspection import as_input as as_input
 from fastparadime.models.inspection import check_width as check_width
 from fastparadime.models.inspection import device_of as device_of

@@ -10,7 +10,7 @@ import torch
 from fastparadime import ops
 from fastparadime.models.networks import ScaledEmbeddingModel, register
 from fastparadime.neighbors.centroids import moved_centroids
-from fastparadime.utils.validate import check_integer
+from fastparadime.utils.validate import check_integer, check_type
 
 _SAMPLED, _MOVES = 32, 10  # positions an anchor that are clustered, and iterations of it
 _APART = 4  # the neighbouring anchor whose distance says how far apart anchors are
@@ -18,6 +18,7 @@ _REACH = 0.5  # of that distance
 _LEAST = 0.01  # of the median reach
 _WINDOW = 3.0  # reaches
 _SHIFTS = 5
+_UNKNOWN = -1.0  # reach of an anchor that has no place yet
 
 
 @register
@@ -68,12 +69,17 @@ class AnchorEmbeddingModel(ScaledEmbeddingModel):
         super().__init__(in_dim, count, hidden_dims, activation=activation, generator=generator)
         self.out_dim = check_integer(out_dim, "out_dim", minimum=1)
         self.register_buffer("anchors", torch.zeros(count, self.out_dim))
-        self.register_buffer("reaches", torch.ones(count))
+        self.register_buffer("reaches", torch.full((count,), _UNKNOWN))
 
     @property
     def is_placed(self) -> bool:
         """Whether `place_anchors` was called for it, or for the model of a file."""
-        return bool(self.anchors.any())
+        return bool(self.reaches[0] > 0)
+
+    @property
+    def values_a_row(self) -> int:
+        """How many values torch keeps of a row while `by_scores` places it."""
+        return _SHIFTS * self.anchors.shape[0] * (self.out_dim + 2)
 
     def take_scale(self, name: str, variance: torch.Tensor, mean: torch.Tensor) -> None:
         if name == "input":  # scores have no units
@@ -142,7 +148,21 @@ def place_anchors(
     positions : (n, out_dim) tensor
     generator : torch.Generator, optional
         Draws positions where there are many; the global one if None.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For a model or positions that are not as described, or not finite.
     """
+    check_type(model, AnchorEmbeddingModel, "model")
+    check_type(positions, torch.Tensor, "positions")
+    if positions.ndim != 2 or positions.shape[1] != model.out_dim or not len(positions):
+        raise ValueError(
+            f"positions must have shape (n, {model.out_dim}) with at least one row, not "
+            f"{tuple(positions.shape)}"
+        )
+    if not bool(positions.isfinite().all()):
+        raise ValueError("positions must be finite, but hold NaN or infinities")
     drawn = drawn_positions(len(positions), len(model.anchors), generator)
     set_anchors(model, positions[drawn.to(positions.device)].cpu().float())
 

@@ -72,7 +72,8 @@ def embed_in_chunks(
         check_width(model, X)
     out: torch.Tensor | None = None
     fetched: Fetched | None = None
-    for start, rows in _chunks(X):
+    by_core = getattr(call, "func", None) in (_by_core, _by_modes)
+    for start, rows in _chunks(X, 0 if by_core else values_a_row(model)):
         part = call(as_input(model, widened(to_torch(rows), amounts=amounts)))
         if out is None or fetched is None:
             out = torch.empty((X.shape[0], *part.shape[1:]), dtype=part.dtype)
@@ -112,7 +113,9 @@ def _applied(model: torch.nn.Module, name: str | None, ndim: int) -> Callable[..
 def _by_a_kernel(model: FullyConnectedEmbeddingModel) -> Callable[..., Any] | None:
     linear = cast(list[torch.nn.Linear], list(model.layers))
     widths = (linear[0].in_features, *(layer.out_features for layer in linear))
-    if type(model) in _VOTING or model.activation not in ops.POINTWISE_ACTIVATIONS:
+    if isinstance(model, AnchorEmbeddingModel):
+        return functools.partial(_by_modes, model)
+    if model.activation not in ops.POINTWISE_ACTIVATIONS:
         return None
     if not ops.embed_rows_fit(widths, device_of(model)):
         return None
@@ -138,6 +141,17 @@ def _by_core(
     return found
 
 
-def _chunks(X: TensorLike | sources.Source) -> Iterator[tuple[int, TensorLike]]:
-    most = max(1, _CHUNK_BYTES // max(1, 4 * math.prod(X.shape[1:])))
+def values_a_row(model: torch.nn.Module) -> int:
+    """How many values a model keeps of a row on the way, as far as these are many; else 0."""
+    network = getattr(model, "encoder", model)
+    return network.values_a_row if isinstance(network, AnchorEmbeddingModel) else 0
+
+
+def _by_modes(model: AnchorEmbeddingModel, rows: torch.Tensor) -> torch.Tensor:
+    return ops.anchor_modes(model.scores(rows), model.anchors, model.windows)
+
+
+def _chunks(X: TensorLike | sources.Source, values: int) -> Iterator[tuple[int, TensorLike]]:
+    """Blocks of rows, of which `values` are kept beside each."""
+    most = max(1, _CHUNK_BYTES // max(1, 4 * math.prod(X.shape[1:]), values))
     yield from sources.row_blocks(X, "X", most)

@@ -15,7 +15,9 @@ from fastparadime.relationdata import RelationData
 from fastparadime.routines.base import INITIALIZATIONS, InitializedRoutine, item_phase
 from fastparadime.routines.quality import (
     QUALITIES,
+    Quality,
     layout_positions,
+    network_in,
     noise_share,
     position_loss,
 )
@@ -275,38 +277,42 @@ class ParametricUMAP(InitializedRoutine):
         if not anchors:
             super()._build_model(in_dim)
             return
-        generator, widths = (
-            torch.Generator().manual_seed(derive(self.seed, "model")),
-            self.hidden_dims,
-        )
-        self.model = models.AnchorEmbeddingModel(
-            in_dim, self.out_dim, widths, anchors, generator=generator
-        )
+        generator = torch.Generator().manual_seed(derive(self.seed, "model"))
+        widths = (in_dim, self.out_dim, self.hidden_dims)
+        self.model = models.AnchorEmbeddingModel(*widths, anchors, generator=generator)
 
     def _prepare_training(self) -> None:
         if self.quality is not None:
-            quality, phase = QUALITIES[self.quality].of(self.model), self._regression
-            phase.epochs = quality.epochs(len(self.dataset))
-            phase.learning_rate = quality.learning_rate
+            budget, phase = self._budget, self._regression
+            phase.epochs = budget.epochs(len(self.dataset))
+            phase.learning_rate = budget.learning_rate
+
+    @property
+    def _budget(self) -> Quality:
+        """The quality's; prototypes of a model that was given do not start as rows."""
+        quality = QUALITIES[str(self.quality)]
+        return quality.of(self.model) if self._anchored is not None else quality
+
+    @property
+    def _anchored(self) -> models.AnchorEmbeddingModel | None:
+        network = network_in(self.model)
+        return network if isinstance(network, models.AnchorEmbeddingModel) else None
 
     def _prepare_model(self) -> None:
         if self.quality is None:
             return
-        key = self.dataset.data.stored_name(self.data_key)
-        rows, graph, phase = (
-            self.dataset.data[key],
-            self.global_relation_data["rel"],
-            self._regression,
-        )
-        phase.noise = noise_share(rows, graph, QUALITIES[self.quality].of(self.model).noise)
+        key, phase = self.dataset.data.stored_name(self.data_key), self._regression
+        rows, graph = self.dataset.data[key], self.global_relation_data["rel"]
+        phase.noise = noise_share(rows, graph, self._budget.noise)
         phase.loss = position_loss(self.model, self.spread, "layout", self.data_key)
-        positions = self._entry_on_device("layout")
+        positions, anchored = self._entry_on_device("layout"), self._anchored
         # New scales would undo what was learned.
         if not self.trained and isinstance(self.model, models.ScaledEmbeddingModel):
             self.model.fit_scales(self._entry_on_device(key), positions)
-        if isinstance(self.model, models.AnchorEmbeddingModel):
+        # Phases of the user's own go on with the anchors that are there: no regression would follow.
+        if anchored is not None and (phase in self.training_phases or not anchored.is_placed):
             generator = torch.Generator().manual_seed(derive(self.seed, "anchors"))
-            models.place_anchors(self.model, positions, generator)
+            models.place_anchors(anchored, positions, generator)
 
 
 def _widths(quality: str | None) -> Sequence[int] | None:

@@ -68,9 +68,10 @@ class Quality:
     def of(self, model: torch.nn.Module) -> Quality:
         """The budget of a network: some kinds take a share of the steps."""
         share, rate, noise = 1.0, 1.0, 1.0
-        if isinstance(model, models.AnchorEmbeddingModel):
+        network = network_in(model)
+        if isinstance(network, models.AnchorEmbeddingModel):
             share, noise = _ANCHORS_SHARE, _ANCHORS_NOISE
-        elif isinstance(model, models.PrototypeEmbeddingModel):
+        elif isinstance(network, models.PrototypeEmbeddingModel):
             share, rate = self.prototypes_share, _PROTOTYPES_RATE
         return replace(
             self,
@@ -84,6 +85,12 @@ class Quality:
         """How many anchors the default network of n rows has; 0 where it gives coordinates."""
         anchored = n >= _LEAST_ANCHORED and n_components <= _MOST_ANCHORED
         return min(self.anchors, n // _ROWS_AN_ANCHOR) if anchored else 0
+
+
+def network_in(model: torch.nn.Module) -> torch.nn.Module:
+    """What gives the coordinates: the encoder of a model of two networks, or the model."""
+    network = getattr(model, "encoder", model)
+    return network if isinstance(network, torch.nn.Module) else model
 
 
 def position_loss(
@@ -101,7 +108,7 @@ def position_loss(
         Entries of the dataset.
     """
     keys = {"position_key": position_key, "data_key": data_key}
-    network = getattr(model, "encoder", model)
+    network = network_in(model)
     if isinstance(network, models.AnchorEmbeddingModel):
         return AnchorLoss(network, **keys)
     if isinstance(network, models.PrototypeEmbeddingModel):
