@@ -314,3 +314,42 @@ def test_positions_that_cannot_be(positions: Any, error: type[Exception], match:
     with pytest.raises(error, match=match):
         models.place_anchors(model, positions)
     assert not model.is_placed
+
+
+@pytest.mark.parametrize("face", ["estimator", "routine"])
+def test_a_network_that_outgrows_coordinates(face: str) -> None:
+    """From 1,000 rows on it has anchors, half as many as rows, and the map stays where it was."""
+    X, new = digits()
+    mapper: Any
+    if face == "estimator":
+        mapper = ParametricUMAP(quality="fast", random_state=0).fit(X[:800])
+    else:
+        mapper = routines.ParametricUMAP(n_neighbors=15, quality="fast", seed=0)
+        mapper.train(X[:800])
+    network = (lambda: mapper.encoder_) if face == "estimator" else (lambda: mapper.model)
+    assert type(network()) is models.ScaledEmbeddingModel
+    for rows, count in ((X[800:], 600), (new, 750)):
+        mapper.update(rows)
+        assert len(network().anchors) == count
+        assert mapper.drift_.median < 0.02
+    weights = network().layers[-1].weight
+    assert weights.shape == (750, 100)
+    assert len(network().output_mean) == 750
+
+
+def test_a_network_without_its_rows_stays_what_it_is(tmp_path: Path) -> None:
+    X, new = digits()
+    mapper = ParametricUMAP(quality="fast", n_epochs=50, random_state=0).fit(X[:900])
+    mapper.save(tmp_path / "mapper.safetensors", landmarks=800)
+    loaded = ParametricUMAP.load(tmp_path / "mapper.safetensors").update(new)
+    assert type(loaded.encoder_) is models.ScaledEmbeddingModel
+
+
+@pytest.mark.parametrize("count", [7, 40, 100])
+def test_more_or_fewer_anchors(count: int) -> None:
+    model, positions = placed(), drawn(400, 2, 1)
+    models.place_anchors(model, positions, torch.Generator().manual_seed(1), count=count)
+    assert model.anchors.shape == (count, 2)
+    assert model.arguments()["anchors"] == count
+    assert model.eval()(drawn(5, 6)).shape == (5, 2)
+    assert all(parameter.requires_grad for parameter in model.parameters())

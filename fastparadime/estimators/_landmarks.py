@@ -9,11 +9,12 @@ from typing import Any
 import torch
 from sklearn.utils.validation import check_is_fitted
 
-from fastparadime import dr, models
+from fastparadime import dr
 from fastparadime.estimators._fit import Embedding, fit_inputs
 from fastparadime.estimators._fitted_networks import FittedNetworks
 from fastparadime.estimators._inputs import Inputs
 from fastparadime.estimators._kinds import place_of
+from fastparadime.estimators._new_networks import grown
 from fastparadime.estimators._parametric_fit import (
     check_network,
     laid_out,
@@ -23,7 +24,6 @@ from fastparadime.estimators._reporting import Report
 from fastparadime.estimators.umap import UMAP
 from fastparadime.layout import Drift
 from fastparadime.layout.landmarks import blended, check_drift
-from fastparadime.routines.quality import network_in
 from fastparadime.training import History
 from fastparadime.utils.convert import to_numpy, to_torch
 from fastparadime.utils.seed import derive
@@ -116,9 +116,13 @@ def add_rows(mapper: Any, X: Any, landmarks: Any, max_drift: float | None) -> No
     encoder, decoder = trainable_parts(
         copy.deepcopy(mapper.model_), rows.shape[1], positions.shape[1]
     )
-    network = network_in(encoder)
-    if isinstance(network, models.AnchorEmbeddingModel):
-        models.place_anchors(network, positions, torch.Generator().manual_seed(seed))
+    # A network whose rows are not there knows more than they would teach a new one.
+    own = mapper.encoder is None and mapper.umap_ is not None
+    before_growth = encoder
+    encoder = grown(encoder, rows, positions, settings, seed, replaceable=own)
+    if encoder is not before_growth:
+        exact = replace(settings, quality=settings.quality.exact())
+        regression = replace(regression, settings=exact)
     regression.encoder(encoder, rows, positions, graph, mapper.callback)
     model = regression.joined(encoder, decoder, rows, positions)
     like = getattr(mapper, "embedding_", X)

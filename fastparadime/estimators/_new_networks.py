@@ -10,7 +10,7 @@ import torch
 from fastparadime import dr, models
 from fastparadime.estimators._parametric_fit import NetworkSettings
 from fastparadime.relationdata import SparseRelationArray
-from fastparadime.routines.quality import neighbor_distance
+from fastparadime.routines.quality import neighbor_distance, network_in
 from fastparadime.utils.seed import derive
 
 
@@ -39,6 +39,30 @@ def new_encoder(
         generator = torch.Generator().manual_seed(derive(seed, "model"))
         models.place_anchors(encoder.encoder, positions, generator)
     return encoder
+
+
+def grown(
+    network: torch.nn.Module,
+    rows: torch.Tensor,
+    positions: torch.Tensor,
+    settings: NetworkSettings,
+    seed: int,
+    *,
+    replaceable: bool,
+) -> torch.nn.Module:
+    """A trained network for more rows: with as many anchors as their fit would have, or a new one.
+
+    A network that gives coordinates is replaced where a fit of so many rows would have anchors.
+    """
+    part, count = network_in(network), settings.anchors_of(*positions.shape)
+    generator = torch.Generator().manual_seed(derive(seed, "model"))
+    if isinstance(part, models.AnchorEmbeddingModel):
+        count = max(count, len(part.anchors))
+        models.place_anchors(part, positions, generator, count=count)
+    elif count and replaceable and type(network) is models.ScaledEmbeddingModel:
+        hidden = network.hidden_dims
+        return _of_anchors(rows, positions, count, hidden, derive(seed, "model"))
+    return network
 
 
 def new_decoder(

@@ -136,6 +136,8 @@ def place_anchors(
     model: AnchorEmbeddingModel,
     positions: torch.Tensor,
     generator: torch.Generator | None = None,
+    *,
+    count: int | None = None,
 ) -> None:
     """Spreads a model's anchors over positions, as means of clusters of them.
 
@@ -148,6 +150,8 @@ def place_anchors(
     positions : (n, out_dim) tensor
     generator : torch.Generator, optional
         Draws positions where there are many; the global one if None.
+    count : int, optional
+        How many anchors a placed model has from now on; as many as before if None.
 
     Raises
     ------
@@ -163,8 +167,23 @@ def place_anchors(
         )
     if not bool(positions.isfinite().all()):
         raise ValueError("positions must be finite, but hold NaN or infinities")
+    if count is not None and model.is_placed:
+        _resize(model, check_integer(count, "count", minimum=1))
     drawn = drawn_positions(len(positions), len(model.anchors), generator)
     set_anchors(model, positions[drawn.to(positions.device)].cpu().float())
+
+
+def _resize(model: AnchorEmbeddingModel, count: int) -> None:
+    """Leaves out the last anchors, or has the first ones again, until there are so many."""
+    last = cast(torch.nn.Linear, model.layers[-1])
+    chosen = torch.arange(count, device=last.weight.device) % len(model.anchors)
+    again = torch.nn.Linear(last.in_features, count, device="meta")
+    again.weight, again.bias = (
+        torch.nn.Parameter(part.detach()[chosen]) for part in (last.weight, last.bias)
+    )
+    model.layers[-1] = again
+    model.anchors, model.reaches = model.anchors[chosen], model.reaches[chosen]
+    model.output_mean = model.output_mean[chosen]
 
 
 def drawn_positions(n: int, count: int, generator: torch.Generator | None) -> torch.Tensor:

@@ -94,7 +94,8 @@ class ParametricUMAP(InitializedRoutine):
 
     drift_: layout.Drift
     _landmarks: Held | None = None  # while it is updated
-    _rows_of_model = 2**31  # that are known when it is built; more than anchors where none are
+    _builds = False  # the model, which may grow with its rows
+    _count = 2**31  # of rows, as far as there are any yet
 
     def __init__(
         self,
@@ -267,13 +268,12 @@ class ParametricUMAP(InitializedRoutine):
         return super()._model_class if self.quality is None else models.ScaledEmbeddingModel
 
     def _check_against_model(self, dataset: dr.Dataset) -> None:
-        self._rows_of_model = len(dataset)
+        self._count = len(dataset)
         super()._check_against_model(dataset)
 
     def _build_model(self, in_dim: int) -> None:
-        anchors = 0
-        if self.quality is not None:
-            anchors = QUALITIES[self.quality].anchors_of(self._rows_of_model, self.out_dim)
+        self._builds = True
+        anchors = self._wanted_anchors
         if not anchors:
             super()._build_model(in_dim)
             return
@@ -284,8 +284,19 @@ class ParametricUMAP(InitializedRoutine):
     def _prepare_training(self) -> None:
         if self.quality is not None:
             budget, phase = self._budget, self._regression
-            phase.epochs = budget.epochs(len(self.dataset))
-            phase.learning_rate = budget.learning_rate
+            phase.epochs, phase.learning_rate = budget.epochs(self._count), budget.learning_rate
+
+    def _is_outgrown(self) -> bool:
+        """Whether the network gives coordinates, as few rows had it, where many have anchors."""
+        regresses = self._builds and self._regression in self.training_phases
+        plain = type(self.model) is models.ScaledEmbeddingModel
+        return regresses and plain and self.trained and self._wanted_anchors > 0
+
+    @property
+    def _wanted_anchors(self) -> int:
+        if self.quality is None:
+            return 0
+        return QUALITIES[self.quality].anchors_of(self._count, self.out_dim)
 
     @property
     def _budget(self) -> Quality:
@@ -301,18 +312,26 @@ class ParametricUMAP(InitializedRoutine):
     def _prepare_model(self) -> None:
         if self.quality is None:
             return
-        key, phase = self.dataset.data.stored_name(self.data_key), self._regression
+        fresh, replaced = not self.trained, self._is_outgrown()
+        if replaced:
+            self._build_model(models.input_width(self.model) or 1)
+        budget, phase = self._budget, self._regression
+        if replaced:
+            budget = budget.exact()
+            phase.epochs, phase.learning_rate = budget.epochs(self._count), budget.learning_rate
+        key = self.dataset.data.stored_name(self.data_key)
         rows, graph = self.dataset.data[key], self.global_relation_data["rel"]
-        phase.noise = noise_share(rows, graph, self._budget.noise)
+        phase.noise = noise_share(rows, graph, budget.noise)
         phase.loss = position_loss(self.model, self.spread, "layout", self.data_key)
         positions, anchored = self._entry_on_device("layout"), self._anchored
         # New scales would undo what was learned.
-        if not self.trained and isinstance(self.model, models.ScaledEmbeddingModel):
+        if (fresh or replaced) and isinstance(self.model, models.ScaledEmbeddingModel):
             self.model.fit_scales(self._entry_on_device(key), positions)
         # Phases of the user's own go on with the anchors that are there: no regression would follow.
         if anchored is not None and (phase in self.training_phases or not anchored.is_placed):
             generator = torch.Generator().manual_seed(derive(self.seed, "anchors"))
-            models.place_anchors(anchored, positions, generator)
+            count = max(self._wanted_anchors, len(anchored.anchors)) if self._builds else None
+            models.place_anchors(anchored, positions, generator, count=count)
 
 
 def _widths(quality: str | None) -> Sequence[int] | None:

@@ -24,6 +24,8 @@ _SHARE_OF_CHANGES, _RATE_OF_CHANGES = 0.6, 0.25  # of a layout that is there, as
 # share of the steps, and as much more noise.
 _MOST_ANCHORED, _LEAST_ANCHORED, _ROWS_AN_ANCHOR = 2, 1000, 2
 _ANCHORS_SHARE, _ANCHORS_NOISE = 0.25, 2.0
+# Of a network that takes the place of one of coordinates, and is to have rows where that had them.
+_TIMES_REPLACED, _NOISE_REPLACED = 4, 0.5
 _PROTOTYPES_RATE = 2.0  # times that of hidden layers
 # Of the regression's loss, in units of the curve's spread: errors up to `_QUADRATIC` count by their
 # square. Beyond `_LOST` a point counts hardly more the farther it is, but for `_PULL` of its error.
@@ -79,6 +81,15 @@ class Quality:
             steps=round(share * self.steps),
             learning_rate=rate * self.learning_rate,
             noise=noise * self.noise,
+        )
+
+    def exact(self) -> Quality:
+        """The budget of a network that takes another one's place, and is to have rows where it had."""
+        return replace(
+            self,
+            passes=_TIMES_REPLACED * self.passes,
+            steps=_TIMES_REPLACED * self.steps,
+            noise=_NOISE_REPLACED * self.noise,
         )
 
     def anchors_of(self, n: int, n_components: int) -> int:
