@@ -52,7 +52,7 @@ def name_points(ax, points):
     last = 2.0
     for name in sorted(places, key=places.get, reverse=True):
         last = min(places[name], last - LINE)
-        short = re.sub(r"(Parametric)?UMAP\((.*)\)", r"\2", name)
+        short = re.sub(r"ParametricUMAP\((.*)\)", r"\1", name)
         x = points[name][0][0]
         left = x > middle
         label = ax.annotate(short, (x, low + last * (high - low)), fontsize=7, va="center")
