@@ -332,6 +332,8 @@ def test_a_network_that_outgrows_coordinates(face: str) -> None:
         mapper.update(rows)
         assert len(network().anchors) == count
         assert mapper.drift_.median < 0.02
+    epochs = [len(run["losses"]) for run in (getattr(mapper, "history_", None) or mapper.history)]
+    assert epochs[1:] == [167, 21]  # of three steps: four times 125, and a half
     weights = network().layers[-1].weight
     assert weights.shape == (750, 100)
     assert len(network().output_mean) == 750

@@ -14,7 +14,7 @@ from fastparadime.estimators._fit import Embedding, fit_inputs
 from fastparadime.estimators._fitted_networks import FittedNetworks
 from fastparadime.estimators._inputs import Inputs
 from fastparadime.estimators._kinds import place_of
-from fastparadime.estimators._new_networks import grown
+from fastparadime.estimators._new_networks import grown, is_outgrown
 from fastparadime.estimators._parametric_fit import (
     check_network,
     laid_out,
@@ -24,6 +24,7 @@ from fastparadime.estimators._reporting import Report
 from fastparadime.estimators.umap import UMAP
 from fastparadime.layout import Drift
 from fastparadime.layout.landmarks import blended, check_drift
+from fastparadime.routines.quality import HELD_REPLACED
 from fastparadime.training import History
 from fastparadime.utils.convert import to_numpy, to_torch
 from fastparadime.utils.seed import derive
@@ -106,24 +107,21 @@ def add_rows(mapper: Any, X: Any, landmarks: Any, max_drift: float | None) -> No
     layout._of_rows("update")
     before = dr.apply_in_chunks(mapper.model_, layout._raw_data, "embed")
     layout.update(table, max_drift=max_drift)
-    targets = blended(
-        to_torch(to_numpy(layout.embedding_)).float(), before, settings.landmark_weight
-    )
+    laid = to_torch(to_numpy(layout.embedding_)).float()
+    encoder, decoder = trainable_parts(copy.deepcopy(mapper.model_), table.shape[1], laid.shape[1])
+    # A network whose rows are not there knows more than they would teach a new one.
+    own = mapper.encoder is None and mapper.umap_ is not None
+    outgrown = own and is_outgrown(encoder, settings, *laid.shape)
+    weight = max(settings.landmark_weight, HELD_REPLACED if outgrown else 0.0)
     place = place_of(X, mapper.device)
+    targets = blended(laid, before, weight)
     rows, positions, graph = laid_out(layout, layout._raw_data, place, targets)
     seed = derive(mapper.seed_, "update", len(rows))
     regression = mapper._regression(settings, seed, History(mapper.history_))
-    encoder, decoder = trainable_parts(
-        copy.deepcopy(mapper.model_), rows.shape[1], positions.shape[1]
-    )
-    # A network whose rows are not there knows more than they would teach a new one.
-    own = mapper.encoder is None and mapper.umap_ is not None
-    before_growth = encoder
-    encoder = grown(encoder, rows, positions, settings, seed, replaceable=own)
-    if encoder is not before_growth:
-        exact = replace(settings, quality=settings.quality.exact())
-        regression = replace(regression, settings=exact)
-    regression.encoder(encoder, rows, positions, graph, mapper.callback)
+    quality = settings.quality.exact() if outgrown else settings.quality.further(encoder)
+    encoder = grown(encoder, rows, positions, settings, seed, outgrown=outgrown)
+    teaching = replace(regression, settings=replace(settings, quality=quality))
+    teaching.encoder(encoder, rows, positions, graph, mapper.callback)
     model = regression.joined(encoder, decoder, rows, positions)
     like = getattr(mapper, "embedding_", X)
     mapper._keep(model, regression.history, mapper.seed_)

@@ -41,6 +41,14 @@ def new_encoder(
     return encoder
 
 
+def is_outgrown(
+    network: torch.nn.Module, settings: NetworkSettings, n: int, n_components: int
+) -> bool:
+    """Whether a network gives coordinates where a fit of so many rows would have anchors."""
+    coordinates = type(network) is models.ScaledEmbeddingModel
+    return coordinates and settings.anchors_of(n, n_components) > 0
+
+
 def grown(
     network: torch.nn.Module,
     rows: torch.Tensor,
@@ -48,20 +56,15 @@ def grown(
     settings: NetworkSettings,
     seed: int,
     *,
-    replaceable: bool,
+    outgrown: bool,
 ) -> torch.nn.Module:
-    """A trained network for more rows: with as many anchors as their fit would have, or a new one.
-
-    A network that gives coordinates is replaced where a fit of so many rows would have anchors.
-    """
+    """A trained network with as many anchors as a fit of all rows would have, or a new one."""
     part, count = network_in(network), settings.anchors_of(*positions.shape)
-    generator = torch.Generator().manual_seed(derive(seed, "model"))
+    if outgrown:
+        return _of_anchors(rows, positions, count, settings.hidden_dims, derive(seed, "model"))
     if isinstance(part, models.AnchorEmbeddingModel):
-        count = max(count, len(part.anchors))
-        models.place_anchors(part, positions, generator, count=count)
-    elif count and replaceable and type(network) is models.ScaledEmbeddingModel:
-        hidden = network.hidden_dims
-        return _of_anchors(rows, positions, count, hidden, derive(seed, "model"))
+        generator = torch.Generator().manual_seed(derive(seed, "model"))
+        models.place_anchors(part, positions, generator, count=max(count, len(part.anchors)))
     return network
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from fastparadime.layout.landmarks import MAX_DRIFT
 from fastparadime.relationdata import RelationData
 from fastparadime.routines.base import INITIALIZATIONS, InitializedRoutine, item_phase
 from fastparadime.routines.quality import (
+    HELD_REPLACED,
     QUALITIES,
     Quality,
     layout_positions,
@@ -187,6 +189,8 @@ class ParametricUMAP(InitializedRoutine):
         X = self.dataset.data[self.dataset.data.stored_name(self.data_key)]
         start = models.embed_in_chunks(self.model, X, "embed") if self._continues else None
         held = self._landmarks
+        if held is not None and self._is_outgrown():
+            held = replace(held, weight=max(held.weight, HELD_REPLACED))
         positions = layout_positions(
             reldata,
             self.out_dim,
@@ -302,7 +306,9 @@ class ParametricUMAP(InitializedRoutine):
     def _budget(self) -> Quality:
         """The quality's; prototypes of a model that was given do not start as rows."""
         quality = QUALITIES[str(self.quality)]
-        return quality.of(self.model) if self._anchored is not None else quality
+        if self._anchored is None:
+            return quality
+        return (quality.further(self.model) if self._continues else quality).of(self.model)
 
     @property
     def _anchored(self) -> models.AnchorEmbeddingModel | None:
@@ -317,7 +323,7 @@ class ParametricUMAP(InitializedRoutine):
             self._build_model(models.input_width(self.model) or 1)
         budget, phase = self._budget, self._regression
         if replaced:
-            budget = budget.exact()
+            budget = QUALITIES[self.quality].of(self.model).exact()
             phase.epochs, phase.learning_rate = budget.epochs(self._count), budget.learning_rate
         key = self.dataset.data.stored_name(self.data_key)
         rows, graph = self.dataset.data[key], self.global_relation_data["rel"]

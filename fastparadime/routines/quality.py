@@ -24,8 +24,10 @@ _SHARE_OF_CHANGES, _RATE_OF_CHANGES = 0.6, 0.25  # of a layout that is there, as
 # share of the steps, and as much more noise.
 _MOST_ANCHORED, _LEAST_ANCHORED, _ROWS_AN_ANCHOR = 2, 1000, 2
 _ANCHORS_SHARE, _ANCHORS_NOISE = 0.25, 2.0
-# Of a network that takes the place of one of coordinates, and is to have rows where that had them.
-_TIMES_REPLACED, _NOISE_REPLACED = 4, 0.5
+_SHARE_FURTHER = 0.5  # of the steps, for one that goes on from what it learned
+# Of a network that takes the place of one of coordinates, and is to have rows where that had them:
+# its budget, and the least weight of those places beside the layout's.
+_TIMES_REPLACED, _NOISE_REPLACED, HELD_REPLACED = 4, 0.5, 0.6
 _PROTOTYPES_RATE = 2.0  # times that of hidden layers
 # Of the regression's loss, in units of the curve's spread: errors up to `_QUADRATIC` count by their
 # square. Beyond `_LOST` a point counts hardly more the farther it is, but for `_PULL` of its error.
@@ -70,27 +72,26 @@ class Quality:
     def of(self, model: torch.nn.Module) -> Quality:
         """The budget of a network: some kinds take a share of the steps."""
         share, rate, noise = 1.0, 1.0, 1.0
-        network = network_in(model)
-        if isinstance(network, models.AnchorEmbeddingModel):
+        if isinstance(network_in(model), models.AnchorEmbeddingModel):
             share, noise = _ANCHORS_SHARE, _ANCHORS_NOISE
-        elif isinstance(network, models.PrototypeEmbeddingModel):
+        elif isinstance(model, models.PrototypeEmbeddingModel):  # as rows, which a given one is not
             share, rate = self.prototypes_share, _PROTOTYPES_RATE
         return replace(
-            self,
-            passes=round(share * self.passes),
-            steps=round(share * self.steps),
-            learning_rate=rate * self.learning_rate,
-            noise=noise * self.noise,
+            self._times(share), learning_rate=rate * self.learning_rate, noise=noise * self.noise
         )
 
     def exact(self) -> Quality:
         """The budget of a network that takes another one's place, and is to have rows where it had."""
-        return replace(
-            self,
-            passes=_TIMES_REPLACED * self.passes,
-            steps=_TIMES_REPLACED * self.steps,
-            noise=_NOISE_REPLACED * self.noise,
-        )
+        return replace(self._times(_TIMES_REPLACED), noise=_NOISE_REPLACED * self.noise)
+
+    def further(self, model: torch.nn.Module) -> Quality:
+        """The budget of a network that was trained already, before `of`: of anchors, less of it."""
+        goes_on = isinstance(network_in(model), models.AnchorEmbeddingModel)
+        return self._times(_SHARE_FURTHER) if goes_on else self
+
+    def _times(self, share: float) -> Quality:
+        passes, steps = (max(1, round(share * part)) for part in (self.passes, self.steps))
+        return replace(self, passes=passes, steps=steps)
 
     def anchors_of(self, n: int, n_components: int) -> int:
         """How many anchors the default network of n rows has; 0 where it gives coordinates."""
