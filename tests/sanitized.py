@@ -43,6 +43,7 @@ assert Path(fastparadime.__file__).is_relative_to(folder), fastparadime.__file__
 import pytest
 sys.exit(pytest.main(sys.argv[2:]))
 """
+_SETTING = "--config-settings"  # "-C" is of pip 23.1 and later
 
 
 def build(sanitizer: str) -> Path:
@@ -54,7 +55,7 @@ def build(sanitizer: str) -> Path:
         "cmake.define.FASTPARADIME_CUDA": "OFF",
         "cmake.define.FASTPARADIME_SANITIZE": sanitizer,
     }
-    options = [part for name, value in settings.items() for part in ("-C", f"{name}={value}")]
+    options = [part for name, value in settings.items() for part in (_SETTING, f"{name}={value}")]
     command = ["pip", "install", "-q", "--no-deps", "--upgrade", "--target", str(folder)]
     if all(map(find_spec, ("scikit_build_core", "pybind11"))):
         command.append("--no-build-isolation")
