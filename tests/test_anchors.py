@@ -13,6 +13,7 @@ from sklearn.datasets import load_digits
 from fastparadime import ParametricUMAP, dr, loss, models, ops, routines
 from fastparadime.dr.attribution import jacobian
 from fastparadime.routines.quality import QUALITIES
+from tests.new_rows import recall
 
 
 def drawn(rows: int, columns: int, seed: int = 0) -> torch.Tensor:
@@ -33,15 +34,6 @@ def digits() -> tuple[np.ndarray, np.ndarray]:
     X = (load_digits().data / 16).astype(np.float32)
     X = X[np.random.default_rng(0).permutation(len(X))]
     return X[:1200], X[1200:1500]
-
-
-def recall(X: np.ndarray, new: np.ndarray, positions: np.ndarray, found: np.ndarray) -> float:
-    """The share of new rows' 15 nearest rows that are among their 15 nearest in the map."""
-    nearest = (
-        torch.cdist(*map(torch.as_tensor, pair)).topk(15, largest=False).indices.tolist()
-        for pair in ((new, X), (found, positions))
-    )
-    return float(np.mean([len(set(a) & set(b)) / 15 for a, b in zip(*nearest, strict=True)]))
 
 
 def test_anchors_are_means_of_the_positions_near_them() -> None:

@@ -14,6 +14,7 @@ from fastparadime import ParametricUMAP, models
 from fastparadime.dr.attribution import jacobian
 from fastparadime.models.prototypes import SHARPNESS
 from fastparadime.routines.quality import QUALITIES
+from tests.new_rows import recall
 
 
 def drawn(rows: int, columns: int, seed: int = 0) -> torch.Tensor:
@@ -141,16 +142,6 @@ def digits() -> tuple[np.ndarray, np.ndarray]:
     X = (load_digits().data / 16).astype(np.float32)
     X = X[np.random.default_rng(0).permutation(len(X))]
     return X[:1000], X[1000:1500]
-
-
-def recall(X: np.ndarray, new: np.ndarray, positions: np.ndarray, placed: np.ndarray) -> float:
-    """The share of new rows' 15 nearest rows that are among their 15 nearest in the map."""
-    nearest = (
-        torch.cdist(*map(torch.as_tensor, pair)).topk(15, largest=False).indices.tolist()
-        for pair in ((new, X), (placed, positions))
-    )
-    shared = [len(set(a) & set(b)) / 15 for a, b in zip(*nearest, strict=True)]
-    return float(np.mean(shared))
 
 
 def test_new_rows_are_placed_beside_their_neighbours() -> None:

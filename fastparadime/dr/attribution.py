@@ -98,7 +98,7 @@ def _parts(model: torch.nn.Module, X: TensorLike, *, amounts: bool) -> Iterator[
     rows = to_torch(X)
     models.check_width(model, rows)
     width = int(np.prod(rows.shape[1:])) * max(1, getattr(model, "out_dim", 2))
-    size = max(1, min(len(rows), _CHUNK_BYTES // max(1, 4 * width, models.values_a_row(model))))
+    size = max(1, min(len(rows), _CHUNK_BYTES // (4 * max(1, width, models.values_a_row(model)))))
     like = widened(rows[:1], amounts=amounts)
     first = like.float().contiguous() if not models.looks_up(model) else like
     network = network_of(_encoder_of(model), TrainingPhase(), "embed", first, size)
@@ -112,7 +112,7 @@ def _parts(model: torch.nn.Module, X: TensorLike, *, amounts: bool) -> Iterator[
 
 def _encoder_of(model: torch.nn.Module) -> torch.nn.Module:
     """The part of a model that is a network of the package, where one gives the coordinates."""
-    encoder = getattr(model, "encoder", None)
+    encoder = models.network_in(model)
     return encoder if isinstance(encoder, models.FullyConnectedEmbeddingModel) else model
 
 

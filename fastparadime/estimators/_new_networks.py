@@ -10,7 +10,7 @@ import torch
 from fastparadime import dr, models
 from fastparadime.estimators._parametric_fit import NetworkSettings
 from fastparadime.relationdata import SparseRelationArray
-from fastparadime.routines.quality import neighbor_distance, network_in
+from fastparadime.routines.quality import neighbor_distance
 from fastparadime.utils.seed import derive
 
 
@@ -59,7 +59,7 @@ def grown(
     outgrown: bool,
 ) -> torch.nn.Module:
     """A trained network with as many anchors as a fit of all rows would have, or a new one."""
-    part, count = network_in(network), settings.anchors_of(*positions.shape)
+    part, count = models.network_in(network), settings.anchors_of(*positions.shape)
     if outgrown:
         return _of_anchors(rows, positions, count, settings.hidden_dims, derive(seed, "model"))
     if isinstance(part, models.AnchorEmbeddingModel):

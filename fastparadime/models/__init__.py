@@ -14,6 +14,7 @@ from fastparadime.models.inspection import input_width as input_width
 from fastparadime.models.inspection import is_plain_linear as is_plain_linear
 from fastparadime.models.inspection import looks_up as looks_up
 from fastparadime.models.inspection import method_of as method_of
+from fastparadime.models.inspection import network_in as network_in
 from fastparadime.models.inspection import normalizes_batches as normalizes_batches
 from fastparadime.models.inspection import runs_hooks as runs_hooks
 from fastparadime.models.networks import ACTIVATIONS as ACTIVATIONS

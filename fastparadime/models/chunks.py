@@ -18,6 +18,7 @@ from fastparadime.models.inspection import (
     device_of,
     is_plain_linear,
     method_of,
+    network_in,
     runs_hooks,
 )
 from fastparadime.models.networks import (
@@ -72,8 +73,7 @@ def embed_in_chunks(
         check_width(model, X)
     out: torch.Tensor | None = None
     fetched: Fetched | None = None
-    by_core = getattr(call, "func", None) in (_by_core, _by_modes)
-    for start, rows in _chunks(X, 0 if by_core else values_a_row(model)):
+    for start, rows in _chunks(X, _kept_of_a_row(call, model)):
         part = call(as_input(model, widened(to_torch(rows), amounts=amounts)))
         if out is None or fetched is None:
             out = torch.empty((X.shape[0], *part.shape[1:]), dtype=part.dtype)
@@ -143,8 +143,16 @@ def _by_core(
 
 def values_a_row(model: torch.nn.Module) -> int:
     """How many values a model keeps of a row on the way, as far as these are many; else 0."""
-    network = getattr(model, "encoder", model)
+    network = network_in(model)
     return network.values_a_row if isinstance(network, AnchorEmbeddingModel) else 0
+
+
+def _kept_of_a_row(call: Callable[..., Any], model: torch.nn.Module) -> int:
+    """The same by the way that a model is applied: the core goes by blocks of its own."""
+    way = getattr(call, "func", None)
+    if way is _by_modes:
+        return len(cast(AnchorEmbeddingModel, model).anchors)
+    return 0 if way is _by_core else values_a_row(model)
 
 
 def _by_modes(model: AnchorEmbeddingModel, rows: torch.Tensor) -> torch.Tensor:
@@ -153,5 +161,5 @@ def _by_modes(model: AnchorEmbeddingModel, rows: torch.Tensor) -> torch.Tensor:
 
 def _chunks(X: TensorLike | sources.Source, values: int) -> Iterator[tuple[int, TensorLike]]:
     """Blocks of rows, of which `values` are kept beside each."""
-    most = max(1, _CHUNK_BYTES // max(1, 4 * math.prod(X.shape[1:]), values))
+    most = max(1, _CHUNK_BYTES // (4 * max(1, math.prod(X.shape[1:]), values)))
     yield from sources.row_blocks(X, "X", most)

@@ -44,6 +44,12 @@ def runs_hooks(model: torch.nn.Module) -> bool:
     return of_tensors or of_all or any(has_hooks(part) for part in model.modules())
 
 
+def network_in(model: torch.nn.Module) -> torch.nn.Module:
+    """What gives the coordinates: the encoder of a model of two networks, or the model."""
+    network = getattr(model, "encoder", model)
+    return network if isinstance(network, torch.nn.Module) else model
+
+
 def device_of(model: torch.nn.Module) -> torch.device:
     """Where the model's parameters are; the CPU for a model without any."""
     return next((p.device for p in model.parameters()), torch.device("cpu"))

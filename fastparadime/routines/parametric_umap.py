@@ -19,7 +19,6 @@ from fastparadime.routines.quality import (
     QUALITIES,
     Quality,
     layout_positions,
-    network_in,
     noise_share,
     position_loss,
 )
@@ -312,7 +311,7 @@ class ParametricUMAP(InitializedRoutine):
 
     @property
     def _anchored(self) -> models.AnchorEmbeddingModel | None:
-        network = network_in(self.model)
+        network = models.network_in(self.model)
         return network if isinstance(network, models.AnchorEmbeddingModel) else None
 
     def _prepare_model(self) -> None:

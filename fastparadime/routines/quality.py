@@ -72,7 +72,7 @@ class Quality:
     def of(self, model: torch.nn.Module) -> Quality:
         """The budget of a network: some kinds take a share of the steps."""
         share, rate, noise = 1.0, 1.0, 1.0
-        if isinstance(network_in(model), models.AnchorEmbeddingModel):
+        if isinstance(models.network_in(model), models.AnchorEmbeddingModel):
             share, noise = _ANCHORS_SHARE, _ANCHORS_NOISE
         elif isinstance(model, models.PrototypeEmbeddingModel):  # as rows, which a given one is not
             share, rate = self.prototypes_share, _PROTOTYPES_RATE
@@ -86,7 +86,7 @@ class Quality:
 
     def further(self, model: torch.nn.Module) -> Quality:
         """The budget of a network that was trained already, before `of`: of anchors, less of it."""
-        goes_on = isinstance(network_in(model), models.AnchorEmbeddingModel)
+        goes_on = isinstance(models.network_in(model), models.AnchorEmbeddingModel)
         return self._times(_SHARE_FURTHER) if goes_on else self
 
     def _times(self, share: float) -> Quality:
@@ -97,12 +97,6 @@ class Quality:
         """How many anchors the default network of n rows has; 0 where it gives coordinates."""
         anchored = n >= _LEAST_ANCHORED and n_components <= _MOST_ANCHORED
         return min(self.anchors, n // _ROWS_AN_ANCHOR) if anchored else 0
-
-
-def network_in(model: torch.nn.Module) -> torch.nn.Module:
-    """What gives the coordinates: the encoder of a model of two networks, or the model."""
-    network = getattr(model, "encoder", model)
-    return network if isinstance(network, torch.nn.Module) else model
 
 
 def position_loss(
@@ -120,7 +114,7 @@ def position_loss(
         Entries of the dataset.
     """
     keys = {"position_key": position_key, "data_key": data_key}
-    network = network_in(model)
+    network = models.network_in(model)
     if isinstance(network, models.AnchorEmbeddingModel):
         return AnchorLoss(network, **keys)
     if isinstance(network, models.PrototypeEmbeddingModel):

@@ -5,6 +5,7 @@
 
 #include "cpu/support/parallel.h"
 #include "cpu/support/simd.h"
+#include "cpu/support/squares.h"
 #include "cpu/support/subnormals.h"
 
 namespace fpd::cpu {
@@ -12,41 +13,25 @@ namespace {
 
 constexpr std::int64_t kRowsPerPiece = 16;
 
-FPD_INLINE float smallest(const float* values, std::int64_t count) {
-  float least[kLanes];
-  std::fill_n(least, kLanes, values[0]);
+// The smallest or the largest of some values.
+template <float (*choose)(float, float)>
+FPD_INLINE float chosen_of(const float* values, std::int64_t count) {
+  float lanes[kLanes];
+  std::fill_n(lanes, kLanes, values[0]);
   for_lanes(count, [&](std::int64_t lane, std::int64_t i)
-                       FPD_INLINE_LAMBDA { least[lane] = min_of(values[i], least[lane]); });
-  return *std::min_element(least, least + kLanes);
-}
-
-FPD_INLINE float largest(const float* values, std::int64_t count) {
-  float most[kLanes];
-  std::fill_n(most, kLanes, values[0]);
-  for_lanes(count, [&](std::int64_t lane, std::int64_t i)
-                       FPD_INLINE_LAMBDA { most[lane] = max_of(values[i], most[lane]); });
-  return *std::max_element(most, most + kLanes);
-}
-
-// The squared distances of the anchors from a row's position.
-FPD_INLINE void distances_of_row(float* distances, const AnchorLossArgs& args, std::int64_t row) {
-  std::fill_n(distances, args.count, 0.0f);
-  for (std::int64_t c = 0; c < args.dim; ++c) {
-    const float* coordinate = args.anchors + c * args.count;
-    const float own = args.positions[row * args.dim + c];
-#pragma GCC ivdep
-    for (std::int64_t i = 0; i < args.count; ++i) {
-      distances[i] += (own - coordinate[i]) * (own - coordinate[i]);
-    }
-  }
+                       FPD_INLINE_LAMBDA { lanes[lane] = choose(values[i], lanes[lane]); });
+  for (std::int64_t lane = 1; lane < kLanes; ++lane) lanes[0] = choose(lanes[lane], lanes[0]);
+  return lanes[0];
 }
 
 // Loss and gradient of a row; `odds` has room for one value an anchor.
 FPD_INLINE void loss_of_row(const AnchorLossArgs& args, std::int64_t row, float* odds) {
   const float* scores = args.scores + row * args.count;
   float* shares = args.gradient + row * args.count;
-  distances_of_row(shares, args, row);
-  const float least = smallest(shares, args.count), most = largest(scores, args.count);
+  const float* position = args.positions + row * args.dim;
+  squared_distances(shares, position, args.anchors, args.count, args.count, args.dim);
+  const float least = chosen_of<min_of>(shares, args.count);
+  const float most = chosen_of<max_of>(scores, args.count);
   const std::int64_t nearest = std::find(shares, shares + args.count, least) - shares;
   const AnchorShare share_of(least, args.reaches[std::min(nearest, args.count - 1)]);
   float share_sums[kLanes] = {}, odd_sums[kLanes] = {}, products[kLanes] = {}, doubts[kLanes] = {};

@@ -5,6 +5,7 @@
 
 #include "cpu/support/parallel.h"
 #include "cpu/support/simd.h"
+#include "cpu/support/squares.h"
 #include "cpu/support/subnormals.h"
 
 namespace fpd::cpu {
@@ -35,15 +36,7 @@ FPD_INLINE void keep_anchors(Kept& kept, const AnchorModesArgs& args, const floa
 }
 
 FPD_INLINE void shift(float* mode, const Kept& kept, const AnchorModesArgs& args, float window) {
-  std::fill_n(kept.squares, kept.count, 0.0f);
-  for (std::int64_t c = 0; c < args.dim; ++c) {
-    const float* coordinate = kept.coordinates + c * args.count;
-    const float own = mode[c];
-#pragma GCC ivdep
-    for (std::int64_t i = 0; i < kept.count; ++i) {
-      kept.squares[i] += (coordinate[i] - own) * (coordinate[i] - own);
-    }
-  }
+  squared_distances(kept.squares, mode, kept.coordinates, args.count, kept.count, args.dim);
   float* weights = kept.squares;
   float sums[kLanes] = {};
   for_lanes(kept.count, [&](std::int64_t lane, std::int64_t i) FPD_INLINE_LAMBDA {

@@ -1,4 +1,5 @@
 #include "cuda/support/launch.cuh"
+#include "math/support/squares.h"
 #include "ops/training/anchor_loss.h"
 
 namespace fpd::cuda {
@@ -14,10 +15,11 @@ __global__ void anchor_loss_kernel(AnchorLossArgs args) {
   const std::int64_t thread = threadIdx.x;
   for (std::int64_t row = blockIdx.x; row < args.rows; row += gridDim.x) {
     const float* scores = args.scores + row * args.count;
+    const float* position = args.positions + row * args.dim;
     Nearest own{FLT_MAX, 0};
     float own_most = -FLT_MAX;
     for (std::int64_t i = thread; i < args.count; i += kBlockSize) {
-      const float d2 = squared_distance(args, row, i);
+      const float d2 = squared_distance(position, args.anchors, i, args.count, args.dim);
       if (d2 < own.d2) own = {d2, i};
       own_most = max_of(scores[i], own_most);
     }
@@ -29,7 +31,8 @@ __global__ void anchor_loss_kernel(AnchorLossArgs args) {
     const AnchorShare share_of(nearest.d2, args.reaches[nearest.anchor]);
     AnchorSums own_sums{0.0f, 0.0f, 0.0f};
     for (std::int64_t i = thread; i < args.count; i += kBlockSize) {
-      const float score = scores[i] - most, d2 = squared_distance(args, row, i);
+      const float score = scores[i] - most,
+                  d2 = squared_distance(position, args.anchors, i, args.count, args.dim);
       const float share = share_of(d2) + (d2 - d2), odd = exp_fast(score) + (score - score);
       own_sums = {own_sums.shares + share, own_sums.odds + odd, own_sums.products + share * score};
     }
@@ -38,7 +41,8 @@ __global__ void anchor_loss_kernel(AnchorLossArgs args) {
     });
     const float mean = 1.0f / static_cast<float>(args.rows);
     for (std::int64_t i = thread; i < args.count; i += kBlockSize) {
-      const float share = share_of(squared_distance(args, row, i));
+      const float share =
+          share_of(squared_distance(position, args.anchors, i, args.count, args.dim));
       args.gradient[row * args.count + i] = mean * sums.slope(share, exp_fast(scores[i] - most));
     }
     if (thread == 0) args.row_losses[row] = static_cast<double>(sums.loss());

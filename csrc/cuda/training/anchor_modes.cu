@@ -1,4 +1,5 @@
 #include "cuda/support/launch.cuh"
+#include "math/support/squares.h"
 #include "ops/training/anchor_modes.h"
 
 namespace fpd::cuda {
@@ -8,16 +9,6 @@ struct Best {
   float score;
   std::int64_t anchor;
 };
-
-__device__ float squared_distance(const AnchorModesArgs& args, const float* mode,
-                                  std::int64_t anchor) {
-  float d2 = 0.0f;
-  for (std::int64_t c = 0; c < args.dim; ++c) {
-    const float difference = args.anchors[c * args.count + anchor] - mode[c];
-    d2 += difference * difference;
-  }
-  return d2;
-}
 
 __device__ float sum_of_block(float value) {
   return block_reduce<kBlockSize>(value, [](float x, float y) { return x + y; });
@@ -48,14 +39,14 @@ __global__ void anchor_modes_kernel(AnchorModesArgs args) {
     for (int step = 0; step < kModeShifts; ++step) {
       float own_sum = 0.0f;
       for (std::int64_t i = thread; i < args.count; i += kBlockSize) {
-        const float d2 = squared_distance(args, mode, i);
+        const float d2 = squared_distance(mode, args.anchors, i, args.count, args.dim);
         own_sum += mode_weight(scores[i] - best.score, d2, window);
       }
       const float sum = sum_of_block(own_sum);
       for (std::int64_t c = 0; c < args.dim; ++c) {
         float own_move = 0.0f;
         for (std::int64_t i = thread; i < args.count; i += kBlockSize) {
-          const float d2 = squared_distance(args, mode, i);
+          const float d2 = squared_distance(mode, args.anchors, i, args.count, args.dim);
           const float weight = mode_weight(scores[i] - best.score, d2, window);
           own_move += weight * (args.anchors[c * args.count + i] - mode[c]);
         }

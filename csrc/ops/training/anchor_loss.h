@@ -21,16 +21,6 @@ struct AnchorLossArgs {
   std::int64_t dim;
 };
 
-FPD_HD float squared_distance(const AnchorLossArgs& args, std::int64_t row, std::int64_t anchor) {
-  float d2 = 0.0f;
-  for (std::int64_t c = 0; c < args.dim; ++c) {
-    const float difference =
-        args.positions[row * args.dim + c] - args.anchors[c * args.count + anchor];
-    d2 += difference * difference;
-  }
-  return d2;
-}
-
 namespace cpu {
 void anchor_loss(const AnchorLossArgs& args, int threads);
 }
