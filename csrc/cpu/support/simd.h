@@ -3,6 +3,7 @@
 // every instruction set up to fused multiply-adds.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
 #include <utility>
@@ -130,6 +131,17 @@ FPD_INLINE float lane_sum(const float* lanes) {
   for (std::int64_t l = 0; l < kLanes; ++l) sums[l] = lanes[l];
   fold_sum<kLanes / 2>(sums);
   return sums[0];
+}
+
+// The smallest or the largest of some values, by min_of or max_of.
+template <float (*choose)(float, float)>
+FPD_INLINE float chosen_of(const float* values, std::int64_t count) {
+  float lanes[kLanes];
+  std::fill_n(lanes, kLanes, values[0]);
+  for_lanes(count, [&](std::int64_t lane, std::int64_t i)
+                       FPD_INLINE_LAMBDA { lanes[lane] = choose(values[i], lanes[lane]); });
+  for (std::int64_t lane = 1; lane < kLanes; ++lane) lanes[0] = choose(lanes[lane], lanes[0]);
+  return lanes[0];
 }
 
 }  // namespace fpd::cpu

@@ -13,17 +13,6 @@ namespace {
 
 constexpr std::int64_t kRowsPerPiece = 16;
 
-// The smallest or the largest of some values.
-template <float (*choose)(float, float)>
-FPD_INLINE float chosen_of(const float* values, std::int64_t count) {
-  float lanes[kLanes];
-  std::fill_n(lanes, kLanes, values[0]);
-  for_lanes(count, [&](std::int64_t lane, std::int64_t i)
-                       FPD_INLINE_LAMBDA { lanes[lane] = choose(values[i], lanes[lane]); });
-  for (std::int64_t lane = 1; lane < kLanes; ++lane) lanes[0] = choose(lanes[lane], lanes[0]);
-  return lanes[0];
-}
-
 // Loss and gradient of a row; `odds` has room for one value an anchor.
 FPD_INLINE void loss_of_row(const AnchorLossArgs& args, std::int64_t row, float* odds) {
   const float* scores = args.scores + row * args.count;

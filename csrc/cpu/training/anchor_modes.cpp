@@ -58,13 +58,17 @@ FPD_INLINE void shift(float* mode, const Kept& kept, const AnchorModesArgs& args
 FPD_INLINE void mode_of_row(const AnchorModesArgs& args, std::int64_t row, Kept& kept) {
   const float* scores = args.scores + row * args.count;
   float* mode = args.modes + row * args.dim;
-  float doubts = 0.0f;
-  for (std::int64_t i = 0; i < args.count; ++i) doubts += scores[i] - scores[i];
-  const std::int64_t best = std::max_element(scores, scores + args.count) - scores;
+  float doubts[kLanes] = {};
+  for_lanes(args.count, [&](std::int64_t lane, std::int64_t i)
+                            FPD_INLINE_LAMBDA { doubts[lane] += scores[i] - scores[i]; });
+  const float doubt = lane_sum(doubts), most = chosen_of<max_of>(scores, args.count);
+  // Without a number among them any anchor will do: the doubt tells.
+  const std::int64_t found = std::find(scores, scores + args.count, most) - scores;
+  const std::int64_t best = std::min(found, args.count - 1);
   for (std::int64_t c = 0; c < args.dim; ++c) mode[c] = args.anchors[c * args.count + best];
-  keep_anchors(kept, args, scores, scores[best]);
+  keep_anchors(kept, args, scores, most);
   for (int i = 0; i < kModeShifts; ++i) shift(mode, kept, args, args.windows[best]);
-  for (std::int64_t c = 0; c < args.dim; ++c) mode[c] += doubts;
+  for (std::int64_t c = 0; c < args.dim; ++c) mode[c] += doubt;
 }
 
 }  // namespace
